@@ -1,0 +1,54 @@
+"""wildrobot-eqx: modular physics and reinforcement learning for small legged robots, in Equinox.
+
+Public names load on first use, so that `import wildrobot_eqx` and `--help` stay light.
+Every function of the package is type-checked by beartype through jaxtyping's import hook;
+the checks run while JAX traces, so compiled code pays nothing. Set the environment variable
+`WILDROBOT_EQX_TYPECHECK=0` to switch them off.
+"""
+
+import importlib
+import os
+from typing import Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "adapters": (),
+    "control": ("AbstractController", "Delay", "JointPosition", "LowPass"),
+    "env": ("Env", "EnvState", "Timestep"),
+    "errors": ("WildRobotError",),
+    "learn": ("Agent", "PPOConfig", "TrainState"),
+    "physics": (
+        "AbstractPhysics",
+        "AbstractRandomiser",
+        "NativePhysics",
+        "PhysicsParams",
+        "PhysicsState",
+        "ScaleFriction",
+        "ScaleGains",
+        "ScaleMass",
+    ),
+    "robots": ("Robot", "load_robot", "robot_names"),
+}
+_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+__all__ = sorted(["__version__", *_OF])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OF:
+        return getattr(importlib.import_module(f"{__name__}.{_OF[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def _install_type_checks() -> None:
+    if os.environ.get("WILDROBOT_EQX_TYPECHECK", "1") != "0":
+        from jaxtyping import install_import_hook
+
+        install_import_hook(__name__, "beartype.beartype")
+
+
+_install_type_checks()

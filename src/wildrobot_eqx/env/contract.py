@@ -1,0 +1,1 @@
+"""The contract of an env, proved without a compile."""

@@ -1,0 +1,182 @@
+"""The environment: physics, controller, observations and task, joined. State goes in and comes out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from ..control import AbstractController
+from ..observe import Command, ObservationStack, Signals
+from ..physics import AbstractPhysics, AbstractRandomiser, PhysicsParams, PhysicsState
+from ..task import AbstractReward, AbstractTermination, GaitClock, HomeReset, VelocityCommand
+
+
+class EnvState(eqx.Module):
+    """Everything in one env that changes."""
+
+    physics: PhysicsState
+    params: PhysicsParams | None  # this episode's draw; None where nothing is randomised
+    controller: Any
+    command: Command
+    phase: Float[Array, ""]  # rad
+    action: Float[Array, " nu"]  # the last one
+    key: PRNGKeyArray
+    steps: Int[Array, ""]  # control steps in this episode
+
+
+class Timestep(eqx.Module):
+    """What one control step yields. Termination (a failure) and truncation (out of time) are two facts."""
+
+    obs: dict[str, Float[Array, " _"]]
+    reward: Float[Array, ""]
+    terminated: Bool[Array, ""]
+    truncated: Bool[Array, ""]
+    metrics: dict[str, Float[Array, ""]]
+
+    @property
+    def done(self) -> Bool[Array, "*batch"]:
+        """The episode is over, for either reason."""
+        return self.terminated | self.truncated
+
+
+class Env(eqx.Module):
+    """One robot with one task; `vmap` it for many.
+
+    `reset(key)` and `step(state, action)` return trees of the same structure, shapes,
+    dtypes and weak types, which `contract.check` proves.
+
+    Args:
+        physics: the engine.
+        controller: turns actions into joint targets.
+        observations: stacks by name; "policy" feeds the policy, "critic" the value function.
+        command: draws what the robot is told.
+        clock: the gait clock.
+        rewards: terms by name; each is logged by name, weighted and unweighted.
+        terminations: ways to fail, by name.
+        reset_state: distribution of first poses.
+        randomisers: applied in order to the nominal domain parameters at every reset.
+        episode_length: s, after which an episode is truncated.
+    """
+
+    physics: AbstractPhysics
+    controller: AbstractController
+    observations: dict[str, ObservationStack]
+    command: VelocityCommand
+    clock: GaitClock
+    rewards: dict[str, AbstractReward]
+    terminations: dict[str, AbstractTermination]
+    reset_state: HomeReset
+    randomisers: tuple[AbstractRandomiser, ...]
+    episode_steps: Int[Array, ""]
+
+    def __init__(
+        self,
+        physics: AbstractPhysics,
+        controller: AbstractController,
+        observations: Mapping[str, ObservationStack],
+        command: VelocityCommand,
+        rewards: Mapping[str, AbstractReward],
+        terminations: Mapping[str, AbstractTermination],
+        reset_state: HomeReset,
+        clock: GaitClock | None = None,
+        randomisers: tuple[AbstractRandomiser, ...] = (),
+        episode_length: float = 20.0,
+    ):
+        self.physics, self.controller, self.command = physics, controller, command
+        self.observations = dict(observations)
+        self.clock = GaitClock() if clock is None else clock
+        self.rewards, self.terminations = dict(rewards), dict(terminations)
+        self.reset_state, self.randomisers = reset_state, randomisers
+        self.episode_steps = jnp.asarray(round(episode_length / physics.control_dt), jnp.int32)
+
+    @property
+    def action_size(self) -> int:
+        """Length of the action vector: the robot's number of actuators."""
+        return self.physics.robot.nu
+
+    def reset(self, key: PRNGKeyArray) -> tuple[EnvState, Timestep]:
+        """A new episode: parameters, pose and command drawn from `key`."""
+        key, key_params, key_pose, key_command = jax.random.split(key, 4)
+        params = self._draw_params(key_params)
+        qpos, qvel = self.reset_state(key_pose)
+        physics = self.physics.init(self._params(params), qpos, qvel)
+        state = EnvState(
+            physics=physics,
+            params=params,
+            controller=self.controller.init(),
+            command=self.command.init(key_command, physics),
+            phase=jnp.zeros((), jnp.float32),
+            action=jnp.zeros((self.action_size,), jnp.float32),
+            key=key,
+            steps=jnp.zeros((), jnp.int32),
+        )
+        signals = self._signals(state, state.action, self.physics.robot.home_joints)
+        never = jnp.zeros((), bool)
+        metrics = {name: jnp.zeros_like(value) for name, value in self._rewards(signals)[1].items()}
+        return state, Timestep(self._observe(signals), jnp.zeros((), jnp.float32), never, never, metrics)
+
+    def step(self, state: EnvState, action: Float[Array, " nu"]) -> tuple[EnvState, Timestep]:
+        """One control period under `action`."""
+        key, key_command = jax.random.split(state.key)
+        dt = self.physics.control_dt
+        target, controller = self.controller(state.controller, action)
+        physics = self.physics.step(self._params(state.params), state.physics, target)
+        command = self.command.step(key_command, state.command, physics, dt)
+        new = EnvState(
+            physics=physics,
+            params=state.params,
+            controller=controller,
+            command=command,
+            phase=self.clock.step(state.phase, command.moving, dt),
+            action=action,
+            key=key,
+            steps=state.steps + 1,
+        )
+        signals = self._signals(new, state.action, target)
+        rate, metrics = self._rewards(signals)
+        failed = [term(signals) for term in self.terminations.values()]
+        terminated = jnp.any(jnp.stack(failed)) if failed else jnp.zeros((), bool)
+        truncated = (new.steps >= self.episode_steps) & ~terminated
+        return new, Timestep(self._observe(signals), rate * jnp.float32(dt), terminated, truncated, metrics)
+
+    def _draw_params(self, key: PRNGKeyArray) -> PhysicsParams | None:
+        if not self.randomisers:
+            return None
+        params = self.physics.params()
+        for randomiser, sub in zip(self.randomisers, jax.random.split(key, len(self.randomisers))):
+            params = randomiser(sub, params)
+        return params
+
+    def _params(self, drawn: PhysicsParams | None) -> PhysicsParams:
+        return self.physics.params() if drawn is None else drawn
+
+    def _signals(self, state: EnvState, previous_action: Float[Array, " nu"], target: Float[Array, " nu"]) -> Signals:
+        return Signals(
+            physics=state.physics,
+            action=state.action,
+            previous_action=previous_action,
+            target=target,
+            command=state.command,
+            phase=state.phase,
+        )
+
+    def _observe(self, signals: Signals) -> dict[str, Float[Array, " _"]]:
+        return {name: stack(signals) for name, stack in self.observations.items()}
+
+    def _rewards(self, signals: Signals) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        """The total rate, and every term's weighted and raw rate by name."""
+        metrics: dict[str, Float[Array, ""]] = {}
+        total = jnp.zeros((), jnp.float32)
+        for name, term in self.rewards.items():
+            raw = term(signals)
+            weighted = term.weight * raw
+            metrics[f"raw/{name}"] = raw
+            metrics[f"reward/{name}"] = weighted
+            total = total + weighted
+        linvel = self.physics.robot.base.linvel.read(signals.physics.sensordata)
+        metrics["speed"] = signals.heading_frame(linvel)[0]
+        metrics["commanded_speed"] = signals.command.speed
+        return total, metrics

@@ -1,0 +1,33 @@
+"""The one error type for mistakes that a user can mend."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class WildRobotError(Exception):
+    """A user's mistake, told in three parts: what happened, where, and what to try.
+
+    The command line prints it as a short message and exits with `exit_code` (2, a usage
+    error, unless said otherwise); the library raises it.
+    """
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "", exit_code: int = 2):
+        self.what, self.where, self.hint, self.exit_code = what, where, hint, exit_code
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.hint:
+            lines.append(f"  try:   {self.hint}")
+        return "\n".join(lines)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint that names the known word closest to `name`, or lists them all."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}? (known: {', '.join(known)})"
+    return f"one of: {', '.join(known)}" if known else "there are none"

@@ -1,0 +1,118 @@
+"""Policies and value functions: `policy(obs, carry) -> (distribution, carry)`."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..robots import Mirror
+from .normalise import RunningNorm
+
+
+class Normal(eqx.Module):
+    """A diagonal Gaussian over actions."""
+
+    mean: Float[Array, "*batch nu"]
+    log_std: Float[Array, " nu"]
+
+    def sample(self, key: PRNGKeyArray) -> Float[Array, "*batch nu"]:
+        """A random action."""
+        return self.mean + jnp.exp(self.log_std) * jax.random.normal(key, self.mean.shape, jnp.float32)
+
+    def log_prob(self, action: Float[Array, "*batch nu"]) -> Float[Array, "*batch"]:
+        """Log density, summed over the action's entries."""
+        z = (action - self.mean) * jnp.exp(-self.log_std)
+        return jnp.sum(-0.5 * jnp.square(z) - self.log_std - 0.5 * jnp.log(2.0 * jnp.pi), axis=-1)
+
+    def entropy(self) -> Float[Array, ""]:
+        """Entropy in nats."""
+        return jnp.sum(self.log_std + 0.5 * jnp.log(2.0 * jnp.pi * jnp.e))
+
+
+class MLP(eqx.Module):
+    """A multilayer perceptron with elu units, for single samples or batches alike."""
+
+    weights: list[Float[Array, "n_in n_out"]]
+    biases: list[Float[Array, " n_out"]]
+
+    def __init__(self, sizes: tuple[int, ...], key: PRNGKeyArray, output_scale: float = 1.0):
+        keys = jax.random.split(key, len(sizes) - 1)
+        last = len(keys) - 1
+        self.weights, self.biases = [], []
+        for i, k in enumerate(keys):
+            scale = output_scale if i == last else jnp.sqrt(2.0)
+            orthogonal = jax.nn.initializers.orthogonal(scale)
+            self.weights.append(orthogonal(k, (sizes[i], sizes[i + 1]), jnp.float32))
+            self.biases.append(jnp.zeros((sizes[i + 1],), jnp.float32))
+
+    def __call__(self, x: Float[Array, "*batch n_in"]) -> Float[Array, "*batch n_out"]:
+        """The output layer's values."""
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases)):
+            x = x @ weight + bias
+            if i < len(self.weights) - 1:
+                x = jax.nn.elu(x)
+        return x
+
+
+class AbstractPolicy(eqx.Module):
+    """From an observation and a memory to a distribution of actions."""
+
+    @abc.abstractmethod
+    def init(self) -> Any:
+        """The memory at the start of an episode."""
+
+    @abc.abstractmethod
+    def __call__(self, obs: Float[Array, "*batch nobs"], carry: Any) -> tuple[Normal, Any]:
+        """The distribution of actions, and the next memory."""
+
+
+class PhaseMirror(eqx.Module):
+    """Makes a policy symmetric: observations of the clock's second half are reflected, and their actions back.
+
+    The network then only ever sees the half cycle in which the left foot swings (the PHASE
+    method of Abdolhosseini et al. 2019, "On Learning Symmetric Locomotion", section 4.3).
+    """
+
+    observation: Mirror
+    action: Mirror
+    index: int = eqx.field(static=True)  # of the clock's sine in the observation
+
+    def reflected(self, obs: Float[Array, "*batch nobs"]) -> Array:
+        """Which samples lie in the second half of the cycle."""
+        return obs[..., self.index, None] < 0.0
+
+
+class MLPPolicy(AbstractPolicy):
+    """A Gaussian policy with a state-independent spread and, if given, exact left-right symmetry."""
+
+    norm: RunningNorm
+    mlp: MLP
+    log_std: Float[Array, " nu"]
+    mirror: PhaseMirror | None
+
+    def init(self) -> tuple[()]:
+        return ()
+
+    def __call__(self, obs: Float[Array, "*batch nobs"], carry: tuple[()]) -> tuple[Normal, tuple[()]]:
+        if self.mirror is None:
+            return Normal(self.mlp(self.norm(obs)), self.log_std), carry
+        reflected = self.mirror.reflected(obs)
+        mean = self.mlp(self.norm(jnp.where(reflected, self.mirror.observation(obs), obs)))
+        return Normal(jnp.where(reflected, self.mirror.action(mean), mean), self.log_std), carry
+
+
+class MLPValue(eqx.Module):
+    """A value function of the critic's observation."""
+
+    norm: RunningNorm
+    mlp: MLP
+    mirror: PhaseMirror | None
+
+    def __call__(self, obs: Float[Array, "*batch nobs"]) -> Float[Array, "*batch"]:
+        """The value of each observation."""
+        if self.mirror is not None:
+            obs = jnp.where(self.mirror.reflected(obs), self.mirror.observation(obs), obs)
+        return self.mlp(self.norm(obs))[..., 0]

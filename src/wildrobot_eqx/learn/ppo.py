@@ -1,0 +1,307 @@
+"""Proximal policy optimisation on one page: collect -> gae -> update (Schulman et al. 2017, arXiv 1707.06347).
+
+`collect` and `update` are the two jitted functions. `collect` may hold a host callback (the
+native backend), which JAX never caches on disk; `update` holds none, so that its compile is
+cached. Both are pure: a `TrainState` goes in and a new one comes out.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+
+from ..env import Env, EnvState, ResetPool
+from ..env.rollout import batch_step, spread_start, where
+from .gae import gae
+from .networks import MLP, AbstractPolicy, MLPPolicy, MLPValue, PhaseMirror
+from .normalise import RunningNorm
+
+
+@dataclasses.dataclass(frozen=True)
+class PPOConfig:
+    """Hyperparameters, by the names of the paper and of Brax where it has them."""
+
+    num_envs: int = 256
+    unroll_length: int = 20  # control steps per env and iteration
+    num_epochs: int = 4
+    num_minibatches: int = 4  # each holds whole sequences of some envs
+    learning_rate: float = 1e-3
+    desired_kl: float | None = 0.01  # adapts the learning rate; None keeps it fixed
+    max_learning_rate: float = 3e-3
+    discount: float = 0.97
+    gae_lambda: float = 0.95
+    clip: float = 0.2
+    entropy_cost: float = 5e-3
+    value_cost: float = 0.5
+    max_grad_norm: float = 1.0
+    init_std: float = 0.6
+    hidden: tuple[int, ...] = (128, 128)
+    symmetric: bool = True  # a left-right symmetric policy, where the observation has a gait clock
+    reset_pool: int = 64
+
+    @property
+    def steps_per_iteration(self) -> int:
+        """Control steps of one iteration over all envs."""
+        return self.num_envs * self.unroll_length
+
+
+class Agent(eqx.Module):
+    """What is learned: a policy and its value function."""
+
+    policy: AbstractPolicy
+    value: MLPValue
+
+
+class TrainState(eqx.Module):
+    """Everything that training goes on from: nothing else is kept between iterations."""
+
+    agent: Agent
+    opt_state: PyTree
+    learning_rate: Float[Array, ""]
+    env_state: EnvState
+    obs: dict[str, Float[Array, "envs _"]]
+    carry: Any  # the policy's memory, one per env
+    episode_return: Float[Array, " envs"]
+    key: PRNGKeyArray
+    iteration: Int[Array, ""]
+
+
+class Rollout(eqx.Module):
+    """`unroll_length` steps of every env (one, without the time axis, while it is being collected)."""
+
+    obs: dict[str, Float[Array, "*time envs _"]]
+    final_obs: Float[Array, "*time envs _"]  # the critic's true next observation
+    carry: Any  # the policy's memory at each sequence's first step
+    action: Float[Array, "*time envs nu"]
+    mean: Float[Array, "*time envs nu"]
+    log_prob: Float[Array, "*time envs"]
+    reward: Float[Array, "*time envs"]
+    terminated: Bool[Array, "*time envs"]
+    truncated: Bool[Array, "*time envs"]
+
+
+def make_agent(env: Env, config: PPOConfig, key: PRNGKeyArray) -> Agent:
+    """Fresh networks, sized by the env's layouts."""
+    key_policy, key_value = jax.random.split(key)
+    stacks = {role: env.observations[role] for role in ("policy", "critic")}
+    mirrors: dict[str, PhaseMirror | None] = dict.fromkeys(stacks)
+    for role, stack in stacks.items():
+        clock = [s.start for s in stack.layout if s.name == "gait_phase"]
+        if config.symmetric and clock:
+            mirrors[role] = PhaseMirror(stack.mirror, env.physics.robot.joint_mirror, clock[0])
+    sizes = {role: stack.size for role, stack in stacks.items()}
+    nu = env.action_size
+    return Agent(
+        MLPPolicy(
+            RunningNorm.init(sizes["policy"]),
+            MLP((sizes["policy"], *config.hidden, nu), key_policy, output_scale=0.01),
+            jnp.full((nu,), jnp.log(config.init_std), jnp.float32),
+            mirrors["policy"],
+        ),
+        MLPValue(
+            RunningNorm.init(sizes["critic"]), MLP((sizes["critic"], *config.hidden, 1), key_value), mirrors["critic"]
+        ),
+    )
+
+
+def init(env: Env, config: PPOConfig, key: PRNGKeyArray) -> TrainState:
+    """The state before the first iteration; `env` is that of one robot."""
+    key, key_agent, key_env, key_age = jax.random.split(key, 4)
+    agent = make_agent(env, config, key_agent)
+    env_state, timestep = eqx.filter_jit(eqx.filter_vmap(env.reset))(jax.random.split(key_env, config.num_envs))
+    carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (config.num_envs, *leaf.shape)), agent.policy.init())
+    return TrainState(
+        agent=agent,
+        opt_state=_optimiser(config).init(_trainable(agent)[0]),
+        learning_rate=jnp.asarray(config.learning_rate, jnp.float32),
+        env_state=spread_start(env_state, key_age, env.episode_steps),
+        obs=timestep.obs,
+        carry=carry,
+        episode_return=jnp.zeros((config.num_envs,), jnp.float32),
+        key=key,
+        iteration=jnp.zeros((), jnp.int32),
+    )
+
+
+def _optimiser(config: PPOConfig) -> optax.GradientTransformation:
+    return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), optax.scale_by_adam())
+
+
+def _trainable(agent: Agent) -> tuple[Agent, Agent]:
+    """Splits an agent into what gradients change and what they do not (the normalisers, the mirrors)."""
+    spec = jax.tree.map(eqx.is_inexact_array, agent)
+    norms = (agent.policy.norm, agent.value.norm)
+    spec = eqx.tree_at(lambda a: (a.policy.norm, a.value.norm), spec, jax.tree.map(lambda _: False, norms))
+    return eqx.partition(agent, spec)
+
+
+def collect(env: Env, config: PPOConfig, state: TrainState) -> tuple[TrainState, Rollout, dict[str, Array]]:
+    """Step every env `unroll_length` times with actions sampled from the policy."""
+    key, key_pool, key_steps = jax.random.split(state.key, 3)
+    pool = ResetPool.make(env, key_pool, min(config.reset_pool, config.num_envs))
+    policy = state.agent.policy
+
+    def step(loop: tuple, key: PRNGKeyArray) -> tuple[tuple, tuple]:
+        env_state, obs, carry, episode_return = loop
+        key_action, key_reset = jax.random.split(key)
+        distribution, next_carry = policy(obs["policy"], carry)
+        action = distribution.sample(key_action)
+        env_state, timestep = batch_step(env, env_state, action)
+        done = timestep.done
+        episode_return = episode_return + timestep.reward
+        ended = {
+            "return": jnp.sum(jnp.where(done, episode_return, 0.0)),
+            "done": jnp.sum(done.astype(jnp.float32)),
+            "falls": jnp.sum(timestep.terminated.astype(jnp.float32)),
+        }
+        transition = Rollout(
+            obs=obs,
+            final_obs=timestep.obs["critic"],
+            carry=None,
+            action=action,
+            mean=distribution.mean,
+            log_prob=distribution.log_prob(action),
+            reward=timestep.reward,
+            terminated=timestep.terminated,
+            truncated=timestep.truncated,
+        )
+        env_state, obs = pool.replace(key_reset, done, env_state, timestep.obs)
+        next_carry = where(done, jax.tree.map(jnp.zeros_like, next_carry), next_carry)
+        loop = (env_state, obs, next_carry, jnp.where(done, 0.0, episode_return))
+        return loop, (transition, timestep.metrics, ended)
+
+    loop = (state.env_state, state.obs, state.carry, state.episode_return)
+    keys = jax.random.split(key_steps, config.unroll_length)
+    loop, (rollout, metrics, ended) = jax.lax.scan(step, loop, keys)
+    rollout = dataclasses.replace(rollout, carry=state.carry)
+    env_state, obs, carry, episode_return = loop
+    state = dataclasses.replace(
+        state, env_state=env_state, obs=obs, carry=carry, episode_return=episode_return, key=key
+    )
+    return state, rollout, _summary(env, metrics, {name: jnp.sum(value) for name, value in ended.items()}, rollout)
+
+
+def _summary(env: Env, metrics: dict, ended: dict, rollout: Rollout) -> dict[str, Array]:
+    """One iteration's figures: means over time and envs, falls per minute of simulated time."""
+    speed, commanded = jnp.mean(metrics["speed"], axis=0), jnp.mean(metrics["commanded_speed"], axis=0)
+    minutes = rollout.reward.size * env.physics.control_dt / 60.0
+    return {
+        **{name: jnp.mean(value) for name, value in metrics.items()},
+        "reward_per_step": jnp.mean(rollout.reward),
+        "episode_return": ended["return"] / jnp.maximum(ended["done"], 1.0),
+        "episodes": ended["done"],
+        "falls_per_minute": ended["falls"] / minutes,
+        "speed_error": jnp.mean(jnp.abs(speed - commanded)),
+    }
+
+
+def update(config: PPOConfig, state: TrainState, rollout: Rollout) -> tuple[TrainState, dict[str, Array]]:
+    """Some epochs of minibatch gradient steps on the clipped objective."""
+    key, key_epochs = jax.random.split(state.key)
+    values = state.agent.value(rollout.obs["critic"])
+    next_values = state.agent.value(rollout.final_obs)
+    done = rollout.terminated | rollout.truncated
+    advantages, targets = gae(
+        rollout.reward, values, next_values, rollout.terminated, done, config.discount, config.gae_lambda
+    )
+    advantages = (advantages - jnp.mean(advantages)) / (jnp.std(advantages) + 1e-8)
+    data = (rollout, advantages, targets)
+    old_log_std = state.agent.policy.log_std
+
+    def loss(trainable: Agent, fixed: Agent, batch: tuple) -> tuple[Array, dict[str, Array]]:
+        rollout, advantage, target = batch
+        agent = eqx.combine(trainable, fixed)
+        distribution, _ = agent.policy(rollout.obs["policy"], rollout.carry)
+        ratio = jnp.exp(distribution.log_prob(rollout.action) - rollout.log_prob)
+        clipped = jnp.clip(ratio, 1.0 - config.clip, 1.0 + config.clip)
+        policy_loss = -jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
+        value_loss = jnp.mean(jnp.square(agent.value(rollout.obs["critic"]) - target))
+        entropy = distribution.entropy()
+        kl = _kl(rollout.mean, old_log_std, distribution.mean, distribution.log_std)
+        total = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
+        return total, {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy, "kl": kl}
+
+    def minibatch(loop: tuple, envs: Int[Array, " n"]) -> tuple[tuple, dict[str, Array]]:
+        agent, opt_state, rate = loop
+        batch = _take_envs(data, envs)
+        trainable, fixed = _trainable(agent)
+        (_, info), grads = eqx.filter_value_and_grad(loss, has_aux=True)(trainable, fixed, batch)
+        rate = _adapt(config, rate, info["kl"])
+        updates, opt_state = _optimiser(config).update(grads, opt_state)
+        agent = eqx.combine(optax.apply_updates(trainable, jax.tree.map(lambda u: -rate * u, updates)), fixed)
+        return (agent, opt_state, rate), {**info, "grad_norm": optax.global_norm(grads)}
+
+    n = config.num_envs // config.num_minibatches
+    orders = [jax.random.permutation(k, config.num_envs) for k in jax.random.split(key_epochs, config.num_epochs)]
+    batches = jnp.concatenate(orders).reshape(-1, n)
+    arrays, static = eqx.partition(state.agent, eqx.is_array)
+
+    def scan_minibatch(loop: tuple, envs: Int[Array, " n"]) -> tuple[tuple, dict[str, Array]]:
+        (agent, opt_state, rate), info = minibatch((eqx.combine(loop[0], static), *loop[1:]), envs)
+        return (eqx.filter(agent, eqx.is_array), opt_state, rate), info
+
+    loop = (arrays, state.opt_state, state.learning_rate)
+    (arrays, opt_state, rate), info = jax.lax.scan(scan_minibatch, loop, batches)
+    agent = _update_norms(eqx.combine(arrays, static), rollout)
+    explained = 1.0 - jnp.var(targets - values) / (jnp.var(targets) + 1e-8)
+    info = {name: jnp.mean(value) for name, value in info.items()}
+    info |= {"learning_rate": rate, "explained_variance": explained, "std": jnp.mean(jnp.exp(agent.policy.log_std))}
+    state = dataclasses.replace(
+        state, agent=agent, opt_state=opt_state, learning_rate=rate, key=key, iteration=state.iteration + 1
+    )
+    return state, info
+
+
+def _kl(mean0: Array, log_std0: Array, mean1: Array, log_std1: Array) -> Float[Array, ""]:
+    """Mean KL divergence of diagonal Gaussians, old (0) to new (1), in nats."""
+    ratio = jnp.exp(2.0 * (log_std0 - log_std1))
+    distance = jnp.square((mean0 - mean1) * jnp.exp(-log_std1))
+    return jnp.mean(jnp.sum(0.5 * (ratio + distance - 1.0) + log_std1 - log_std0, axis=-1))
+
+
+def _adapt(config: PPOConfig, rate: Float[Array, ""], kl: Float[Array, ""]) -> Float[Array, ""]:
+    """The learning rate that keeps the KL divergence near `desired_kl` (as rsl_rl does)."""
+    if config.desired_kl is None:
+        return rate
+    factor = jnp.where(kl > 2.0 * config.desired_kl, 1.0 / 1.5, jnp.where(kl < 0.5 * config.desired_kl, 1.5, 1.0))
+    return jnp.clip(rate * factor, 1e-5, config.max_learning_rate)
+
+
+def _take_envs(data: tuple[Rollout, Array, Array], envs: Int[Array, " n"]) -> tuple[Rollout, Array, Array]:
+    """Whole sequences of some envs; the memories have no time axis."""
+    rollout, *rest = data
+    carry = jax.tree.map(lambda leaf: leaf[envs], rollout.carry)
+    sequences = (dataclasses.replace(rollout, carry=None), *rest)
+    rollout, *rest = jax.tree.map(lambda leaf: leaf[:, envs], sequences)
+    return (dataclasses.replace(rollout, carry=carry), *rest)
+
+
+def _update_norms(agent: Agent, rollout: Rollout) -> Agent:
+    """Include this iteration's observations, as the networks see them, for the next one."""
+
+    def updated(network: Any, obs: Array) -> RunningNorm:
+        if network.mirror is not None:
+            obs = jnp.where(network.mirror.reflected(obs), network.mirror.observation(obs), obs)
+        return network.norm.update(obs.reshape(-1, obs.shape[-1]))
+
+    norms = (updated(agent.policy, rollout.obs["policy"]), updated(agent.value, rollout.obs["critic"]))
+    return eqx.tree_at(lambda a: (a.policy.norm, a.value.norm), agent, norms)
+
+
+_collect = eqx.filter_jit(collect)
+_update = eqx.filter_jit(update)
+
+
+def train(
+    env: Env, config: PPOConfig, state: TrainState, iterations: int
+) -> Iterator[tuple[TrainState, dict[str, Array]]]:
+    """Iterate until `state.iteration` is `iterations`, yielding each new state and its figures."""
+    while int(state.iteration) < iterations:
+        state, rollout, figures = _collect(env, config, state)
+        state, info = _update(config, state, rollout)
+        yield state, {**figures, **info}

@@ -1,0 +1,43 @@
+"""What observation, reward and termination terms may read after a control step."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..physics import PhysicsState
+
+
+class Command(eqx.Module):
+    """What the robot is told to do, and the heading that it measures by its own IMU.
+
+    Headings are relative to the IMU's heading at the start of the episode (`origin`).
+    """
+
+    speed: Float[Array, ""]  # m/s, along the commanded heading; exactly 0 means: stand
+    yaw_rate: Float[Array, ""]  # rad/s, from the heading hold
+    heading: Float[Array, ""]  # rad, as measured
+    target: Float[Array, ""]  # rad, commanded heading
+    origin: Float[Array, ""]  # rad, world heading at the start
+
+    @property
+    def moving(self) -> Float[Array, ""]:
+        """1 while a step is asked for, 0 while the robot should stand."""
+        return (jnp.abs(self.speed) > 0.0).astype(jnp.float32)
+
+
+class Signals(eqx.Module):
+    """One robot after one control step: its physics, what it did, and what it was told."""
+
+    physics: PhysicsState
+    action: Float[Array, " nu"]  # the latest action, as sampled
+    previous_action: Float[Array, " nu"]
+    target: Float[Array, " nu"]  # joint targets sent, rad
+    command: Command
+    phase: Float[Array, ""]  # rad in [0, 2 pi), the gait clock
+
+    def heading_frame(self, vector: Float[Array, " 3"]) -> Float[Array, " 3"]:
+        """A world vector along the commanded heading: forward, left, up."""
+        angle = self.command.origin + self.command.target
+        c, s = jnp.cos(angle), jnp.sin(angle)
+        x, y, z = vector
+        return jnp.stack([c * x + s * y, c * y - s * x, z])

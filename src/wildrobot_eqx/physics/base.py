@@ -1,0 +1,93 @@
+"""What every physics backend promises."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..errors import WildRobotError
+from ..robots import Model, Robot
+from .params import PhysicsParams, nominal_params
+
+
+class PhysicsState(eqx.Module):
+    """One robot at one moment, the same tree, shapes and dtypes on every backend.
+
+    Positions, velocities, poses and the sensors of those stages belong to the new state;
+    forces, accelerations and their sensors to the last substep. World frame unless the
+    sensor says otherwise; quaternions are (w, x, y, z).
+    """
+
+    qpos: Float[Array, " nq"]
+    qvel: Float[Array, " nv"]
+    time: Float[Array, ""]  # s
+    xpos: Float[Array, "nbody 3"]  # m
+    xquat: Float[Array, "nbody 4"]
+    site_xpos: Float[Array, "nsite 3"]  # m
+    sensordata: Float[Array, " nsensordata"]
+    foot_force: Float[Array, "nfoot 3"]  # N, of the floor on each foot
+    actuator_force: Float[Array, " nu"]  # N m
+    carry: Any  # what one backend keeps to itself
+
+
+class AbstractPhysics(eqx.Module):
+    """Steps one robot for one control period (`n_substeps` simulation steps)."""
+
+    robot: eqx.AbstractVar[Robot]
+    model: eqx.AbstractVar[Model]
+    n_substeps: eqx.AbstractVar[int]
+
+    @property
+    def timestep(self) -> float:
+        """Duration of one simulation step, s."""
+        return float(self.model.mj.opt.timestep)
+
+    @property
+    def control_dt(self) -> float:
+        """Duration of one control period, s."""
+        return self.timestep * self.n_substeps
+
+    def params(self) -> PhysicsParams:
+        """The nominal parameters, which randomisers start from."""
+        return nominal_params(self.model)
+
+    @abc.abstractmethod
+    def init(self, params: PhysicsParams, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> PhysicsState:
+        """The state at `qpos`, `qvel` at time 0, forces and accelerations included (ctrl: home pose)."""
+
+    @abc.abstractmethod
+    def step(self, params: PhysicsParams, state: PhysicsState, ctrl: Float[Array, " nu"]) -> PhysicsState:
+        """The state one control period later, under constant `ctrl` (joint targets, rad)."""
+
+
+def control_model(robot: Robot, timestep: float) -> tuple[Model, int]:
+    """The robot's model at `timestep` (s), and how many such steps make one control period.
+
+    Raises:
+        WildRobotError: the control period is not a whole number of steps.
+    """
+    n = round(robot.control_dt / timestep)
+    if n < 1 or abs(n * timestep - robot.control_dt) > 1e-9:
+        raise WildRobotError(
+            f"A physics timestep of {timestep} s does not divide the control period of {robot.control_dt} s.",
+            where=f"robot {robot.name!r}, control_dt",
+            hint=f"take {robot.control_dt} s over a whole number, such as {robot.control_dt / 4:g}",
+        )
+
+    def change(mj: Any) -> None:
+        mj.opt.timestep = timestep
+
+    return robot.model.edit(change), n
+
+
+def foot_forces(robot: Robot, sensordata: Float[Array, " nsensordata"]) -> Float[Array, "nfoot 3"]:
+    """Force of the floor on each foot, N, world frame, from the robot's contact sensors."""
+    return jnp.stack([foot.force.read(sensordata) for foot in robot.feet])
+
+
+def nominal_ctrl(robot: Robot) -> Float[Array, " nu"]:
+    """The command under which `init` evaluates forces: hold the home pose."""
+    return jax.lax.stop_gradient(robot.home_joints)

@@ -1,0 +1,12 @@
+"""Robots: named data loaded from robot.toml and an MJCF."""
+
+from .load import load_robot as load_robot
+from .load import robot_names as robot_names
+from .model import Model as Model
+from .robot import Base as Base
+from .robot import Foot as Foot
+from .robot import Imu as Imu
+from .robot import Mirror as Mirror
+from .robot import Robot as Robot
+from .robot import Sensor as Sensor
+from .robot import Servo as Servo

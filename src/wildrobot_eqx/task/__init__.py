@@ -1,0 +1,23 @@
+"""Task: commands, rewards, terminations and resets."""
+
+from .commands import GaitClock as GaitClock
+from .commands import HeadingHold as HeadingHold
+from .commands import VelocityCommand as VelocityCommand
+from .resets import HomeReset as HomeReset
+from .rewards import AbstractReward as AbstractReward
+from .rewards import ActionRate as ActionRate
+from .rewards import Alive as Alive
+from .rewards import BaseHeightError as BaseHeightError
+from .rewards import FootHeight as FootHeight
+from .rewards import FootSlip as FootSlip
+from .rewards import HoldHeading as HoldHeading
+from .rewards import JointDeviation as JointDeviation
+from .rewards import JointSpeedLimit as JointSpeedLimit
+from .rewards import StandStill as StandStill
+from .rewards import Torque as Torque
+from .rewards import TrackLateral as TrackLateral
+from .rewards import TrackLinVel as TrackLinVel
+from .rewards import TrackYawRate as TrackYawRate
+from .rewards import Upright as Upright
+from .terminations import AbstractTermination as AbstractTermination
+from .terminations import Fallen as Fallen

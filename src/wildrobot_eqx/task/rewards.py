@@ -1,0 +1,240 @@
+"""Reward terms. Each is a rate: its value is per second, the env multiplies by the control period once."""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..arrays import f32
+from ..observe import Signals
+from ..robots import Foot, Robot, Sensor
+
+
+class AbstractReward(eqx.Module):
+    """One named, weighted reward term; weights and widths are array leaves, free to change without a recompile."""
+
+    weight: eqx.AbstractVar[Float[Array, ""]]
+
+    @abc.abstractmethod
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        """The unweighted value, per second."""
+
+
+def _kernel(error: Float[Array, "*n"], width: Float[Array, ""]) -> Float[Array, "*n"]:
+    """Peak 1 at no error, 1/e at `width`: exp(-(error / width)^2)."""
+    return jnp.exp(-jnp.square(error / width))
+
+
+class TrackLinVel(AbstractReward):
+    """Forward speed as commanded: a kernel, plus a straight slope that still pulls far from the goal."""
+
+    linvel: Sensor
+    weight: Float[Array, ""]
+    width: Float[Array, ""]  # m/s
+    slope: Float[Array, ""]  # per m/s
+
+    def __init__(self, robot: Robot, weight: float = 2.0, width: float = 0.15, slope: float = 0.0):
+        self.linvel, self.weight, self.width = robot.base.linvel, f32(weight), f32(width)
+        self.slope = f32(slope)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        velocity = signals.heading_frame(self.linvel.read(signals.physics.sensordata))
+        error = velocity[0] - signals.command.speed
+        return _kernel(error, self.width) - self.slope * jnp.abs(error)
+
+
+class TrackLateral(AbstractReward):
+    """No sideways velocity in the commanded heading's frame."""
+
+    linvel: Sensor
+    weight: Float[Array, ""]
+    width: Float[Array, ""]  # m/s
+
+    def __init__(self, robot: Robot, weight: float = 0.5, width: float = 0.15):
+        self.linvel, self.weight, self.width = robot.base.linvel, f32(weight), f32(width)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        return _kernel(signals.heading_frame(self.linvel.read(signals.physics.sensordata))[1], self.width)
+
+
+class TrackYawRate(AbstractReward):
+    """Yaw rate as the heading hold asks."""
+
+    angvel: Sensor
+    weight: Float[Array, ""]
+    width: Float[Array, ""]  # rad/s
+
+    def __init__(self, robot: Robot, weight: float = 0.5, width: float = 0.5):
+        self.angvel, self.weight, self.width = robot.base.angvel, f32(weight), f32(width)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        rate = self.angvel.read(signals.physics.sensordata)[2]
+        return _kernel(rate - signals.command.yaw_rate, self.width)
+
+
+class HoldHeading(AbstractReward):
+    """Heading as commanded."""
+
+    weight: Float[Array, ""] = eqx.field(default=0.5, converter=f32)
+    width: Float[Array, ""] = eqx.field(default=0.2, converter=f32)  # rad
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        return _kernel(signals.command.target - signals.command.heading, self.width)
+
+
+class FootHeight(AbstractReward):
+    """Each sole follows its gait curve: up to `height` and down within its swing, on the floor else.
+
+    The left foot swings in the first half of the clock's cycle, the right in the second; a
+    swing takes the share `swing` of the cycle, centred in its half. The curve is a squared
+    sine, whose velocity is zero at lift-off and touch-down.
+    """
+
+    feet: tuple[Foot, ...]
+    offsets: Float[Array, " nfoot"]  # share of the cycle
+    weight: Float[Array, ""]
+    height: Float[Array, ""]  # m
+    swing: Float[Array, ""]
+    width: Float[Array, ""]  # m
+
+    def __init__(
+        self, robot: Robot, weight: float = 1.0, height: float = 0.05, swing: float = 0.4, width: float = 0.02
+    ):
+        self.feet = robot.feet
+        self.offsets = jnp.linspace(0.25, 0.75, len(robot.feet), dtype=jnp.float32)
+        self.weight, self.height = f32(weight), f32(height)
+        self.swing, self.width = f32(swing), f32(width)
+
+    def reference(self, phase: Float[Array, ""], moving: Float[Array, ""]) -> Float[Array, " nfoot"]:
+        """Height of each sole's reference above the floor, m."""
+        share = (phase / (2.0 * jnp.pi) - self.offsets + 0.5) % 1.0 - 0.5  # from mid-swing
+        inside = jnp.abs(share) < 0.5 * self.swing
+        return moving * jnp.where(inside, self.height * jnp.square(jnp.cos(jnp.pi * share / self.swing)), 0.0)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        height = jnp.stack([signals.physics.site_xpos[foot.site, 2] for foot in self.feet])
+        error = height - self.reference(signals.phase, signals.command.moving)
+        return jnp.mean(_kernel(error, self.width))
+
+
+class FootSlip(AbstractReward):
+    """Squared horizontal velocity of loaded feet, (m/s)^2."""
+
+    feet: tuple[Foot, ...]
+    weight: Float[Array, ""]
+    load: Float[Array, ""]  # N, force from which a foot counts as loaded
+
+    def __init__(self, robot: Robot, weight: float = -1.0, load: float = 3.0):
+        self.feet, self.weight, self.load = robot.feet, f32(weight), f32(load)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        physics = signals.physics
+        speed = jnp.stack([jnp.sum(jnp.square(foot.linvel.read(physics.sensordata)[:2])) for foot in self.feet])
+        return jnp.sum(jnp.where(physics.foot_force[:, 2] > self.load, speed, 0.0))
+
+
+class Upright(AbstractReward):
+    """Squared horizontal part of gravity in the base: sin^2 of the tilt."""
+
+    body: int = eqx.field(static=True)
+    weight: Float[Array, ""]
+
+    def __init__(self, robot: Robot, weight: float = -2.0):
+        self.body, self.weight = robot.base.body, f32(weight)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        _, x, y, _ = signals.physics.xquat[self.body]
+        up = 1.0 - 2.0 * (x * x + y * y)
+        return 1.0 - jnp.square(up)
+
+
+class BaseHeightError(AbstractReward):
+    """Squared error of the base's height against the home pose's, m^2."""
+
+    body: int = eqx.field(static=True)
+    weight: Float[Array, ""]
+    height: Float[Array, ""]  # m
+
+    def __init__(self, robot: Robot, weight: float = -20.0, height: float | None = None):
+        self.body, self.weight = robot.base.body, f32(weight)
+        self.height = robot.home_height if height is None else f32(height)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        return jnp.square(signals.physics.xpos[self.body, 2] - self.height)
+
+
+class ActionRate(AbstractReward):
+    """Squared change of the action since the last control step."""
+
+    weight: Float[Array, ""] = eqx.field(default=-0.05, converter=f32)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        return jnp.sum(jnp.square(signals.action - signals.previous_action))
+
+
+class Torque(AbstractReward):
+    """Sum of squared actuator torques, (N m)^2."""
+
+    weight: Float[Array, ""] = eqx.field(default=-0.02, converter=f32)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        return jnp.sum(jnp.square(signals.physics.actuator_force))
+
+
+class JointSpeedLimit(AbstractReward):
+    """Squared joint speed beyond a share of the servo's no-load speed, (rad/s)^2."""
+
+    robot: Robot
+    weight: Float[Array, ""]
+    limit: Float[Array, ""]  # rad/s
+
+    def __init__(self, robot: Robot, weight: float = -0.05, share: float = 0.8):
+        self.robot, self.weight = robot, f32(weight)
+        self.limit = f32(share * robot.servo.no_load_speed)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        speed = jnp.abs(self.robot.joint_velocities(signals.physics.qvel))
+        return jnp.sum(jnp.square(jnp.maximum(speed - self.limit, 0.0)))
+
+
+class JointDeviation(AbstractReward):
+    """Squared distance of some joints from the home pose, rad^2."""
+
+    robot: Robot
+    weight: Float[Array, ""]
+    mask: Float[Array, " nu"]
+
+    def __init__(self, robot: Robot, weight: float = -0.5, joints: tuple[str, ...] = ()):
+        self.robot, self.weight = robot, f32(weight)
+        self.mask = f32([1.0 if not joints or name in joints else 0.0 for name in robot.joint_names])
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        error = self.robot.joints(signals.physics.qpos) - self.robot.home_joints
+        return jnp.sum(self.mask * jnp.square(error))
+
+
+class StandStill(AbstractReward):
+    """While told to stand: squared joint velocities and distance from home, 0 while walking."""
+
+    robot: Robot
+    weight: Float[Array, ""]
+
+    def __init__(self, robot: Robot, weight: float = -0.5):
+        self.robot, self.weight = robot, f32(weight)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        physics = signals.physics
+        error = self.robot.joints(physics.qpos) - self.robot.home_joints
+        speed = self.robot.joint_velocities(physics.qvel)
+        still = jnp.sum(jnp.square(error)) + 0.02 * jnp.sum(jnp.square(speed))
+        return (1.0 - signals.command.moving) * still
+
+
+class Alive(AbstractReward):
+    """1 for every second without a fall."""
+
+    weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        return jnp.ones((), jnp.float32)
