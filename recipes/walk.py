@@ -1,0 +1,95 @@
+"""Walk forward at a commanded speed, heading held, standing still when told to."""
+
+from wildrobot_eqx import (
+    ActionRate,
+    Alive,
+    AngularVelocity,
+    Backend,
+    BaseHeight,
+    BaseHeightError,
+    BaseLinearVelocity,
+    Env,
+    Fallen,
+    FootContacts,
+    FootHeight,
+    FootSlip,
+    GaitPhase,
+    HoldHeading,
+    HomeReset,
+    JointDeviation,
+    JointPosition,
+    JointPositions,
+    JointSpeedLimit,
+    JointVelocities,
+    LastAction,
+    ObservationStack,
+    PPOConfig,
+    ProjectedGravity,
+    Recipe,
+    StandStill,
+    Torque,
+    TrackLateral,
+    TrackLinVel,
+    TrackYawRate,
+    Upright,
+    VelocityCommand,
+    VelocityCommands,
+    WalkGate,
+    load_robot,
+    make_physics,
+    recipe,
+)
+
+
+@recipe
+def walk(
+    robot: str = "wildrobot",
+    physics: Backend = "native",
+    steps: int = 2_000_000,
+    seed: int = 0,
+    num_envs: int = 256,
+) -> Recipe:
+    """Walk forward at a commanded speed."""
+    body = load_robot(robot)
+    measured = {
+        "gravity": ProjectedGravity(body),
+        "gyro": AngularVelocity(body),
+        "joint_pos": JointPositions(body),
+        "joint_vel": JointVelocities(body),
+        "last_action": LastAction(body),
+        "gait_phase": GaitPhase(),
+        "command": VelocityCommands(),
+    }
+    privileged = {
+        "linvel": BaseLinearVelocity(body),
+        "height": BaseHeight(body),
+        "contacts": FootContacts(body),
+    }
+    env = Env(
+        physics=make_physics(physics, body, 0.005),
+        controller=JointPosition(body, scale=0.4),
+        observations={
+            "policy": ObservationStack(measured),
+            "critic": ObservationStack({**measured, **privileged}, policy=False),
+        },
+        command=VelocityCommand(body, speed_range=(0.0, 0.5)),
+        rewards={
+            "track": TrackLinVel(body, weight=2.0, width=0.15, slope=0.5),
+            "lateral": TrackLateral(body, weight=0.5),
+            "yaw": TrackYawRate(body, weight=0.5),
+            "heading": HoldHeading(weight=0.5),
+            "foot": FootHeight(body, weight=3.0),
+            "slip": FootSlip(body, weight=-1.0),
+            "upright": Upright(body, weight=-5.0),
+            "height": BaseHeightError(body, weight=-20.0),
+            "rate": ActionRate(weight=-0.05),
+            "torque": Torque(weight=-0.01),
+            "joint_speed": JointSpeedLimit(body, weight=-0.05),
+            "deviation": JointDeviation(body, weight=-1.0, joints=("left_hip_roll", "right_hip_roll", "waist_yaw")),
+            "still": StandStill(body, weight=-1.0),
+            "alive": Alive(weight=1.0),
+        },
+        terminations={"fallen": Fallen(body)},
+        reset_state=HomeReset(body),
+    )
+    return Recipe(env=env, ppo=PPOConfig(num_envs=num_envs), steps=steps, seed=seed, gate=WalkGate())
