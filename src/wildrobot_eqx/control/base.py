@@ -37,6 +37,8 @@ class JointPosition(AbstractController):
     def init(self) -> tuple[()]:
         return ()
 
-    def __call__(self, state: tuple[()], action: Float[Array, " nu"]) -> tuple[Float[Array, " nu"], tuple[()]]:
+    def __call__(
+        self, state: tuple[()], action: Float[Array, " {self.home.size}"]
+    ) -> tuple[Float[Array, " nu"], tuple[()]]:
         target = self.home + self.scale * action
         return jnp.clip(target, self.range[:, 0], self.range[:, 1]), state

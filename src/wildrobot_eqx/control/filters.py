@@ -27,7 +27,7 @@ class LowPass(AbstractController):
     def init(self) -> tuple[Any, Float[Array, " nu"]]:
         return self.inner.init(), self.start
 
-    def __call__(self, state: Any, action: Float[Array, " nu"]) -> tuple[Float[Array, " nu"], Any]:
+    def __call__(self, state: Any, action: Float[Array, " {self.start.size}"]) -> tuple[Float[Array, " nu"], Any]:
         inner, filtered = state
         target, inner = self.inner(inner, action)
         filtered = filtered + self.alpha * (target - filtered)
@@ -48,7 +48,7 @@ class Delay(AbstractController):
     def init(self) -> tuple[Any, Float[Array, "steps nu"]]:
         return self.inner.init(), jnp.tile(self.start, (self.steps, 1))
 
-    def __call__(self, state: Any, action: Float[Array, " nu"]) -> tuple[Float[Array, " nu"], Any]:
+    def __call__(self, state: Any, action: Float[Array, " {self.start.size}"]) -> tuple[Float[Array, " nu"], Any]:
         inner, queue = state
         target, inner = self.inner(inner, action)
         queue = jnp.concatenate([queue, target[None]])

@@ -64,7 +64,7 @@ class Mirror(eqx.Module):
     source: tuple[int, ...] = eqx.field(static=True)
     sign: tuple[float, ...] = eqx.field(static=True)
 
-    def __call__(self, vector: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
+    def __call__(self, vector: Float[Array, "*batch {len(self.source)}"]) -> Float[Array, "*batch n"]:
         """Reflect the last axis."""
         return vector[..., np.array(self.source, int)] * jnp.array(self.sign, vector.dtype)
 
@@ -138,11 +138,11 @@ class Robot(eqx.Module):
         """Home angles in actuator order, rad."""
         return self.home_qpos[np.array(self.joint_qpos, int)]
 
-    def joints(self, qpos: Float[Array, " nq"]) -> Float[Array, " nu"]:
+    def joints(self, qpos: Float[Array, " {self.nq}"]) -> Float[Array, " nu"]:
         """The actuated joints' angles (rad), in actuator order."""
         return qpos[np.array(self.joint_qpos, int)]
 
-    def joint_velocities(self, qvel: Float[Array, " nv"]) -> Float[Array, " nu"]:
+    def joint_velocities(self, qvel: Float[Array, " {self.nv}"]) -> Float[Array, " nu"]:
         """The actuated joints' velocities (rad/s), in actuator order."""
         return qvel[np.array(self.joint_dof, int)]
 

@@ -1,0 +1,31 @@
+# Everyday commands. Each makes .venv first if it is not there, which takes a minute once.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.PHONY: walk test check test-slow bench clean
+
+walk: $(STAMP) ## teach the robot to walk; writes a run folder under runs/
+	$(BIN)/wildrobot-eqx run recipes/walk.py
+
+test: $(STAMP) ## the fast tests
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## style and static types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+test-slow: $(STAMP) ## everything that the fast tests leave out
+	$(BIN)/python -m pytest -m slow
+
+bench: $(STAMP) ## the figures of docs/benchmarks.md, on this machine
+	$(BIN)/wildrobot-eqx bench
+
+clean: ## remove what the commands above made, runs excepted
+	rm -rf .venv .cache .pytest_cache .ruff_cache .mypy_cache
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(STAMP)

@@ -1,0 +1,61 @@
+"""Shared fixtures: robots, small envs and their jitted functions, made once per session."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+# Before JAX is imported: checks on, CPU only, compiles kept between runs.
+os.environ.setdefault("WILDROBOT_EQX_TYPECHECK", "1")
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+os.environ.setdefault("MUJOCO_GL", "egl")
+
+import jax
+import pytest
+from helpers import Batched, make_env
+
+from wildrobot_eqx import Env, Robot, load_robot
+
+
+@pytest.fixture(scope="session")
+def robot() -> Robot:
+    """The 11-joint biped."""
+    return load_robot("wildrobot")
+
+
+@pytest.fixture(scope="session")
+def hopper() -> Robot:
+    """The planar hopper: 3 joints, quick to compile."""
+    return load_robot("hopper")
+
+
+@pytest.fixture(scope="session")
+def env(robot) -> Env:
+    """A small biped env on the native engine, with every kind of term."""
+    return make_env(robot)
+
+
+@pytest.fixture(scope="session")
+def hopper_env(hopper) -> Env:
+    """A small hopper env on the native engine, with every kind of term."""
+    return make_env(hopper)
+
+
+@pytest.fixture(scope="session")
+def batched(env) -> Batched:
+    """The biped env's reset and step, jitted for 4 robots."""
+    return Batched(env, 4)
+
+
+@pytest.fixture(scope="session")
+def batched_hopper(hopper_env) -> Batched:
+    """The hopper env's reset and step, jitted for 4 robots."""
+    return Batched(hopper_env, 4)
+
+
+@pytest.fixture
+def getkey() -> Callable[[], jax.Array]:
+    """A function that hands out a new typed PRNG key at every call, the same ones in every run."""
+    keys = iter(jax.random.split(jax.random.key(20240229), 1000))
+    return lambda: next(keys)

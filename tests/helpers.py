@@ -1,0 +1,232 @@
+"""Builders that the tests share: envs, states made by hand, and an engine whose physics fits on a page."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from wildrobot_eqx import AbstractPhysics, Env, JointPosition, NativePhysics, PhysicsParams, PhysicsState, Robot, task
+from wildrobot_eqx import observe as obs
+from wildrobot_eqx.observe import Command, ObservationStack, Signals
+from wildrobot_eqx.robots import Model
+
+
+def policy_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
+    """What a robot can measure, one term of every kind."""
+    return {
+        "gravity": obs.ProjectedGravity(robot),
+        "angular_velocity": obs.AngularVelocity(robot),
+        "joint_positions": obs.JointPositions(robot),
+        "joint_velocities": obs.JointVelocities(robot),
+        "last_action": obs.LastAction(robot),
+        "gait_phase": obs.GaitPhase(),
+        "command": obs.VelocityCommands(),
+    }
+
+
+def critic_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
+    """The same, and what only the simulator knows."""
+    return {
+        **policy_terms(robot),
+        "linear_velocity": obs.BaseLinearVelocity(robot),
+        "height": obs.BaseHeight(robot),
+        "foot_contacts": obs.FootContacts(robot),
+    }
+
+
+def all_rewards(robot: Robot) -> dict[str, task.AbstractReward]:
+    """One reward of every kind, widths and limits named so that a new default changes no test."""
+    return {
+        "track_lin_vel": task.TrackLinVel(robot, width=0.15, slope=0.5),
+        "track_lateral": task.TrackLateral(robot, width=0.15),
+        "track_yaw_rate": task.TrackYawRate(robot, width=0.5),
+        "hold_heading": task.HoldHeading(width=0.2),
+        "foot_height": task.FootHeight(robot, height=0.05, swing=0.4, width=0.02),
+        "foot_slip": task.FootSlip(robot, load=3.0),
+        "upright": task.Upright(robot),
+        "base_height": task.BaseHeightError(robot),
+        "action_rate": task.ActionRate(),
+        "torque": task.Torque(),
+        "joint_speed": task.JointSpeedLimit(robot, share=0.8),
+        "joint_deviation": task.JointDeviation(robot),
+        "stand_still": task.StandStill(robot),
+        "alive": task.Alive(),
+    }
+
+
+def make_env(robot: Robot, **changes: Any) -> Env:
+    """An env with every kind of term on the native engine; keyword arguments replace `Env`'s own."""
+    parts = {
+        "controller": JointPosition(robot),
+        "observations": {
+            "policy": ObservationStack(policy_terms(robot)),
+            "critic": ObservationStack(critic_terms(robot), policy=False),
+        },
+        "command": task.VelocityCommand(robot),
+        "rewards": all_rewards(robot),
+        "terminations": {"fallen": task.Fallen(robot)},
+        "reset_state": task.HomeReset(robot),
+        **changes,
+    }
+    if "physics" not in parts:
+        parts["physics"] = NativePhysics(robot, threads=1)
+    return Env(**parts)
+
+
+class Batched:
+    """An env's `reset` and `step`, vmapped over `n` robots and jitted; the env is an argument, as in training."""
+
+    def __init__(self, env: Env, n: int):
+        self.env, self.n = env, n
+        self._reset = eqx.filter_jit(lambda env, keys: jax.vmap(env.reset)(keys))
+        self._step = eqx.filter_jit(lambda env, state, action: jax.vmap(env.step)(state, action))
+
+    def reset(self, seed: int = 0, env: Env | None = None):
+        return self._reset(env or self.env, jax.random.split(jax.random.key(seed), self.n))
+
+    def step(self, state, action, env: Env | None = None):
+        return self._step(env or self.env, state, jnp.asarray(action, jnp.float32))
+
+    def hold(self, state, steps: int):
+        """`steps` steps with zero action: the home pose."""
+        for _ in range(steps):
+            state, timestep = self.step(state, np.zeros((self.n, self.env.action_size), np.float32))
+        return state, timestep
+
+
+def random_physics(robot: Robot, seed: int = 0) -> PhysicsState:
+    """A physics state of random numbers in the right shapes, unit quaternions where they belong."""
+    rng = np.random.default_rng(seed)
+    mj = robot.model.mj
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.normal(size=shape).astype(np.float32)
+
+    quats = normal(mj.nbody, 4)
+    sensordata = normal(mj.nsensordata)
+    for imu in robot.imus:
+        part = slice(imu.quat.address, imu.quat.address + 4)
+        sensordata[part] /= np.linalg.norm(sensordata[part])
+    arrays = {
+        "qpos": normal(mj.nq),
+        "qvel": 5.0 * normal(mj.nv),
+        "time": np.float32(1.0),
+        "xpos": normal(mj.nbody, 3),
+        "xquat": quats / np.linalg.norm(quats, axis=1, keepdims=True),
+        "site_xpos": 0.05 * normal(mj.nsite, 3),
+        "sensordata": sensordata,
+        "foot_force": 20.0 * normal(len(robot.feet), 3),
+        "actuator_force": normal(mj.nu),
+    }
+    return PhysicsState(**{name: jnp.asarray(value) for name, value in arrays.items()}, carry=())
+
+
+def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3) -> Signals:
+    """Signals of random numbers in the right shapes."""
+    rng = np.random.default_rng(seed + 1000)
+
+    def scalar(value: float) -> Float[Array, ""]:
+        return jnp.asarray(value, jnp.float32)
+
+    def vector() -> Float[Array, " nu"]:
+        return jnp.asarray(rng.normal(size=robot.nu), jnp.float32)
+
+    heading, target, origin, yaw_rate = rng.normal(size=4)
+    return Signals(
+        physics=random_physics(robot, seed),
+        action=vector(),
+        previous_action=vector(),
+        target=vector(),
+        command=Command(scalar(speed), scalar(yaw_rate), scalar(heading), scalar(target), scalar(origin)),
+        phase=scalar(rng.uniform(0.0, 2.0 * np.pi)),
+    )
+
+
+def replace(module: Any, **changes: Any) -> Any:
+    """A copy of a module made without its `__init__`: its fields are replaced, not derived anew."""
+    names = tuple(changes)
+    return eqx.tree_at(
+        lambda m: [getattr(m, name) for name in names], module, [changes[n] for n in names], is_leaf=lambda x: x is None
+    )
+
+
+class StillPhysics(AbstractPhysics):
+    """An engine of one line: joints jump to their targets, velocities stay as they were, time goes on.
+
+    It compiles in no time and its future is known, which makes the optimum of a task known.
+    """
+
+    robot: Robot
+    model: Model = eqx.field(static=True)
+    n_substeps: int = eqx.field(static=True)
+
+    def __init__(self, robot: Robot):
+        self.robot, self.model = robot, robot.model
+        self.n_substeps = round(robot.control_dt / robot.model.mj.opt.timestep)
+
+    def init(self, params: PhysicsParams, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> PhysicsState:
+        blank = jax.tree.map(jnp.zeros_like, random_physics(self.robot))
+        upright = jnp.asarray([1.0, 0.0, 0.0, 0.0], jnp.float32)
+        address = self.robot.imu().quat.address
+        return dataclasses.replace(
+            blank,
+            qpos=qpos,
+            qvel=qvel,
+            xpos=blank.xpos.at[:, 2].set(self.robot.home_height),
+            xquat=jnp.broadcast_to(upright, blank.xquat.shape),
+            sensordata=blank.sensordata.at[address : address + 4].set(upright),
+        )
+
+    def step(self, params: PhysicsParams, state: PhysicsState, ctrl: Float[Array, " nu"]) -> PhysicsState:
+        qpos = state.qpos.at[np.array(self.robot.joint_qpos)].set(ctrl)
+        return dataclasses.replace(state, qpos=qpos, time=state.time + jnp.float32(self.control_dt))
+
+
+class Elapsed(obs.AbstractTerm):
+    """Time since the start of the episode: an observation whose every value is known."""
+
+    unit = "s"
+    frame = "clock"
+    measurable = True
+
+    @property
+    def mirror(self):
+        return obs.GaitPhase().mirror.__class__((0,), (1.0,))
+
+    @property
+    def source(self) -> str:
+        return "clock"
+
+    def __call__(self, signals: Signals) -> Float[Array, " 1"]:
+        return signals.physics.time[None]
+
+
+class MatchVelocities(task.AbstractReward):
+    """Minus the squared distance of the action from half the joint velocities: best at action = qvel / 2."""
+
+    robot: Robot
+    weight: Float[Array, ""]
+
+    def __init__(self, robot: Robot, weight: float = 50.0):
+        self.robot, self.weight = robot, jnp.asarray(weight, jnp.float32)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        goal = 0.5 * self.robot.joint_velocities(signals.physics.qvel)
+        return -jnp.sum(jnp.square(signals.action - goal))
+
+
+def still_env(robot: Robot, terms: Mapping[str, obs.AbstractTerm], **changes: Any) -> Env:
+    """An env on `StillPhysics`: both roles observe `terms`, nothing ever falls."""
+    parts = {
+        "physics": StillPhysics(robot),
+        "observations": {role: ObservationStack(terms) for role in ("policy", "critic")},
+        "terminations": {},
+        "rewards": {"match": MatchVelocities(robot)},
+        "reset_state": task.HomeReset(robot, velocity_noise=1.0),
+    }
+    return make_env(robot, **{**parts, **changes})

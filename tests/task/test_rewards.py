@@ -1,0 +1,169 @@
+"""Every reward term against its formula in NumPy, on states of random numbers."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+import pytest
+from helpers import all_rewards, random_signals
+
+from wildrobot_eqx import task
+from wildrobot_eqx.task import FootHeight
+
+
+def _sensor(robot, signals, name):
+    """A sensor's reading, looked up by name in the model itself."""
+    mj = robot.model.mj
+    i = mujoco.mj_name2id(mj, mujoco.mjtObj.mjOBJ_SENSOR, name)
+    return np.asarray(signals.physics.sensordata)[mj.sensor_adr[i] : mj.sensor_adr[i] + mj.sensor_dim[i]]
+
+
+def _forward_left(robot, signals):
+    vx, vy, _ = _sensor(robot, signals, "pelvis_global_linvel")
+    angle = float(signals.command.origin) + float(signals.command.target)
+    return np.cos(angle) * vx + np.sin(angle) * vy, -np.sin(angle) * vx + np.cos(angle) * vy
+
+
+def _kernel(error, width):
+    return np.exp(-((error / width) ** 2))
+
+
+def _joints(robot, signals):
+    """Angles minus home, and velocities, by joint name."""
+    data = mujoco.MjData(robot.model.mj)
+    data.qpos[:], data.qvel[:] = signals.physics.qpos, signals.physics.qvel
+    home = mujoco.MjData(robot.model.mj)
+    home.qpos[:] = robot.home_qpos
+    error = [data.joint(n).qpos[0] - home.joint(n).qpos[0] for n in robot.joint_names]
+    return np.array(error), np.array([data.joint(n).qvel[0] for n in robot.joint_names])
+
+
+def _up(robot, signals):
+    matrix = np.empty(9)
+    body = mujoco.mj_name2id(robot.model.mj, mujoco.mjtObj.mjOBJ_BODY, "waist")
+    mujoco.mju_quat2Mat(matrix, np.asarray(signals.physics.xquat[body], np.float64))
+    return matrix[8]
+
+
+def _site_height(robot, signals, name):
+    return float(signals.physics.site_xpos[mujoco.mj_name2id(robot.model.mj, mujoco.mjtObj.mjOBJ_SITE, name), 2])
+
+
+def _foot_height(r, s):
+    reference = np.asarray(FootHeight(r, height=0.05, swing=0.4).reference(s.phase, s.command.moving))
+    heights = [_site_height(r, s, "left_foot"), _site_height(r, s, "right_foot")]
+    return np.mean([_kernel(z - ref, 0.02) for z, ref in zip(heights, reference)])
+
+
+def _foot_slip(r, s):
+    total = 0.0
+    for i, name in enumerate(("left_foot_linvel", "right_foot_linvel")):
+        if s.physics.foot_force[i, 2] > 3.0:
+            total += np.sum(_sensor(r, s, name)[:2] ** 2)
+    return total
+
+
+def _stand_still(r, s):
+    if s.command.speed != 0.0:
+        return 0.0
+    error, speed = _joints(r, s)
+    return np.sum(error**2) + 0.02 * np.sum(speed**2)
+
+
+def _track_lin_vel(r, s):
+    error = _forward_left(r, s)[0] - float(s.command.speed)
+    return _kernel(error, 0.15) - 0.5 * abs(error)
+
+
+FORMULAS = {
+    "track_lin_vel": _track_lin_vel,
+    "track_lateral": lambda r, s: _kernel(_forward_left(r, s)[1], 0.15),
+    "track_yaw_rate": lambda r, s: _kernel(_sensor(r, s, "pelvis_global_angvel")[2] - float(s.command.yaw_rate), 0.5),
+    "hold_heading": lambda r, s: _kernel(float(s.command.target) - float(s.command.heading), 0.2),
+    "foot_height": _foot_height,
+    "foot_slip": _foot_slip,
+    "upright": lambda r, s: 1.0 - _up(r, s) ** 2,
+    "base_height": lambda r, s: (float(s.physics.xpos[r.base.body, 2]) - float(r.home_height)) ** 2,
+    "action_rate": lambda r, s: np.sum((np.asarray(s.action) - np.asarray(s.previous_action)) ** 2),
+    "torque": lambda r, s: np.sum(np.asarray(s.physics.actuator_force) ** 2),
+    "joint_speed": lambda r, s: np.sum(np.maximum(np.abs(_joints(r, s)[1]) - 0.8 * 5.818, 0.0) ** 2),
+    "joint_deviation": lambda r, s: np.sum(_joints(r, s)[0] ** 2),
+    "stand_still": _stand_still,
+    "alive": lambda r, s: 1.0,
+}
+
+
+def test_every_reward_has_a_formula(robot):
+    classes = {type(term) for term in all_rewards(robot).values()}
+    public = {c for c in vars(task).values() if isinstance(c, type) and issubclass(c, task.AbstractReward)}
+    assert classes == public - {task.AbstractReward}
+    assert set(FORMULAS) == set(all_rewards(robot))
+
+
+@pytest.mark.parametrize("speed", [0.0, 0.3])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_reward_is_its_formula(robot, name, speed):
+    values = []
+    for seed in range(4):
+        signals = random_signals(robot, seed, speed)
+        values.append(float(all_rewards(robot)[name](signals)))
+        np.testing.assert_allclose(values[-1], FORMULAS[name](robot, signals), rtol=2e-4, atol=1e-5)
+    constant = name == "alive" or (name == "stand_still" and speed > 0.0)
+    assert constant or np.ptp(values) > 0.0
+
+
+def test_joint_deviation_takes_joints_by_name(robot):
+    signals = random_signals(robot)
+    error, _ = _joints(robot, signals)
+    chosen = ("left_hip_roll", "waist_yaw")
+    expected = sum(error[robot.joint_names.index(n)] ** 2 for n in chosen)
+    np.testing.assert_allclose(task.JointDeviation(robot, joints=chosen)(signals), expected, rtol=1e-5)
+
+
+def test_a_slope_still_pulls_far_from_the_goal(robot):
+    """Standing still at 0.5 m/s commanded: the kernel is flat there, the slope is not."""
+    term = task.TrackLinVel(robot, width=0.1, slope=0.5)
+
+    def value(speed):
+        signals = random_signals(robot, speed=0.5)
+        mj = robot.model.mj
+        address = mj.sensor_adr[mujoco.mj_name2id(mj, mujoco.mjtObj.mjOBJ_SENSOR, "pelvis_global_linvel")]
+        angle = signals.command.origin + signals.command.target
+        velocity = speed * jnp.stack([jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)])
+        sensordata = signals.physics.sensordata.at[address : address + 3].set(velocity)
+        return term(dataclasses.replace(signals, physics=dataclasses.replace(signals.physics, sensordata=sensordata)))
+
+    np.testing.assert_allclose(jax.grad(value)(jnp.zeros(())), 0.5, rtol=1e-3)
+    np.testing.assert_allclose(value(jnp.asarray(0.5)), 1.0, rtol=1e-5)
+
+
+class TestFootHeightReference:
+    """Left swings in the first half of the cycle, right in the second, both rest between."""
+
+    def curve(self, robot, share, moving=1.0):
+        reward = FootHeight(robot, height=0.05, swing=0.4)
+        return np.asarray(reward.reference(jnp.asarray(2 * np.pi * share, jnp.float32), jnp.asarray(moving)))
+
+    def test_against_numpy(self, robot):
+        for share in np.linspace(0.0, 0.99, 34):
+            expected = []
+            for start in (0.05, 0.55):  # the swing of 0.4, centred in each half
+                x = (share - start) / 0.4
+                expected.append(0.05 * np.sin(np.pi * x) ** 2 if 0.0 < x < 1.0 else 0.0)
+            np.testing.assert_allclose(self.curve(robot, share), expected, atol=1e-6)
+
+    def test_the_left_foot_swings_first(self, robot):
+        assert [foot.name for foot in robot.feet] == ["left", "right"]
+        np.testing.assert_allclose(self.curve(robot, 0.25), [0.05, 0.0], atol=1e-6)
+        np.testing.assert_allclose(self.curve(robot, 0.75), [0.0, 0.05], atol=1e-6)
+
+    def test_it_is_periodic(self, robot):
+        for share in (0.1, 0.3, 0.6, 0.9):
+            np.testing.assert_allclose(self.curve(robot, share), self.curve(robot, share + 1.0), atol=1e-6)
+
+    def test_it_is_zero_in_double_support_and_while_standing(self, robot):
+        for share in (0.0, 0.02, 0.48, 0.52, 0.99):
+            np.testing.assert_array_equal(self.curve(robot, share), [0.0, 0.0])
+        np.testing.assert_array_equal(self.curve(robot, 0.25, moving=0.0), [0.0, 0.0])
