@@ -118,7 +118,7 @@ class Env(eqx.Module):
         metrics = {name: jnp.zeros_like(value) for name, value in self._rewards(signals)[1].items()}
         return state, Timestep(self._observe(signals), jnp.zeros((), jnp.float32), never, never, metrics)
 
-    def step(self, state: EnvState, action: Float[Array, " nu"]) -> tuple[EnvState, Timestep]:
+    def step(self, state: EnvState, action: Float[Array, " {self.action_size}"]) -> tuple[EnvState, Timestep]:
         """One control period under `action`."""
         key, key_command = jax.random.split(state.key)
         dt = self.physics.control_dt
