@@ -234,7 +234,7 @@ def update(config: PPOConfig, state: TrainState, rollout: Rollout) -> tuple[Trai
         rate = _adapt(config, rate, info["kl"])
         updates, opt_state = _optimiser(config).update(grads, opt_state)
         agent = eqx.combine(optax.apply_updates(trainable, jax.tree.map(lambda u: -rate * u, updates)), fixed)
-        return (agent, opt_state, rate), {**info, "grad_norm": optax.global_norm(grads)}
+        return (agent, opt_state, rate), {**info, "grad_norm": optax.tree.norm(grads)}
 
     n = config.num_envs // config.num_minibatches
     orders = [jax.random.permutation(k, config.num_envs) for k in jax.random.split(key_epochs, config.num_epochs)]
