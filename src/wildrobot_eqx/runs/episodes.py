@@ -1,0 +1,122 @@
+"""Judged episodes: a policy's mean actions on the native engine, all commands in one batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+
+from ..arrays import f32
+from ..env import Env, EnvState, Timestep
+from ..env.rollout import batch_step, where
+from ..learn.networks import AbstractPolicy
+from ..physics import NativePhysics
+from .gait import GaitMeter, GaitTally
+from .measure import measure
+
+_MAX_CHUNK = 50  # control steps per compiled call: progress is told in between
+_SEED = 0x7FFF_6A7E  # with the fold below a domain of keys that no training seed reaches
+
+
+def judged_env(env: Env, timestep: float) -> Env:
+    """The env as it is judged: native physics at `timestep` (s), nominal parameters, constant commands.
+
+    Raises:
+        WildRobotError: the timestep does not divide the robot's control period.
+    """
+    physics = NativePhysics(env.physics.robot, timestep)
+    env = eqx.tree_at(lambda e: e.physics, env, physics)
+    if env.randomisers:
+        env = eqx.tree_at(lambda e: e.randomisers, env, ())
+    return eqx.tree_at(lambda e: (e.command.interval, e.command.deadband), env, (f32(float("inf")), f32(0.0)))
+
+
+def with_command(env: Env, speed: Float[Array, ""]) -> Env:
+    """The env with one commanded speed (m/s), 0 meaning: stand; only array leaves change."""
+    stand = jnp.where(speed == 0.0, 1.0, 0.0).astype(jnp.float32)
+    return eqx.tree_at(
+        lambda e: (e.command.speed_range, e.command.stand_probability), env, (jnp.stack([speed, speed]), stand)
+    )
+
+
+def judge_key(timestep: float) -> PRNGKeyArray:
+    """The key of the judged episodes: a domain of its own, one per timestep (s)."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(_SEED), 0xFFFF_FFFF), round(timestep * 1e6))
+
+
+def run_episodes(
+    env: Env,
+    policy: AbstractPolicy,
+    meter: GaitMeter,
+    speeds: tuple[float, ...],
+    episodes: int,
+    seconds: float,
+    progress: Callable[[str], None] | None = None,
+) -> list[GaitTally]:
+    """Run `episodes` of `seconds` for each commanded speed (m/s), and tally each.
+
+    Args:
+        env: a judged env.
+        policy: its distribution's mean is the action.
+        meter: gathers the statistics.
+        speeds: the commands.
+        episodes: how many per command.
+        seconds: their length, s.
+        progress: told how far it is, now and then.
+
+    Returns:
+        One tally per command, NumPy leaves whose first axis is the episodes.
+    """
+    steps = round(seconds / env.physics.control_dt)
+    chunk = max(n for n in range(1, _MAX_CHUNK + 1) if steps % n == 0)
+    commands = jnp.repeat(f32(speeds), episodes)
+    keys = jax.random.split(judge_key(env.physics.timestep), commands.size)
+    loop = _start(env, policy, meter, commands, keys)
+    for done in range(chunk, steps + 1, chunk):
+        loop, upright = _advance(env, policy, meter, loop, chunk)
+        if progress is not None:
+            progress(
+                f"{env.physics.timestep * 1e3:g} ms steps: {done * env.physics.control_dt:.0f} of {seconds:.0f} s, "
+                f"{int(upright)} of {commands.size} upright"
+            )
+        if not int(upright):
+            break
+    tally = jax.tree.map(lambda leaf: np.asarray(leaf).reshape(len(speeds), episodes, *leaf.shape[1:]), loop[-1])
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], tally) for i in range(len(speeds))]
+
+
+@eqx.filter_jit
+def _start(
+    env: Env, policy: AbstractPolicy, meter: GaitMeter, speeds: Float[Array, " n"], keys: Key[Array, " n"]
+) -> tuple:
+    """First states, observations, policy memories and tallies."""
+
+    def reset(speed: Float[Array, ""], key: PRNGKeyArray) -> tuple[EnvState, Timestep]:
+        return with_command(env, speed).reset(key)
+
+    state, timestep = jax.vmap(reset)(speeds, keys)
+    carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (speeds.size, *leaf.shape)), policy.init())
+    samples = jax.vmap(lambda s, t: measure(env.physics.robot, s, t))(state, timestep)
+    return state, timestep.obs["policy"], carry, jax.vmap(meter.init)(samples)
+
+
+@eqx.filter_jit
+def _advance(
+    env: Env, policy: AbstractPolicy, meter: GaitMeter, loop: tuple, steps: int
+) -> tuple[tuple, Int[Array, ""]]:
+    """Some control steps; episodes that are over stay frozen where they were."""
+
+    def step(loop: tuple, _: None) -> tuple[tuple, None]:
+        state, obs, carry, tally = loop
+        distribution, next_carry = policy(obs, carry)
+        new, timestep = batch_step(env, state, distribution.mean)
+        samples = jax.vmap(lambda s, t: measure(env.physics.robot, s, t))(new, timestep)
+        tally = jax.vmap(meter.step)(tally, samples)
+        now: tuple[Any, ...] = (new, timestep.obs["policy"], next_carry)
+        return (*where(tally.upright, now, (state, obs, carry)), tally), None
+
+    loop, _ = jax.lax.scan(step, loop, length=steps)
+    return loop, jnp.sum(loop[-1].upright)

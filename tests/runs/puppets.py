@@ -1,0 +1,87 @@
+"""Kinematic puppets: measurements on prescribed curves, so that the gate is judged without physics.
+
+The perfect walk steps at 1/0.7 Hz per foot, lifts each sole 5 cm over 40% of the cycle, and
+keeps every figure within its limit. Keyword arguments spoil one thing each.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from wildrobot_eqx.runs.gait import GaitMeter, GaitTally
+from wildrobot_eqx.runs.measure import Measurement
+
+DT, PERIOD = 0.02, 0.7
+BODY_WEIGHT = 34.9  # N
+
+
+def walk(
+    command: float,
+    seconds: float = 10.0,
+    *,
+    speed: float | None = None,  # m/s
+    height: tuple[float, float] = (0.05, 0.05),  # m, left and right
+    swing: tuple[float, float] = (0.4, 0.4),  # share of the cycle
+    drag: bool = False,  # the feet stay loaded
+    sideways: float = 0.0,  # m/s
+    heading: float = 0.0,  # rad
+    pitch: float = 0.0,  # rad
+    slip: float = 0.0,  # m/s
+    torque: float = 1.0,  # N m
+    saturate: float = 0.0,  # share of the time in which one joint of eleven is at its limit
+    overspeed: float = 0.0,  # likewise
+    march: bool = False,  # steps although it should stand
+    chatter: bool = False,  # the load of a stance vanishes for single samples
+    fall_at: float | None = None,  # s
+    nan_at: float | None = None,  # s
+) -> Measurement:
+    """The samples of one episode, time first; the first is that of the reset."""
+    t = DT * np.arange(round(seconds / DT) + 1)
+    n, nu = t.size, 11
+    moving = command != 0.0 or march
+    share = (t[:, None] / PERIOD - np.array([0.25, 0.75]) + 0.5) % 1.0 - 0.5
+    width = np.array(swing)
+    inside = (np.abs(share) < 0.5 * width) & moving
+    foot_height = np.where(inside, np.array(height) * np.cos(np.pi * share / width) ** 2, 0.0)
+    load = np.where(inside & (not drag), 0.0, 0.5 * BODY_WEIGHT)
+    if chatter:
+        load[::15] = 0.0
+    sign = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)
+    torques = torque * np.ones((n, nu))
+    torques[sign.cumsum() >= 0, 0] *= -1.0
+    torques[t % 1.0 < saturate, 3] = 3.99
+    speeds = np.ones((n, nu))
+    speeds[t % 1.0 < overspeed, 2] = -6.0
+    fallen = np.zeros(n, bool) if fall_at is None else t >= fall_at
+    position = np.stack([(command if speed is None else speed) * t, sideways * t], axis=1)
+    if nan_at is not None:
+        position[t >= nan_at] = np.nan
+    arrays = {
+        "position": position,
+        "heading_error": np.full(n, heading),
+        "pitch": np.full(n, pitch),
+        "foot_height": foot_height,
+        "foot_load": load,
+        "foot_speed": np.where(inside, 1.0, slip),
+        "torque": torques,
+        "joint_speed": speeds,
+        "action": 0.05 * sign[:, None] * np.ones((n, nu)),
+    }
+    return Measurement(**{k: jnp.asarray(v, jnp.float32) for k, v in arrays.items()}, fallen=jnp.asarray(fallen))
+
+
+@eqx.filter_jit
+def _gather(meter: GaitMeter, samples: Measurement) -> GaitTally:
+    def episode(samples: Measurement) -> GaitTally:
+        first = jax.tree.map(lambda leaf: leaf[0], samples)
+        rest = jax.tree.map(lambda leaf: leaf[1:], samples)
+        return jax.lax.scan(lambda tally, s: (meter.step(tally, s), None), meter.init(first), rest)[0]
+
+    return jax.vmap(episode)(samples)
+
+
+def gather(meter: GaitMeter, *episodes: Measurement) -> GaitTally:
+    """The tallies of some episodes of equal length."""
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *episodes)
+    return jax.tree.map(np.asarray, _gather(meter, stacked))

@@ -1,0 +1,263 @@
+import json
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import make_env
+from puppets import DT, PERIOD, gather, walk
+from rich.console import Console
+
+from wildrobot_eqx import WildRobotError
+from wildrobot_eqx.learn.networks import AbstractPolicy, Normal
+from wildrobot_eqx.physics import NativePhysics, ScaleMass
+from wildrobot_eqx.runs.episodes import judge_key, judged_env, with_command
+from wildrobot_eqx.runs.gait import GaitMeter
+from wildrobot_eqx.runs.gate import GateResult, Limit, WalkGate
+from wildrobot_eqx.runs.measure import measure
+
+
+@pytest.fixture(scope="module")
+def meter(robot) -> GaitMeter:
+    return GaitMeter(robot, seconds=10.0, warmup=3.0)
+
+
+def failed(meter: GaitMeter, command: float, *episodes) -> set[str]:
+    """Names of the lines that these episodes fail."""
+    _, lines = WalkGate().judge(meter, gather(meter, *episodes), command, 0.005)
+    return {line.name for line in lines if not line.passed}
+
+
+def found(meter: GaitMeter, command: float, *episodes) -> dict[str, float]:
+    return WalkGate().judge(meter, gather(meter, *episodes), command, 0.005)[0].values
+
+
+@pytest.mark.parametrize("command", [0.0, 0.1, 0.2, 0.3, 0.4])
+def test_a_perfect_walk_passes_every_line(meter, command):
+    _, lines = WalkGate().judge(meter, gather(meter, walk(command)), command, 0.005)
+    assert [str(line) for line in lines if not line.passed] == []
+    assert len(lines) == (11 if command == 0.0 else 12)
+
+
+PEAKS = {"swing_peak_left", "swing_peak_right"}
+DEFECTS = {
+    "too slow": (0.3, {"speed": 0.27}, {"speed_error"}),
+    "too fast": (0.1, {"speed": 0.13}, {"speed_error"}),
+    "limps on the left": (0.2, {"swing": (0.3, 0.45)}, {"swing_ratio"}),
+    "limps on the right": (0.2, {"swing": (0.45, 0.3)}, {"swing_ratio"}),
+    "shuffles": (0.2, {"height": (0.02, 0.02)}, PEAKS),
+    "lifts one foot only": (0.2, {"height": (0.05, 0.02)}, {"swing_peak_right"}),
+    "drags its feet": (0.2, {"drag": True}, PEAKS | {"swing_ratio", "slip"}),
+    "slips": (0.2, {"slip": 0.06}, {"slip"}),
+    "drifts": (0.2, {"sideways": -0.021}, {"drift"}),
+    "turns": (0.2, {"heading": math.radians(-5.1)}, {"heading_error"}),
+    "leans forward": (0.2, {"pitch": math.radians(8.1)}, {"pitch"}),
+    "leans back": (0.2, {"pitch": math.radians(-8.1)}, {"pitch"}),
+    "strains": (0.2, {"torque": 1.48}, {"torque_rms"}),
+    "saturates": (0.2, {"saturate": 0.24}, {"saturated"}),
+    "overspeeds": (0.2, {"overspeed": 0.14}, {"overspeed"}),
+    "falls": (0.2, {"fall_at": 8.0}, {"survival", "speed_error", "drift", "heading_error"}),
+    "marches at zero command": (0.0, {"march": True}, {"feet_down"}),
+    "creeps at zero command": (0.0, {"speed": -0.011}, {"travel_speed"}),
+    "creeps sideways at zero command": (0.0, {"sideways": 0.011}, {"travel_speed"}),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_each_defect_fails_its_own_line_and_no_other(meter, defect):
+    command, spoiled, lines = DEFECTS[defect]
+    assert failed(meter, command, walk(command, **spoiled)) == lines
+
+
+@pytest.mark.parametrize(
+    ("command", "spoiled"),
+    [
+        (0.3, {"speed": 0.28}),
+        (0.2, {"swing": (0.4, 0.33)}),
+        (0.2, {"height": (0.031, 0.031)}),
+        (0.2, {"slip": 0.045}),
+        (0.2, {"sideways": 0.019}),
+        (0.2, {"pitch": math.radians(7.5)}),
+        (0.2, {"torque": 1.45}),
+        (0.2, {"saturate": 0.2}),
+        (0.2, {"overspeed": 0.1}),
+        (0.2, {"chatter": True}),
+    ],
+)
+def test_a_lesser_defect_passes(meter, command, spoiled):
+    assert failed(meter, command, walk(command, **spoiled)) == set()
+
+
+def test_opposite_errors_do_not_cancel(meter):
+    assert failed(meter, 0.2, walk(0.2, speed=0.16), walk(0.2, speed=0.24)) == {"speed_error"}
+    assert failed(meter, 0.2, walk(0.2, pitch=0.2), walk(0.2, pitch=-0.2)) == {"pitch"}
+    limps = walk(0.2, swing=(0.3, 0.45)), walk(0.2, swing=(0.45, 0.3))
+    assert failed(meter, 0.2, *limps) == {"swing_ratio"}
+    assert failed(meter, 0.0, walk(0.0, speed=0.02), walk(0.0, speed=-0.02)) == {"travel_speed"}
+
+
+def test_the_figures_of_a_known_walk(meter):
+    values = found(meter, 0.3, walk(0.3, height=(0.05, 0.04)))
+    assert values["survival"] == 1.0
+    assert values["speed"] == pytest.approx(0.3, abs=1e-4)
+    assert values["step_rate"] == pytest.approx(2.0 / PERIOD, rel=0.05)
+    assert values["duty_factor"] == pytest.approx(0.6, abs=0.02)
+    assert values["swing_peak_left"] == pytest.approx(0.05, abs=2e-4)
+    assert values["swing_peak_right"] == pytest.approx(0.04, abs=2e-4)
+    assert values["swing_ratio"] == pytest.approx(1.0, abs=0.03)
+    assert values["feet_down"] == pytest.approx(0.2, abs=0.02)
+    assert values["torque_rms"] == pytest.approx(1.0, rel=1e-5)
+    assert values["torque_peak_share"] == pytest.approx(0.25)
+    assert values["action_rate"] == pytest.approx(0.1, rel=1e-5)
+    assert values["slip"] == 0.0
+
+
+def test_swing_time_is_that_of_the_load(meter):
+    values = found(meter, 0.2, walk(0.2, swing=(0.3, 0.4)))
+    assert values["swing_ratio"] == pytest.approx(10 / 14)  # samples of 20 ms
+
+
+def test_what_happens_before_the_warm_up_counts_only_for_survival_and_drift(meter):
+    good, bad = walk(0.2), walk(0.2, torque=3.9, slip=1.0, pitch=0.5, overspeed=1.0)
+    early = np.arange(good.pitch.size) * DT < 2.9
+
+    def mixed(a, b):
+        return jnp.where(early.reshape(-1, *[1] * (a.ndim - 1)), b, a)
+
+    assert failed(meter, 0.2, jax.tree.map(mixed, good, bad)) == set()
+    assert "survival" in failed(meter, 0.2, walk(0.2, fall_at=0.5))
+
+
+def test_a_fallen_episode_stops_counting(meter):
+    values = found(meter, 0.2, walk(0.2), walk(0.2, fall_at=5.0, speed=2.0, slip=0.1))
+    alone = found(meter, 0.2, walk(0.2))
+    assert values["survival"] == 0.5
+    assert values["speed"] == pytest.approx(alone["speed"])
+    assert 0.0 < values["slip"] < 0.05  # 2 s of the fallen episode against 7 s of the other
+
+
+def test_samples_that_are_not_finite_end_the_episode(meter):
+    tally = gather(meter, walk(0.2), walk(0.2, nan_at=6.0))
+    assert tally.broken.tolist() == [False, True]
+    assert tally.upright.tolist() == [True, False]
+    assert np.isfinite(tally.position).all()
+    assert "survival" in failed(meter, 0.2, walk(0.2, nan_at=6.0))
+
+
+def test_a_figure_that_is_not_finite_fails_its_line():
+    assert not Limit("drift", high=0.2).accepts(math.nan)
+    assert not Limit("drift", low=0.0).accepts(math.inf)
+
+
+class Constant(AbstractPolicy):
+    """The same action for ever."""
+
+    action: jax.Array
+
+    def init(self) -> tuple[()]:
+        return ()
+
+    def __call__(self, obs, carry):
+        mean = jnp.broadcast_to(self.action, (*obs.shape[:-1], self.action.size))
+        return Normal(mean, jnp.zeros_like(self.action)), carry
+
+
+@pytest.fixture(scope="module")
+def standing(env) -> GateResult:
+    """A policy that only ever stands, judged by the engine."""
+    gate = WalkGate(required=(0.0, 0.2), reported=(0.5,), seconds=3.0, warmup=1.0)
+    told: list[str] = []
+    result = gate(env, Constant(jnp.zeros(11)), episodes=2, timesteps=(0.005,), progress=told.append)
+    assert told[-1] == "5 ms steps: 3 of 3 s, 6 of 6 upright"
+    return result
+
+
+def test_a_policy_that_stands_passes_at_zero_and_fails_to_walk(standing):
+    assert not standing.passed
+    assert {line.name for line in standing.lines if line.command == 0.0 and not line.passed} == set()
+    assert {line.name for line in standing.lines if line.command == 0.2 and not line.passed} == {
+        "speed_error",
+        "swing_peak_left",
+        "swing_peak_right",
+        "swing_ratio",
+    }
+    assert any(text.startswith("speed error at 0.2 m/s (5 ms physics): 0.2") for text in standing.failed_lines())
+
+
+def test_a_result_is_plain_json_and_a_table(standing):
+    document = json.loads(json.dumps(standing.to_json(), allow_nan=False))
+    assert document["passed"] is False
+    assert [f["command"] for f in document["figures"]] == [0.0, 0.2, 0.5]
+    assert document["figures"][1]["values"]["swing_peak_left"] is None
+    assert not any(line["command"] == 0.5 for line in document["lines"])
+    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(standing.table())
+    console.file.close()
+    shown = console.export_text()
+    assert "stance-foot slip (m/s)" in shown
+    assert "0.5*" in shown
+    assert "FAILED" in shown
+
+
+def test_a_policy_that_is_not_finite_fails_everything(env):
+    gate = WalkGate(required=(0.0, 0.2), reported=(0.5,), seconds=3.0, warmup=1.0)
+    result = gate(env, Constant(jnp.nan * jnp.zeros(11)), episodes=2, timesteps=(0.005,))
+    assert not any(line.passed for line in result.lines)
+
+
+def test_a_robot_with_one_foot_is_judged(hopper_env):
+    gate = WalkGate(required=(0.2,), reported=(), seconds=0.4, warmup=0.1)
+    result = gate(hopper_env, Constant(jnp.zeros(3)), episodes=2, timesteps=(0.005,))
+    names = {line.name for line in result.lines}
+    assert "swing_peak_foot" in names
+    assert "swing_ratio" not in names
+    assert not result.passed
+
+
+def test_the_judge_changes_physics_and_command_only(robot):
+    env = make_env(robot, randomisers=(ScaleMass(),))
+    judged = judged_env(env, 0.002)
+    assert isinstance(judged.physics, NativePhysics)
+    assert judged.physics.timestep == 0.002
+    assert judged.randomisers == ()
+    assert eqx.tree_equal(judged.reset_state, env.reset_state)
+    assert eqx.tree_equal(judged.command.hold, env.command.hold)
+    for speed in (0.0, 0.03, 0.4):
+        command = with_command(judged, jnp.float32(speed)).command
+        assert float(command.draw(judge_key(0.002))) == pytest.approx(speed)
+
+
+def test_measurements_read_the_right_sensors(env, batched):
+    state, timestep = batched.reset(seed=3)
+    state, timestep = batched.hold(state, 50)
+    sample = jax.vmap(lambda s, t: measure(env.physics.robot, s, t))(state, timestep)
+    assert np.asarray(sample.foot_load).sum(axis=1) == pytest.approx(3.56 * 9.81, rel=0.05)
+    assert np.abs(sample.foot_height).max() < 0.002
+    assert np.abs(sample.heading_error).max() < 0.1
+    assert np.abs(sample.pitch).max() < 0.1
+    # 1 m along the commanded heading is (1, 0), whatever the world heading.
+    heading = np.asarray(state.command.origin)
+    ahead = np.stack([np.cos(heading), np.sin(heading)], axis=1).astype(np.float32)
+    moved = eqx.tree_at(lambda s: s.physics.xpos, state, state.physics.xpos.at[:, :, :2].add(ahead[:, None]))
+    there = jax.vmap(lambda s, t: measure(env.physics.robot, s, t))(moved, timestep)
+    assert np.asarray(there.position - sample.position) == pytest.approx(np.tile([1.0, 0.0], (4, 1)), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"timesteps": (0.003,)}, "does not divide"),
+        ({"episodes": 0}, "at least one episode"),
+        ({"timesteps": ()}, "at least one episode and one timestep"),
+    ],
+)
+def test_bad_options_are_refused(env, options, message):
+    with pytest.raises(WildRobotError, match=message):
+        WalkGate()(env, Constant(jnp.zeros(11)), **options)
+
+
+def test_a_warm_up_as_long_as_the_episode_is_refused():
+    with pytest.raises(WildRobotError, match="leaves nothing"):
+        WalkGate(seconds=3.0)
