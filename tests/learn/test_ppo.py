@@ -1,0 +1,228 @@
+"""PPO against tasks whose answers are known."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import Elapsed, make_env, still_env
+
+from wildrobot_eqx import PPOConfig, task
+from wildrobot_eqx.learn import ppo
+from wildrobot_eqx.observe import JointVelocities
+
+UPDATE = eqx.filter_jit(ppo.update)
+
+
+def _bits(tree):
+    def plain(leaf):
+        return np.asarray(jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
+
+    return [
+        (jax.tree_util.keystr(path), plain(leaf))
+        for path, leaf in jax.tree.leaves_with_path(eqx.filter(tree, eqx.is_array))
+    ]
+
+
+def _differences(one, two):
+    pairs = zip(_bits(one), _bits(two), strict=True)
+    return [name for (name, a), (_, b) in pairs if a.tobytes() != b.tobytes()]
+
+
+def _train(env, config, iterations, seed=0):
+    return _go_on(env, config, ppo.init(env, config, jax.random.key(seed)), iterations)
+
+
+def _go_on(env, config, state, iterations):
+    """The state after `iterations`, and each iteration's figures as floats."""
+    rows = list(ppo.train(env, config, state, iterations))
+    return rows[-1][0], [{name: float(value) for name, value in row.items()} for _, row in rows]
+
+
+class TestKnownOptimum:
+    """Reward -|action - qvel / 2|^2 on an engine where qvel never changes: the policy must become qvel / 2."""
+
+    CONFIG = PPOConfig(
+        num_envs=64, unroll_length=16, hidden=(32, 32), learning_rate=3e-3, entropy_cost=0.0, reset_pool=64
+    )
+
+    @pytest.mark.parametrize("seed", [0, 1])
+    def test_the_policy_reaches_it(self, hopper, seed):
+        env = still_env(hopper, {"joint_velocities": JointVelocities(hopper)}, episode_length=0.16)
+        state, figures = _train(env, self.CONFIG, 60, seed)
+        goals = jnp.asarray(np.random.default_rng(0).uniform(-0.9, 0.9, (200, hopper.nu)), jnp.float32)
+        action = state.agent.policy(goals, ())[0].mean
+        error = np.sqrt(np.mean((np.asarray(action) - 0.5 * np.asarray(goals)) ** 2))
+        untrained = np.sqrt(np.mean((0.5 * np.asarray(goals)) ** 2))
+        assert error < 0.15 * untrained, (error, untrained)
+        assert figures[-1]["std"] < 0.5 * self.CONFIG.init_std
+        assert figures[-1]["reward_per_step"] > 0.2 * figures[0]["reward_per_step"]  # both negative
+
+
+@pytest.fixture(scope="module")
+def clocked(hopper):
+    """One rollout of episodes of 5 steps that observe nothing but the time since their start."""
+    env = still_env(hopper, {"elapsed": Elapsed()}, episode_length=0.1)
+    config = PPOConfig(num_envs=8, unroll_length=12, num_minibatches=2, hidden=(16,), reset_pool=4, learning_rate=1e-2)
+    state = ppo.init(env, config, jax.random.key(0))
+    state, rollout, figures = eqx.filter_jit(ppo.collect)(env, config, state)
+    return env, config, state, rollout, figures
+
+
+class TestEnds:
+    """A truncated episode bootstraps the value of its true final observation, a terminated one nothing."""
+
+    def test_the_final_observation_is_not_the_reset_one(self, clocked):
+        _, _, state, rollout, _ = clocked
+        now, final = np.asarray(rollout.obs["critic"])[..., 0], np.asarray(rollout.final_obs)[..., 0]
+        np.testing.assert_allclose(final, now + 0.02, atol=1e-6)
+        ended = np.asarray(rollout.truncated)
+        assert ended.sum() >= 16
+        following = np.concatenate([now[1:], np.asarray(state.obs["critic"])[None, :, 0]])
+        np.testing.assert_allclose(following[ended], 0.0)
+        np.testing.assert_allclose(following[~ended], final[~ended], atol=1e-6)
+
+    @pytest.mark.parametrize(("terminated", "matters"), [(False, True), (True, False)])
+    def test_only_a_truncation_bootstraps(self, clocked, terminated, matters):
+        """Another final observation at the episodes' ends changes what is learned, or does not, to the bit."""
+        _, config, state, rollout, _ = clocked
+        ended = rollout.terminated | rollout.truncated
+        rollout = dataclasses.replace(rollout, terminated=ended & terminated, truncated=ended & (not terminated))
+        moved = dataclasses.replace(rollout, final_obs=rollout.final_obs + jnp.where(ended, 3.0, 0.0)[..., None])
+        one, two = UPDATE(config, state, rollout)[0], UPDATE(config, state, moved)[0]
+        assert bool(_differences(one.agent.value.mlp, two.agent.value.mlp)) is matters
+
+    def test_returns_are_those_of_whole_episodes(self, clocked):
+        """The mean return over the episodes that ended, from the rewards themselves."""
+        _, _, _, rollout, figures = clocked
+        ended = np.asarray(rollout.truncated)
+        assert float(figures["episodes"]) == ended.sum()
+        reward, total, returns = np.asarray(rollout.reward), np.zeros(ended.shape[1]), []
+        for t in range(len(ended)):
+            total += reward[t]
+            returns += list(total[ended[t]])
+            total[ended[t]] = 0.0
+        np.testing.assert_allclose(figures["episode_return"], np.mean(returns), rtol=1e-4)
+
+    def test_log_probs_are_of_the_actions_as_sampled(self, clocked):
+        _, _, state, rollout, _ = clocked
+        distribution, _ = state.agent.policy(rollout.obs["policy"], ())
+        np.testing.assert_allclose(rollout.log_prob, distribution.log_prob(rollout.action), atol=1e-4)
+        np.testing.assert_allclose(rollout.mean, distribution.mean, atol=1e-5)
+
+
+class TestUpdate:
+    def test_no_advantage_moves_no_policy(self, clocked):
+        """Equal rewards and equal values: nothing to prefer, so the mean stays; the normaliser still learns."""
+        _, config, state, rollout, _ = clocked
+        value = jax.tree.map(jnp.zeros_like, state.agent.value.mlp)
+        flat = eqx.tree_at(lambda s: s.agent.value.mlp, state, value)
+        rollout = dataclasses.replace(rollout, reward=jnp.zeros_like(rollout.reward))
+        new, info = UPDATE(dataclasses.replace(config, entropy_cost=0.0), flat, rollout)
+        assert _differences(flat.agent.policy.mlp, new.agent.policy.mlp) == []
+        np.testing.assert_allclose(info["policy_loss"], 0.0, atol=1e-6)
+        assert _differences(flat.agent.policy.norm, new.agent.policy.norm)
+
+    def test_the_normaliser_sees_each_observation_once(self, clocked):
+        _, config, state, rollout, _ = clocked
+        new, _ = UPDATE(config, state, rollout)
+        samples = np.asarray(rollout.obs["policy"]).reshape(-1, 1)
+        np.testing.assert_allclose(new.agent.policy.norm.count - state.agent.policy.norm.count, len(samples))
+        expected = state.agent.policy.norm.update(jnp.asarray(samples))
+        np.testing.assert_allclose(new.agent.policy.norm.mean, expected.mean, rtol=1e-5)
+
+    def test_a_fixed_learning_rate_stays(self, clocked):
+        _, config, state, rollout, _ = clocked
+        fixed = dataclasses.replace(config, desired_kl=None)
+        new, info = UPDATE(fixed, state, rollout)
+        assert float(new.learning_rate) == float(info["learning_rate"]) == float(state.learning_rate)
+
+    @pytest.mark.parametrize(("kl", "factor"), [(0.05, 1 / 1.5), (0.01, 1.0), (0.001, 1.5)])
+    def test_the_learning_rate_follows_the_kl(self, kl, factor):
+        rate = ppo._adapt(PPOConfig(desired_kl=0.01), jnp.asarray(1e-3), jnp.asarray(kl))
+        np.testing.assert_allclose(rate, 1e-3 * factor, rtol=1e-5)
+
+    def test_the_iteration_counts(self, clocked):
+        _, config, state, rollout, _ = clocked
+        assert int(UPDATE(config, state, rollout)[0].iteration) == int(state.iteration) + 1
+
+
+HOPPER = PPOConfig(num_envs=32, unroll_length=16, hidden=(32, 32), reset_pool=16)
+
+
+@pytest.fixture(scope="module")
+def hopper_task(hopper):
+    """Stand, on the native engine, rewarded for being alive and still: quick to improve."""
+    rewards = {"alive": task.Alive(1.0), "action_rate": task.ActionRate(-0.5), "height": task.BaseHeightError(hopper)}
+    command = task.VelocityCommand(hopper, (0.0, 0.0), stand_probability=1.0)
+    return make_env(hopper, rewards=rewards, command=command, episode_length=2.0)
+
+
+@pytest.fixture(scope="module")
+def trained(hopper_task):
+    return _train(hopper_task, HOPPER, 12)
+
+
+def test_the_hopper_improves_in_a_few_iterations(trained):
+    _, figures = trained
+    reward = [row["reward_per_step"] for row in figures]
+    assert np.isfinite([list(row.values()) for row in figures]).all()
+    assert np.mean(reward[-3:]) > np.mean(reward[:3])
+    assert np.mean([row["raw/action_rate"] for row in figures[-3:]]) < 0.9 * figures[0]["raw/action_rate"]
+
+
+def test_one_seed_gives_the_same_bits(hopper_task, trained):
+    """Every leaf of the training state, native engine, threads and all."""
+    again, _ = _train(hopper_task, HOPPER, 12)
+    assert _differences(trained[0], again) == []
+
+
+def test_another_seed_gives_others(hopper_task):
+    one, other = (ppo.init(hopper_task, HOPPER, jax.random.key(seed)) for seed in (0, 1))
+    assert any("agent" in name for name in _differences(one, other))
+
+
+def test_training_goes_on_where_it_stopped(hopper_task, trained):
+    """12 iterations in one go, or 5 and then 7 from the state alone: the same bits."""
+    stopped, _ = _train(hopper_task, HOPPER, 5)
+    assert _differences(trained[0], _go_on(hopper_task, HOPPER, stopped, 12)[0]) == []
+
+
+def test_a_new_weight_or_range_recompiles_nothing(hopper_task):
+    traces = []
+
+    def counted(env, config, state):
+        traces.append(1)
+        return ppo.collect(env, config, state)
+
+    collect = eqx.filter_jit(counted)
+    state = ppo.init(hopper_task, HOPPER, jax.random.key(0))
+    before = collect(hopper_task, HOPPER, state)[1].reward
+    changed = eqx.tree_at(
+        lambda e: (e.rewards["alive"].weight, e.command.speed_range, e.controller.scale),
+        hopper_task,
+        (jnp.float32(5.0), jnp.asarray([0.3, 0.4], jnp.float32), jnp.full((3,), 0.1, jnp.float32)),
+    )
+    after = collect(changed, HOPPER, state)[1].reward
+    assert len(traces) == 1
+    assert float(after.mean()) > float(before.mean()) + 0.05
+
+
+def test_a_symmetric_agent_needs_a_gait_clock(hopper_task, hopper):
+    agent = ppo.make_agent(hopper_task, HOPPER, jax.random.key(0))
+    assert agent.policy.mirror is not None
+    plain = ppo.make_agent(hopper_task, dataclasses.replace(HOPPER, symmetric=False), jax.random.key(0))
+    assert plain.policy.mirror is None
+    clockless = still_env(hopper, {"elapsed": Elapsed()})
+    assert ppo.make_agent(clockless, HOPPER, jax.random.key(0)).policy.mirror is None
+
+
+def test_steps_per_iteration():
+    assert PPOConfig(num_envs=10, unroll_length=7).steps_per_iteration == 70
+
+
+def test_first_episodes_start_at_ages_of_their_own(hopper_task):
+    state = ppo.init(hopper_task, HOPPER, jax.random.key(0))
+    assert len(np.unique(np.asarray(state.env_state.steps))) > HOPPER.num_envs // 2
