@@ -91,7 +91,9 @@ def _install_type_checks() -> None:
     if os.environ.get("WILDROBOT_EQX_TYPECHECK", "1") != "0":
         from jaxtyping import install_import_hook
 
-        install_import_hook(__name__, "beartype.beartype")
+        # The command line, the errors and the paths stay out of it: a checked module loads JAX.
+        rooms = ["arrays", *(room for room in _EXPORTS if room != "errors")]
+        install_import_hook([f"{__name__}.{room}" for room in rooms], "beartype.beartype")
 
 
 _install_type_checks()

@@ -1,0 +1,222 @@
+"""Checkpoints of the whole training state: named arrays, written atomically by Orbax, checked by a digest."""
+
+import functools
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from ..errors import WildRobotError
+
+KEEP = 3  # checkpoints per run
+_DIGEST = "__sha256__"
+
+
+def flatten(state: PyTree) -> dict[str, np.ndarray]:
+    """Every array of `state` on the host, by its path; typed PRNG keys as their words.
+
+    Leaves without elements are left out: there is nothing to keep, and Orbax refuses them.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(state, eqx.is_array))
+    data = [jax.random.key_data(leaf) if _is_key(leaf) else leaf for _, leaf in leaves]
+    names = [jax.tree_util.keystr(path) for path, _ in leaves]
+    return {name: np.asarray(leaf) for name, leaf in zip(names, jax.device_get(data)) if leaf.size}
+
+
+def unflatten(template: PyTree, flat: dict[str, np.ndarray]) -> PyTree:
+    """The state of `flat`, in the structure of `template` (arrays, or their ShapeDtypeStructs).
+
+    Raises:
+        WildRobotError: leaves are missing, left over, or differ in shape or dtype; all are named.
+    """
+    paths, tree = jax.tree_util.tree_flatten_with_path(template)
+    leaves, wrong, known = [], [], set()
+    for path, like in paths:
+        name = jax.tree_util.keystr(path)
+        known.add(name)
+        if not isinstance(like, (jax.Array, jax.ShapeDtypeStruct)):
+            leaves.append(like)
+            continue
+        words = jax.eval_shape(jax.random.key_data, like) if _is_key(like) else like
+        if not words.size:
+            leaves.append(jax.numpy.zeros(words.shape, words.dtype))
+            continue
+        if name not in flat:
+            wrong.append(f"{name}: the recipe has it, the checkpoint lacks it")
+            continue
+        value = flat[name]
+        if value.shape != words.shape or value.dtype != words.dtype:
+            wrong.append(
+                f"{name}: the checkpoint has {value.dtype}{list(value.shape)}, "
+                f"the recipe {words.dtype}{list(words.shape)}"
+            )
+            continue
+        array = jax.numpy.asarray(value)
+        leaves.append(jax.random.wrap_key_data(array, impl=_key_impl(like)) if _is_key(like) else array)
+    wrong += [f"{name}: the checkpoint has it, the recipe lacks it" for name in flat if name not in known]
+    if wrong:
+        shown = "\n".join(f"    {line}" for line in wrong[:8])
+        more = f"\n    ... and {len(wrong) - 8} more" if len(wrong) > 8 else ""
+        raise WildRobotError(
+            f"The checkpoint does not fit the recipe, {len(wrong)} leaves differ:\n{shown}{more}",
+            where="the training state built from the recipe, against the checkpoint",
+            hint="use the recipe, the options and the --set values that the run was made with",
+        )
+    return jax.tree_util.tree_unflatten(tree, leaves)
+
+
+def non_finite(flat: dict[str, np.ndarray]) -> list[str]:
+    """The names of the leaves that hold a NaN or an infinity."""
+    return [name for name, leaf in flat.items() if leaf.dtype.kind == "f" and not np.isfinite(leaf).all()]
+
+
+def _is_key(leaf: Any) -> bool:
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _key_impl(like: jax.Array | jax.ShapeDtypeStruct) -> Any:
+    return jax.random.key_impl(like) if isinstance(like, jax.Array) else like.dtype._impl.name
+
+
+def _digest(flat: dict[str, np.ndarray]) -> np.ndarray:
+    """SHA-256 of names, dtypes, shapes and bytes."""
+    total = hashlib.sha256()
+    for name in sorted(flat):
+        leaf = flat[name]
+        total.update(f"{name} {leaf.dtype} {leaf.shape}\n".encode())
+        total.update(np.ascontiguousarray(leaf).tobytes())
+    return np.frombuffer(total.digest(), np.uint8)
+
+
+@functools.cache
+def _checkpointer() -> Any:
+    import absl.logging
+    import orbax.checkpoint as ocp
+
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    return ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
+
+
+class Checkpoints:
+    """The numbered checkpoints in one folder, of which the last few are kept.
+
+    Args:
+        folder: where they are; made when the first is saved.
+        keep: how many to keep.
+    """
+
+    folder: Path
+    keep: int
+
+    def __init__(self, folder: Path, keep: int = KEEP):
+        self.folder, self.keep = Path(folder).absolute(), keep
+
+    def iterations(self) -> list[int]:
+        """The iterations of which there is a finished checkpoint, oldest first."""
+        names = [path.name for path in self.folder.glob("*") if path.is_dir()]
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def path(self, iteration: int) -> Path:
+        """Where the checkpoint of one iteration lies."""
+        return self.folder / f"{iteration:08d}"
+
+    def save(self, iteration: int, flat: dict[str, np.ndarray]) -> Path:
+        """Write one checkpoint under a temporary name, rename it, and drop the oldest.
+
+        Raises:
+            WildRobotError: it could not be written, as on a full disk; earlier ones are untouched.
+        """
+        path = self.path(iteration)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _checkpointer().save(path, {**flat, _DIGEST: _digest(flat)}, force=True)
+        except (OSError, ValueError, RuntimeError) as error:
+            for partial in self.folder.glob(f"{path.name}.orbax*"):
+                shutil.rmtree(partial, ignore_errors=True)
+            kept = self.iterations()
+            raise WildRobotError(
+                f"The checkpoint of iteration {iteration} could not be written: {_short(error)}",
+                where=str(path),
+                hint="free some space and go on with --resume; "
+                + (f"the last good checkpoint is of iteration {kept[-1]}" if kept else "no checkpoint exists yet"),
+                exit_code=1,
+            ) from error
+        for old in self.iterations()[: -self.keep]:
+            shutil.rmtree(self.path(old), ignore_errors=True)
+        return path
+
+    def load(self, iteration: int) -> dict[str, np.ndarray]:
+        """Read one checkpoint and check its digest.
+
+        Raises:
+            WildRobotError: it is truncated or corrupt.
+        """
+        path = self.path(iteration)
+        try:
+            flat = _restore(path)
+            digest = flat.pop(_DIGEST)
+            intact = np.array_equal(digest, _digest(flat))
+            reason = "its digest does not match its arrays"
+        except Exception as error:  # Orbax raises whatever its stores raise
+            intact, reason = False, _short(error)
+        if not intact:
+            raise WildRobotError(
+                f"The checkpoint of iteration {iteration} is damaged: {reason}",
+                where=str(path),
+                hint="remove that folder to use an earlier checkpoint",
+                exit_code=1,
+            )
+        return flat
+
+    def load_latest(self, notice: Callable[[str], None]) -> tuple[int, dict[str, np.ndarray]]:
+        """The newest intact checkpoint and its iteration; `notice` hears of damaged ones passed over.
+
+        Raises:
+            WildRobotError: there is none.
+        """
+        iterations = self.iterations()
+        if not iterations:
+            raise WildRobotError(
+                "There is no checkpoint.",
+                where=str(self.folder),
+                hint="the run stopped before it saved one; run again with --resume, or start anew",
+            )
+        for iteration in reversed(iterations):
+            try:
+                return iteration, self.load(iteration)
+            except WildRobotError as error:
+                notice(f"{error.what.splitlines()[0]} ({error.where}); trying the one before")
+        raise WildRobotError(
+            f"None of the {len(iterations)} checkpoints is intact.",
+            where=str(self.folder),
+            hint="restore the folder from a backup, or start a new run",
+            exit_code=1,
+        )
+
+    def remove_after(self, iteration: int) -> None:
+        """Drop checkpoints newer than `iteration`, and unfinished ones."""
+        for newer in [i for i in self.iterations() if i > iteration]:
+            shutil.rmtree(self.path(newer))
+        for partial in self.folder.glob("*.orbax-checkpoint-tmp*"):
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _restore(path: Path) -> dict[str, np.ndarray]:
+    import orbax.checkpoint as ocp
+
+    checkpointer = _checkpointer()
+    names = checkpointer.metadata(path).item_metadata.tree
+    as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
+    return {name: np.asarray(leaf) for name, leaf in checkpointer.restore(path, restore_args=as_numpy).items()}
+
+
+def _short(error: Exception) -> str:
+    """The first line of an error's text, or its type."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

@@ -1,0 +1,172 @@
+"""What the commands do, apart from reading their arguments."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..env import contract
+from ..errors import WildRobotError
+from .evaluate import evaluate, finish, render, report
+from .folder import RunFolder, sha256
+from .gate import GateResult
+from .overrides import apply_overrides
+from .recipe import RecipeFunction, find_recipe
+from .runner import Say, Trained, reopen, start, train
+from .startup import enable_compilation_cache
+from .tables import env_json, env_tables
+from .verify import short, verify
+
+Show = Callable[[Any, Sequence[Any]], None]
+
+
+def run_recipe(
+    function: RecipeFunction,
+    options: dict[str, Any],
+    assignments: list[str],
+    out: Path | None,
+    resume: Path | None,
+    named: Path | None,
+    say: Say,
+    show: Show,
+    *,
+    wandb: bool,
+    trust: bool,
+    judge: bool,
+) -> bool:
+    """Train, then judge, film and report; False where the gate was not passed."""
+    enable_compilation_cache()
+    if resume is None:
+        recipe, folder = start(function, {**function.options, **options}, assignments, out)
+    else:
+        if out is not None:
+            raise WildRobotError("--resume goes on in the run's own folder.", where="--out", hint="leave --out away")
+        folder = RunFolder.open(resume)
+        if named is not None and sha256(find_recipe(named)) != sha256(folder.recipe):
+            say(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
+        recipe = reopen(folder, trust, options, assignments)
+    say(f"{recipe.name}: {recipe.iterations} iterations of {recipe.ppo.steps_per_iteration} steps -> {folder.path}")
+    trained = train(recipe, folder, say, wandb)
+    result = finish(recipe, folder, say) if judge else None
+    document = {
+        "run": str(folder.path),
+        "iterations": int(trained.state.iteration),
+        "figures": trained.figures,
+        "gate": None if result is None else {"passed": result.passed, "failed": result.failed_lines()},
+    }
+    show(document, [*_verdict(result), _closing(trained, folder)])
+    return result is None or result.passed
+
+
+def _verdict(result: GateResult | None) -> list[Any]:
+    if result is None:
+        return []
+    failed = result.failed_lines()
+    words = "The gate is passed." if result.passed else f"The gate is not passed; {len(failed)} lines failed:"
+    return [result.table(), words, *(f"  {line}" for line in failed)]
+
+
+def _closing(trained: Trained, folder: RunFolder) -> str:
+    seconds = trained.figures.get("wall_clock_s", 0.0)
+    html = folder.path / "report.html"
+    return f"trained in {seconds:.0f} s; everything is in {folder.path}" + (f"; open {html}" if html.exists() else "")
+
+
+def verify_recipe(
+    function: RecipeFunction,
+    options: dict[str, Any],
+    assignments: list[str],
+    out: Path | None,
+    resume: Path | None,
+    say: Say,
+    show: Show,
+) -> bool:
+    """Ten iterations into `out`, or into a folder that is removed again; False where a check failed."""
+    if resume is not None:
+        raise WildRobotError("--verify starts anew.", where="--resume", hint="leave one of the two away")
+    enable_compilation_cache()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="wildrobot-eqx-verify-") as scratch:
+        recipe, folder = start(function, {**function.options, **options}, assignments, out or Path(scratch) / "run")
+        checks = verify(short(recipe), folder, say)
+    seconds = time.monotonic() - began
+    passed = all(check.passed for check in checks)
+    document = {
+        "passed": passed,
+        "seconds": round(seconds, 2),
+        "checks": [{"name": c.name, "passed": c.passed, "seen": c.seen} for c in checks],
+    }
+    lines = [f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.seen}" for check in checks]
+    show(document, [*lines, f"{'All is well' if passed else 'Not all is well'}, after {seconds:.0f} s."])
+    return passed
+
+
+def check_recipe(function: RecipeFunction, options: dict[str, Any], assignments: list[str], show: Show) -> bool:
+    """Print a recipe's layouts and reward terms, and prove its env's contract; False on findings."""
+    began = time.monotonic()
+    recipe = apply_overrides(function(**options), assignments)
+    proof = contract.check(recipe.env)
+    seconds = time.monotonic() - began
+    shown = env_json(recipe.env)
+    document = {
+        "recipe": recipe.name,
+        "passed": proof.passed,
+        "seconds": round(seconds, 2),
+        "findings": [{"leaf": f.leaf, "reset": f.reset, "step": f.step, "try": f.fix} for f in proof.findings],
+        **shown,
+    }
+    verdict = (
+        "The contract holds: reset and step return the same tree, shapes, dtypes and weak types."
+        if proof.passed
+        else f"The contract is broken in {len(proof.findings)} places:"
+    )
+    pages = [*env_tables(shown), verdict, *map(str, proof.findings), f"checked in {seconds:.1f} s"]
+    show(document, pages)
+    return proof.passed
+
+
+def evaluate_run(
+    run: Path, episodes: int | None, timesteps: tuple[float, ...] | None, trust: bool, say: Say, show: Show
+) -> bool:
+    """Judge a run's newest policy and renew its report; False where the gate is not passed."""
+    enable_compilation_cache()
+    folder = RunFolder.open(run)
+    recipe = reopen(folder, trust)
+    result = evaluate(recipe, folder, say, episodes, timesteps)
+    report(folder)
+    show({"run": str(run), **result.to_json()}, _verdict(result))
+    return result.passed
+
+
+def render_run(run: Path, trust: bool, say: Say) -> list[Path]:
+    """Film a run's newest policy and renew its report; returns the files."""
+    enable_compilation_cache()
+    folder = RunFolder.open(run)
+    files = render(reopen(folder, trust), folder, say)
+    return [*files, report(folder)]
+
+
+def run_benchmarks(what: str, say: Say) -> tuple[dict[str, Any], list[str]]:
+    """The figures of `what` ("physics", "train" or "all"), as a document and as lines."""
+    from .bench import bench_physics
+    from .bench_train import bench_train
+
+    document: dict[str, Any] = {}
+    if what in ("all", "physics"):
+        document["physics"] = bench_physics()
+    if what in ("all", "train"):
+        document["train"] = bench_train(say)
+    return document, _lines(document)
+
+
+def _lines(document: dict[str, Any], indent: str = "") -> list[str]:
+    lines = []
+    for name, value in document.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}", *_lines(value, indent + "  ")]
+        elif isinstance(value, float):
+            lines.append(f"{indent}{name:32} {value:,.4g}" if value < 100 else f"{indent}{name:32} {value:,.0f}")
+        else:
+            lines.append(f"{indent}{name:32} {value}")
+    return lines

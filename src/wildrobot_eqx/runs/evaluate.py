@@ -1,0 +1,81 @@
+"""After training: the gate's verdict, the video and the report of a run."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import WildRobotError
+from .folder import RunFolder, now, write_json
+from .gate import GateResult
+from .recipe import Recipe
+from .runner import Say, restore
+
+
+def evaluate(
+    recipe: Recipe,
+    folder: RunFolder,
+    say: Say,
+    episodes: int | None = None,
+    timesteps: tuple[float, ...] | None = None,
+) -> GateResult:
+    """Put the run's newest policy through the recipe's gate and write eval.json.
+
+    Raises:
+        WildRobotError: the recipe has no gate, or there is no checkpoint.
+    """
+    if recipe.gate is None:
+        raise WildRobotError(
+            f"The recipe {recipe.name!r} has no gate to evaluate.",
+            where=str(folder.recipe),
+            hint="give its Recipe a gate, such as gate=WalkGate()",
+        )
+    state = restore(recipe, folder, say)
+    began = time.monotonic()
+    result = recipe.gate(recipe.env, state.agent.policy, episodes=episodes, timesteps=timesteps, progress=say)
+    verdict: dict[str, Any] = {
+        "iteration": int(state.iteration),
+        "when": now(),
+        "seconds": round(time.monotonic() - began, 2),
+        **result.to_json(),
+    }
+    write_json(folder.path / "eval.json", verdict)
+    return result
+
+
+def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
+    """Write the run's video and stride picture.
+
+    Raises:
+        WildRobotError: there is no checkpoint, or nothing here can render.
+    """
+    from .video import render_walk
+
+    state = restore(recipe, folder, say)
+    return render_walk(recipe.env, state.agent.policy, folder.path)
+
+
+def report(folder: RunFolder) -> Path:
+    """Write report.html from what the folder holds."""
+    from .report import write_report
+
+    return write_report(folder.path)
+
+
+def finish(recipe: Recipe, folder: RunFolder, say: Say) -> GateResult | None:
+    """Everything after training: gate, video and report. A machine that cannot render still gets the rest.
+
+    Raises:
+        WildRobotError: there is no checkpoint.
+    """
+    result = evaluate(recipe, folder, say) if recipe.gate is not None else None
+    _attempt("video", lambda: render(recipe, folder, say), say)
+    _attempt("report", lambda: report(folder), say)
+    return result
+
+
+def _attempt(what: str, work: Callable[[], object], say: Say) -> None:
+    try:
+        work()
+    except WildRobotError as error:
+        say(f"no {what}: {error}")

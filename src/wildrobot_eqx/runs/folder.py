@@ -1,0 +1,221 @@
+"""The run folder: everything needed to trust a run and to repeat it."""
+
+import datetime
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from .. import __version__
+from ..errors import WildRobotError, nearest
+from .checkpoint import Checkpoints
+
+SCHEMA = 1
+_PACKAGES = ("jax", "jaxlib", "mujoco", "mujoco-mjx", "equinox", "optax", "orbax-checkpoint", "jaxtyping", "numpy")
+
+
+class RunFolder:
+    """One run's files by name; the constructor neither makes nor reads anything."""
+
+    path: Path
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+
+    @property
+    def recipe(self) -> Path:
+        """The copy of the recipe."""
+        return self.path / "recipe.py"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object per line and iteration."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def manifest_path(self) -> Path:
+        """What was run, with what, where, and how it ended."""
+        return self.path / "manifest.json"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files."""
+        return self.path / "tb"
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The saved training states."""
+        return Checkpoints(self.path / "checkpoints")
+
+    @staticmethod
+    def create(out: str | os.PathLike | None, name: str, seed: int) -> "RunFolder":
+        """Make a new folder: `out`, which must be empty or absent, or one named by recipe, time and seed.
+
+        Raises:
+            WildRobotError: `out` already holds something, or cannot be made.
+        """
+        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        path = Path(out) if out is not None else Path("runs") / f"{name}-{stamp}-seed{seed}"
+        if path.is_file():
+            raise WildRobotError(f"{path} is a file.", where="--out", hint="name a folder")
+        if path.is_dir() and any(path.iterdir()):
+            run = (path / "manifest.json").is_file()
+            raise WildRobotError(
+                f"The folder {str(path)!r} already holds " + ("a run." if run else "files."),
+                where="--out" if out is not None else "the default run folder",
+                hint=f"go on with it by `--resume {path}`, or name an empty folder" if run else "name an empty folder",
+            )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WildRobotError(f"The folder cannot be made: {error}", where=str(path), hint="choose --out") from error
+        return RunFolder(path)
+
+    @staticmethod
+    def open(path: str | os.PathLike) -> "RunFolder":
+        """An existing run.
+
+        Raises:
+            WildRobotError: there is no run in that folder.
+        """
+        folder = RunFolder(path)
+        if not folder.manifest_path.is_file():
+            known = [str(found.parent) for found in Path("runs").glob("*/manifest.json")]
+            raise WildRobotError(
+                f"There is no run in {str(path)!r}.", where=str(folder.manifest_path), hint=nearest(str(path), known)
+            )
+        return folder
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest.
+
+        Raises:
+            WildRobotError: it is not readable, or of an unknown schema.
+        """
+        try:
+            manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise WildRobotError(
+                f"The manifest cannot be read: {error}", where=str(self.manifest_path), hint="restore it"
+            ) from error
+        if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+            found = manifest.get("schema") if isinstance(manifest, dict) else None
+            raise WildRobotError(
+                f"The manifest has schema {found!r}, this version reads {SCHEMA}.",
+                where=str(self.manifest_path),
+                hint="use the version of wildrobot-eqx that made the run",
+            )
+        return manifest
+
+    def update_manifest(self, **changes: Any) -> dict[str, Any]:
+        """Change some entries of the manifest, atomically; returns all of it."""
+        manifest = {**self.manifest(), **changes} if self.manifest_path.exists() else {"schema": SCHEMA, **changes}
+        write_json(self.manifest_path, manifest)
+        return manifest
+
+    def adopt_recipe(self, source: Path) -> str:
+        """Copy the recipe here; returns the copy's SHA-256."""
+        shutil.copyfile(source, self.recipe)
+        return sha256(self.recipe)
+
+    def trusted_recipe(self, trust: bool) -> Path:
+        """The recipe copy, if it is the file that the manifest vouches for.
+
+        A run folder holds code. It is run only when its hash matches, or on `trust`.
+
+        Raises:
+            WildRobotError: the copy is missing, or was changed and `trust` is false.
+        """
+        expected = self.manifest().get("recipe", {}).get("sha256")
+        if not self.recipe.is_file():
+            raise WildRobotError("The run's copy of its recipe is missing.", where=str(self.recipe), hint="restore it")
+        if not trust and sha256(self.recipe) != expected:
+            raise WildRobotError(
+                "The recipe copy is not the one that the run was made with: its hash differs from the manifest's.",
+                where=str(self.recipe),
+                hint="read it; if you trust it, say --trust",
+            )
+        return self.recipe
+
+    def lock(self) -> IO[bytes]:
+        """Hold the folder for one training process, until the returned file is closed.
+
+        Raises:
+            WildRobotError: another process trains into this folder.
+        """
+        handle = (self.path / ".lock").open("wb")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.close()
+            raise WildRobotError(
+                "Another process is training into this folder.", where=str(self.path), hint="wait for it, or stop it"
+            ) from error
+        return handle
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON under a temporary name, then rename: a reader never sees half a file."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def sha256(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def environment() -> dict[str, Any]:
+    """Versions, device, git state and command of this process."""
+    import jax
+
+    device = jax.devices()[0]
+    return {
+        "versions": {
+            "wildrobot-eqx": __version__,
+            "python": platform.python_version(),
+            **{package: _version(package) for package in _PACKAGES},
+        },
+        "device": {
+            "platform": device.platform,
+            "kind": device.device_kind,
+            "count": jax.device_count(),
+            "cpus": len(os.sched_getaffinity(0)),
+            "system": platform.platform(),
+        },
+        "git": _git(),
+        "command": ["wildrobot-eqx", *sys.argv[1:]],
+    }
+
+
+def now() -> str:
+    """The time, ISO 8601 with its zone."""
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git() -> dict[str, Any] | None:
+    """The commit of the current folder and whether it has changes; None outside a repository."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,255 @@
+"""The loop around PPO: figures, checkpoints, and a clean stop whatever happens."""
+
+import collections
+import contextlib
+import dataclasses
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from ..errors import WildRobotError
+from ..learn import TrainState, ppo
+from .checkpoint import flatten, non_finite, unflatten
+from .folder import RunFolder, environment, now
+from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress
+from .overrides import apply_overrides
+from .recipe import Recipe, RecipeFunction, load_recipe
+from .startup import import_in_background, process_age
+
+SAVE_EVERY = 20.0  # s of wall clock between checkpoints; when they happen changes no result
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """How a training ended."""
+
+    state: TrainState
+    initial: dict[str, np.ndarray]  # the agent's arrays at the start, by path
+    figures: Figures  # of the last iteration; empty where nothing was left to do
+
+
+def start(
+    function: RecipeFunction, options: dict[str, Any], assignments: list[str], out: Path | None
+) -> tuple[Recipe, RunFolder]:
+    """Build the recipe and make its run folder.
+
+    Raises:
+        WildRobotError: the recipe or an override is wrong, or the folder is in use.
+    """
+    recipe = apply_overrides(function(**options), assignments)
+    folder = RunFolder.create(out, recipe.name, recipe.seed)
+    digest = folder.adopt_recipe(function.path)
+    folder.update_manifest(
+        name=recipe.name,
+        recipe={"file": str(function.path), "sha256": digest},
+        options={name: value if _plain(value) else str(value) for name, value in options.items()},
+        overrides=assignments,
+        seed=recipe.seed,
+        steps=recipe.steps,
+        iterations=recipe.iterations,
+        control_dt=recipe.env.physics.control_dt,
+        ppo=dataclasses.asdict(recipe.ppo),
+        status="created",
+        started=now(),
+        **environment(),
+    )
+    return recipe, folder
+
+
+def reopen(
+    folder: RunFolder, trust: bool, options: dict[str, Any] | None = None, assignments: list[str] | None = None
+) -> Recipe:
+    """Build a run's recipe again from the copy in its folder, with the options it was made with.
+
+    `options` and `assignments` come on top, and are recorded in the manifest.
+
+    Raises:
+        WildRobotError: the copy cannot be trusted, or does not build.
+    """
+    manifest = folder.manifest()
+    function = load_recipe(folder.trusted_recipe(trust))
+    options, assignments = options or {}, assignments or []
+    merged = {**manifest["options"], **options}
+    overrides = [*manifest["overrides"], *assignments]
+    recipe = apply_overrides(function(**merged), overrides)
+    if recipe.seed != manifest["seed"]:
+        raise WildRobotError(
+            f"The run was started with seed {manifest['seed']}; it cannot go on with {recipe.seed}.",
+            where=str(folder.path),
+            hint="leave the seed out, or start a new run",
+        )
+    if options or assignments:
+        folder.update_manifest(options=merged, overrides=overrides, steps=recipe.steps, iterations=recipe.iterations)
+    return recipe
+
+
+def restore(recipe: Recipe, folder: RunFolder, say: Say) -> TrainState:
+    """The training state of the newest intact checkpoint.
+
+    Raises:
+        WildRobotError: there is none, or it does not fit the recipe.
+    """
+    _, flat = folder.checkpoints.load_latest(say)
+    template = eqx.filter_eval_shape(ppo.init, recipe.env, recipe.ppo, jax.random.key(recipe.seed))
+    return unflatten(template, flat)
+
+
+def train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool = False) -> Trained:
+    """Train from the newest checkpoint, or from the seed, until `recipe.iterations`.
+
+    Every iteration is appended to metrics.jsonl; a checkpoint is saved now and then and at
+    the end. Ctrl-C and SIGTERM save one and stop.
+
+    Raises:
+        WildRobotError: a figure is not finite (exit code 1), something cannot be written
+            (1), the user stopped it (130), or the folder does not fit.
+    """
+    with folder.lock():
+        try:
+            return _train(recipe, folder, say, wandb)
+        except WildRobotError as error:
+            status = "interrupted" if error.exit_code == 130 else "failed"
+            _note(folder, status=status, finished=now(), error=str(error))
+            raise
+        except BaseException as error:
+            _note(folder, status="failed", finished=now(), error=f"{type(error).__name__}: {error}")
+            raise
+
+
+def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool) -> Trained:
+    import_in_background("orbax.checkpoint", "tensorboardX")
+    checkpoints, total = folder.checkpoints, recipe.iterations
+    if checkpoints.iterations():
+        state = restore(recipe, folder, say)
+    else:
+        state = ppo.init(recipe.env, recipe.ppo, jax.random.key(recipe.seed))
+    first = int(state.iteration)
+    checkpoints.remove_after(first)
+    kept = keep_metrics_until(folder.metrics, first)
+    initial = flatten(state.agent)
+    manifest = folder.update_manifest(status="running", error=None)
+    figures: Figures = {}
+    saved = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        asked = stack.enter_context(_stop_signals())
+        writers: list[TensorBoard | WandB] = [TensorBoard(folder.tensorboard, first)]
+        if wandb:
+            writers.append(WandB(folder.path, manifest, first))
+        metrics = MetricsFile(folder.metrics)
+        for writer in (metrics, *writers):
+            stack.callback(writer.close)
+        report = stack.enter_context(progress(total, first))
+        clock = _Clock(recipe.ppo.steps_per_iteration, kept[-1]["wall_clock_s"] if kept else 0.0)
+        for new, raw in ppo.train(recipe.env, recipe.ppo, state, total):
+            state = new
+            iteration = int(state.iteration)
+            values = {name: float(value) for name, value in jax.device_get(raw).items()}
+            _check_finite(values, iteration, folder)
+            figures = {**clock.tick(), **values}
+            metrics.write({"iteration": iteration, "steps": iteration * recipe.ppo.steps_per_iteration, **figures})
+            for writer in writers:
+                writer.write(iteration, figures)
+            report(iteration, figures)
+            if iteration == first + 1:
+                folder.update_manifest(first_update_s=round(process_age(), 3))
+            stop = asked() and iteration < total
+            if stop or iteration == total or time.monotonic() - saved > SAVE_EVERY:
+                _save(state, folder, iteration)
+                saved = time.monotonic()
+            if stop:
+                raise WildRobotError(
+                    f"Stopped after iteration {iteration} of {total}; its checkpoint is saved.",
+                    where=str(folder.path),
+                    hint=f"go on with: wildrobot-eqx run --resume {folder.path}",
+                    exit_code=130,
+                )
+    if first >= total:
+        say(f"{folder.path} has its {total} iterations already; give more --steps to train on.")
+    folder.update_manifest(
+        status="trained",
+        finished=now(),
+        training_s=figures.get("wall_clock_s", kept[-1]["wall_clock_s"] if kept else 0.0),
+        steps_done=int(state.iteration) * recipe.ppo.steps_per_iteration,
+    )
+    return Trained(state, initial, figures)
+
+
+def _save(state: TrainState, folder: RunFolder, iteration: int) -> None:
+    flat = flatten(state)
+    bad = [name for name in non_finite(flat) if name.startswith((".agent", ".opt_state"))]
+    if bad:
+        raise _not_finite(bad, iteration, folder)
+    folder.checkpoints.save(iteration, flat)
+
+
+def _check_finite(figures: Figures, iteration: int, folder: RunFolder) -> None:
+    bad = [name for name, value in figures.items() if not math.isfinite(value)]
+    if bad:
+        raise _not_finite(bad, iteration, folder)
+
+
+def _not_finite(names: list[str], iteration: int, folder: RunFolder) -> WildRobotError:
+    good = folder.checkpoints.iterations()
+    kept = f"the checkpoint of iteration {good[-1]} is kept" if good else "no checkpoint had been saved yet"
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return WildRobotError(
+        f"Not finite at iteration {iteration}: {', '.join(names[:6])}{more}.",
+        where=str(folder.path),
+        hint=f"{kept}; a diverging simulation wants a smaller physics timestep, diverging losses a smaller "
+        "ppo.learning_rate",
+        exit_code=1,
+    )
+
+
+def _note(folder: RunFolder, **changes: Any) -> None:
+    """Record how a run ended; on a full disk the first error matters more."""
+    with contextlib.suppress(OSError):
+        folder.update_manifest(**changes)
+
+
+def _plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str, list, tuple))
+
+
+class _Clock:
+    """Wall clock since the run began, earlier attempts included, and the speed of the last few iterations."""
+
+    def __init__(self, steps: int, offset: float):
+        self.steps, self.began = steps, time.monotonic() - offset
+        self.recent = collections.deque([time.monotonic()], maxlen=20)
+
+    def tick(self) -> Figures:
+        self.recent.append(time.monotonic())
+        taken = max(self.recent[-1] - self.recent[0], 1e-9)
+        speed = (len(self.recent) - 1) * self.steps / taken
+        return {"wall_clock_s": round(self.recent[-1] - self.began, 3), "steps_per_second": round(speed, 1)}
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Turns the first SIGINT or SIGTERM into a question to ask; a second one acts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event.is_set
+        return
+
+    def handler(number: int, frame: Any) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event.is_set
+    finally:
+        for number, old in previous.items():
+            signal.signal(number, old)

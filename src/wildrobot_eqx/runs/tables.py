@@ -1,0 +1,119 @@
+"""What the command line prints of an env and of a robot: once as tables, once as JSON values."""
+
+from typing import Any
+
+import mujoco
+import numpy as np
+from rich.table import Table
+
+from ..env import Env
+from ..robots import Robot
+
+
+def env_json(env: Env) -> dict[str, Any]:
+    """An env's layouts and reward terms."""
+    return {
+        "robot": env.physics.robot.name,
+        "physics": type(env.physics).__name__,
+        "timestep_s": env.physics.timestep,
+        "control_dt_s": env.physics.control_dt,
+        "action": list(env.physics.robot.joint_names),
+        "observations": {
+            name: [
+                {
+                    "name": part.name,
+                    "start": part.start,
+                    "stop": part.stop,
+                    "size": part.stop - part.start,
+                    "unit": part.unit,
+                    "frame": part.frame,
+                    "source": part.source,
+                    "measurable": part.measurable,
+                }
+                for part in stack.layout
+            ]
+            for name, stack in env.observations.items()
+        },
+        "rewards": {
+            name: {"term": type(term).__name__, "weight": float(term.weight), "about": _about(term)}
+            for name, term in env.rewards.items()
+        },
+        "terminations": {name: type(term).__name__ for name, term in env.terminations.items()},
+    }
+
+
+def env_tables(shown: dict[str, Any]) -> list[Table]:
+    """`env_json` as tables."""
+    tables = []
+    for name, layout in shown["observations"].items():
+        size = layout[-1]["stop"] if layout else 0
+        table = _table(f"Observation {name!r}: {size} entries", "name", "slice", ">size", "unit", "frame", "source")
+        for part in layout:
+            source = part["source"] + ("" if part["measurable"] else " (simulation only)")
+            place = f"{part['start']}:{part['stop']}"
+            table.add_row(part["name"], place, str(part["size"]), part["unit"], part["frame"], source)
+        tables.append(table)
+    table = _table("Rewards, per second", "name", ">weight", "term", "what it measures")
+    for name, term in shown["rewards"].items():
+        table.add_row(name, f"{term['weight']:g}", term["term"], term["about"])
+    return [*tables, table]
+
+
+def robot_json(robot: Robot) -> dict[str, Any]:
+    """A robot's sizes, joints, feet and sensors."""
+    mj = robot.model.mj
+    low, high = np.asarray(robot.joint_range).T
+    home, torque = np.asarray(robot.home_joints), np.asarray(robot.torque_limit)
+    return {
+        "name": robot.name,
+        "description": robot.description,
+        "mass_kg": round(float(mj.body_mass.sum()), 4),
+        "home_height_m": round(float(robot.home_height), 4),
+        "control_dt_s": robot.control_dt,
+        "nq": robot.nq,
+        "nv": robot.nv,
+        "nu": robot.nu,
+        "joints": [
+            {
+                "name": name,
+                "low_rad": round(float(low[i]), 4),
+                "high_rad": round(float(high[i]), 4),
+                "home_rad": round(float(home[i]), 4),
+                "torque_limit_nm": round(float(torque[i]), 4),
+                "mirror": robot.joint_names[robot.joint_mirror.source[i]],
+            }
+            for i, name in enumerate(robot.joint_names)
+        ],
+        "feet": [foot.name for foot in robot.feet],
+        "imus": [imu.name for imu in robot.imus],
+        "sensors": [mujoco.mj_id2name(mj, mujoco.mjtObj.mjOBJ_SENSOR, i) or "" for i in range(mj.nsensor)],
+    }
+
+
+def robot_table(shown: dict[str, Any]) -> Table:
+    """`robot_json` as a table of joints, with the rest in its title and caption."""
+    table = _table(
+        f"{shown['name']}: {shown['description']}", "joint", ">low", ">home", ">high, rad", ">limit, N m", "mirrors"
+    )
+    for joint in shown["joints"]:
+        figures = [f"{joint[key]:.3f}" for key in ("low_rad", "home_rad", "high_rad")]
+        table.add_row(joint["name"], *figures, f"{joint['torque_limit_nm']:g}", joint["mirror"])
+    table.caption = (
+        f"{shown['mass_kg']:g} kg, base at {shown['home_height_m']:g} m, nq {shown['nq']}, nv {shown['nv']}, "
+        f"control every {1e3 * shown['control_dt_s']:g} ms\n"
+        f"feet: {', '.join(shown['feet'])}; IMUs: {', '.join(shown['imus'])}\nsensors: {', '.join(shown['sensors'])}"
+    )
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    """A left-aligned table; a column whose name starts with > is aligned right."""
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    for column in columns:
+        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
+    return table
+
+
+def _about(term: Any) -> str:
+    """The first line of a term's docstring."""
+    return (type(term).__doc__ or "").strip().split("\n")[0]
