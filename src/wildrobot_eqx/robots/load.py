@@ -140,6 +140,8 @@ class _Builder:
         mj = self.model.mj
         data = mujoco.MjData(mj)
         for name, angle in self.spec["home"].items():
+            if not isinstance(angle, (int, float)):
+                raise self.error(f"[home] must give joint {name!r} an angle in rad, got {angle!r}.")
             data.qpos[mj.jnt_qposadr[self.id("joint", name, "home")]] = float(angle)
         mujoco.mj_kinematics(mj, data)
         lowest = min(data.site_xpos[site, 2] for site in foot_sites)
