@@ -1,0 +1,146 @@
+import os
+import subprocess
+import sys
+
+import imageio_ffmpeg
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from wildrobot_eqx import WildRobotError
+from wildrobot_eqx.learn.networks import AbstractPolicy, Normal
+from wildrobot_eqx.physics.render import NoRenderer, Renderer
+from wildrobot_eqx.runs import video
+
+
+class Tilt(AbstractPolicy):
+    """One constant action on every joint."""
+
+    action: float
+
+    def init(self) -> tuple[()]:
+        return ()
+
+    def __call__(self, obs, carry):
+        action = jnp.full((*obs.shape[:-1], 3), self.action, jnp.float32)
+        return Normal(action, jnp.zeros(3)), carry
+
+
+@pytest.fixture(scope="module")
+def drawing(hopper):
+    """Skips where nothing can be drawn at all."""
+    try:
+        Renderer(hopper.model, 64, 48).close()
+    except NoRenderer as error:
+        pytest.skip(str(error))
+
+
+def test_the_robot_stands_in_the_middle_of_the_picture(drawing, robot):
+    qpos = np.asarray(robot.home_qpos)
+    with Renderer(robot.model, 320, 240) as renderer:
+        picture = renderer.draw(qpos).astype(int)
+        again = renderer.draw(qpos)
+        moved = renderer.draw(qpos + np.eye(robot.nq)[0] * 5.0)
+        side = renderer.draw(qpos, "side")
+    assert np.abs(picture - again).mean() < 0.5
+    assert picture.shape == (240, 320, 3)
+    orange = (picture[..., 0] > picture[..., 2] + 80) & (picture[..., 0] > 120)  # the shells
+    rows, columns = np.nonzero(orange)
+    assert orange.sum() > 200
+    assert 100 < rows.mean() < 160
+    assert 130 < columns.mean() < 190
+    assert picture[10, 10, 2] > 150  # sky above, so not upside down
+    assert np.abs(moved.astype(int) - picture).max() > 10  # the camera follows, the floor passes by
+    assert np.abs(side.astype(int) - picture).max() > 50
+
+
+def test_a_second_renderer_draws_the_same(drawing, hopper):
+    qpos = np.asarray(hopper.home_qpos)
+    pictures = []
+    for _ in range(2):
+        with Renderer(hopper.model, 160, 120) as renderer:
+            pictures.append(renderer.draw(qpos, "no such camera"))
+    assert pictures[0].std() > 5.0
+    assert np.abs(pictures[0].astype(int) - pictures[1]).mean() < 0.5
+
+
+def test_the_video_and_the_strip_are_written(drawing, hopper_env, tmp_path):
+    paths = video.render_walk(hopper_env, Tilt(0.0), tmp_path, script=((0.0, 0.4), (0.2, 0.6)))
+    assert [path.name for path in paths] == ["walk.mp4", "stride.png"]
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    decoded = subprocess.run([ffmpeg, "-i", paths[0], "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True)
+    told = decoded.stderr.decode()
+    assert "Video: h264" in told
+    assert "yuv420p" in told
+    assert "640x480" in told
+    assert "25 fps" in told
+    frames = np.frombuffer(decoded.stdout, np.uint8).reshape(-1, 480, 640, 3)
+    assert 5 < len(frames) <= 25
+    assert (frames[0, 15:90, 20:210] > 200).all(axis=-1).any()  # letters on the plate
+    assert paths[1].read_bytes().startswith(b"\x89PNG")
+    with Image.open(paths[1]) as strip:
+        assert strip.size == (8 * 240, 384)
+
+
+def test_a_recording_follows_its_script_and_ends_after_a_fall(hopper_env):
+    walk = video.record(hopper_env, Tilt(0.0), ((0.0, 0.4), (0.2, 0.6)))
+    n = len(walk.command)
+    assert walk.qpos.shape == (n, hopper_env.physics.robot.nq)
+    assert walk.command[:20] == pytest.approx(0.0)
+    assert walk.command[20:] == pytest.approx(0.2)
+    fallen = video.record(hopper_env, Tilt(3.0), ((0.2, 1.0), (0.0, 4.0)))
+    assert fallen.fallen[-1]
+    assert len(fallen.command) == fallen.fallen.argmax() + 1 + 50
+
+
+def test_a_turn_maps_the_heading_onto_x():
+    half = 0.25  # a heading of 0.5 rad
+    qpos = np.array([[np.cos(0.5), np.sin(0.5), 0.4, np.cos(half), 0.0, 0.0, np.sin(half), 7.0]])
+    turned = video._turn(qpos, -0.5)
+    assert turned == pytest.approx(np.array([[1.0, 0.0, 0.4, 1.0, 0.0, 0.0, 0.0, 7.0]]))
+
+
+@pytest.mark.parametrize("choice", ["disable", "nonsense"])
+def test_no_renderer_is_told_in_short(monkeypatch, hopper, choice):
+    monkeypatch.setenv("MUJOCO_GL", choice)
+    with pytest.raises(NoRenderer, match="Nothing can be drawn") as caught:
+        Renderer(hopper.model)
+    assert isinstance(caught.value, WildRobotError)
+    assert choice in str(caught.value)
+    assert "try:" in str(caught.value)
+
+
+def test_a_platform_that_fails_is_told_in_short(monkeypatch, hopper):
+    class Broken:
+        def __init__(self, width, height):
+            raise ImportError("Cannot initialize a EGL device display.")
+
+    import mujoco.egl
+
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    monkeypatch.setattr(mujoco.egl, "GLContext", Broken)
+    with pytest.raises(NoRenderer, match="Cannot initialize a EGL device display"):
+        Renderer(hopper.model)
+
+
+def test_a_machine_without_a_display_draws_with_egl(drawing):
+    """MuJoCo was told nothing when it was imported; the renderer still finds EGL."""
+    code = (
+        "import numpy as np\n"
+        "from wildrobot_eqx import load_robot\n"
+        "from wildrobot_eqx.physics.render import Renderer\n"
+        "robot = load_robot('hopper')\n"
+        "with Renderer(robot.model, 64, 48) as renderer:\n"
+        "    print(renderer.draw(np.asarray(robot.home_qpos)).std() > 5.0)\n"
+    )
+    dropped = ("MUJOCO_GL", "DISPLAY", "WAYLAND_DISPLAY", "PYOPENGL_PLATFORM")
+    bare = {k: v for k, v in os.environ.items() if k not in dropped}
+    out = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, timeout=120)
+    assert out.stdout.strip() == "True", out.stderr
+
+
+def test_a_video_that_cannot_be_written_says_why(drawing, hopper_env, tmp_path):
+    (tmp_path / "walk.mp4").mkdir()
+    with pytest.raises(WildRobotError, match=r"The video could not be written: .*directory"):
+        video.render_walk(hopper_env, Tilt(0.0), tmp_path, script=((0.0, 0.2),))
