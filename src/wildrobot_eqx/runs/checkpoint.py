@@ -10,7 +10,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import PyTree, Shaped
 
 from ..errors import WildRobotError
 
@@ -18,7 +18,7 @@ KEEP = 3  # checkpoints per run
 _DIGEST = "__sha256__"
 
 
-def flatten(state: PyTree) -> dict[str, np.ndarray]:
+def flatten(state: PyTree) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Every array of `state` on the host, by its path; typed PRNG keys as their words.
 
     Leaves without elements are left out: there is nothing to keep, and Orbax refuses them.
@@ -29,7 +29,7 @@ def flatten(state: PyTree) -> dict[str, np.ndarray]:
     return {name: np.asarray(leaf) for name, leaf in zip(names, jax.device_get(data)) if leaf.size}
 
 
-def unflatten(template: PyTree, flat: dict[str, np.ndarray]) -> PyTree:
+def unflatten(template: PyTree, flat: dict[str, Shaped[np.ndarray, "..."]]) -> PyTree:
     """The state of `flat`, in the structure of `template` (arrays, or their ShapeDtypeStructs).
 
     Raises:
@@ -71,7 +71,7 @@ def unflatten(template: PyTree, flat: dict[str, np.ndarray]) -> PyTree:
     return jax.tree_util.tree_unflatten(tree, leaves)
 
 
-def non_finite(flat: dict[str, np.ndarray]) -> list[str]:
+def non_finite(flat: dict[str, Shaped[np.ndarray, "..."]]) -> list[str]:
     """The names of the leaves that hold a NaN or an infinity."""
     return [name for name, leaf in flat.items() if leaf.dtype.kind == "f" and not np.isfinite(leaf).all()]
 
@@ -84,7 +84,7 @@ def _key_impl(like: jax.Array | jax.ShapeDtypeStruct) -> Any:
     return jax.random.key_impl(like) if isinstance(like, jax.Array) else like.dtype._impl.name
 
 
-def _digest(flat: dict[str, np.ndarray]) -> np.ndarray:
+def _digest(flat: dict[str, Shaped[np.ndarray, "..."]]) -> np.ndarray:
     """SHA-256 of names, dtypes, shapes and bytes."""
     total = hashlib.sha256()
     for name in sorted(flat):
@@ -126,7 +126,7 @@ class Checkpoints:
         """Where the checkpoint of one iteration lies."""
         return self.folder / f"{iteration:08d}"
 
-    def save(self, iteration: int, flat: dict[str, np.ndarray]) -> Path:
+    def save(self, iteration: int, flat: dict[str, Shaped[np.ndarray, "..."]]) -> Path:
         """Write one checkpoint under a temporary name, rename it, and drop the oldest.
 
         Raises:
@@ -151,7 +151,7 @@ class Checkpoints:
             shutil.rmtree(self.path(old), ignore_errors=True)
         return path
 
-    def load(self, iteration: int) -> dict[str, np.ndarray]:
+    def load(self, iteration: int) -> dict[str, Shaped[np.ndarray, "..."]]:
         """Read one checkpoint and check its digest.
 
         Raises:
@@ -174,7 +174,7 @@ class Checkpoints:
             )
         return flat
 
-    def load_latest(self, notice: Callable[[str], None]) -> tuple[int, dict[str, np.ndarray]]:
+    def load_latest(self, notice: Callable[[str], None]) -> tuple[int, dict[str, Shaped[np.ndarray, "..."]]]:
         """The newest intact checkpoint and its iteration; `notice` hears of damaged ones passed over.
 
         Raises:
@@ -207,7 +207,7 @@ class Checkpoints:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _restore(path: Path) -> dict[str, np.ndarray]:
+def _restore(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
     import orbax.checkpoint as ocp
 
     checkpointer = _checkpointer()

@@ -14,6 +14,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
+from jaxtyping import Shaped
 
 from ..errors import WildRobotError
 from ..learn import TrainState, ppo
@@ -33,7 +34,7 @@ class Trained:
     """How a training ended."""
 
     state: TrainState
-    initial: dict[str, np.ndarray]  # the agent's arrays at the start, by path
+    initial: dict[str, Shaped[np.ndarray, "..."]]  # the agent's arrays at the start, by path
     figures: Figures  # of the last iteration; empty where nothing was left to do
 
 

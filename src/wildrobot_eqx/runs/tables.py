@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import mujoco
 import numpy as np
 from rich.table import Table
 
@@ -86,7 +85,7 @@ def robot_json(robot: Robot) -> dict[str, Any]:
         ],
         "feet": [foot.name for foot in robot.feet],
         "imus": [imu.name for imu in robot.imus],
-        "sensors": [mujoco.mj_id2name(mj, mujoco.mjtObj.mjOBJ_SENSOR, i) or "" for i in range(mj.nsensor)],
+        "sensors": [mj.sensor(i).name for i in range(mj.nsensor)],
     }
 
 

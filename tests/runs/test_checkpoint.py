@@ -1,0 +1,145 @@
+"""Checkpoints: every leaf comes back, damage is noticed, and mismatches are named."""
+
+import errno
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from wildrobot_eqx import WildRobotError
+from wildrobot_eqx.runs import checkpoint
+from wildrobot_eqx.runs.checkpoint import Checkpoints, flatten, non_finite, unflatten
+
+
+class Leaves(eqx.Module):
+    weights: dict
+    key: jax.Array
+    count: jax.Array
+    flag: jax.Array
+    empty: jax.Array
+    name: str = eqx.field(static=True)
+
+
+@pytest.fixture
+def tree():
+    return Leaves(
+        {"b": jnp.arange(6.0).reshape(2, 3), "a": [jnp.float32(0.1)]},
+        jax.random.split(jax.random.key(3), 4),
+        jnp.asarray(7, jnp.int32),
+        jnp.array([True, False]),
+        jnp.zeros((0, 3)),
+        "leaves",
+    )
+
+
+def _same(one, two):
+    assert jax.tree.structure(one) == jax.tree.structure(two)
+    flat, again = flatten(one), flatten(two)
+    assert flat.keys() == again.keys()
+    for name in flat:
+        assert flat[name].dtype == again[name].dtype
+        np.testing.assert_array_equal(flat[name], again[name])
+
+
+def test_every_leaf_comes_back(tree, tmp_path):
+    saved = Checkpoints(tmp_path / "c")
+    saved.save(3, flatten(tree))
+    iteration, flat = saved.load_latest(pytest.fail)
+    assert iteration == 3
+    _same(tree, unflatten(tree, flat))
+    restored = unflatten(eqx.filter_eval_shape(lambda: tree), flat)
+    _same(tree, restored)
+    assert restored.key.dtype == tree.key.dtype
+    assert not restored.count.weak_type
+
+
+def test_only_the_last_few_are_kept(tree, tmp_path):
+    saved = Checkpoints(tmp_path, keep=2)
+    for iteration in (1, 2, 10):
+        saved.save(iteration, flatten(tree))
+    assert saved.iterations() == [2, 10]
+
+
+def test_mismatches_are_all_named(tree):
+    flat = flatten(tree)
+    flat[".weights['b']"] = np.zeros((2, 4), np.float32)
+    del flat[".count"]
+    flat[".stray"] = np.zeros(1)
+    with pytest.raises(WildRobotError, match="3 leaves differ") as caught:
+        unflatten(tree, flat)
+    assert ".weights['b']: the checkpoint has float32[2, 4], the recipe float32[2, 3]" in str(caught.value)
+    assert ".count: the recipe has it, the checkpoint lacks it" in str(caught.value)
+    assert ".stray: the checkpoint has it, the recipe lacks it" in str(caught.value)
+
+
+def _truncate(path):
+    for file in path.rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def _flip(path):
+    """Change one byte of the largest file."""
+    file = max((f for f in path.rglob("*") if f.is_file()), key=lambda f: f.stat().st_size)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("spoil", [_truncate, _flip])
+def test_damage_falls_back_to_the_one_before(spoil, tree, tmp_path):
+    saved = Checkpoints(tmp_path)
+    for iteration in (1, 2):
+        saved.save(iteration, flatten(tree))
+    spoil(saved.path(2))
+    notices = []
+    iteration, flat = saved.load_latest(notices.append)
+    assert iteration == 1
+    _same(tree, unflatten(tree, flat))
+    assert len(notices) == 1
+    assert "iteration 2 is damaged" in notices[0]
+    spoil(saved.path(1))
+    with pytest.raises(WildRobotError, match="None of the 2 checkpoints is intact"):
+        saved.load_latest(notices.append)
+
+
+def test_arrays_swapped_on_disk_are_noticed(tree, tmp_path):
+    saved = Checkpoints(tmp_path)
+    flat = flatten(tree)
+    honest = checkpoint._digest(flat)
+    flat[".count"] = np.asarray(8, np.int32)
+    checkpoint._checkpointer().save(saved.path(1), {**flat, checkpoint._DIGEST: honest})
+    with pytest.raises(WildRobotError, match="digest"):
+        saved.load(1)
+
+
+def test_a_full_disk_keeps_the_earlier_ones(tree, tmp_path, monkeypatch):
+    saved = Checkpoints(tmp_path)
+    saved.save(1, flatten(tree))
+
+    class Full:
+        def save(self, path, *_, **__):
+            path.with_name(path.name + ".orbax-checkpoint-tmp").mkdir()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "_checkpointer", Full)
+        with pytest.raises(WildRobotError, match="No space left on device") as caught:
+            saved.save(2, flatten(tree))
+    assert "last good checkpoint is of iteration 1" in caught.value.hint
+    assert caught.value.exit_code == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["00000001"]
+    _same(tree, unflatten(tree, saved.load(1)))
+
+
+def test_no_checkpoint_is_told(tmp_path):
+    with pytest.raises(WildRobotError, match="There is no checkpoint"):
+        Checkpoints(tmp_path / "none").load_latest(pytest.fail)
+
+
+def test_non_finite_leaves_are_named(tree):
+    spoilt = eqx.tree_at(lambda t: t.weights["a"][0], tree, jnp.float32(jnp.nan))
+    assert non_finite(flatten(spoilt)) == [".weights['a'][0]"]
+    assert non_finite(flatten(tree)) == []

@@ -1,0 +1,144 @@
+"""A killed run, resumed, ends bit for bit where the uninterrupted run ends."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from tiny import ITERATIONS, TINY
+
+from wildrobot_eqx.cli import main
+from wildrobot_eqx.runs import runner
+from wildrobot_eqx.runs.folder import RunFolder
+from wildrobot_eqx.runs.log import read_metrics
+
+_SLOWED = """
+import sys, time
+from wildrobot_eqx.runs import log, runner
+from wildrobot_eqx.cli import main
+runner.SAVE_EVERY = 0.15
+write = runner.MetricsFile.write
+def slow(self, line):
+    write(self, line)
+    time.sleep(0.04)
+runner.MetricsFile.write = slow
+sys.exit(main(sys.argv[1:]))
+"""
+_TIMES = ("wall_clock_s", "steps_per_second")
+
+
+def _start(folder):
+    command = [sys.executable, "-c", _SLOWED, "run", "hop", *TINY, "--no-eval", f"--out={folder.path}"]
+    log = (folder.path.parent / "log.txt").open("wb")
+    with log:
+        return subprocess.Popen(command, stderr=log, stdout=log)
+
+
+def _wait_until_saved(process, folder, count):
+    """Wait for `count` checkpoints and some iterations beyond the last."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None, (folder.path.parent / "log.txt").read_text()
+        saved = folder.checkpoints.iterations() if folder.path.exists() else []
+        if len(saved) >= count and len(read_metrics(folder.metrics)) >= saved[-1] + 2:
+            return
+        time.sleep(0.002)
+    raise AssertionError("the run saved nothing in time")
+
+
+def _assert_same_end(one, two):
+    last, again = one.checkpoints.load(ITERATIONS), two.checkpoints.load(ITERATIONS)
+    assert last.keys() == again.keys()
+    for name, leaf in last.items():
+        assert (leaf.dtype, leaf.shape) == (again[name].dtype, again[name].shape), name
+        assert leaf.tobytes() == again[name].tobytes(), name
+
+
+def _lines(folder):
+    return [{k: v for k, v in line.items() if k not in _TIMES} for line in read_metrics(folder.metrics)]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A run killed with SIGKILL between two checkpoints."""
+    folder = RunFolder(tmp_path_factory.mktemp("killed") / "run")
+    process = _start(folder)
+    _wait_until_saved(process, folder, 2)
+    process.kill()
+    process.wait()
+    assert len(read_metrics(folder.metrics)) < ITERATIONS
+    return folder
+
+
+def test_a_killed_run_resumes_to_the_same_bits(killed, trained, capsys):
+    assert killed.manifest()["status"] == "running"
+    saved = killed.checkpoints.iterations()[-1]
+    with killed.metrics.open("a") as file:
+        file.write('{"iteration": 39, "st')  # a line that the kill cut short
+    (killed.checkpoints.folder / "00000039.orbax-checkpoint-tmp").mkdir()  # and a checkpoint
+    assert main(["run", "hop", f"--resume={killed.path}", "--no-eval", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["iterations"] == ITERATIONS
+    assert 0 < saved < ITERATIONS
+    _assert_same_end(trained, killed)
+    assert [line["iteration"] for line in read_metrics(killed.metrics)] == list(range(1, ITERATIONS + 1))
+    assert _lines(killed) == _lines(trained)
+    assert killed.manifest()["status"] == "trained"
+    times = [line["wall_clock_s"] for line in read_metrics(killed.metrics)]
+    assert times == sorted(times)
+
+
+def test_a_run_without_checkpoints_resumes_from_its_seed(copied, trained, cli):
+    shutil.rmtree(copied.path / "checkpoints")
+    assert cli("run", f"--resume={copied.path}", "--no-eval").status == 0
+    _assert_same_end(trained, copied)
+    assert _lines(copied) == _lines(trained)
+
+
+def test_when_checkpoints_are_saved_changes_nothing(trained, tmp_path, cli, monkeypatch):
+    monkeypatch.setattr(runner, "SAVE_EVERY", 0.0)
+    assert cli("run", "hop", *TINY, "--no-eval", f"--out={tmp_path / 'often'}").status == 0
+    often = RunFolder(tmp_path / "often")
+    _assert_same_end(trained, often)
+    assert often.checkpoints.iterations() == [ITERATIONS - 2, ITERATIONS - 1, ITERATIONS]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path, trained, cli, monkeypatch):
+    write = runner.MetricsFile.write
+
+    def write_and_signal(self, line):
+        write(self, line)
+        if line["iteration"] == 7:
+            os.kill(os.getpid(), number)
+
+    folder = RunFolder(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.MetricsFile, "write", write_and_signal)
+        done = cli("run", "hop", *TINY, "--no-eval", f"--out={folder.path}")
+    assert done.status == 130
+    assert f"wildrobot-eqx run --resume {folder.path}" in done.err
+    assert folder.checkpoints.iterations() == [7]
+    assert folder.manifest()["status"] == "interrupted"
+    assert cli("run", f"--resume={folder.path}", "--no-eval").status == 0
+    _assert_same_end(trained, folder)
+
+
+def test_a_finished_run_can_train_on(copied, cli):
+    more = 16 * 8 * (ITERATIONS + 2)
+    done = cli("run", f"--resume={copied.path}", "--no-eval", f"--steps={more}")
+    assert done.status == 0
+    assert [line["iteration"] for line in read_metrics(copied.metrics)] == list(range(1, ITERATIONS + 3))
+    assert copied.manifest()["options"]["steps"] == more
+    again = cli("run", f"--resume={copied.path}", "--no-eval")
+    assert again.status == 0
+    assert "already" in again.err
+
+
+def test_another_seed_cannot_go_on(copied, cli):
+    done = cli("run", f"--resume={copied.path}", "--seed=3")
+    assert done.status == 2
+    assert "seed 0" in done.err
