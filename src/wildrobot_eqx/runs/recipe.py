@@ -30,6 +30,21 @@ class Recipe:
     gate: AbstractGate | None = None
     name: str = ""
 
+    def __post_init__(self):
+        ppo = self.ppo
+        sizes = {"ppo.num_envs": ppo.num_envs, "ppo.unroll_length": ppo.unroll_length, "steps": self.steps}
+        for name, size in sizes.items():
+            if size < 1:
+                raise WildRobotError(
+                    f"Training needs at least one step, got {name}={size}.", where="Recipe", hint=f"raise {name}"
+                )
+        if ppo.num_minibatches < 1 or ppo.num_envs % ppo.num_minibatches:
+            raise WildRobotError(
+                f"{ppo.num_envs} envs do not divide into {ppo.num_minibatches} minibatches of equal size.",
+                where="Recipe, ppo.num_envs and ppo.num_minibatches",
+                hint=f"take a multiple of {max(ppo.num_minibatches, 1)} envs",
+            )
+
     @property
     def iterations(self) -> int:
         """PPO iterations that make at least `steps` control steps."""

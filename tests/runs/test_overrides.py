@@ -1,0 +1,75 @@
+"""--set: dotted paths through a recipe, values that fit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from wildrobot_eqx import WildRobotError, load_recipe
+from wildrobot_eqx.runs.overrides import apply_overrides
+
+
+@pytest.fixture(scope="module")
+def hop():
+    return load_recipe("hop")(num_envs=8)
+
+
+def test_figures_of_every_kind(hop):
+    new = apply_overrides(
+        hop,
+        [
+            "ppo.learning_rate=3e-4",
+            "ppo.discount=1",
+            "ppo.desired_kl=null",
+            "ppo.hidden=[32, 16]",
+            "steps=1000",
+            "name=other",
+            "env.rewards.track.weight=4",
+            "env.command.speed_range=[0, 0.2]",
+            "env.observations.policy.terms.joint_pos.robot.home_qpos=[0, 0.4, 0, 0.3, 0.6, -0.3]",
+        ],
+    )
+    assert (new.ppo.learning_rate, new.ppo.discount, new.ppo.desired_kl) == (3e-4, 1.0, None)
+    assert isinstance(new.ppo.discount, float)
+    assert new.ppo.hidden == (32, 16)
+    assert (new.steps, new.name) == (1000, "other")
+    weight = new.env.rewards["track"].weight
+    assert (float(weight), weight.dtype, weight.shape, weight.weak_type) == (4.0, jnp.float32, (), False)
+    np.testing.assert_array_equal(new.env.command.speed_range, np.float32([0.0, 0.2]))
+    assert float(hop.env.rewards["track"].weight) == 3.0
+    assert float(new.env.rewards["upright"].weight) == float(hop.env.rewards["upright"].weight)
+    assert jax.tree.structure(new.env) == jax.tree.structure(hop.env)
+
+
+def test_later_ones_win(hop):
+    assert apply_overrides(hop, ["seed=1", "seed=2"]).seed == 2
+
+
+@pytest.mark.parametrize(
+    ("assignment", "told"),
+    [
+        ("ppo.learning_rte=1", "ppo has no key 'learning_rte'(.|\n)*did you mean 'learning_rate'"),
+        ("env.rewards.trak.weight=1", "env.rewards has no key 'trak'(.|\n)*did you mean 'track'"),
+        ("pp.clip=1", "the recipe has no key 'pp'"),
+        ("ppo.clip.x=1", "ppo.clip has no key 'x'(.|\n)*set it itself"),
+        ("ppo.clip", "not of the form key=value"),
+        ("ppo.clip=big", "'big' is not a JSON value"),
+        ("ppo.clip=NaN", "NaN is not JSON"),
+        ('ppo.clip="big"', "'clip' takes float"),
+        ("ppo.num_envs=2.5", "'num_envs' takes int"),
+        ("ppo.symmetric=1", "'symmetric' takes bool"),
+        ("env.command.speed_range=0.3", r"shape \[\], the key takes \[2\]"),
+        ("env.command.speed_range=[0, [1]]", "ragged"),
+        ("env.rewards.track.weight=true", "does not fit float32"),
+        ('env.rewards.track.weight="x"', "does not fit float32"),
+        ("env.episode_steps=1.5", "does not fit int32"),
+        ("env.rewards.track=1", "'track' is a TrackLinVel, not a figure"),
+        ("env.physics.n_substeps=8", "structure of NativePhysics"),
+    ],
+)
+def test_what_does_not_fit_is_refused(hop, assignment, told):
+    with pytest.raises(WildRobotError, match=told) as caught:
+        apply_overrides(hop, [assignment])
+    assert caught.value.where == f"--set {assignment}"
+    assert caught.value.hint
+    assert caught.value.exit_code == 2
