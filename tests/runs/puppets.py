@@ -9,8 +9,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from wildrobot_eqx.learn.networks import AbstractPolicy, Normal, PhaseMirror
+from wildrobot_eqx.learn.normalise import RunningNorm
 from wildrobot_eqx.runs.gait import GaitMeter, GaitTally
 from wildrobot_eqx.runs.measure import Measurement
+
+
+class Constant(AbstractPolicy):
+    """The same action for ever."""
+
+    action: jax.Array
+    norm: RunningNorm
+    log_std: jax.Array
+    mirror: PhaseMirror | None
+
+    def __init__(self, nu: int, value: float = 0.0):
+        self.action = jnp.asarray(np.full(nu, value), jnp.float32)
+        self.norm, self.log_std, self.mirror = RunningNorm.init(1), jnp.zeros((nu,), jnp.float32), None
+
+    def init(self) -> tuple[()]:
+        return ()
+
+    def __call__(self, obs, carry):
+        return Normal(jnp.broadcast_to(self.action, (*obs.shape[:-1], self.action.size)), self.log_std), carry
+
 
 DT, PERIOD = 0.02, 0.7
 BODY_WEIGHT = 34.9  # N

@@ -7,11 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import make_env
-from puppets import DT, PERIOD, gather, walk
+from puppets import DT, PERIOD, Constant, gather, walk
 from rich.console import Console
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.learn.networks import AbstractPolicy, Normal
 from wildrobot_eqx.physics import NativePhysics, ScaleMass
 from wildrobot_eqx.runs.episodes import judge_key, judged_env, with_command
 from wildrobot_eqx.runs.gait import GaitMeter
@@ -151,25 +150,12 @@ def test_a_figure_that_is_not_finite_fails_its_line():
     assert not Limit("drift", low=0.0).accepts(math.inf)
 
 
-class Constant(AbstractPolicy):
-    """The same action for ever."""
-
-    action: jax.Array
-
-    def init(self) -> tuple[()]:
-        return ()
-
-    def __call__(self, obs, carry):
-        mean = jnp.broadcast_to(self.action, (*obs.shape[:-1], self.action.size))
-        return Normal(mean, jnp.zeros_like(self.action)), carry
-
-
 @pytest.fixture(scope="module")
 def standing(env) -> GateResult:
     """A policy that only ever stands, judged by the engine."""
     gate = WalkGate(required=(0.0, 0.2), reported=(0.5,), seconds=3.0, warmup=1.0)
     told: list[str] = []
-    result = gate(env, Constant(jnp.zeros(11)), episodes=2, timesteps=(0.005,), progress=told.append)
+    result = gate(env, Constant(11), episodes=2, timesteps=(0.005,), progress=told.append)
     assert told[-1] == "5 ms steps: 3 of 3 s, 6 of 6 upright"
     return result
 
@@ -203,13 +189,13 @@ def test_a_result_is_plain_json_and_a_table(standing):
 
 def test_a_policy_that_is_not_finite_fails_everything(env):
     gate = WalkGate(required=(0.0, 0.2), reported=(0.5,), seconds=3.0, warmup=1.0)
-    result = gate(env, Constant(jnp.nan * jnp.zeros(11)), episodes=2, timesteps=(0.005,))
+    result = gate(env, Constant(11, math.nan), episodes=2, timesteps=(0.005,))
     assert not any(line.passed for line in result.lines)
 
 
 def test_a_robot_with_one_foot_is_judged(hopper_env):
     gate = WalkGate(required=(0.2,), reported=(), seconds=0.4, warmup=0.1)
-    result = gate(hopper_env, Constant(jnp.zeros(3)), episodes=2, timesteps=(0.005,))
+    result = gate(hopper_env, Constant(3), episodes=2, timesteps=(0.005,))
     names = {line.name for line in result.lines}
     assert "swing_peak_foot" in names
     assert "swing_ratio" not in names
@@ -255,7 +241,7 @@ def test_measurements_read_the_right_sensors(env, batched):
 )
 def test_bad_options_are_refused(env, options, message):
     with pytest.raises(WildRobotError, match=message):
-        WalkGate()(env, Constant(jnp.zeros(11)), **options)
+        WalkGate()(env, Constant(11), **options)
 
 
 def test_a_warm_up_as_long_as_the_episode_is_refused():

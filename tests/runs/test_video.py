@@ -3,28 +3,14 @@ import subprocess
 import sys
 
 import imageio_ffmpeg
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from puppets import Constant
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.learn.networks import AbstractPolicy, Normal
 from wildrobot_eqx.physics.render import NoRenderer, Renderer
 from wildrobot_eqx.runs import video
-
-
-class Tilt(AbstractPolicy):
-    """One constant action on every joint."""
-
-    action: float
-
-    def init(self) -> tuple[()]:
-        return ()
-
-    def __call__(self, obs, carry):
-        action = jnp.full((*obs.shape[:-1], 3), self.action, jnp.float32)
-        return Normal(action, jnp.zeros(3)), carry
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +52,7 @@ def test_a_second_renderer_draws_the_same(drawing, hopper):
 
 
 def test_the_video_and_the_strip_are_written(drawing, hopper_env, tmp_path):
-    paths = video.render_walk(hopper_env, Tilt(0.0), tmp_path, script=((0.0, 0.4), (0.2, 0.6)))
+    paths = video.render_walk(hopper_env, Constant(3), tmp_path, script=((0.0, 0.4), (0.2, 0.6)))
     assert [path.name for path in paths] == ["walk.mp4", "stride.png"]
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     decoded = subprocess.run([ffmpeg, "-i", paths[0], "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True)
@@ -84,12 +70,12 @@ def test_the_video_and_the_strip_are_written(drawing, hopper_env, tmp_path):
 
 
 def test_a_recording_follows_its_script_and_ends_after_a_fall(hopper_env):
-    walk = video.record(hopper_env, Tilt(0.0), ((0.0, 0.4), (0.2, 0.6)))
+    walk = video.record(hopper_env, Constant(3), ((0.0, 0.4), (0.2, 0.6)))
     n = len(walk.command)
     assert walk.qpos.shape == (n, hopper_env.physics.robot.nq)
     assert walk.command[:20] == pytest.approx(0.0)
     assert walk.command[20:] == pytest.approx(0.2)
-    fallen = video.record(hopper_env, Tilt(3.0), ((0.2, 1.0), (0.0, 4.0)))
+    fallen = video.record(hopper_env, Constant(3, 3.0), ((0.2, 1.0), (0.0, 4.0)))
     assert fallen.fallen[-1]
     assert len(fallen.command) == fallen.fallen.argmax() + 1 + 50
 
@@ -143,4 +129,4 @@ def test_a_machine_without_a_display_draws_with_egl(drawing):
 def test_a_video_that_cannot_be_written_says_why(drawing, hopper_env, tmp_path):
     (tmp_path / "walk.mp4").mkdir()
     with pytest.raises(WildRobotError, match=r"The video could not be written: .*directory"):
-        video.render_walk(hopper_env, Tilt(0.0), tmp_path, script=((0.0, 0.2),))
+        video.render_walk(hopper_env, Constant(3), tmp_path, script=((0.0, 0.2),))

@@ -108,7 +108,7 @@ class GateResult:
         return {
             "passed": self.passed,
             "episodes": self.episodes,
-            "seconds": self.seconds,
+            "episode_seconds": self.seconds,
             "failed": self.failed_lines(),
             "lines": [{**dataclasses.asdict(line), "value": _plain(line.value)} for line in self.lines],
             "figures": [
