@@ -86,7 +86,7 @@ class MjxPhysics(AbstractPhysics):
 @functools.lru_cache(maxsize=16)
 def _engine(model: Model, impl: str) -> "_JaxEngine | _WarpEngine":
     """What MJX needs of one model, made once; `Model` is compared by content."""
-    engines = {"jax": _JaxEngine, "warp": _WarpEngine}
+    engines: dict[str, type[_JaxEngine] | type[_WarpEngine]] = {"jax": _JaxEngine, "warp": _WarpEngine}
     if impl not in engines:
         raise WildRobotError(f"MJX has no impl {impl!r}.", where="MjxPhysics", hint=nearest(impl, engines))
     # The first use may be inside a trace; what we keep must not be that trace's.

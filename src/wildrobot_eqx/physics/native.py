@@ -1,8 +1,10 @@
 """MuJoCo's C engine as a JAX function: the CPU default and the reference for every backend."""
 
+import contextlib
 import functools
 import os
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -109,6 +111,21 @@ def _engine(model: Model, threads: int, n: int) -> "_Engine":
     return _Engine(model, threads, n)
 
 
+@contextlib.contextmanager
+def _muted_warnings() -> Iterator[None]:
+    """Keep MuJoCo from writing MUJOCO_LOG.TXT where the user works: a NaN is told by the state itself."""
+    handler = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(_ignore)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(handler)
+
+
+def _ignore(message: str) -> None:
+    """A handler of MuJoCo's warnings that does nothing."""
+
+
 class _Engine:
     """One `Batch` of `n` simulations behind a lock (a Batch is not thread-safe).
 
@@ -142,13 +159,17 @@ class _Engine:
             for target in self.inputs:
                 target[:] = state[:, start : start + target.shape[1]]
                 start += target.shape[1]
-            if n_steps:
-                self.batch.step(nstep=n_steps, stage=_STAGE_VEL)
-            else:
-                self.batch.forward(stage=_STAGE_ACC)
+            with _muted_warnings():
+                if n_steps:
+                    self.batch.step(nstep=n_steps, stage=_STAGE_VEL)
+                else:
+                    self.batch.forward(stage=_STAGE_ACC)
             out = np.empty((self.n, self.layout.size), np.float32)
-            for source, a, b in zip(self.outputs, self.layout.starts, self.layout.ends):
-                out[:, a:b] = source
+            with np.errstate(over="ignore"):  # a simulation that blows up passes through infinity
+                for source, a, b in zip(self.outputs, self.layout.starts, self.layout.ends):
+                    out[:, a:b] = source
+            # MuJoCo takes a command that is not finite for zero; NaN must come out as NaN.
+            out[~np.isfinite(state).all(axis=1)] = np.nan
             return out
 
     def write_params(self, params: np.ndarray) -> None:
