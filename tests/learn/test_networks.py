@@ -94,7 +94,7 @@ def symmetric(robot):
     rng = np.random.default_rng(0)
     norm = RunningNorm.init(stack.size).update(jnp.asarray(rng.normal(1.0, 2.0, (50, stack.size)), jnp.float32))
     keys = jax.random.split(jax.random.key(0))
-    policy = MLPPolicy(norm, MLP((stack.size, 32, robot.nu), keys[0]), jnp.zeros((robot.nu,)), mirror)
+    policy = MLPPolicy(norm, jnp.zeros((robot.nu,)), mirror, MLP((stack.size, 32, robot.nu), keys[0]))
     value = MLPValue(norm, MLP((stack.size, 32, 1), keys[1]), mirror)
     obs = rng.normal(size=(64, stack.size)).astype(np.float32)
     obs[np.abs(obs[:, index]) < 1e-3, index] = 0.5

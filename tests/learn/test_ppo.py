@@ -13,6 +13,26 @@ from wildrobot_eqx import PPOConfig, task
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.observe import JointVelocities
 
+# Named in full, so that tuning a default changes no test.
+BASE = PPOConfig(
+    num_envs=64,
+    unroll_length=16,
+    num_epochs=4,
+    num_minibatches=4,
+    learning_rate=3e-3,
+    decay_steps=None,
+    desired_kl=0.01,
+    max_learning_rate=3e-3,
+    discount=0.97,
+    gae_lambda=0.95,
+    clip=0.2,
+    entropy_cost=0.0,
+    value_cost=0.5,
+    max_grad_norm=1.0,
+    init_std=0.6,
+    hidden=(32, 32),
+    reset_pool=64,
+)
 UPDATE = eqx.filter_jit(ppo.update)
 
 
@@ -44,20 +64,16 @@ def _go_on(env, config, state, iterations):
 class TestKnownOptimum:
     """Reward -|action - qvel / 2|^2 on an engine where qvel never changes: the policy must become qvel / 2."""
 
-    CONFIG = PPOConfig(
-        num_envs=64, unroll_length=16, hidden=(32, 32), learning_rate=3e-3, entropy_cost=0.0, reset_pool=64
-    )
-
     @pytest.mark.parametrize("seed", [0, 1])
     def test_the_policy_reaches_it(self, hopper, seed):
         env = still_env(hopper, {"joint_velocities": JointVelocities(hopper)}, episode_length=0.16)
-        state, figures = _train(env, self.CONFIG, 60, seed)
+        state, figures = _train(env, BASE, 60, seed)
         goals = jnp.asarray(np.random.default_rng(0).uniform(-0.9, 0.9, (200, hopper.nu)), jnp.float32)
         action = state.agent.policy(goals, ())[0].mean
         error = np.sqrt(np.mean((np.asarray(action) - 0.5 * np.asarray(goals)) ** 2))
         untrained = np.sqrt(np.mean((0.5 * np.asarray(goals)) ** 2))
         assert error < 0.15 * untrained, (error, untrained)
-        assert figures[-1]["std"] < 0.5 * self.CONFIG.init_std
+        assert figures[-1]["std"] < 0.5 * BASE.init_std
         assert figures[-1]["reward_per_step"] > 0.2 * figures[0]["reward_per_step"]  # both negative
 
 
@@ -65,7 +81,7 @@ class TestKnownOptimum:
 def clocked(hopper):
     """One rollout of episodes of 5 steps that observe nothing but the time since their start."""
     env = still_env(hopper, {"elapsed": Elapsed()}, episode_length=0.1)
-    config = PPOConfig(num_envs=8, unroll_length=12, num_minibatches=2, hidden=(16,), reset_pool=4, learning_rate=1e-2)
+    config = dataclasses.replace(BASE, num_envs=8, unroll_length=12, num_epochs=1, num_minibatches=2, hidden=(16,))
     state = ppo.init(env, config, jax.random.key(0))
     state, rollout, figures = eqx.filter_jit(ppo.collect)(env, config, state)
     return env, config, state, rollout, figures
@@ -139,17 +155,34 @@ class TestUpdate:
         new, info = UPDATE(fixed, state, rollout)
         assert float(new.learning_rate) == float(info["learning_rate"]) == float(state.learning_rate)
 
-    @pytest.mark.parametrize(("kl", "factor"), [(0.05, 1 / 1.5), (0.01, 1.0), (0.001, 1.5)])
-    def test_the_learning_rate_follows_the_kl(self, kl, factor):
-        rate = ppo._adapt(PPOConfig(desired_kl=0.01), jnp.asarray(1e-3), jnp.asarray(kl))
-        np.testing.assert_allclose(rate, 1e-3 * factor, rtol=1e-5)
+    @pytest.mark.parametrize(("desired", "factor"), [(1e6, 1.5 * 1.5), (0.0, 1 / 1.5)])
+    def test_the_learning_rate_follows_the_kl(self, clocked, desired, factor):
+        """Two minibatches far below the desired KL divergence, and one at it (still 0) and one far above."""
+        _, config, state, rollout, _ = clocked
+        config = dataclasses.replace(config, desired_kl=desired, learning_rate=1e-3, max_learning_rate=1.0)
+        state = dataclasses.replace(state, learning_rate=jnp.float32(1e-3))
+        np.testing.assert_allclose(UPDATE(config, state, rollout)[0].learning_rate, 1e-3 * factor, rtol=1e-5)
+
+    def test_the_learning_rate_stays_within_its_limit(self, clocked):
+        _, config, state, rollout, _ = clocked
+        new, _ = UPDATE(dataclasses.replace(config, desired_kl=1e6), state, rollout)
+        np.testing.assert_allclose(new.learning_rate, config.max_learning_rate)
+
+    @pytest.mark.parametrize(("iteration", "share"), [(0, 1.0), (5, 0.55), (10, 0.1), (20, 0.1)])
+    def test_a_decaying_learning_rate_falls_to_a_tenth(self, clocked, iteration, share):
+        _, config, state, rollout, _ = clocked
+        steps = 10 * config.steps_per_iteration
+        config = dataclasses.replace(config, desired_kl=None, decay_steps=steps)
+        state = dataclasses.replace(state, iteration=jnp.asarray(iteration, jnp.int32))
+        new, _ = UPDATE(config, state, rollout)
+        np.testing.assert_allclose(new.learning_rate, share * config.learning_rate, rtol=1e-5)
 
     def test_the_iteration_counts(self, clocked):
         _, config, state, rollout, _ = clocked
         assert int(UPDATE(config, state, rollout)[0].iteration) == int(state.iteration) + 1
 
 
-HOPPER = PPOConfig(num_envs=32, unroll_length=16, hidden=(32, 32), reset_pool=16)
+HOPPER = dataclasses.replace(BASE, num_envs=32, reset_pool=16, learning_rate=1e-3)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from .env import Env, EnvState, Timestep
 
@@ -53,6 +53,6 @@ def spread_start(state: EnvState, key: PRNGKeyArray, episode_steps: Int[Array, "
     return eqx.tree_at(lambda s: s.steps, state, ages)
 
 
-def batch_step(env: Env, state: EnvState, action: Array) -> tuple[EnvState, Timestep]:
+def batch_step(env: Env, state: EnvState, action: Float[Array, "envs nu"]) -> tuple[EnvState, Timestep]:
     """`env.step` for a batch."""
     return jax.vmap(env.step)(state, action)

@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from ..robots import Mirror
 from .normalise import RunningNorm
@@ -57,18 +57,6 @@ class MLP(eqx.Module):
         return x
 
 
-class AbstractPolicy(eqx.Module):
-    """From an observation and a memory to a distribution of actions."""
-
-    @abc.abstractmethod
-    def init(self) -> Any:
-        """The memory at the start of an episode."""
-
-    @abc.abstractmethod
-    def __call__(self, obs: Float[Array, "*batch nobs"], carry: Any) -> tuple[Normal, Any]:
-        """The distribution of actions, and the next memory."""
-
-
 class PhaseMirror(eqx.Module):
     """Makes a policy symmetric: observations of the clock's second half are reflected, and their actions back.
 
@@ -80,18 +68,34 @@ class PhaseMirror(eqx.Module):
     action: Mirror
     index: int = eqx.field(static=True)  # of the clock's sine in the observation
 
-    def reflected(self, obs: Float[Array, "*batch nobs"]) -> Array:
+    def reflected(self, obs: Float[Array, "*batch nobs"]) -> Bool[Array, "*batch 1"]:
         """Which samples lie in the second half of the cycle."""
         return obs[..., self.index, None] < 0.0
+
+
+class AbstractPolicy(eqx.Module):
+    """From an observation and a memory to a distribution of actions."""
+
+    norm: eqx.AbstractVar[RunningNorm]
+    log_std: eqx.AbstractVar[Float[Array, " nu"]]  # of the actions, the same in every state
+    mirror: eqx.AbstractVar[PhaseMirror | None]
+
+    @abc.abstractmethod
+    def init(self) -> Any:
+        """The memory at the start of an episode."""
+
+    @abc.abstractmethod
+    def __call__(self, obs: Float[Array, "*batch nobs"], carry: Any) -> tuple[Normal, Any]:
+        """The distribution of actions, and the next memory."""
 
 
 class MLPPolicy(AbstractPolicy):
     """A Gaussian policy with a state-independent spread and, if given, exact left-right symmetry."""
 
     norm: RunningNorm
-    mlp: MLP
     log_std: Float[Array, " nu"]
     mirror: PhaseMirror | None
+    mlp: MLP
 
     def init(self) -> tuple[()]:
         return ()

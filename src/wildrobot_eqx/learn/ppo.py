@@ -26,20 +26,21 @@ from .normalise import RunningNorm
 class PPOConfig:
     """Hyperparameters, by the names of the paper and of Brax where it has them."""
 
-    num_envs: int = 256
+    num_envs: int = 128
     unroll_length: int = 20  # control steps per env and iteration
-    num_epochs: int = 4
+    num_epochs: int = 5
     num_minibatches: int = 4  # each holds whole sequences of some envs
     learning_rate: float = 1e-3
-    desired_kl: float | None = 0.01  # adapts the learning rate; None keeps it fixed
-    max_learning_rate: float = 3e-3
-    discount: float = 0.97
-    gae_lambda: float = 0.95
+    decay_steps: int | None = None  # control steps over which a fixed learning rate falls to a tenth
+    desired_kl: float | None = None  # adapts the learning rate instead
+    max_learning_rate: float = 3e-3  # of an adaptive one
+    discount: float = 0.95
+    gae_lambda: float = 0.8
     clip: float = 0.2
-    entropy_cost: float = 5e-3
+    entropy_cost: float = 0.0
     value_cost: float = 0.5
     max_grad_norm: float = 1.0
-    init_std: float = 0.6
+    init_std: float = 0.3
     hidden: tuple[int, ...] = (128, 128)
     symmetric: bool = True  # a left-right symmetric policy, where the observation has a gait clock
     reset_pool: int = 64
@@ -98,10 +99,10 @@ def make_agent(env: Env, config: PPOConfig, key: PRNGKeyArray) -> Agent:
     nu = env.action_size
     return Agent(
         MLPPolicy(
-            RunningNorm.init(sizes["policy"]),
-            MLP((sizes["policy"], *config.hidden, nu), key_policy, output_scale=0.01),
-            jnp.full((nu,), jnp.log(config.init_std), jnp.float32),
-            mirrors["policy"],
+            norm=RunningNorm.init(sizes["policy"]),
+            log_std=jnp.full((nu,), jnp.log(config.init_std), jnp.float32),
+            mirror=mirrors["policy"],
+            mlp=MLP((sizes["policy"], *config.hidden, nu), key_policy, output_scale=0.01),
         ),
         MLPValue(
             RunningNorm.init(sizes["critic"]), MLP((sizes["critic"], *config.hidden, 1), key_value), mirrors["critic"]
@@ -140,7 +141,7 @@ def _trainable(agent: Agent) -> tuple[Agent, Agent]:
     return eqx.partition(agent, spec)
 
 
-def collect(env: Env, config: PPOConfig, state: TrainState) -> tuple[TrainState, Rollout, dict[str, Array]]:
+def collect(env: Env, config: PPOConfig, state: TrainState) -> tuple[TrainState, Rollout, dict[str, Float[Array, ""]]]:
     """Step every env `unroll_length` times with actions sampled from the policy."""
     key, key_pool, key_steps = jax.random.split(state.key, 3)
     pool = ResetPool.make(env, key_pool, min(config.reset_pool, config.num_envs))
@@ -200,7 +201,7 @@ def _summary(env: Env, metrics: dict, ended: dict, rollout: Rollout) -> dict[str
     }
 
 
-def update(config: PPOConfig, state: TrainState, rollout: Rollout) -> tuple[TrainState, dict[str, Array]]:
+def update(config: PPOConfig, state: TrainState, rollout: Rollout) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """Some epochs of minibatch gradient steps on the clipped objective."""
     key, key_epochs = jax.random.split(state.key)
     values = state.agent.value(rollout.obs["critic"])
@@ -231,7 +232,8 @@ def update(config: PPOConfig, state: TrainState, rollout: Rollout) -> tuple[Trai
         batch = _take_envs(data, envs)
         trainable, fixed = _trainable(agent)
         (_, info), grads = eqx.filter_value_and_grad(loss, has_aux=True)(trainable, fixed, batch)
-        rate = _adapt(config, rate, info["kl"])
+        if config.desired_kl is not None:
+            rate = _adapt(config, config.desired_kl, rate, info["kl"])
         updates, opt_state = _optimiser(config).update(grads, opt_state)
         agent = eqx.combine(optax.apply_updates(trainable, jax.tree.map(lambda u: -rate * u, updates)), fixed)
         return (agent, opt_state, rate), {**info, "grad_norm": optax.tree.norm(grads)}
@@ -245,7 +247,7 @@ def update(config: PPOConfig, state: TrainState, rollout: Rollout) -> tuple[Trai
         (agent, opt_state, rate), info = minibatch((eqx.combine(loop[0], static), *loop[1:]), envs)
         return (eqx.filter(agent, eqx.is_array), opt_state, rate), info
 
-    loop = (arrays, state.opt_state, state.learning_rate)
+    loop = (arrays, state.opt_state, _scheduled(config, state))
     (arrays, opt_state, rate), info = jax.lax.scan(scan_minibatch, loop, batches)
     agent = _update_norms(eqx.combine(arrays, static), rollout)
     explained = 1.0 - jnp.var(targets - values) / (jnp.var(targets) + 1e-8)
@@ -264,11 +266,17 @@ def _kl(mean0: Array, log_std0: Array, mean1: Array, log_std1: Array) -> Float[A
     return jnp.mean(jnp.sum(0.5 * (ratio + distance - 1.0) + log_std1 - log_std0, axis=-1))
 
 
-def _adapt(config: PPOConfig, rate: Float[Array, ""], kl: Float[Array, ""]) -> Float[Array, ""]:
+def _scheduled(config: PPOConfig, state: TrainState) -> Float[Array, ""]:
+    """This iteration's first learning rate: fixed, falling in a straight line, or the adapted one."""
+    if config.decay_steps is None or config.desired_kl is not None:
+        return state.learning_rate
+    done = state.iteration.astype(jnp.float32) * jnp.float32(config.steps_per_iteration / config.decay_steps)
+    return jnp.float32(config.learning_rate) * jnp.clip(1.0 - 0.9 * done, 0.1, 1.0)
+
+
+def _adapt(config: PPOConfig, desired_kl: float, rate: Float[Array, ""], kl: Float[Array, ""]) -> Float[Array, ""]:
     """The learning rate that keeps the KL divergence near `desired_kl` (as rsl_rl does)."""
-    if config.desired_kl is None:
-        return rate
-    factor = jnp.where(kl > 2.0 * config.desired_kl, 1.0 / 1.5, jnp.where(kl < 0.5 * config.desired_kl, 1.5, 1.0))
+    factor = jnp.where(kl > 2.0 * desired_kl, 1.0 / 1.5, jnp.where(kl < 0.5 * desired_kl, 1.5, 1.0))
     return jnp.clip(rate * factor, 1e-5, config.max_learning_rate)
 
 
@@ -299,7 +307,7 @@ _update = eqx.filter_jit(update)
 
 def train(
     env: Env, config: PPOConfig, state: TrainState, iterations: int
-) -> Iterator[tuple[TrainState, dict[str, Array]]]:
+) -> Iterator[tuple[TrainState, dict[str, Float[Array, ""]]]]:
     """Iterate until `state.iteration` is `iterations`, yielding each new state and its figures."""
     while int(state.iteration) < iterations:
         state, rollout, figures = _collect(env, config, state)

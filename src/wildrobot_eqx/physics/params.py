@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ..robots import Model
 
@@ -47,7 +47,9 @@ def nominal_params(model: Model) -> PhysicsParams:
     return PhysicsParams(**{f: jnp.asarray(a, jnp.float32) for f, a in arrays.items()})
 
 
-def subtree_mass(parent: np.ndarray, body_mass: np.ndarray) -> np.ndarray:
+def subtree_mass(
+    parent: Int[np.ndarray, " nbody"], body_mass: Float[np.ndarray, "*batch nbody"]
+) -> Float[np.ndarray, "*batch nbody"]:
     """Mass of each body with all its descendants, kg; leading axes of `body_mass` are kept."""
     total = body_mass.copy()
     for body in range(len(parent) - 1, 0, -1):
