@@ -194,6 +194,7 @@ def _save(state: TrainState, folder: RunFolder, iteration: int) -> None:
 
 def _check_finite(figures: Figures, iteration: int, folder: RunFolder) -> None:
     bad = [name for name, value in figures.items() if not math.isfinite(value)]
+    bad.sort(key=lambda name: (not name.startswith("raw/"), not name.startswith("reward"), name))  # causes first
     if bad:
         raise _not_finite(bad, iteration, folder)
 

@@ -1,0 +1,118 @@
+"""The run folder: what is in it, and what it refuses."""
+
+import hashlib
+import json
+
+import pytest
+
+from wildrobot_eqx import WildRobotError
+from wildrobot_eqx.runs.folder import RunFolder, write_json
+from wildrobot_eqx.runs.log import keep_metrics_until, read_metrics
+
+
+def test_a_run_folder_holds_what_repeats_the_run(trained):
+    manifest = trained.manifest()
+    names = {path.name for path in trained.path.iterdir()}
+    assert {"recipe.py", "manifest.json", "metrics.jsonl", "tb", "checkpoints"} <= names
+    assert manifest["recipe"]["sha256"] == hashlib.sha256(trained.recipe.read_bytes()).hexdigest()
+    assert manifest["options"]["num_envs"] == 16
+    assert manifest["options"]["robot"] == "hopper"  # defaults, too
+    assert "ppo.hidden=[16]" in manifest["overrides"]
+    assert (manifest["name"], manifest["seed"], manifest["status"]) == ("hop", 0, "trained")
+    assert manifest["steps_done"] == manifest["steps"] == 16 * 8 * 40
+    assert {"python", "jax", "mujoco", "equinox", "wildrobot-eqx"} <= manifest["versions"].keys()
+    assert manifest["device"]["platform"] == "cpu"
+    assert 0.0 < manifest["training_s"] < manifest["first_update_s"] + 600.0
+    assert list(trained.tensorboard.glob("events.*"))
+
+
+def test_every_iteration_is_logged_once(trained):
+    lines = read_metrics(trained.metrics)
+    assert [line["iteration"] for line in lines] == list(range(1, 41))
+    assert [line["steps"] for line in lines] == [16 * 8 * n for n in range(1, 41)]
+    wanted = {"reward_per_step", "speed_error", "falls_per_minute", "raw/track", "reward/track", "kl", "wall_clock_s"}
+    assert wanted <= lines[0].keys()
+
+
+def test_two_runs_into_one_folder_are_refused(trained, cli):
+    before = sorted(path.name for path in trained.path.iterdir())
+    done = cli("run", "hop", f"--out={trained.path}")
+    assert done.status == 2
+    assert "already holds a run" in done.err
+    assert f"--resume {trained.path}" in done.err
+    assert sorted(path.name for path in trained.path.iterdir()) == before
+
+
+def test_a_folder_with_files_is_refused(tmp_path):
+    (tmp_path / "x").write_text("mine")
+    with pytest.raises(WildRobotError, match="already holds files"):
+        RunFolder.create(tmp_path, "hop", 0)
+    with pytest.raises(WildRobotError, match="is a file"):
+        RunFolder.create(tmp_path / "x", "hop", 0)
+
+
+def test_the_default_name_tells_recipe_and_seed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder.create(None, "hop", 7)
+    assert folder.path.parent.name == "runs"
+    assert folder.path.name.startswith("hop-")
+    assert folder.path.name.endswith("-seed7")
+
+
+def test_no_run_names_the_nearest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    known = RunFolder.create("runs/hop-1", "hop", 0)
+    known.update_manifest(name="hop")
+    with pytest.raises(WildRobotError, match=r"There is no run in 'runs/hop-2'(.|\n)*did you mean 'runs/hop-1'"):
+        RunFolder.open("runs/hop-2")
+
+
+@pytest.mark.parametrize("text", ["{", '{"schema": 99}', "[]"])
+def test_a_manifest_that_cannot_be_read_is_told(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(WildRobotError, match="manifest"):
+        RunFolder.open(tmp_path).manifest()
+
+
+@pytest.mark.parametrize("command", [("eval",), ("render",), ("run", "--resume")])
+def test_a_changed_recipe_copy_runs_only_on_trust(command, copied, cli, tmp_path):
+    witness = tmp_path / "executed"
+    copied.recipe.write_text(f"open({str(witness)!r}, 'w').close()\n")
+    done = cli(*command, copied.path)
+    assert done.status == 2
+    assert "--trust" in done.err
+    assert not witness.exists()
+    trusted = cli(*command, copied.path, "--trust")
+    assert trusted.status == 2
+    assert "holds 0 functions" in trusted.err
+    assert witness.exists()
+
+
+def test_a_missing_recipe_copy_is_told(copied, cli):
+    copied.recipe.unlink()
+    done = cli("eval", copied.path)
+    assert done.status == 2
+    assert "copy of its recipe is missing" in done.err
+
+
+def test_one_process_trains_into_a_folder(copied, cli):
+    with copied.lock():
+        done = cli("run", f"--resume={copied.path}", "--no-eval")
+    assert done.status == 2
+    assert "Another process is training into this folder" in done.err
+
+
+def test_json_is_replaced_whole(tmp_path):
+    path = tmp_path / "x.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_metrics_are_cut_back_to_the_checkpoint(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(f'{{"iteration": {n}}}\n' for n in (1, 2, 3)) + '{"iterat')
+    assert [line["iteration"] for line in keep_metrics_until(path, 2)] == [1, 2]
+    assert path.read_text() == '{"iteration": 1}\n{"iteration": 2}\n'
+    assert keep_metrics_until(tmp_path / "none.jsonl", 2) == []

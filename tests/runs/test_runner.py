@@ -1,0 +1,136 @@
+"""Training stops cleanly when something goes wrong, and loses nothing."""
+
+import errno
+import json
+import sys
+
+import numpy as np
+import pytest
+from tiny import TINY
+
+from wildrobot_eqx.physics import native
+from wildrobot_eqx.runs import checkpoint, log, runner
+from wildrobot_eqx.runs.folder import RunFolder
+from wildrobot_eqx.runs.log import read_metrics
+
+
+def test_nan_out_of_physics_stops_and_keeps_the_last_good_checkpoint(tmp_path, cli, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    engine_run = native._Engine.run
+
+    def diverges(self, *arguments):
+        rows = engine_run(self, *arguments)
+        if len(folder.checkpoints.iterations()) == 3:
+            rows[0, :] = np.nan
+        return rows
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "SAVE_EVERY", 0.0)
+        patch.setattr(native._Engine, "run", diverges)
+        done = cli("run", "hop", *TINY, "--json", f"--out={folder.path}")
+    assert done.status == 1
+    assert done.out == ""
+    assert "Not finite at iteration 4: raw/" in done.err
+    assert "the checkpoint of iteration 3 is kept" in done.err
+    assert "Traceback" not in done.err
+    assert folder.checkpoints.iterations() == [1, 2, 3]
+    assert not checkpoint.non_finite(folder.checkpoints.load(3))
+    assert folder.manifest()["status"] == "failed"
+    assert "Not finite" in folder.manifest()["error"]
+    assert read_metrics(folder.metrics)[-1]["iteration"] == 3
+
+
+def _full(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_while_saving_loses_nothing(tmp_path, cli, monkeypatch, trained):
+    folder = RunFolder(tmp_path / "run")
+    save = runner._save
+
+    def fills_up(state, folder, iteration):
+        if iteration == 5:
+            monkeypatch.setattr(checkpoint, "_checkpointer", _full)
+        save(state, folder, iteration)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "SAVE_EVERY", 0.0)
+        patch.setattr(runner, "_save", fills_up)
+        done = cli("run", "hop", *TINY, "--no-eval", f"--out={folder.path}")
+    monkeypatch.undo()
+    assert done.status == 1
+    assert "checkpoint of iteration 5 could not be written" in done.err
+    assert "No space left on device" in done.err
+    assert folder.checkpoints.iterations() == [2, 3, 4]
+    assert cli("run", f"--resume={folder.path}", "--no-eval").status == 0
+    end, wanted = folder.checkpoints.load(40), trained.checkpoints.load(40)
+    assert {name: leaf.tobytes() for name, leaf in end.items()} == {n: leaf.tobytes() for n, leaf in wanted.items()}
+
+
+def test_a_full_disk_while_logging_is_told(tmp_path, cli, monkeypatch):
+    class Full:
+        write = close = flush = staticmethod(_full)
+
+    def open_full(self, path):
+        self.path, self._file = path, Full()
+
+    monkeypatch.setattr(log.MetricsFile, "__init__", open_full)
+    done = cli("run", "hop", *TINY, "--no-eval", f"--out={tmp_path / 'run'}")
+    assert done.status == 1
+    assert "figures of iteration 1 could not be written" in done.err
+    assert RunFolder(tmp_path / "run").manifest()["status"] == "failed"
+
+
+def test_a_checkpoint_of_another_network_is_named(copied, cli):
+    done = cli("run", f"--resume={copied.path}", "--set=ppo.hidden=[8]")
+    assert done.status == 2
+    assert "does not fit the recipe" in done.err
+    assert ".agent.policy.mlp.weights[0]" in done.err
+
+
+def test_wandb_is_told_when_it_is_missing(tmp_path, cli, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    done = cli("run", "hop", *TINY, "--wandb", f"--out={tmp_path / 'run'}")
+    assert done.status == 2
+    assert 'pip install "wildrobot-eqx[wandb]"' in done.err
+
+
+def test_verify_proves_the_wiring(tmp_path, cli):
+    done = cli("run", "hop", *TINY, "--verify", "--json", f"--out={tmp_path / 'run'}")
+    document = json.loads(done.out)
+    assert done.status == 0
+    assert document["passed"]
+    assert {"rewards vary", "parameters moved", "the checkpoint reads back equal"} <= {
+        check["name"] for check in document["checks"]
+    }
+    assert len(read_metrics(tmp_path / "run" / "metrics.jsonl")) == 10
+
+
+@pytest.mark.parametrize(
+    ("setting", "failed"),
+    [
+        (
+            [f"--set=env.rewards.{name}.weight=0" for name in ("track", "upright", "rate", "torque", "still", "alive")],
+            {"rewards are not zero", "rewards vary"},
+        ),
+        (["--set=ppo.learning_rate=0", "--set=ppo.desired_kl=null"], {"parameters moved"}),
+    ],
+)
+def test_verify_fails_when_the_wiring_is_wrong(setting, failed, cli):
+    done = cli("run", "hop", *TINY, *setting, "--verify", "--json")
+    assert done.status == 1
+    checks = json.loads(done.out)["checks"]
+    assert {check["name"] for check in checks if not check["passed"]} >= failed
+
+
+def test_verify_notices_a_checkpoint_that_differs(cli, monkeypatch):
+    load = checkpoint.Checkpoints.load_latest
+
+    def other(self, notice):
+        iteration, flat = load(self, notice)
+        return iteration, {**flat, ".iteration": flat[".iteration"] + 1}
+
+    monkeypatch.setattr(checkpoint.Checkpoints, "load_latest", other)
+    done = cli("run", "hop", *TINY, "--verify")
+    assert done.status == 1
+    assert "FAIL  the checkpoint reads back equal" in done.out
