@@ -331,3 +331,7 @@ def bench(
 
     with _results(json) as show:
         show(*run_benchmarks(what, _say))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
+from ..observe import Signals, Slice
 from .env import Env, EnvState, Timestep
 
 
@@ -60,6 +61,9 @@ def check(env: Env, stages: Iterable[Stage] = ()) -> Report:
 def _check(env: Env) -> list[Finding]:
     key = jax.eval_shape(lambda: jax.random.key(0))
     action = jax.ShapeDtypeStruct((env.action_size,), jnp.float32)
+    findings = _terms(env, key)
+    if findings:  # what they spoil further on would be told less plainly
+        return findings
     try:
         first = eqx.filter_eval_shape(lambda e, k: e.reset(k), env, key)
     except Exception as error:  # whatever a module raises while it is traced
@@ -75,6 +79,49 @@ def _check(env: Env) -> list[Finding]:
         except Exception as error:
             findings.append(Finding("scan of two steps", "traces", _told(error), "return from step what reset returns"))
     return findings
+
+
+def _terms(env: Env, key: Any) -> list[Finding]:
+    """Each term by itself: rewards are float32 scalars, terminations bool ones, observations as their layouts say."""
+    try:
+        signals = eqx.filter_eval_shape(_first_signals, env, key)
+    except Exception:  # reset fails in the same way, and is told there
+        return []
+    wanted: list[tuple[str, Any, tuple[int, ...], Any]] = [
+        *((f"env.rewards[{name!r}]", term, (), jnp.float32) for name, term in env.rewards.items()),
+        *((f"env.terminations[{name!r}]", term, (), jnp.bool_) for name, term in env.terminations.items()),
+        *(
+            (f"env.observations[{name!r}].terms[{part.name!r}]", stack.terms[part.name], _size(part), jnp.float32)
+            for name, stack in env.observations.items()
+            for part in stack.layout
+        ),
+    ]
+    findings = []
+    for where, term, shape, dtype in wanted:
+        try:
+            out = eqx.filter_eval_shape(lambda t, s: t(s), term, signals)
+            given = "a tree" if not hasattr(out, "shape") else _shown(out)
+            right = given == f"{jnp.dtype(dtype).name}{list(shape)}"
+        except Exception as error:  # whatever a term raises while it is traced
+            given, right = _told(error), False
+        if not right:
+            fix = f"{type(term).__name__} must return {jnp.dtype(dtype).name}{list(shape)}"
+            findings.append(Finding(f"{where} ({type(term).__name__})", given, given, fix))
+    return findings
+
+
+def _size(part: Slice) -> tuple[int, ...]:
+    return (part.stop - part.start,)
+
+
+def _first_signals(env: Env, key: Any) -> Signals:
+    """What the terms read at the start of an episode."""
+    home = env.physics.robot.home_joints
+    still = jnp.zeros_like(home)
+    physics = env.physics.init(env.physics.params(), *env.reset_state(key))
+    command = env.command.init(key, physics)
+    phase = jnp.zeros((), jnp.float32)
+    return Signals(physics, still, still, home, command, phase)
 
 
 def _two_steps(env: Env, key: Any, action: Any) -> tuple[EnvState, Timestep]:
