@@ -45,9 +45,9 @@ from wildrobot_eqx import (
 def walk(
     robot: str = "wildrobot",
     physics: Backend = "native",
-    steps: int = 2_000_000,
+    steps: int = 1_000_000,
     seed: int = 0,
-    num_envs: int = 256,
+    num_envs: int = 128,
 ) -> Recipe:
     """Walk forward at a commanded speed."""
     body = load_robot(robot)
@@ -72,12 +72,12 @@ def walk(
             "policy": ObservationStack(measured),
             "critic": ObservationStack({**measured, **privileged}, policy=False),
         },
-        command=VelocityCommand(body, speed_range=(0.0, 0.5)),
+        command=VelocityCommand(body, speed_range=(0.0, 0.65)),
         rewards={
             "track": TrackLinVel(body, weight=2.0, width=0.15, slope=0.5),
             "lateral": TrackLateral(body, weight=0.5),
             "yaw": TrackYawRate(body, weight=0.5),
-            "heading": HoldHeading(weight=0.5),
+            "heading": HoldHeading(weight=1.0, width=0.15),
             "foot": FootHeight(body, weight=3.0),
             "slip": FootSlip(body, weight=-1.0),
             "upright": Upright(body, weight=-5.0),
@@ -92,4 +92,4 @@ def walk(
         terminations={"fallen": Fallen(body)},
         reset_state=HomeReset(body),
     )
-    return Recipe(env=env, ppo=PPOConfig(num_envs=num_envs), steps=steps, seed=seed, gate=WalkGate())
+    return Recipe(env=env, ppo=PPOConfig(num_envs=num_envs, decay_steps=steps), steps=steps, seed=seed, gate=WalkGate())

@@ -6,6 +6,7 @@ cached. Both are pure: a `TrainState` goes in and a new one comes out.
 """
 
 import dataclasses
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from ..env import Env, EnvState, ResetPool
 from ..env.rollout import batch_step, spread_start, where
+from ..observe import GaitPhase
 from .gae import gae
 from .networks import MLP, AbstractPolicy, MLPPolicy, MLPValue, PhaseMirror
 from .normalise import RunningNorm
@@ -92,7 +94,7 @@ def make_agent(env: Env, config: PPOConfig, key: PRNGKeyArray) -> Agent:
     stacks = {role: env.observations[role] for role in ("policy", "critic")}
     mirrors: dict[str, PhaseMirror | None] = dict.fromkeys(stacks)
     for role, stack in stacks.items():
-        clock = [s.start for s in stack.layout if s.name == "gait_phase"]
+        clock = [s.start for s in stack.layout if isinstance(stack.terms[s.name], GaitPhase)]
         if config.symmetric and clock:
             mirrors[role] = PhaseMirror(stack.mirror, env.physics.robot.joint_mirror, clock[0])
     sizes = {role: stack.size for role, stack in stacks.items()}
@@ -112,21 +114,34 @@ def make_agent(env: Env, config: PPOConfig, key: PRNGKeyArray) -> Agent:
 
 def init(env: Env, config: PPOConfig, key: PRNGKeyArray) -> TrainState:
     """The state before the first iteration; `env` is that of one robot."""
-    key, key_agent, key_env, key_age = jax.random.split(key, 4)
-    agent = make_agent(env, config, key_agent)
-    env_state, timestep = eqx.filter_jit(eqx.filter_vmap(env.reset))(jax.random.split(key_env, config.num_envs))
-    carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (config.num_envs, *leaf.shape)), agent.policy.init())
+    key, key_agent, key_env = jax.random.split(key, 3)
+    agent, opt_state = _make_learner(env, config, key_agent)
+    env_state, obs, carry = _start_envs(env, config, key_env, agent)
     return TrainState(
         agent=agent,
-        opt_state=_optimiser(config).init(_trainable(agent)[0]),
+        opt_state=opt_state,
         learning_rate=jnp.asarray(config.learning_rate, jnp.float32),
-        env_state=spread_start(env_state, key_age, env.episode_steps),
-        obs=timestep.obs,
+        env_state=env_state,
+        obs=obs,
         carry=carry,
         episode_return=jnp.zeros((config.num_envs,), jnp.float32),
         key=key,
         iteration=jnp.zeros((), jnp.int32),
     )
+
+
+@eqx.filter_jit
+def _make_learner(env: Env, config: PPOConfig, key: PRNGKeyArray) -> tuple[Agent, PyTree]:
+    agent = make_agent(env, config, key)
+    return agent, _optimiser(config).init(_trainable(agent)[0])
+
+
+@eqx.filter_jit
+def _start_envs(env: Env, config: PPOConfig, key: PRNGKeyArray, agent: Agent) -> tuple[EnvState, PyTree, Any]:
+    key_env, key_age = jax.random.split(key)
+    env_state, timestep = jax.vmap(env.reset)(jax.random.split(key_env, config.num_envs))
+    carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (config.num_envs, *leaf.shape)), agent.policy.init())
+    return spread_start(env_state, key_age, env.episode_steps), timestep.obs, carry
 
 
 def _optimiser(config: PPOConfig) -> optax.GradientTransformation:
@@ -305,11 +320,20 @@ _collect = eqx.filter_jit(collect)
 _update = eqx.filter_jit(update)
 
 
+def _compile_update(env: Env, config: PPOConfig, state: TrainState) -> None:
+    """Compile `update` by a dry run on zeros: on a thread of its own, beside the compile of `collect`."""
+    _, rollout, _ = eqx.filter_eval_shape(collect, env, config, state)
+    _update(config, state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), rollout))
+
+
 def train(
     env: Env, config: PPOConfig, state: TrainState, iterations: int
-) -> Iterator[tuple[TrainState, dict[str, Float[Array, ""]]]]:
+) -> Iterator[tuple[TrainState, dict[str, Array]]]:
     """Iterate until `state.iteration` is `iterations`, yielding each new state and its figures."""
+    compiling = threading.Thread(target=_compile_update, args=(env, config, state), daemon=True)
+    compiling.start()
     while int(state.iteration) < iterations:
         state, rollout, figures = _collect(env, config, state)
+        compiling.join()
         state, info = _update(config, state, rollout)
         yield state, {**figures, **info}
