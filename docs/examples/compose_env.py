@@ -1,0 +1,56 @@
+"""Build the walking env from its modules, add a reward of your own, train three iterations."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+import wildrobot_eqx as we
+from wildrobot_eqx.learn import ppo
+
+
+class Follow(we.AbstractReward):
+    """Squared distance of the joints from their targets, rad^2: what the servos fail to do."""
+
+    robot: we.Robot
+    weight: Float[Array, ""] = eqx.field(default=-0.5, converter=jnp.float32)
+
+    def __call__(self, signals: we.Signals) -> Float[Array, ""]:
+        return jnp.sum(jnp.square(signals.target - self.robot.joints(signals.physics.qpos)))
+
+
+robot = we.load_robot("wildrobot")
+measured = {
+    "gravity": we.ProjectedGravity(robot),
+    "gyro": we.AngularVelocity(robot),
+    "joint_pos": we.JointPositions(robot),
+    "joint_vel": we.JointVelocities(robot),
+    "last_action": we.LastAction(robot),
+    "gait_phase": we.GaitPhase(),
+    "command": we.VelocityCommands(),
+}
+privileged = {"linvel": we.BaseLinearVelocity(robot), "contacts": we.FootContacts(robot)}
+env = we.Env(
+    physics=we.NativePhysics(robot, timestep=0.005),
+    controller=we.JointPosition(robot, scale=0.4),
+    observations={
+        "policy": we.ObservationStack(measured),
+        "critic": we.ObservationStack({**measured, **privileged}, policy=False),
+    },
+    command=we.VelocityCommand(robot, speed_range=(0.0, 0.4)),
+    rewards={
+        "track": we.TrackLinVel(robot, weight=2.0, slope=0.5),
+        "foot_height": we.FootHeight(robot, weight=2.0),
+        "upright": we.Upright(robot, weight=-5.0),
+        "alive": we.Alive(weight=1.0),
+        "follow": Follow(robot),
+    },
+    terminations={"fallen": we.Fallen(robot)},
+    reset_state=we.HomeReset(robot),
+)
+
+config = we.PPOConfig(num_envs=64, unroll_length=16, num_minibatches=4, hidden=(64, 64))
+state = ppo.init(env, config, jax.random.key(0))
+for state, figures in ppo.train(env, config, state, iterations=3):  # noqa: B020 - each state follows from the last
+    reward, follow = float(figures["reward_per_step"]), float(figures["reward/follow"])
+    print(f"iteration {int(state.iteration)}: reward per step {reward:+.4f}, of it {0.02 * follow:+.4f} for `follow`")

@@ -1,0 +1,89 @@
+"""Every example of the docs runs as it stands, and every Python block and command of the pages is true."""
+
+import contextlib
+import dataclasses
+import io
+import math
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from wildrobot_eqx import PPOConfig, cli
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_compose_env(capsys):
+    """Three iterations, with the user's own reward among the figures."""
+    left = runpy.run_path(str(ROOT / "docs" / "examples" / "compose_env.py"), run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
+    numbers = [[float(x) for x in re.findall(r"[+-]\d+\.\d+", line)] for line in lines]
+    assert [line.split(":")[0] for line in lines] == ["iteration 1", "iteration 2", "iteration 3"]
+    assert all(math.isfinite(x) for row in numbers for x in row)
+    assert all(follow < 0.0 for _, follow in numbers)
+    assert int(left["state"].iteration) == 3
+    assert "follow" in left["env"].rewards
+
+
+def test_every_example_has_a_test():
+    assert [path.name for path in EXAMPLES] == ["compose_env.py"]
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
+
+
+by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+@by_page
+def test_python_blocks_of_a_page_run(page):
+    """One after the other, in one namespace, as a reader would type them."""
+    blocks = _blocks(page, "python")
+    namespace: dict = {}
+    for block in blocks:
+        exec(compile(block, str(page), "exec"), namespace)
+    assert ("we" in namespace) == bool(blocks)
+
+
+@by_page
+def test_links_of_a_page_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@by_page
+def test_commands_of_a_page_exist(page, known_options):
+    for line in "".join(_blocks(page, "sh")).splitlines():
+        if match := re.match(r"(?:\.venv/bin/)?wildrobot-eqx (\w+)(.*)", line):
+            command, rest = match[1], match[2].split("#")[0]
+            assert command in known_options, line
+            assert set(re.findall(r"--[\w-]+", rest)) <= known_options[command] | {"--help"}, line
+
+
+@pytest.fixture(scope="module")
+def known_options() -> dict[str, set[str]]:
+    """The options of every command, those of the shipped recipes included, as `--help` lists them."""
+
+    def listed(*arguments: str) -> str:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            assert cli.main([*arguments, "--help"]) == 0
+        return printed.getvalue()
+
+    commands = re.findall(r"^. (\w+) ", listed().split("Commands")[1], re.M)
+    options = {command: set(re.findall(r"--[\w-]+", listed(command))) for command in commands}
+    for recipe in ("walk", "hop"):
+        options["run"] |= set(re.findall(r"--[\w-]+", listed("run", str(ROOT / "recipes" / f"{recipe}.py"))))
+    assert {"run", "check", "eval", "render"} <= set(options)
+    return options
+
+
+def test_the_page_on_ppo_names_every_hyperparameter():
+    page = (ROOT / "docs" / "ppo.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `(\w+)` \|", page, re.M)
+    assert named == [field.name for field in dataclasses.fields(PPOConfig)]
