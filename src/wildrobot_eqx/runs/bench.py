@@ -1,0 +1,115 @@
+"""The physics benchmark: what a backend costs on top of MuJoCo's own batch of simulations."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+from jaxtyping import Array, Float
+from mujoco.batch import Batch
+
+from ..physics import AbstractPhysics, NativePhysics, PhysicsState, make_physics
+from ..robots import load_robot
+
+_CONTROL_STEPS = 25  # in one timed call
+
+
+def bench_physics(
+    robot: str = "wildrobot", backends: Sequence[str] = ("native",), num_envs: int = 1024, seconds: float = 30.0
+) -> dict[str, dict[str, float]]:
+    """Physics steps per second of bare `Batch.step` loops and of backends under `jit(scan(vmap))`.
+
+    All cases start from the same poses, follow the same targets and use the same model and
+    number of threads. They take turns for about `seconds` s (at least 5 turns each); a
+    case's figures are its median rate, and that as a share of the bare loop's.
+
+    - `bare`: writes the targets and steps; derived quantities lag one substep behind.
+    - `bare_fresh`: also refreshes poses and velocities after each control step, as backends must.
+
+    Raises:
+        WildRobotError: no such robot or backend.
+    """
+    native = NativePhysics(load_robot(robot))
+    qpos, targets = _script(native, num_envs)
+    cases: dict[str, Callable[[], None]] = {
+        "bare": _bare_loop(native, qpos, targets, mujoco.mjtStage.mjSTAGE_NONE),
+        "bare_fresh": _bare_loop(native, qpos, targets, mujoco.mjtStage.mjSTAGE_VEL),
+    }
+    for backend in backends:
+        cases[backend] = _backend_loop(make_physics(backend, native.robot, native.timestep), qpos, targets)
+    for case in cases.values():
+        case()  # compile, fault the memory in
+    times: dict[str, list[float]] = {name: [] for name in cases}
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times["bare"]) < 5:
+        for name, case in cases.items():
+            start = time.perf_counter()
+            case()
+            times[name].append(time.perf_counter() - start)
+    steps = num_envs * _CONTROL_STEPS * native.n_substeps
+    rate = {name: steps / statistics.median(spent) for name, spent in times.items()}
+    return {
+        name: {
+            "steps_per_second": rate[name],
+            "share_of_bare": rate[name] / rate["bare"],
+            "turns": float(len(times[name])),
+        }
+        for name in cases
+    }
+
+
+def _script(physics: NativePhysics, num_envs: int) -> tuple[Float[np.ndarray, "n nq"], Float[np.ndarray, "t n nu"]]:
+    """First poses, standing at home, and targets that keep every joint busy without a fall."""
+    robot = physics.robot
+    rng = np.random.default_rng(0)
+    qpos = np.tile(np.asarray(robot.home_qpos), (num_envs, 1))
+    sway = 0.08 * rng.normal(size=(_CONTROL_STEPS, num_envs, robot.nu))
+    low, high = np.asarray(robot.joint_range).T
+    return qpos, np.clip(np.asarray(robot.home_joints) + sway, low, high).astype(np.float32)
+
+
+def _bare_loop(
+    physics: NativePhysics,
+    qpos: Float[np.ndarray, "n nq"],
+    targets: Float[np.ndarray, "t n nu"],
+    stage: mujoco.mjtStage,
+) -> Callable[[], None]:
+    batch = Batch(mujoco.MjModel.__copy__(physics.model.mj), len(qpos), physics.threads)
+    start = {"qpos": qpos, "qvel": 0.0, "qacc_warmstart": 0.0, "time": 0.0}
+    bound = {name: batch.bind(name) for name in (*start, "ctrl")}
+
+    def run() -> None:
+        for name, value in start.items():
+            bound[name][...] = value
+        for target in targets:
+            bound["ctrl"][...] = target
+            if stage == mujoco.mjtStage.mjSTAGE_NONE:
+                batch.step(nstep=physics.n_substeps)
+            else:
+                batch.step(nstep=physics.n_substeps, stage=int(stage))
+
+    return run
+
+
+def _backend_loop(
+    physics: AbstractPhysics, qpos: Float[np.ndarray, "n nq"], targets: Float[np.ndarray, "t n nu"]
+) -> Callable[[], None]:
+    params = physics.params()
+    init = jax.jit(jax.vmap(lambda q, v: physics.init(params, q, v)))
+    start = init(jnp.asarray(qpos), jnp.zeros((len(qpos), physics.robot.nv), jnp.float32))
+    script = jnp.asarray(targets)
+
+    @jax.jit
+    def rollout(state: PhysicsState, script: Float[Array, "t n nu"]) -> PhysicsState:
+        def body(state: PhysicsState, target: Float[Array, "n nu"]) -> tuple[PhysicsState, None]:
+            return jax.vmap(lambda s, c: physics.step(params, s, c))(state, target), None
+
+        return jax.lax.scan(body, state, script)[0]
+
+    def run() -> None:
+        jax.block_until_ready(rollout(start, script))
+
+    return run
