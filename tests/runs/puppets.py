@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from wildrobot_eqx import Env
 from wildrobot_eqx.learn.networks import AbstractPolicy, Normal, PhaseMirror
 from wildrobot_eqx.learn.normalise import RunningNorm
 from wildrobot_eqx.runs.gait import GaitMeter, GaitTally
@@ -32,6 +33,54 @@ class Constant(AbstractPolicy):
 
     def __call__(self, obs, carry):
         return Normal(jnp.broadcast_to(self.action, (*obs.shape[:-1], self.action.size)), self.log_std), carry
+
+
+class March(AbstractPolicy):
+    """An open-loop march of the biped, driven by nothing but the gait clock; it creeps forward at about 0.1 m/s.
+
+    While its sine is above `bias` the left knee flexes by up to `lift[0]` rad, while below the
+    right by up to `lift[1]`; both hips roll so that the weight is on the other leg.
+    """
+
+    lift: jax.Array
+    bias: jax.Array
+    joints: dict[str, int] = eqx.field(static=True)
+    clock: int = eqx.field(static=True)
+    norm: RunningNorm
+    log_std: jax.Array
+    mirror: PhaseMirror | None
+
+    def __init__(self, env: Env, left: float, right: float, bias: float = 0.0):
+        robot = env.physics.robot
+        self.lift, self.bias = jnp.asarray([left, right], jnp.float32), jnp.asarray(bias, jnp.float32)
+        self.joints = {name: i for i, name in enumerate(robot.joint_names)}
+        self.clock = next(s.start for s in env.observations["policy"].layout if s.name == "gait_phase")
+        self.norm, self.log_std, self.mirror = RunningNorm.init(1), jnp.zeros((robot.nu,), jnp.float32), None
+
+    def init(self) -> tuple[()]:
+        return ()
+
+    def __call__(self, obs, carry):
+        sine, cosine = obs[..., self.clock], obs[..., self.clock + 1]
+        left = self.lift[0] * jnp.maximum(sine - self.bias, 0.0)
+        right = self.lift[1] * jnp.maximum(self.bias - sine, 0.0)
+        sway = -0.1 * (np.cos(0.8) * sine + np.sin(0.8) * cosine)
+        moves = {
+            "left_hip_pitch": 0.5 * left,
+            "left_knee_pitch": left,
+            "left_ankle_pitch": -0.5 * left,
+            "right_hip_pitch": -0.5 * right,
+            "right_knee_pitch": right,
+            "right_ankle_pitch": -0.5 * right,
+            "left_hip_roll": sway,
+            "right_hip_roll": sway,
+            "left_foot_roll": sway,
+            "right_foot_roll": -sway,
+        }
+        action = jnp.zeros((*obs.shape[:-1], self.log_std.size), jnp.float32)
+        for name, angle in moves.items():
+            action = action.at[..., self.joints[name]].set(angle / 0.4)  # the controller's scale
+        return Normal(action, self.log_std), carry
 
 
 DT, PERIOD = 0.02, 0.7

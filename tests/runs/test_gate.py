@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import make_env
-from puppets import DT, PERIOD, Constant, gather, walk
+from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
 from wildrobot_eqx import WildRobotError
@@ -170,6 +170,33 @@ def test_a_policy_that_stands_passes_at_zero_and_fails_to_walk(standing):
         "swing_ratio",
     }
     assert any(text.startswith("speed error at 0.2 m/s (5 ms physics): 0.2") for text in standing.failed_lines())
+
+
+@pytest.fixture(scope="module")
+def marching(env) -> dict[str, GateResult]:
+    """Open-loop marches, judged by the engine at 0.1 m/s."""
+    gate = WalkGate(required=(0.1,), reported=(), seconds=6.0, warmup=2.0)
+    lifts = {"walks": (0.5, 0.5), "shuffles": (0.4, 0.4), "limps": (0.2, 0.6, -0.2)}
+    return {name: gate(env, March(env, *lift), episodes=8, timesteps=(0.005,)) for name, lift in lifts.items()}
+
+
+def test_a_policy_that_shuffles_fails_the_swing_peaks(marching):
+    failed = {line.name for line in marching["shuffles"].lines if not line.passed}
+    assert failed - {"heading_error"} == PEAKS  # nothing steers it
+    value = marching["shuffles"].figures[0].values["swing_peak_left"]
+    assert 0.02 < value < 0.03
+
+
+def test_a_policy_that_limps_fails_the_symmetry(marching):
+    failed = {line.name for line in marching["limps"].lines if not line.passed}
+    assert "swing_ratio" in failed
+    assert "survival" not in failed
+    assert marching["limps"].figures[0].values["swing_ratio"] < 0.8
+
+
+def test_the_same_march_with_higher_and_equal_steps_passes_both(marching):
+    failed = {line.name for line in marching["walks"].lines if not line.passed}
+    assert not failed & {"survival", "speed_error", "swing_ratio", *PEAKS}
 
 
 def test_a_result_is_plain_json_and_a_table(standing):
