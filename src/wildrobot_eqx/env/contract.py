@@ -100,7 +100,7 @@ def _terms(env: Env, key: Any) -> list[Finding]:
     for where, term, shape, dtype in wanted:
         try:
             out = eqx.filter_eval_shape(lambda t, s: t(s), term, signals)
-            given = "a tree" if not hasattr(out, "shape") else _shown(out)
+            given = _shown(out) if isinstance(out, jax.ShapeDtypeStruct) else "a tree"
             right = given == f"{jnp.dtype(dtype).name}{list(shape)}"
         except Exception as error:  # whatever a term raises while it is traced
             given, right = _told(error), False

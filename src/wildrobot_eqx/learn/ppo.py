@@ -328,7 +328,7 @@ def _compile_update(env: Env, config: PPOConfig, state: TrainState) -> None:
 
 def train(
     env: Env, config: PPOConfig, state: TrainState, iterations: int
-) -> Iterator[tuple[TrainState, dict[str, Array]]]:
+) -> Iterator[tuple[TrainState, dict[str, Float[Array, ""]]]]:
     """Iterate until `state.iteration` is `iterations`, yielding each new state and its figures."""
     compiling = threading.Thread(target=_compile_update, args=(env, config, state), daemon=True)
     compiling.start()

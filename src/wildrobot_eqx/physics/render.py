@@ -7,6 +7,7 @@ from typing import Any
 
 import mujoco
 import numpy as np
+from jaxtyping import Float, UInt8
 
 from ..errors import WildRobotError
 from ..robots import Model
@@ -110,11 +111,11 @@ class Renderer(contextlib.AbstractContextManager):
         camera.azimuth = 90.0 if name == "side" else 130.0
         return camera
 
-    def draw(self, qpos: np.ndarray, camera: str = "track") -> np.ndarray:
+    def draw(self, qpos: Float[np.ndarray, " nq"], camera: str = "track") -> UInt8[np.ndarray, "height width 3"]:
         """The robot in the pose `qpos`, seen by the camera `camera`.
 
         Returns:
-            The picture, uint8, shape (height, width, 3), top row first.
+            The picture, top row first.
         """
         self._data.qpos[:] = qpos
         mujoco.mj_forward(self._mj, self._data)

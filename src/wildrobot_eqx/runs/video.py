@@ -35,10 +35,10 @@ _AFTER_FALL = 1.0  # s shown of a fallen robot
 class Walk:
     """One robot's recorded walk, a row per control step, turned so that it sets off along x."""
 
-    qpos: np.ndarray
-    command: np.ndarray  # m/s
-    speed: np.ndarray  # m/s along the commanded heading, averaged over the last gait cycle
-    fallen: np.ndarray  # true from the fall on
+    qpos: Float[np.ndarray, "time nq"]
+    command: Float[np.ndarray, " time"]  # m/s
+    speed: Float[np.ndarray, " time"]  # m/s along the commanded heading, averaged over the last gait cycle
+    fallen: Bool[np.ndarray, " time"]  # true from the fall on
     dt: float  # s
     period: float  # s, of the gait clock
 
