@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 (a failed gate or run), 2 (wrong usage), 130 (Ctrl-C)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        _command(arguments)(args=arguments, prog_name=PROGRAM)
+        with contextlib.redirect_stdout(sys.stderr):  # a recipe may print while it loads
+            recipe = _recipe_of(arguments)
+        _command(recipe)(args=arguments, prog_name=PROGRAM)
     except WildRobotError as error:
         typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
         typer.echo(str(error), err=True)
@@ -44,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _command(arguments: list[str]) -> Callable[..., Any]:
-    """The program as it is for these arguments: `run` and `check` take their recipe's own options."""
+def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
+    """The program; `run` and `check` take the recipe's own options, where it is known."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -53,7 +55,6 @@ def _command(arguments: list[str]) -> Callable[..., Any]:
         help="Teach small legged robots to walk: from an MJCF file to a policy, in minutes.",
     )
     app.callback()(_options)
-    recipe = _recipe_of(arguments)
     if recipe is None:
         # Options of a recipe that is not known yet must not be called wrong: the body says what is.
         settings = {"ignore_unknown_options": True, "allow_extra_args": True}

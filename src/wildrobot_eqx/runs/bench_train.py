@@ -14,7 +14,7 @@ from .startup import CACHE_VARIABLE
 
 
 def bench_train(say: Say, recipe: str = "walk", steps: int = 200_000) -> dict[str, float]:
-    """Train `recipe` for `steps` control steps twice, each in a new process: with an empty compilation cache, then warm.
+    """Train `recipe` for `steps` control steps twice, in new processes: with an empty compilation cache, then warm.
 
     Returns the control steps per second of each (from the second iteration to the last, logging and
     checkpoints included), and the seconds from process start to the first completed update.

@@ -1,0 +1,261 @@
+"""The command line: options from recipes, short errors, one JSON document, and a quick start."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from wildrobot_eqx import __version__
+from wildrobot_eqx.cli import main
+
+
+@pytest.fixture
+def call(capsys, monkeypatch):
+    """Runs one command in this process; returns its status, standard output and standard error."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERMINAL_WIDTH", "200")
+
+    def call(*arguments):
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, " ".join(captured.err.replace("│", " ").split())
+
+    return call
+
+
+LIGHT = """
+import sys
+from wildrobot_eqx.cli import main
+status = main(sys.argv[1:])
+heavy = {"jax", "mujoco", "equinox", "numpy", "orbax", "mujoco.mjx"} & set(sys.modules)
+sys.exit(f"loaded {heavy}" if heavy - {"numpy"} else status)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["run", "--help"], ["recipes", "list"], ["bench", "--help"]]
+)
+def test_help_and_version_load_neither_jax_nor_mujoco(arguments):
+    done = subprocess.run([sys.executable, "-c", LIGHT, *arguments], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_the_version_is_printed(call):
+    assert call("--version") == (0, f"{__version__}\n", "")
+
+
+def test_without_a_command_help_is_shown(call):
+    status, out, err = call()
+    assert status == 2
+    assert "run" in out + err
+
+
+def test_help_of_a_recipe_lists_its_own_options(call):
+    status, out, _ = call("run", "hop", "--help")
+    assert status == 0
+    for text in ("--max-speed", "--num-envs", "native|mjx", "Options of the recipe 'hop'", "--resume", "--verify"):
+        assert text in out
+    assert "Move at a commanded speed on one leg" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["rum", "hop"], "Did you mean 'run'"),
+        (["run", "hop", "--stesp=3"], "No such option: --stesp (Possible options: --seed, --set, --steps)"),
+        (["run", "hop", "--nun-envs=3"], "No such option: --nun-envs (Possible options: --no-eval, --num-envs)"),
+        (["run", "hop", "--max-sped=1"], "--max-speed"),
+        (["run", "hop", "--physics=bullet"], "'bullet' is not one of 'native', 'mjx'"),
+        (["run", "hop", "--seed=x"], "Invalid value for '--seed'"),
+        (["run", "hop", "--robot=hoper"], "There is no robot 'hoper'. where: robots that ship with the package, "
+         "and folders with a robot.toml try: did you mean 'hopper'?"),
+        (["run", "hpo"], "There is no recipe 'hpo'."),
+        (["run", "no/such/file.py"], "There is no recipe 'no/such/file.py'."),
+        (["run", "hop", "--set", "ppo.learning_rte=1"], "did you mean 'learning_rate'?"),
+        (["run", "hop", "--set", "ppo.clip=big"], "'big' is not a JSON value"),
+        (["run", "hop", "--resume=nowhere"], "There is no run in 'nowhere'."),
+        (["run", "--seed=1", "hop"], "it comes before all options"),
+        (["run"], "run needs a recipe"),
+        (["check"], "check needs a recipe"),
+        (["eval", "nowhere"], "There is no run in 'nowhere'."),
+        (["render", "nowhere"], "There is no run in 'nowhere'."),
+        (["robots", "show", "hoper"], "did you mean 'hopper'?"),
+        (["recipes", "copy", "wlak"], "did you mean 'walk'?"),
+        (["bench", "disks"], "'disks' is not one of 'all', 'physics', 'train'"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_told_with_the_nearest_right_word(arguments, told, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = call(*arguments)
+    assert status == 2
+    assert told in err
+    assert out == ""
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []  # no half-made run
+
+
+def test_errors_have_what_where_and_what_to_try(call):
+    _, _, err = call("robots", "show", "hoper")
+    assert err.startswith("error: There is no robot 'hoper'. where: ")
+    assert " try: " in err
+
+
+@pytest.fixture
+def hopper_files(tmp_path):
+    """A copy of the hopper's folder, to spoil."""
+    import shutil
+
+    from wildrobot_eqx.paths import data_dir
+
+    return shutil.copytree(data_dir("robots") / "hopper", tmp_path / "robot")
+
+
+def _edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_missing_mjcf_is_told(hopper_files, call):
+    (hopper_files / "hopper.xml").unlink()
+    status, _, err = call("check", "hop", f"--robot={hopper_files}")
+    assert status == 2
+    assert "The MJCF file 'hopper.xml' is missing." in err
+    assert str(hopper_files / "hopper.xml") in err
+
+
+def test_an_mjcf_that_does_not_compile_is_told(hopper_files, call):
+    _edit(hopper_files / "hopper.xml", "<worldbody", "<wordbody")
+    status, _, err = call("check", "hop", f"--robot={hopper_files}")
+    assert status == 2
+    assert "MuJoCo cannot compile hopper.xml" in err
+    assert "try: mend" in err
+
+
+def test_a_joint_that_the_model_lacks_is_told(hopper_files, call):
+    _edit(hopper_files / "robot.toml", "knee_pitch =", "kne_pitch =")
+    status, _, err = call("check", "hop", f"--robot={hopper_files}")
+    assert status == 2
+    assert "[home] names the joint 'kne_pitch', which hopper.xml does not have." in err
+    assert "did you mean 'knee_pitch'?" in err
+
+
+def test_a_recipe_that_raises_is_told(tmp_path, call):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from wildrobot_eqx import Recipe, recipe\n\n\n@recipe\ndef mine(n: int = 0) -> Recipe:\n    return 1 / n\n"
+    )
+    status, _, err = call("check", path)
+    assert status == 2
+    assert "The recipe 'mine' raised ZeroDivisionError: division by zero" in err
+    assert f"{path}:6" in err
+
+
+def test_an_option_type_that_cannot_be_read_is_told(tmp_path, call):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from wildrobot_eqx import Recipe, recipe\n@recipe\ndef mine(n: int | str = 1) -> Recipe:\n    return 1\n"
+    )
+    status, _, err = call("run", path, "--help")
+    assert status == 2
+    assert "has a type that the command line cannot read" in err
+
+
+def test_an_option_that_the_command_has_is_refused(tmp_path, call):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from wildrobot_eqx import Recipe, recipe\n@recipe\ndef mine(out: int = 1) -> Recipe:\n    return 1\n"
+    )
+    status, _, err = call("run", path)
+    assert status == 2
+    assert "has an option 'out', which the command itself has" in err
+
+
+def test_check_prints_layouts_and_rewards(call):
+    status, out, _ = call("check", "hop")
+    assert status == 0
+    for text in ("joint_pos", "6:9", "rad", "torso_imu_quat", "(simulation only)", "TrackLinVel", "checked in"):
+        assert text in out
+
+
+def test_check_as_json_is_one_document(call):
+    status, out, _ = call("check", "hop", "--json", "--set=env.rewards.track.weight=5", "--num-envs=8")
+    document = json.loads(out)
+    assert status == 0
+    assert document["passed"]
+    assert document["findings"] == []
+    assert document["rewards"]["track"]["weight"] == 5.0
+    policy = document["observations"]["policy"]
+    assert [part["start"] for part in policy[1:]] == [part["stop"] for part in policy[:-1]]
+    assert {"name", "start", "stop", "size", "unit", "frame", "source", "measurable"} == policy[0].keys()
+
+
+BROKEN = """
+import dataclasses
+import equinox as eqx
+import jax.numpy as jnp
+from wildrobot_eqx import JointPosition, Recipe, load_recipe, recipe
+from wildrobot_eqx.control import AbstractController
+
+print("a recipe that prints")
+
+class Weak(AbstractController):
+    inner: JointPosition
+
+    def init(self):
+        return jnp.zeros(())
+
+    def __call__(self, state, action):
+        return self.inner((), action)[0], jnp.asarray(0.5)
+
+@recipe
+def broken(n: int = 1) -> Recipe:
+    made = load_recipe("hop")()
+    env = eqx.tree_at(lambda e: e.controller, made.env, Weak(made.env.controller))
+    return dataclasses.replace(made, env=env)
+"""
+
+
+def test_check_fails_on_a_broken_contract(tmp_path, call):
+    path = tmp_path / "broken.py"
+    path.write_text(BROKEN)
+    status, out, _ = call("check", path, "--json")
+    (finding,) = json.loads(out)["findings"]
+    assert status == 1
+    assert finding["leaf"] == "state.controller"
+    assert "env.controller, Weak" in finding["try"]
+    status, out, _ = call("check", path)
+    assert status == 1
+    assert "state.controller" in out
+
+
+def test_robots_are_listed_and_shown(call):
+    status, out, _ = call("robots", "list", "--json")
+    assert status == 0
+    assert {"hopper", "wildrobot"} <= {robot["name"] for robot in json.loads(out)}
+    status, out, _ = call("robots", "show", "hopper", "--json")
+    shown = json.loads(out)
+    assert status == 0
+    assert [joint["name"] for joint in shown["joints"]] == ["hip_pitch", "knee_pitch", "ankle_pitch"]
+    assert shown["feet"] == ["foot"]
+    status, out, _ = call("robots", "show", "wildrobot")
+    assert status == 0
+    assert "left_knee_pitch" in out
+    assert "3.56 kg" in out
+
+
+def test_a_recipe_is_copied_once(tmp_path, call, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call("recipes", "copy", "hop")[:2] == (0, "hop.py\n")
+    assert call("check", "hop.py")[0] == 0
+    status, _, err = call("recipes", "copy", "hop")
+    assert status == 2
+    assert "hop.py exists already" in err
+    assert call("recipes", "copy", "hop", "new/folder")[0] == 0
+    assert call("recipes", "copy", "hop", "mine.py")[0] == 0
+    assert (tmp_path / "new" / "folder" / "hop.py").read_bytes() == (tmp_path / "mine.py").read_bytes()
+    status, out, _ = call("recipes", "list", "--json")
+    assert {"hop", "walk"} <= {recipe["name"] for recipe in json.loads(out)}
