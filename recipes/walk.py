@@ -72,7 +72,7 @@ def walk(
             "policy": ObservationStack(measured),
             "critic": ObservationStack({**measured, **privileged}, policy=False),
         },
-        command=VelocityCommand(body, speed_range=(0.0, 0.65)),
+        command=VelocityCommand(body, speed_range=(0.0, 0.65), stand_probability=0.15, interval=4.0),
         rewards={
             "track": TrackLinVel(body, weight=2.0, width=0.15, slope=0.5),
             "lateral": TrackLateral(body, weight=0.5),

@@ -78,6 +78,8 @@ __all__ = sorted(["__version__", *_OF])
 
 
 def __getattr__(name: str) -> Any:
+    if name == "typecheck":  # the import hook looks it up here
+        return importlib.import_module(f"{__name__}.typecheck")
     if name in _OF:
         return getattr(importlib.import_module(f"{__name__}.{_OF[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -93,7 +95,7 @@ def _install_type_checks() -> None:
 
         # The command line, the errors and the paths stay out of it: a checked module loads JAX.
         rooms = ["arrays", *(room for room in _EXPORTS if room != "errors")]
-        install_import_hook([f"{__name__}.{room}" for room in rooms], "beartype.beartype")
+        install_import_hook([f"{__name__}.{room}" for room in rooms], f"{__name__}.typecheck.typechecker")
 
 
 _install_type_checks()

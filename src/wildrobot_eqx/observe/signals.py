@@ -35,6 +35,11 @@ class Signals(eqx.Module):
     command: Command
     phase: Float[Array, ""]  # rad in [0, 2 pi), the gait clock
 
+    @property
+    def stepping(self) -> Float[Array, ""]:
+        """1 while a step is asked for or still being finished, 0 while the robot should stand still."""
+        return jnp.maximum(self.command.moving, (self.phase > 0.0).astype(jnp.float32))
+
     def heading_frame(self, vector: Float[Array, " 3"]) -> Float[Array, " 3"]:
         """A world vector along the commanded heading: forward, left, up."""
         angle = self.command.origin + self.command.target

@@ -145,7 +145,7 @@ class LastAction(AbstractTerm):
 
 
 class GaitPhase(AbstractTerm):
-    """Sine and cosine of the gait clock; both 0 while the command says to stand."""
+    """Sine and cosine of the gait clock; both 0 while the robot should stand still."""
 
     unit = "1"
     frame = "clock"
@@ -161,7 +161,7 @@ class GaitPhase(AbstractTerm):
 
     def __call__(self, signals: Signals) -> Float[Array, " 2"]:
         phase = signals.phase
-        return signals.command.moving * jnp.stack([jnp.sin(phase), jnp.cos(phase)])
+        return signals.stepping * jnp.stack([jnp.sin(phase), jnp.cos(phase)])
 
 
 class VelocityCommands(AbstractTerm):

@@ -85,10 +85,16 @@ class VelocityCommand(eqx.Module):
 
 
 class GaitClock(eqx.Module):
-    """A phase that runs once per gait cycle while the robot is told to move, and rests at 0 else."""
+    """A phase that runs once per gait cycle; told to stand, it finishes the step it is in and rests at 0.
+
+    The left foot swings in the first half of the cycle, the right one in the second.
+    """
 
     period: Float[Array, ""] = eqx.field(default=0.7, converter=f32)  # s
 
     def step(self, phase: Float[Array, ""], moving: Float[Array, ""], dt: float) -> Float[Array, ""]:
         """The phase (rad, in [0, 2 pi)) after `dt` seconds."""
-        return moving * ((phase + 2.0 * jnp.pi * dt / self.period) % (2.0 * jnp.pi))
+        advanced = phase + 2.0 * jnp.pi * dt / self.period
+        landed = jnp.floor(advanced / jnp.pi) > jnp.floor(phase / jnp.pi)
+        resting = (moving == 0.0) & (landed | (phase == 0.0))
+        return jnp.where(resting, 0.0, advanced % (2.0 * jnp.pi))

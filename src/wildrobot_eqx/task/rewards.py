@@ -106,15 +106,15 @@ class FootHeight(AbstractReward):
         self.weight, self.height = f32(weight), f32(height)
         self.swing, self.width = f32(swing), f32(width)
 
-    def reference(self, phase: Float[Array, ""], moving: Float[Array, ""]) -> Float[Array, " nfoot"]:
+    def reference(self, phase: Float[Array, ""], stepping: Float[Array, ""]) -> Float[Array, " nfoot"]:
         """Height of each sole's reference above the floor, m."""
         share = (phase / (2.0 * jnp.pi) - self.offsets + 0.5) % 1.0 - 0.5  # from mid-swing
         inside = jnp.abs(share) < 0.5 * self.swing
-        return moving * jnp.where(inside, self.height * jnp.square(jnp.cos(jnp.pi * share / self.swing)), 0.0)
+        return stepping * jnp.where(inside, self.height * jnp.square(jnp.cos(jnp.pi * share / self.swing)), 0.0)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         height = jnp.stack([signals.physics.site_xpos[foot.site, 2] for foot in self.feet])
-        error = height - self.reference(signals.phase, signals.command.moving)
+        error = height - self.reference(signals.phase, signals.stepping)
         return jnp.mean(_kernel(error, self.width))
 
 
@@ -215,7 +215,7 @@ class JointDeviation(AbstractReward):
 
 
 class StandStill(AbstractReward):
-    """While told to stand: squared joint velocities and distance from home, 0 while walking."""
+    """While the robot should stand still: squared joint velocities and distance from home, 0 while walking."""
 
     robot: Robot
     weight: Float[Array, ""]
@@ -228,7 +228,7 @@ class StandStill(AbstractReward):
         error = self.robot.joints(physics.qpos) - self.robot.home_joints
         speed = self.robot.joint_velocities(physics.qvel)
         still = jnp.sum(jnp.square(error)) + 0.02 * jnp.sum(jnp.square(speed))
-        return (1.0 - signals.command.moving) * still
+        return (1.0 - signals.stepping) * still
 
 
 class Alive(AbstractReward):
