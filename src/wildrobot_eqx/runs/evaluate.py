@@ -11,6 +11,8 @@ from .gate import GateResult
 from .recipe import Recipe
 from .runner import Say, restore
 
+QUICK_EPISODES = 64  # per command, for the verdict at the end of a training
+
 
 def evaluate(
     recipe: Recipe,
@@ -65,10 +67,15 @@ def report(folder: RunFolder) -> Path:
 def finish(recipe: Recipe, folder: RunFolder, say: Say) -> GateResult | None:
     """Everything after training: gate, video and report. A machine that cannot render still gets the rest.
 
+    The gate takes `QUICK_EPISODES` per command here, not its full number, which `eval` takes.
+
     Raises:
         WildRobotError: there is no checkpoint.
     """
-    result = evaluate(recipe, folder, say) if recipe.gate is not None else None
+    result = None
+    if recipe.gate is not None:
+        say(f"judging {QUICK_EPISODES} episodes per command; the full gate: wildrobot-eqx eval {folder.path}")
+        result = evaluate(recipe, folder, say, QUICK_EPISODES)
     _attempt("video", lambda: render(recipe, folder, say), say)
     _attempt("report", lambda: report(folder), say)
     return result
