@@ -317,7 +317,7 @@ def test_an_env_names_a_part_of_another_kind(hopper):
 
 # --- imports flow one way --------------------------------------------------------------------------------
 
-FLOOR = {"", "errors", "paths", "arrays"}
+FLOOR = {"", "errors", "paths", "arrays", "typecheck"}
 ROOMS = ["robots", "physics", "control", "observe", "task", "env"]
 MAY_IMPORT = {
     **{room: FLOOR | set(ROOMS[: i + 1]) for i, room in enumerate(ROOMS)},
@@ -325,6 +325,7 @@ MAY_IMPORT = {
     "errors": set(),
     "paths": set(),
     "arrays": set(),
+    "typecheck": set(),
     "adapters": FLOOR | set(ROOMS) | {"adapters"},
     "learn": FLOOR | set(ROOMS) | {"learn"},
     "deploy": FLOOR | set(ROOMS) | {"learn", "deploy"},

@@ -3,7 +3,7 @@
 import pytest
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.runs.bench import bench_physics
+from wildrobot_eqx.physics.bench import bench_physics
 
 
 def test_bench_physics():

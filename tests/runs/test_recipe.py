@@ -89,7 +89,7 @@ def test_a_recipe_returns_a_recipe(write):
 
 
 def test_an_unknown_option_names_the_nearest():
-    with pytest.raises(WildRobotError, match="no option 'nun_envs'(.|\n)*did you mean 'num_envs'"):
+    with pytest.raises(WildRobotError, match=r"no option 'nun_envs'(.|\n)*did you mean 'num_envs'"):
         load_recipe("hop")(nun_envs=3)
 
 

@@ -149,7 +149,7 @@ def render_run(run: Path, trust: bool, say: Say) -> list[Path]:
 
 def run_benchmarks(what: str, say: Say) -> tuple[dict[str, Any], list[str]]:
     """The figures of `what` ("physics", "train" or "all"), as a document and as lines."""
-    from .bench import bench_physics
+    from ..physics.bench import bench_physics
     from .bench_train import bench_train
 
     document: dict[str, Any] = {}

@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Array, Float
 from mujoco.batch import Batch
 
-from ..physics import AbstractPhysics, NativePhysics, PhysicsState, make_physics
 from ..robots import load_robot
+from .base import AbstractPhysics, PhysicsState
+from .native import NativePhysics
+from .select import make_physics
 
 _CONTROL_STEPS = 25  # in one timed call
 
