@@ -126,8 +126,8 @@ def random_physics(robot: Robot, seed: int = 0) -> PhysicsState:
     return PhysicsState(**{name: jnp.asarray(value) for name, value in arrays.items()}, carry=())
 
 
-def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3) -> Signals:
-    """Signals of random numbers in the right shapes."""
+def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3, phase: float | None = None) -> Signals:
+    """Signals of random numbers in the right shapes; the clock rests where the command is to stand."""
     rng = np.random.default_rng(seed + 1000)
 
     def scalar(value: float) -> Float[Array, ""]:
@@ -137,13 +137,15 @@ def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3) -> Signals:
         return jnp.asarray(rng.normal(size=robot.nu), jnp.float32)
 
     heading, target, origin, yaw_rate = rng.normal(size=4)
+    if phase is None:
+        phase = rng.uniform(0.0, 2.0 * np.pi) if speed else 0.0
     return Signals(
         physics=random_physics(robot, seed),
         action=vector(),
         previous_action=vector(),
         target=vector(),
         command=Command(scalar(speed), scalar(yaw_rate), scalar(heading), scalar(target), scalar(origin)),
-        phase=scalar(rng.uniform(0.0, 2.0 * np.pi)),
+        phase=scalar(phase),
     )
 
 

@@ -100,6 +100,8 @@ def test_gait_phase_rests_while_standing(robot):
     phase = float(walking.phase)
     np.testing.assert_allclose(term(walking), [np.sin(phase), np.cos(phase)], atol=1e-6)
     np.testing.assert_array_equal(term(standing), [0.0, 0.0])
+    finishing = random_signals(robot, speed=0.0, phase=2.0)
+    np.testing.assert_allclose(term(finishing), [np.sin(2.0), np.cos(2.0)], atol=1e-6)
 
 
 def test_critic_terms_read_the_simulator(robot, init):

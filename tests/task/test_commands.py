@@ -86,7 +86,7 @@ def test_speeds_are_redrawn_about_every_interval(hopper):
     assert abs(changed.mean() - dt / interval) < 4 * np.sqrt(0.2 * 0.8 / N)
 
 
-def test_the_clock_runs_once_per_period_and_rests_at_zero():
+def test_the_clock_runs_once_per_period():
     clock = GaitClock(period=0.7)
     phase = jnp.zeros((), jnp.float32)
     seen = []
@@ -96,4 +96,25 @@ def test_the_clock_runs_once_per_period_and_rests_at_zero():
     expected = (2 * np.pi / 35 * np.arange(1, 36) + 1e-4) % (2 * np.pi) - 1e-4
     distance = np.abs(np.array(seen) - expected)
     np.testing.assert_allclose(np.minimum(distance, 2 * np.pi - distance), 0.0, atol=1e-4)
-    assert clock.step(jnp.asarray(2.0), jnp.zeros(()), 0.02) == 0.0
+
+
+@pytest.mark.parametrize(("phase", "steps_left"), [(0.5, 15), (3.0, 1), (3.5, 16), (6.2, 1)])
+def test_the_clock_told_to_stand_finishes_its_step_and_rests(phase, steps_left):
+    """It runs on to the end of its half of the cycle, pi or 2 pi, and is 0 from there on."""
+    clock = GaitClock(period=0.7)
+    dphase = 2 * np.pi * 0.02 / 0.7
+    now, seen = jnp.asarray(phase, jnp.float32), []
+    for _ in range(steps_left + 3):
+        now = clock.step(now, jnp.zeros(()), 0.02)
+        seen.append(float(now))
+    end = np.pi if phase < np.pi else 2 * np.pi
+    expected = [phase + dphase * (i + 1) for i in range(steps_left + 3)]
+    expected = [x if x < end else 0.0 for x in expected]
+    assert expected.index(0.0) == steps_left - 1
+    np.testing.assert_allclose(seen, expected, atol=1e-4)
+
+
+def test_a_resting_clock_starts_at_the_left_foots_swing():
+    clock = GaitClock(period=0.7)
+    assert clock.step(jnp.zeros(()), jnp.zeros(()), 0.02) == 0.0
+    np.testing.assert_allclose(clock.step(jnp.zeros(()), jnp.ones(()), 0.02), 2 * np.pi * 0.02 / 0.7, rtol=1e-5)

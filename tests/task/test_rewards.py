@@ -52,7 +52,11 @@ def _site_height(robot, signals, name):
 
 
 def _foot_height(r, s):
-    reference = np.asarray(FootHeight(r, height=0.05, swing=0.4).reference(s.phase, s.command.moving))
+    reference = np.asarray(
+        FootHeight(r, height=0.05, swing=0.4).reference(
+            s.phase, jnp.asarray(float(s.command.speed != 0.0 or s.phase > 0.0))
+        )
+    )
     heights = [_site_height(r, s, "left_foot"), _site_height(r, s, "right_foot")]
     return np.mean([_kernel(z - ref, 0.02) for z, ref in zip(heights, reference)])
 
@@ -66,7 +70,7 @@ def _foot_slip(r, s):
 
 
 def _stand_still(r, s):
-    if s.command.speed != 0.0:
+    if s.command.speed != 0.0 or s.phase > 0.0:
         return 0.0
     error, speed = _joints(r, s)
     return np.sum(error**2) + 0.02 * np.sum(speed**2)
@@ -114,6 +118,14 @@ def test_a_reward_is_its_formula(robot, name, speed):
     assert constant or np.ptp(values) > 0.0
 
 
+def test_a_robot_that_finishes_its_step_does_not_stand_yet(robot):
+    """Told to stand in mid-swing, it is still paid for the swing and not charged for moving."""
+    signals = random_signals(robot, speed=0.0, phase=2.0)
+    for name in ("stand_still", "foot_height"):
+        np.testing.assert_allclose(all_rewards(robot)[name](signals), FORMULAS[name](robot, signals), rtol=1e-4)
+    assert float(all_rewards(robot)["stand_still"](signals)) == 0.0
+
+
 def test_joint_deviation_takes_joints_by_name(robot):
     signals = random_signals(robot)
     error, _ = _joints(robot, signals)
@@ -142,9 +154,9 @@ def test_a_slope_still_pulls_far_from_the_goal(robot):
 class TestFootHeightReference:
     """Left swings in the first half of the cycle, right in the second, both rest between."""
 
-    def curve(self, robot, share, moving=1.0):
+    def curve(self, robot, share, stepping=1.0):
         reward = FootHeight(robot, height=0.05, swing=0.4)
-        return np.asarray(reward.reference(jnp.asarray(2 * np.pi * share, jnp.float32), jnp.asarray(moving)))
+        return np.asarray(reward.reference(jnp.asarray(2 * np.pi * share, jnp.float32), jnp.asarray(stepping)))
 
     def test_against_numpy(self, robot):
         for share in np.linspace(0.0, 0.99, 34):
@@ -166,4 +178,4 @@ class TestFootHeightReference:
     def test_it_is_zero_in_double_support_and_while_standing(self, robot):
         for share in (0.0, 0.02, 0.48, 0.52, 0.99):
             np.testing.assert_array_equal(self.curve(robot, share), [0.0, 0.0])
-        np.testing.assert_array_equal(self.curve(robot, 0.25, moving=0.0), [0.0, 0.0])
+        np.testing.assert_array_equal(self.curve(robot, 0.25, stepping=0.0), [0.0, 0.0])
