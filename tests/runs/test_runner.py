@@ -9,7 +9,7 @@ import pytest
 from tiny import TINY
 
 from wildrobot_eqx.physics import native
-from wildrobot_eqx.runs import checkpoint, log, runner
+from wildrobot_eqx.runs import checkpoint, commands, log, runner
 from wildrobot_eqx.runs.folder import RunFolder
 from wildrobot_eqx.runs.log import read_metrics
 
@@ -95,6 +95,17 @@ def test_wandb_is_told_when_it_is_missing(tmp_path, cli, monkeypatch):
     assert 'pip install "wildrobot-eqx[wandb]"' in done.err
 
 
+def test_a_stop_while_judging_says_that_the_training_is_saved(tmp_path, cli, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "finish", interrupted)
+    done = cli("run", "hop", *TINY, f"--out={tmp_path / 'run'}")
+    assert done.status == 130
+    assert f"the training is saved in {tmp_path / 'run'}" in done.err
+    assert RunFolder(tmp_path / "run").manifest()["status"] == "trained"
+
+
 def test_verify_proves_the_wiring(tmp_path, cli):
     done = cli("run", "hop", *TINY, "--verify", "--json", f"--out={tmp_path / 'run'}")
     document = json.loads(done.out)
@@ -134,3 +145,13 @@ def test_verify_notices_a_checkpoint_that_differs(cli, monkeypatch):
     done = cli("run", "hop", *TINY, "--verify")
     assert done.status == 1
     assert "FAIL  the checkpoint reads back equal" in done.out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["hop", "walk"])
+@pytest.mark.parametrize("physics", ["native", "mjx"])
+def test_verify_passes_for_shipped_recipes_on_every_backend(recipe, physics, cli):
+    done = cli("run", recipe, f"--physics={physics}", "--verify", "--json")
+    assert done.status == 0, done.err
+    document = json.loads(done.out)
+    assert [check["name"] for check in document["checks"] if not check["passed"]] == []

@@ -48,7 +48,11 @@ def run_recipe(
         recipe = reopen(folder, trust, options, assignments)
     say(f"{recipe.name}: {recipe.iterations} iterations of {recipe.ppo.steps_per_iteration} steps -> {folder.path}")
     trained = train(recipe, folder, say, wandb)
-    result = finish(recipe, folder, say) if judge else None
+    try:
+        result = finish(recipe, folder, say) if judge else None
+    except KeyboardInterrupt:
+        say(f"stopped; the training is saved in {folder.path}: judge it by `eval`, film it by `render`")
+        raise
     document = {
         "run": str(folder.path),
         "iterations": int(trained.state.iteration),

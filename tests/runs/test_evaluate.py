@@ -1,0 +1,111 @@
+"""After training: a run's policy is judged by its recipe's gate, from the folder alone."""
+
+import json
+import shutil
+
+import pytest
+
+from wildrobot_eqx import WildRobotError
+from wildrobot_eqx.cli import main
+from wildrobot_eqx.runs import evaluate, runner
+from wildrobot_eqx.runs.folder import RunFolder
+
+GATED = '''
+import dataclasses
+from wildrobot_eqx import AbstractGate, GateResult, Recipe, load_recipe, recipe
+from wildrobot_eqx.runs.gate import GateLine
+
+
+class Fussy(AbstractGate):
+    """Asks for as many episodes as its limit."""
+
+    def __call__(self, env, policy, *, episodes=None, timesteps=None, progress=None):
+        progress("judging")
+        distribution, _ = policy(_zeros(env), policy.init())
+        assert distribution.mean.shape == (env.action_size,)
+        line = GateLine("survival", 0.0, (timesteps or (0.005,))[0], float(episodes or 0), ">= 8", (episodes or 0) >= 8)
+        return GateResult((line,), (), episodes or 0, 1.0)
+
+
+def _zeros(env):
+    import jax.numpy as jnp
+
+    return jnp.zeros(env.observations["policy"].size)
+
+
+@recipe
+def gated(num_envs: int = 16, steps: int = 256) -> Recipe:
+    """A hopper with a gate of its own."""
+    made = load_recipe("hop")(num_envs=num_envs, steps=steps)
+    ppo = dataclasses.replace(made.ppo, unroll_length=8, hidden=(16,), reset_pool=8)
+    return dataclasses.replace(made, ppo=ppo, gate=Fussy())
+'''
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory):
+
+    folder = tmp_path_factory.mktemp("gated")
+    (folder / "gated.py").write_text(GATED)
+    assert main(["run", str(folder / "gated.py"), "--no-eval", f"--out={folder / 'run'}"]) == 0
+    (folder / "gated.py").unlink()  # the run folder has all it needs
+    return RunFolder(folder / "run")
+
+
+def test_eval_passes_prints_and_writes(gated, cli):
+    done = cli("eval", gated.path, "--episodes=8", "--timestep=0.002", "--json")
+    assert done.status == 0
+    document = json.loads(done.out)
+    assert document["passed"]
+    assert document["lines"][0]["timestep"] == 0.002
+    written = json.loads((gated.path / "eval.json").read_text())
+    assert written["episodes"] == 8
+    assert written["iteration"] == 2
+    assert (gated.path / "report.html").is_file()
+
+
+def test_eval_fails_with_the_line_that_failed(gated, cli):
+    done = cli("eval", gated.path, "--episodes=3")
+    assert done.status == 1
+    assert "1 lines failed" in done.out
+    assert "must be >= 8" in done.out
+    assert not json.loads((gated.path / "eval.json").read_text())["passed"]
+
+
+def test_a_machine_that_cannot_render_still_gets_a_report(gated, monkeypatch):
+    def cannot(*_):
+        raise WildRobotError("no graphics here")
+
+    monkeypatch.setattr(evaluate, "render", cannot)
+    (gated.path / "report.html").unlink(missing_ok=True)
+    said = []
+    result = evaluate.finish(runner.reopen(gated, trust=False), gated, said.append)
+    assert result is not None
+    assert any("no video: no graphics here" in line for line in said)
+    assert (gated.path / "report.html").is_file()
+
+
+def test_a_recipe_without_a_gate_is_told(trained, cli):
+    done = cli("eval", trained.path)
+    assert done.status == 2
+    assert "has no gate to evaluate" in done.err
+
+
+def test_a_run_without_checkpoints_is_told(copied, cli):
+    shutil.rmtree(copied.path / "checkpoints")
+    done = cli("render", copied.path)
+    assert done.status == 2
+    assert "There is no checkpoint." in done.err
+    assert "Traceback" not in done.err
+
+
+def test_truncated_checkpoints_are_told(copied, cli):
+    for file in (copied.path / "checkpoints").rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    for command in (["render", copied.path], ["run", f"--resume={copied.path}"]):
+        done = cli(*command)
+        assert done.status == 1
+        assert "checkpoints is intact" in done.err
+        assert "is damaged" in done.err
+        assert "Traceback" not in done.err
