@@ -83,7 +83,7 @@ def clocked(hopper):
     env = still_env(hopper, {"elapsed": Elapsed()}, episode_length=0.1)
     config = dataclasses.replace(BASE, num_envs=8, unroll_length=12, num_epochs=1, num_minibatches=2, hidden=(16,))
     state = ppo.init(env, config, jax.random.key(0))
-    state, rollout, figures = eqx.filter_jit(ppo.collect)(env, config, state)
+    state, rollout, figures = eqx.filter_jit(ppo.collect)(env, config, state, ppo.make_pool(env, config, state.key))
     return env, config, state, rollout, figures
 
 
@@ -228,7 +228,7 @@ def test_a_new_weight_or_range_recompiles_nothing(hopper_task):
 
     def counted(env, config, state):
         traces.append(1)
-        return ppo.collect(env, config, state)
+        return ppo.collect(env, config, state, ppo.make_pool(env, config, state.key))
 
     collect = eqx.filter_jit(counted)
     state = ppo.init(hopper_task, HOPPER, jax.random.key(0))

@@ -1,5 +1,5 @@
 """Learn: the in-house PPO."""
 
+from .config import PPOConfig as PPOConfig
 from .ppo import Agent as Agent
-from .ppo import PPOConfig as PPOConfig
 from .ppo import TrainState as TrainState

@@ -19,38 +19,10 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 from ..env import Env, EnvState, ResetPool
 from ..env.rollout import batch_step, spread_start, where
 from ..observe import GaitPhase
+from .config import PPOConfig as PPOConfig
 from .gae import gae
 from .networks import MLP, AbstractPolicy, MLPPolicy, MLPValue, PhaseMirror
 from .normalise import RunningNorm
-
-
-@dataclasses.dataclass(frozen=True)
-class PPOConfig:
-    """Hyperparameters, by the names of the paper and of Brax where it has them."""
-
-    num_envs: int = 128
-    unroll_length: int = 20  # control steps per env and iteration
-    num_epochs: int = 5
-    num_minibatches: int = 4  # each holds whole sequences of some envs
-    learning_rate: float = 1e-3
-    decay_steps: int | None = None  # control steps over which a fixed learning rate falls to a tenth
-    desired_kl: float | None = None  # adapts the learning rate instead
-    max_learning_rate: float = 3e-3  # of an adaptive one
-    discount: float = 0.95
-    gae_lambda: float = 0.8
-    clip: float = 0.2
-    entropy_cost: float = 0.0
-    value_cost: float = 0.5
-    max_grad_norm: float = 1.0
-    init_std: float = 0.3
-    hidden: tuple[int, ...] = (128, 128)
-    symmetric: bool = True  # a left-right symmetric policy, where the observation has a gait clock
-    reset_pool: int = 64
-
-    @property
-    def steps_per_iteration(self) -> int:
-        """Control steps of one iteration over all envs."""
-        return self.num_envs * self.unroll_length
 
 
 class Agent(eqx.Module):
@@ -116,7 +88,7 @@ def init(env: Env, config: PPOConfig, key: PRNGKeyArray) -> TrainState:
     """The state before the first iteration; `env` is that of one robot."""
     key, key_agent, key_env = jax.random.split(key, 3)
     agent, opt_state = _make_learner(env, config, key_agent)
-    env_state, obs, carry = _start_envs(env, config, key_env, agent)
+    env_state, obs, carry = _start_envs(env, config, agent.policy, make_pool(env, config, key_env), key_env)
     return TrainState(
         agent=agent,
         opt_state=opt_state,
@@ -137,11 +109,25 @@ def _make_learner(env: Env, config: PPOConfig, key: PRNGKeyArray) -> tuple[Agent
 
 
 @eqx.filter_jit
-def _start_envs(env: Env, config: PPOConfig, key: PRNGKeyArray, agent: Agent) -> tuple[EnvState, PyTree, Any]:
-    key_env, key_age = jax.random.split(key)
-    env_state, timestep = jax.vmap(env.reset)(jax.random.split(key_env, config.num_envs))
-    carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (config.num_envs, *leaf.shape)), agent.policy.init())
-    return spread_start(env_state, key_age, env.episode_steps), timestep.obs, carry
+def make_pool(env: Env, config: PPOConfig, key: PRNGKeyArray) -> ResetPool:
+    """One iteration's first states, from the third of the three keys that the training state's splits into."""
+    return ResetPool.make(env, jax.random.split(key, 3)[2], min(config.reset_pool, config.num_envs))
+
+
+@eqx.filter_jit
+def _start_envs(
+    env: Env, config: PPOConfig, policy: AbstractPolicy, pool: ResetPool, key: PRNGKeyArray
+) -> tuple[EnvState, PyTree, Any]:
+    key_pick, key_age = jax.random.split(key)
+    first = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[:1], (config.num_envs, *leaf.shape[1:])), pool)
+    every = jnp.ones((config.num_envs,), bool)
+    env_state, obs = pool.replace(key_pick, every, first.state, first.obs)
+    return spread_start(env_state, key_age, env.episode_steps), obs, _first_memory(policy, config)
+
+
+def _first_memory(policy: AbstractPolicy, config: PPOConfig) -> Any:
+    """Each env's memory at the start of an episode."""
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (config.num_envs, *leaf.shape)), policy.init())
 
 
 def _optimiser(config: PPOConfig) -> optax.GradientTransformation:
@@ -156,11 +142,13 @@ def _trainable(agent: Agent) -> tuple[Agent, Agent]:
     return eqx.partition(agent, spec)
 
 
-def collect(env: Env, config: PPOConfig, state: TrainState) -> tuple[TrainState, Rollout, dict[str, Float[Array, ""]]]:
-    """Step every env `unroll_length` times with actions sampled from the policy."""
-    key, key_pool, key_steps = jax.random.split(state.key, 3)
-    pool = ResetPool.make(env, key_pool, min(config.reset_pool, config.num_envs))
+def collect(
+    env: Env, config: PPOConfig, state: TrainState, pool: ResetPool
+) -> tuple[TrainState, Rollout, dict[str, Float[Array, ""]]]:
+    """Step every env `unroll_length` times with actions sampled from the policy; episodes start from `pool`."""
+    key, key_steps, _ = jax.random.split(state.key, 3)
     policy = state.agent.policy
+    memory = _first_memory(policy, config)
 
     def step(loop: tuple, key: PRNGKeyArray) -> tuple[tuple, tuple]:
         env_state, obs, carry, episode_return = loop
@@ -187,7 +175,7 @@ def collect(env: Env, config: PPOConfig, state: TrainState) -> tuple[TrainState,
             truncated=timestep.truncated,
         )
         env_state, obs = pool.replace(key_reset, done, env_state, timestep.obs)
-        next_carry = where(done, jax.tree.map(jnp.zeros_like, next_carry), next_carry)
+        next_carry = where(done, memory, next_carry)
         loop = (env_state, obs, next_carry, jnp.where(done, 0.0, episode_return))
         return loop, (transition, timestep.metrics, ended)
 
@@ -322,7 +310,8 @@ _update = eqx.filter_jit(update)
 
 def _compile_update(env: Env, config: PPOConfig, state: TrainState) -> None:
     """Compile `update` by a dry run on zeros: on a thread of its own, beside the compile of `collect`."""
-    _, rollout, _ = eqx.filter_eval_shape(collect, env, config, state)
+    pool = eqx.filter_eval_shape(make_pool, env, config, state.key)
+    _, rollout, _ = eqx.filter_eval_shape(collect, env, config, state, pool)
     _update(config, state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), rollout))
 
 
@@ -333,7 +322,7 @@ def train(
     compiling = threading.Thread(target=_compile_update, args=(env, config, state), daemon=True)
     compiling.start()
     while int(state.iteration) < iterations:
-        state, rollout, figures = _collect(env, config, state)
+        state, rollout, figures = _collect(env, config, state, make_pool(env, config, state.key))
         compiling.join()
         state, info = _update(config, state, rollout)
         yield state, {**figures, **info}

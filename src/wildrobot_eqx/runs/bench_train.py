@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import WildRobotError
@@ -12,22 +13,26 @@ from .log import read_metrics
 from .runner import Say
 from .startup import CACHE_VARIABLE
 
+_LARGE = ("ppo.num_envs=1024", "ppo.num_minibatches=8", "ppo.num_epochs=4")
+
 
 def bench_train(say: Say, recipe: str = "walk", steps: int = 200_000) -> dict[str, float]:
-    """Train `recipe` for `steps` control steps twice, in new processes: with an empty compilation cache, then warm.
+    """Train `recipe` in new processes: with an empty compilation cache, then a warm one, then with a large batch.
 
-    Returns the control steps per second of each (from the second iteration to the last, logging and
-    checkpoints included), and the seconds from process start to the first completed update.
+    The first two take `steps` control steps with the recipe's own settings, the last four times
+    as many with 1024 envs and 4 epochs of 8 minibatches. Returns the control steps per second of
+    each (from the second iteration to the last, logging and checkpoints included), and the
+    seconds from process start to the first completed update.
 
     Raises:
         WildRobotError: a run failed.
     """
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="wildrobot-eqx-bench-") as scratch:
-        for kind in ("cold", "warm"):
-            say(f"training {recipe} for {steps} steps with a {kind} cache ...")
+        for kind, settings in {"cold": (), "warm": (), "1024_envs": _LARGE}.items():
+            say(f"training {recipe}: {kind} ...")
             folder = Path(scratch) / kind
-            _run(recipe, steps, folder, Path(scratch) / "cache")
+            _run(recipe, 4 * steps if settings else steps, settings, folder, Path(scratch) / "cache")
             lines = read_metrics(folder / "metrics.jsonl")
             taken = lines[-1]["wall_clock_s"] - lines[0]["wall_clock_s"]
             figures[f"steps_per_second_{kind}"] = (lines[-1]["steps"] - lines[0]["steps"]) / max(taken, 1e-9)
@@ -36,11 +41,11 @@ def bench_train(say: Say, recipe: str = "walk", steps: int = 200_000) -> dict[st
     return figures
 
 
-def _run(recipe: str, steps: int, folder: Path, cache: Path) -> None:
+def _run(recipe: str, steps: int, settings: Sequence[str], folder: Path, cache: Path) -> None:
     command = [sys.executable, "-m", "wildrobot_eqx.cli", "run", recipe]
     environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
     done = subprocess.run(
-        [*command, f"--steps={steps}", "--no-eval", f"--out={folder}"],
+        [*command, f"--steps={steps}", "--no-eval", f"--out={folder}", *(f"--set={s}" for s in settings)],
         env={**environment, CACHE_VARIABLE: str(cache)},
         capture_output=True,
         text=True,
