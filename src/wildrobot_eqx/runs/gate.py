@@ -7,6 +7,7 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -121,7 +122,9 @@ class GateResult:
         """A table: figures down, commands across, one block per timestep; what failed in red."""
         commands = list(dict.fromkeys(f.command for f in self.figures))
         required = {f.command: f.required for f in self.figures}
-        table = Table(title=f"Gate: {'passed' if self.passed else 'FAILED'}", title_justify="left")
+        # Narrow enough for a terminal of 80 columns.
+        title = f"Gate: {'passed' if self.passed else 'FAILED'}"
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 0), show_edge=False)
         table.add_column("figure", no_wrap=True)
         table.add_column("limit", no_wrap=True)
         for command in commands:
@@ -130,7 +133,7 @@ class GateResult:
         for timestep in dict.fromkeys(f.timestep for f in self.figures):
             block = {f.command: f.values for f in self.figures if f.timestep == timestep}
             table.add_section()
-            table.add_row(Text(f"physics at {timestep * 1e3:g} ms", style="bold"), Text("command, m/s", style="dim"))
+            table.add_row(Text(f"physics at {timestep * 1e3:g} ms", style="bold"), Text("m/s:", style="dim"))
             for name in dict.fromkeys(name for values in block.values() for name in values):
                 shown = describe(name)
                 judged = [line for (n, _, dt), line in verdict.items() if n == name and dt == timestep]
@@ -140,7 +143,8 @@ class GateResult:
                     style = "" if line is None else "green" if line.passed else "bold red"
                     cells.append(Text(shown.text(block.get(command, {}).get(name)), style=style))
                 label = f"{shown.label} ({shown.unit})" if shown.unit else shown.label
-                table.add_row(label, judged[0].limit if judged else "", *cells)
+                bounds = judged[0].limit.removesuffix(f" {shown.unit}") if judged else ""
+                table.add_row(label, bounds, *cells)
         if not all(required.values()):
             table.caption = "* reported, not required"
         return table
