@@ -171,9 +171,9 @@ def _write_strip(renderer: Renderer, walk: Walk, path: Path) -> None:
     width, height = _SIZE[1] // 2, 4 * _SIZE[1] // 5
     strip = Image.new("RGB", (width * _STRIDE_PICTURES, height))
     for place, row in enumerate(np.minimum(rows, len(walk.command) - 1)):
-        left = (_SIZE[0] - width) // 2
+        left, top = (_SIZE[0] - width) // 2, (_SIZE[1] - height) // 2
         whole = Image.fromarray(renderer.draw(walk.qpos[row], "side"))
-        picture = whole.crop((left, _SIZE[1] - height, left + width, _SIZE[1]))
+        picture = whole.crop((left, top, left + width, top + height))
         draw = ImageDraw.Draw(picture)
         draw.text((12, 12), f"{(row - middle) * walk.dt:.2f} s", font=font, fill=(20, 24, 30))
         if place == 0:
