@@ -81,7 +81,7 @@ def test_a_full_run_makes_a_self_contained_page(tmp_path, verdict):
     assert path == tmp_path / "report.html"
     page = Page(path.read_text(encoding="utf-8"))
     assert "Failed 2 of 46 lines" in " ".join(page.text.split())
-    assert "stance-foot slip at 0.3 m/s (5 ms physics): 0.060 m/s, must be <= 0.05 m/s" in page.text
+    assert "foot slip at 0.3 m/s (5 ms physics): 0.060 m/s, must be <= 0.05 m/s" in page.text
     assert "ppo.num_envs" in page.text
     assert page.tags.count("video") == 1
     assert page.tags.count("table") == 2
