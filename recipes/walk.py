@@ -65,6 +65,7 @@ def walk(
         "height": BaseHeight(body),
         "contacts": FootContacts(body),
     }
+    sideways = tuple(name for name in body.joint_names if name.endswith(("hip_roll", "waist_yaw")))
     env = Env(
         physics=make_physics(physics, body, 0.005),
         controller=JointPosition(body, scale=0.4),
@@ -85,7 +86,7 @@ def walk(
             "rate": ActionRate(weight=-0.05),
             "torque": Torque(weight=-0.01),
             "joint_speed": JointSpeedLimit(body, weight=-0.05),
-            "deviation": JointDeviation(body, weight=-1.0, joints=("left_hip_roll", "right_hip_roll", "waist_yaw")),
+            "deviation": JointDeviation(body, weight=-1.0, joints=sideways),
             "still": StandStill(body, weight=-1.0),
             "alive": Alive(weight=4.0),
         },

@@ -190,7 +190,8 @@ def test_check_as_json_is_one_document(call):
     assert document["rewards"]["track"]["weight"] == 5.0
     policy = document["observations"]["policy"]
     assert [part["start"] for part in policy[1:]] == [part["stop"] for part in policy[:-1]]
-    assert {"name", "start", "stop", "size", "unit", "frame", "source", "measurable"} == policy[0].keys()
+    keys = {"name", "start", "stop", "size", "unit", "frame", "source", "measurable", "constants"}
+    assert all(part.keys() == keys for part in policy)
 
 
 BROKEN = """

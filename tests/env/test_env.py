@@ -263,3 +263,17 @@ class TestNothingRecompiles:
         for e in (env, env, fewer):
             count(e)
         assert len(traces) == 2
+
+
+def test_the_layout_holds_what_the_robot_computes_with(env):
+    """Read from the modules themselves: another gain in the hold is another gain in the layout."""
+    parts = {part.name: dict(part.constants) for part in env.layout("policy")}
+    [command] = [c for c in parts.values() if "heading gain" in c]
+    assert command["heading gain"] == pytest.approx(float(env.command.hold.gain))
+    assert command["yaw rate limit"] == pytest.approx(float(env.command.hold.limit))
+    [clock] = [c for c in parts.values() if "period" in c]
+    assert clock["period"] == pytest.approx(float(env.clock.period))
+    [home] = [c for c in parts.values() if "home left_knee_pitch" in c]
+    assert home["home left_knee_pitch"] == pytest.approx(0.7)
+    stiffer = eqx.tree_at(lambda e: e.command.hold.gain, env, jnp.float32(9.0))
+    assert ("heading gain", 9.0) in [c for part in stiffer.layout("policy") for c in part.constants]

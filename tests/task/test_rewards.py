@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import all_rewards, random_signals
 
-from wildrobot_eqx import task
+from wildrobot_eqx import WildRobotError, task
 from wildrobot_eqx.task import FootHeight
 
 
@@ -179,3 +179,9 @@ class TestFootHeightReference:
         for share in (0.0, 0.02, 0.48, 0.52, 0.99):
             np.testing.assert_array_equal(self.curve(robot, share), [0.0, 0.0])
         np.testing.assert_array_equal(self.curve(robot, 0.25, stepping=0.0), [0.0, 0.0])
+
+
+def test_a_joint_that_the_robot_lacks_is_named(robot):
+    with pytest.raises(WildRobotError, match="no joint 'left_hip_rol'") as caught:
+        task.JointDeviation(robot, joints=("left_hip_rol",))
+    assert "left_hip_roll" in caught.value.hint

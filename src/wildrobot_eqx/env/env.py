@@ -1,5 +1,6 @@
 """The environment: physics, controller, observations and task, joined. State goes in and comes out."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ..control import AbstractController
-from ..observe import Command, ObservationStack, Signals
+from ..observe import Command, GaitPhase, JointPositions, ObservationStack, Signals, Slice, VelocityCommands
 from ..physics import AbstractPhysics, AbstractRandomiser, PhysicsParams, PhysicsState
 from ..task import AbstractReward, AbstractTermination, GaitClock, HomeReset, VelocityCommand
 
@@ -96,6 +97,25 @@ class Env(eqx.Module):
     def action_size(self) -> int:
         """Length of the action vector: the robot's number of actuators."""
         return self.physics.robot.nu
+
+    def layout(self, role: str) -> tuple[Slice, ...]:
+        """The layout of the observation `role`, with the constants that the robot computes its parts with.
+
+        They are read from the modules that use them: the heading hold's gain (1/s) and limit
+        (rad/s), the speed below which the command means to stand (m/s), the gait's period
+        (s), each joint's home angle (rad). Not for use under `jit`.
+        """
+        robot, command = self.physics.robot, self.command
+        home = {f"home {name}": angle for name, angle in zip(robot.joint_names, robot.home_joints)}
+        hold = {"heading gain": command.hold.gain, "yaw rate limit": command.hold.limit, "deadband": command.deadband}
+        known = {VelocityCommands: hold, GaitPhase: {"period": self.clock.period}, JointPositions: home}
+        stack = self.observations[role]
+
+        def complete(part: Slice) -> Slice:
+            constants = known.get(type(stack.terms[part.name]), {})
+            return dataclasses.replace(part, constants=tuple((name, float(value)) for name, value in constants.items()))
+
+        return tuple(complete(part) for part in stack.layout)
 
     def reset(self, key: PRNGKeyArray) -> tuple[EnvState, Timestep]:
         """A new episode: parameters, pose and command drawn from `key`."""

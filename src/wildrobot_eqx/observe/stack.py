@@ -22,6 +22,7 @@ class Slice(eqx.Module):
     frame: str = eqx.field(static=True)
     source: str = eqx.field(static=True)
     measurable: bool = eqx.field(static=True)
+    constants: tuple[tuple[str, float], ...] = eqx.field(static=True, default=())  # to compute it with, SI units
 
 
 class ObservationStack(eqx.Module):

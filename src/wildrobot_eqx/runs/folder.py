@@ -88,9 +88,8 @@ class RunFolder:
         folder = RunFolder(path)
         if not folder.manifest_path.is_file():
             known = [str(found.parent) for found in Path("runs").glob("*/manifest.json")]
-            raise WildRobotError(
-                f"There is no run in {str(path)!r}.", where=str(folder.manifest_path), hint=nearest(str(path), known)
-            )
+            hint = nearest(str(path), known) if known else "start one: wildrobot-eqx run recipes/walk.py"
+            raise WildRobotError(f"There is no run in {str(path)!r}.", where=str(folder.manifest_path), hint=hint)
         return folder
 
     def manifest(self) -> dict[str, Any]:

@@ -28,10 +28,11 @@ def env_json(env: Env) -> dict[str, Any]:
                     "frame": part.frame,
                     "source": part.source,
                     "measurable": part.measurable,
+                    "constants": dict(part.constants),
                 }
-                for part in stack.layout
+                for part in env.layout(name)
             ]
-            for name, stack in env.observations.items()
+            for name in env.observations
         },
         "rewards": {
             name: {"term": type(term).__name__, "weight": float(term.weight), "about": _about(term)}
@@ -51,6 +52,8 @@ def env_tables(shown: dict[str, Any]) -> list[Table]:
             source = part["source"] + ("" if part["measurable"] else " (simulation only)")
             place = f"{part['start']}:{part['stop']}"
             table.add_row(part["name"], place, str(part["size"]), part["unit"], part["frame"], source)
+        constants = {key: value for part in layout for key, value in part["constants"].items()}
+        table.caption = ", ".join(f"{key} {value:.4g}" for key, value in constants.items())
         tables.append(table)
     table = _table("Rewards, per second", "name", ">weight", "term", "what it measures")
     for name, term in shown["rewards"].items():

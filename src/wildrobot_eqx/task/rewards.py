@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..arrays import f32
+from ..errors import WildRobotError, nearest
 from ..observe import Signals
 from ..robots import Foot, Robot, Sensor
 
@@ -199,15 +200,27 @@ class JointSpeedLimit(AbstractReward):
 
 
 class JointDeviation(AbstractReward):
-    """Squared distance of some joints from the home pose, rad^2."""
+    """Squared distance of some joints, or of all, from the home pose, rad^2.
+
+    Raises:
+        WildRobotError: the robot has no joint of a given name.
+    """
 
     robot: Robot
     weight: Float[Array, ""]
     mask: Float[Array, " nu"]
 
-    def __init__(self, robot: Robot, weight: float = -0.5, joints: tuple[str, ...] = ()):
+    def __init__(self, robot: Robot, weight: float = -0.5, joints: tuple[str, ...] | None = None):
         self.robot, self.weight = robot, f32(weight)
-        self.mask = f32([1.0 if not joints or name in joints else 0.0 for name in robot.joint_names])
+        joints = robot.joint_names if joints is None else joints
+        for name in joints:
+            if name not in robot.joint_names:
+                raise WildRobotError(
+                    f"Robot {robot.name!r} has no joint {name!r}.",
+                    where="JointDeviation, joints",
+                    hint=nearest(name, robot.joint_names),
+                )
+        self.mask = f32([float(name in joints) for name in robot.joint_names])
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         error = self.robot.joints(signals.physics.qpos) - self.robot.home_joints
