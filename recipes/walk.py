@@ -76,9 +76,9 @@ def walk(
         command=VelocityCommand(body, speed_range=(0.0, 0.65), stand_probability=0.15, interval=4.0),
         rewards={
             "track": TrackLinVel(body, weight=2.0, width=0.15, slope=0.5),
-            "lateral": TrackLateral(body, weight=0.5),
+            "lateral": TrackLateral(body, weight=1.5, width=0.1),
             "yaw": TrackYawRate(body, weight=0.5),
-            "heading": HoldHeading(weight=1.0, width=0.15),
+            "heading": HoldHeading(weight=1.5, width=0.08),
             "foot": FootHeight(body, weight=3.0),
             "slip": FootSlip(body, weight=-1.0),
             "upright": Upright(body, weight=-20.0),
