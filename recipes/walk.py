@@ -45,7 +45,7 @@ from wildrobot_eqx import (
 def walk(
     robot: str = "wildrobot",
     physics: Backend = "native",
-    steps: int = 1_200_000,
+    steps: int = 1_000_000,
     seed: int = 0,
     num_envs: int = 128,
 ) -> Recipe:
@@ -79,7 +79,7 @@ def walk(
             "lateral": TrackLateral(body, weight=1.0, width=0.12),
             "yaw": TrackYawRate(body, weight=0.5),
             "heading": HoldHeading(weight=1.5, width=0.1),
-            "foot": FootHeight(body, weight=3.0),
+            "foot": FootHeight(body, weight=4.0, height=0.055),
             "slip": FootSlip(body, weight=-2.0),
             "upright": Upright(body, weight=-20.0),
             "height": BaseHeightError(body, weight=-20.0),
