@@ -53,15 +53,15 @@ def test_every_leaf_that_differs_is_named_with_its_module_and_a_fix(hopper_env, 
     assert found.keys() == {f"state.controller['{name}']" for name in ("kept", "dtype", "weak", "lost", "new")}
     assert all("env.controller, Forgetful" in finding.fix for finding in report.findings)
     kept = found["state.controller['kept']"]
-    assert (kept.reset, kept.step) == ("float32[3]", "float32[2]")
+    assert (kept.before, kept.after) == ("float32[3]", "float32[2]")
     dtype = found["state.controller['dtype']"]
-    assert (dtype.reset, dtype.step) == ("int32[]", "float32[]")
+    assert (dtype.before, dtype.after) == ("int32[]", "float32[]")
     assert "jnp.asarray(value, jnp.int32)" in dtype.fix
     weak = found["state.controller['weak']"]
-    assert (weak.reset, weak.step) == ("float32[]", "float32[], weakly typed")
+    assert (weak.before, weak.after) == ("float32[]", "float32[], weakly typed")
     assert "in step: jnp.asarray(value, jnp.float32)" in weak.fix
-    assert found["state.controller['lost']"].step == "missing"
-    assert found["state.controller['new']"].reset == "missing"
+    assert found["state.controller['lost']"].after == "missing"
+    assert found["state.controller['new']"].before == "missing"
     assert "return it from reset as well as from step" in found["state.controller['new']"].fix
 
 
@@ -120,7 +120,7 @@ def test_terms_that_return_the_wrong_kind_are_all_named(hopper_env, hopper):
             observations={**hopper_env.observations, "policy": long},
         )
     )
-    found = {finding.leaf: (finding.step, finding.fix) for finding in report.findings}
+    found = {finding.leaf: (finding.after, finding.fix) for finding in report.findings}
     assert found == {
         "env.rewards['pair'] (Pair)": ("float32[2]", "Pair must return float32[]"),
         "env.rewards['whole'] (Whole)": ("int32[]", "Whole must return float32[]"),
@@ -159,9 +159,9 @@ def test_timesteps_owe_a_reward_flags_and_observations_of_their_layouts(hopper_e
         "timestep.truncated",
         "timestep.obs['policy']",
     }
-    assert found["timestep.reward"].step == "float32[], weakly typed"
+    assert found["timestep.reward"].after == "float32[], weakly typed"
     assert "scalar bool" in found["timestep.terminated"].fix
-    assert "bool[1]" in found["timestep.truncated"].step
+    assert "bool[1]" in found["timestep.truncated"].after
     assert f"float32[{hopper_env.observations['policy'].size}]" in found["timestep.obs['policy']"].fix
 
 
@@ -176,8 +176,8 @@ def test_a_module_that_raises_is_told_with_its_line(hopper_env):
     report = contract.check(_with(hopper_env, terminations={"bad": Raises()}))
     (finding,) = report.findings
     assert finding.leaf == "env.terminations['bad'] (Raises)"
-    assert "KeyError: 'no_such_sensor'" in finding.step
-    assert f"{__file__}:" in finding.step
+    assert "KeyError: 'no_such_sensor'" in finding.after
+    assert f"{__file__}:" in finding.after
 
 
 def test_a_stack_without_its_critic_terms_still_checks(hopper_env):

@@ -21,15 +21,22 @@ from .env import Env, EnvState, Timestep
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing wrong with an env: the leaf, what came out of `reset` and of `step`, and what to change."""
+    """One thing wrong with an env: the leaf, what went in and what came out, and what to change.
+
+    `before` is what `reset` gave (what goes into a step), `after` what `step` gave; `source`
+    names the class and the file and line that made the leaf, where they are known.
+    """
 
     leaf: str
-    reset: str
-    step: str
+    before: str
+    after: str
     fix: str
+    source: str = ""
 
     def __str__(self) -> str:
-        return f"{self.leaf}\n    reset: {self.reset}\n    step:  {self.step}\n    try:   {self.fix}"
+        lines = [self.leaf, f"reset: {self.before}", f"step:  {self.after}"]
+        lines += [f"from:  {self.source}"] if self.source else []
+        return "\n    ".join([*lines, f"try:   {self.fix}"])
 
 
 @dataclasses.dataclass(frozen=True)

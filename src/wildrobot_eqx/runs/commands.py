@@ -1,5 +1,6 @@
 """What the commands do, apart from reading their arguments."""
 
+import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -117,7 +118,7 @@ def check_recipe(function: RecipeFunction, options: dict[str, Any], assignments:
         "recipe": recipe.name,
         "passed": proof.passed,
         "seconds": round(seconds, 2),
-        "findings": [{"leaf": f.leaf, "reset": f.reset, "step": f.step, "try": f.fix} for f in proof.findings],
+        "findings": [dataclasses.asdict(finding) for finding in proof.findings],
         **shown,
     }
     verdict = (
