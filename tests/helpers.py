@@ -48,6 +48,7 @@ def all_rewards(robot: Robot) -> dict[str, task.AbstractReward]:
         "hold_heading": task.HoldHeading(width=0.2),
         "foot_height": task.FootHeight(robot, height=0.05, swing=0.4, width=0.02),
         "foot_slip": task.FootSlip(robot, load=3.0),
+        "gait_contacts": task.GaitContacts(robot, swing=0.4, load=3.0),
         "upright": task.Upright(robot),
         "base_height": task.BaseHeightError(robot),
         "action_rate": task.ActionRate(),

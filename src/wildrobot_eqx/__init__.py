@@ -59,6 +59,7 @@ _EXPORTS = {
         "FootHeight",
         "FootSlip",
         "GaitClock",
+        "GaitContacts",
         "HeadingHold",
         "HoldHeading",
         "HomeReset",

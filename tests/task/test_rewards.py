@@ -69,6 +69,14 @@ def _foot_slip(r, s):
     return total
 
 
+def _gait_contacts(r, s):
+    share = float(s.phase) / (2 * np.pi)
+    stepping = s.command.speed != 0.0 or s.phase > 0.0
+    aloft = [stepping and 0.05 < share < 0.45, stepping and 0.55 < share < 0.95]
+    loaded = [float(force[2]) > 3.0 for force in s.physics.foot_force]
+    return np.mean([down != up for down, up in zip(loaded, aloft)])
+
+
 def _stand_still(r, s):
     if s.command.speed != 0.0 or s.phase > 0.0:
         return 0.0
@@ -88,6 +96,7 @@ FORMULAS = {
     "hold_heading": lambda r, s: _kernel(float(s.command.target) - float(s.command.heading), 0.2),
     "foot_height": _foot_height,
     "foot_slip": _foot_slip,
+    "gait_contacts": _gait_contacts,
     "upright": lambda r, s: 1.0 - _up(r, s) ** 2,
     "base_height": lambda r, s: (float(s.physics.xpos[r.base.body, 2]) - float(r.home_height)) ** 2,
     "action_rate": lambda r, s: np.sum((np.asarray(s.action) - np.asarray(s.previous_action)) ** 2),
@@ -110,7 +119,7 @@ def test_every_reward_has_a_formula(robot):
 @pytest.mark.parametrize("name", FORMULAS)
 def test_a_reward_is_its_formula(robot, name, speed):
     values = []
-    for seed in range(4):
+    for seed in range(8):
         signals = random_signals(robot, seed, speed)
         values.append(float(all_rewards(robot)[name](signals)))
         np.testing.assert_allclose(values[-1], FORMULAS[name](robot, signals), rtol=2e-4, atol=1e-5)
@@ -149,6 +158,25 @@ def test_a_slope_still_pulls_far_from_the_goal(robot):
 
     np.testing.assert_allclose(jax.grad(value)(jnp.zeros(())), 0.5, rtol=1e-3)
     np.testing.assert_allclose(value(jnp.asarray(0.5)), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("share", "speed", "loads", "expected"),
+    [
+        (0.25, 0.3, (0.0, 30.0), 1.0),  # the left foot swings, the right one carries
+        (0.25, 0.3, (30.0, 0.0), 0.0),
+        (0.75, 0.3, (30.0, 0.0), 1.0),
+        (0.75, 0.3, (30.0, 30.0), 0.5),  # a foot that comes down early
+        (0.5, 0.3, (15.0, 15.0), 1.0),  # double support
+        (0.5, 0.3, (0.0, 0.0), 0.0),  # a hop
+        (0.0, 0.0, (15.0, 15.0), 1.0),  # standing
+    ],
+)
+def test_gait_contacts_are_paid_by_the_clock(robot, share, speed, loads, expected):
+    signals = random_signals(robot, speed=speed, phase=2.0 * np.pi * share)
+    force = jnp.zeros_like(signals.physics.foot_force).at[:, 2].set(jnp.asarray(loads))
+    signals = dataclasses.replace(signals, physics=dataclasses.replace(signals.physics, foot_force=force))
+    assert float(task.GaitContacts(robot)(signals)) == expected
 
 
 class TestFootHeightReference:

@@ -10,6 +10,7 @@ from .rewards import Alive as Alive
 from .rewards import BaseHeightError as BaseHeightError
 from .rewards import FootHeight as FootHeight
 from .rewards import FootSlip as FootSlip
+from .rewards import GaitContacts as GaitContacts
 from .rewards import HoldHeading as HoldHeading
 from .rewards import JointDeviation as JointDeviation
 from .rewards import JointSpeedLimit as JointSpeedLimit

@@ -84,6 +84,16 @@ class HoldHeading(AbstractReward):
         return _kernel(signals.command.target - signals.command.heading, self.width)
 
 
+def _mid_swings(robot: Robot) -> Float[Array, " nfoot"]:
+    """Share of the cycle at which each foot is in mid-swing: the left in the first half, the right in the second."""
+    return jnp.linspace(0.25, 0.75, len(robot.feet), dtype=jnp.float32)
+
+
+def _from_mid_swing(phase: Float[Array, ""], mid_swings: Float[Array, " nfoot"]) -> Float[Array, " nfoot"]:
+    """Share of the cycle since (or, negative, until) the middle of each foot's swing, -0.5 to 0.5."""
+    return (phase / (2.0 * jnp.pi) - mid_swings + 0.5) % 1.0 - 0.5
+
+
 class FootHeight(AbstractReward):
     """Each sole follows its gait curve: up to `height` and down within its swing, on the floor else.
 
@@ -93,7 +103,7 @@ class FootHeight(AbstractReward):
     """
 
     feet: tuple[Foot, ...]
-    offsets: Float[Array, " nfoot"]  # share of the cycle
+    mid_swings: Float[Array, " nfoot"]  # share of the cycle
     weight: Float[Array, ""]
     height: Float[Array, ""]  # m
     swing: Float[Array, ""]
@@ -102,14 +112,13 @@ class FootHeight(AbstractReward):
     def __init__(
         self, robot: Robot, weight: float = 1.0, height: float = 0.05, swing: float = 0.4, width: float = 0.02
     ):
-        self.feet = robot.feet
-        self.offsets = jnp.linspace(0.25, 0.75, len(robot.feet), dtype=jnp.float32)
+        self.feet, self.mid_swings = robot.feet, _mid_swings(robot)
         self.weight, self.height = f32(weight), f32(height)
         self.swing, self.width = f32(swing), f32(width)
 
     def reference(self, phase: Float[Array, ""], stepping: Float[Array, ""]) -> Float[Array, " nfoot"]:
         """Height of each sole's reference above the floor, m."""
-        share = (phase / (2.0 * jnp.pi) - self.offsets + 0.5) % 1.0 - 0.5  # from mid-swing
+        share = _from_mid_swing(phase, self.mid_swings)
         inside = jnp.abs(share) < 0.5 * self.swing
         return stepping * jnp.where(inside, self.height * jnp.square(jnp.cos(jnp.pi * share / self.swing)), 0.0)
 
@@ -117,6 +126,32 @@ class FootHeight(AbstractReward):
         height = jnp.stack([signals.physics.site_xpos[foot.site, 2] for foot in self.feet])
         error = height - self.reference(signals.phase, signals.stepping)
         return jnp.mean(_kernel(error, self.width))
+
+
+class GaitContacts(AbstractReward):
+    """Share of the feet that are loaded, or in the air, as the gait clock has it.
+
+    After Siekmann et al. 2021, arXiv 2011.01387, sections III and IV. A foot belongs in
+    the air for the share `swing` of the cycle, centred in its half, and on the floor else;
+    while the robot stands, all feet belong on the floor. Without this term even a symmetric
+    policy may settle into a limp: both feet follow their curves, and one lands early.
+    """
+
+    feet: tuple[Foot, ...]
+    mid_swings: Float[Array, " nfoot"]  # share of the cycle
+    weight: Float[Array, ""]
+    swing: Float[Array, ""]
+    load: Float[Array, ""]  # N, force from which a foot counts as loaded
+
+    def __init__(self, robot: Robot, weight: float = 1.0, swing: float = 0.4, load: float = 3.0):
+        self.feet, self.mid_swings = robot.feet, _mid_swings(robot)
+        self.weight, self.swing, self.load = f32(weight), f32(swing), f32(load)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        aloft = jnp.abs(_from_mid_swing(signals.phase, self.mid_swings)) < 0.5 * self.swing
+        aloft = aloft & (signals.stepping > 0.0)
+        loaded = signals.physics.foot_force[:, 2] > self.load
+        return jnp.mean((loaded != aloft).astype(jnp.float32))
 
 
 class FootSlip(AbstractReward):
