@@ -224,13 +224,14 @@ def check(
     options: dict[str, Any],
     recipe_path: RecipeArgument = "",
     set_: Set = None,
+    run_: Annotated[bool, typer.Option("--run", help="Then simulate it, a minute at most.")] = False,
     json: Json = False,
 ) -> None:
     """Prove in seconds, without a compile, that a recipe's env keeps its contract; print its layouts."""
-    from .runs.commands import check_recipe
+    from .runs.check import check_recipe
 
     with _results(json) as show:
-        passed = check_recipe(recipe, options, set_ or [], show)
+        passed = check_recipe(recipe, options, set_ or [], _say, show, simulate=run_)
     raise typer.Exit(0 if passed else 1)
 
 

@@ -28,11 +28,13 @@ class JointPosition(AbstractController):
     home: Float[Array, " nu"]  # rad
     scale: Float[Array, " nu"]  # rad per unit of action
     range: Float[Array, "nu 2"]  # rad
+    joint_names: tuple[str, ...] = eqx.field(static=True)  # whose entries these are; the contract check compares them
 
     def __init__(self, robot: Robot, scale: float | Float[Array, " nu"] = 0.4):
         self.home = robot.home_joints
         self.scale = jnp.broadcast_to(jnp.asarray(scale, jnp.float32), self.home.shape)
         self.range = robot.joint_range
+        self.joint_names = robot.joint_names
 
     def init(self) -> tuple[()]:
         return ()

@@ -1,22 +1,18 @@
 """What the commands do, apart from reading their arguments."""
 
-import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..env import contract
 from ..errors import WildRobotError
 from .evaluate import evaluate, finish, render, report
 from .folder import RunFolder, sha256
 from .gate import GateResult
-from .overrides import apply_overrides
 from .recipe import RecipeFunction, find_recipe
 from .runner import Say, Trained, reopen, start, train
 from .startup import enable_compilation_cache
-from .tables import env_json, env_tables
 from .verify import short, verify
 
 Show = Callable[[Any, Sequence[Any]], None]
@@ -105,30 +101,6 @@ def verify_recipe(
     lines = [f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.seen}" for check in checks]
     show(document, [*lines, f"{'All is well' if passed else 'Not all is well'}, after {seconds:.0f} s."])
     return passed
-
-
-def check_recipe(function: RecipeFunction, options: dict[str, Any], assignments: list[str], show: Show) -> bool:
-    """Print a recipe's layouts and reward terms, and prove its env's contract; False on findings."""
-    began = time.monotonic()
-    recipe = apply_overrides(function(**options), assignments)
-    proof = contract.check(recipe.env)
-    seconds = time.monotonic() - began
-    shown = env_json(recipe.env)
-    document = {
-        "recipe": recipe.name,
-        "passed": proof.passed,
-        "seconds": round(seconds, 2),
-        "findings": [dataclasses.asdict(finding) for finding in proof.findings],
-        **shown,
-    }
-    verdict = (
-        "The contract holds: reset and step return the same tree, shapes, dtypes and weak types."
-        if proof.passed
-        else f"The contract is broken in {len(proof.findings)} places:"
-    )
-    pages = [*env_tables(shown), verdict, *map(str, proof.findings), f"checked in {seconds:.1f} s"]
-    show(document, pages)
-    return proof.passed
 
 
 def evaluate_run(

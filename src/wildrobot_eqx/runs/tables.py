@@ -47,7 +47,9 @@ def env_tables(shown: dict[str, Any]) -> list[Table]:
     tables = []
     for name, layout in shown["observations"].items():
         size = layout[-1]["stop"] if layout else 0
-        table = _table(f"Observation {name!r}: {size} entries", "name", "slice", ">size", "unit", "frame", "source")
+        table = plain_table(
+            f"Observation {name!r}: {size} entries", "name", "slice", ">size", "unit", "frame", "source"
+        )
         for part in layout:
             source = part["source"] + ("" if part["measurable"] else " (simulation only)")
             place = f"{part['start']}:{part['stop']}"
@@ -55,7 +57,7 @@ def env_tables(shown: dict[str, Any]) -> list[Table]:
         constants = {key: value for part in layout for key, value in part["constants"].items()}
         table.caption = ", ".join(f"{key} {value:.4g}" for key, value in constants.items())
         tables.append(table)
-    table = _table("Rewards, per second", "name", ">weight", "term", "what it measures")
+    table = plain_table("Rewards, per second", "name", ">weight", "term", "what it measures")
     for name, term in shown["rewards"].items():
         table.add_row(name, f"{term['weight']:g}", term["term"], term["about"])
     return [*tables, table]
@@ -94,7 +96,7 @@ def robot_json(robot: Robot) -> dict[str, Any]:
 
 def robot_table(shown: dict[str, Any]) -> Table:
     """`robot_json` as a table of joints, with the rest in its title and caption."""
-    table = _table(
+    table = plain_table(
         f"{shown['name']}: {shown['description']}", "joint", ">low", ">home", ">high, rad", ">limit, N m", "mirrors"
     )
     for joint in shown["joints"]:
@@ -108,7 +110,7 @@ def robot_table(shown: dict[str, Any]) -> Table:
     return table
 
 
-def _table(title: str, *columns: str) -> Table:
+def plain_table(title: str, *columns: str) -> Table:
     """A left-aligned table; a column whose name starts with > is aligned right."""
     table = Table(title=title, title_justify="left", caption_justify="left")
     for column in columns:

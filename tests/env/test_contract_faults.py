@@ -1,0 +1,239 @@
+"""Every fault that the checker knows: planted in a good env, it is found, named and placed; a good env is not."""
+
+import json
+import re
+import time
+
+import faults
+import jax
+import jax.numpy as jnp
+import pytest
+
+from wildrobot_eqx import AngularVelocity, JointDeviation, ObservationStack, load_recipe, robot_names
+from wildrobot_eqx.cli import main
+from wildrobot_eqx.env import contract
+from wildrobot_eqx.env.contract import keys
+from wildrobot_eqx.env.contract.tracing import trace
+from wildrobot_eqx.runs.recipe import recipe_names
+
+RECIPE = """
+import faults
+from wildrobot_eqx import PPOConfig, Recipe, recipe
+
+@recipe
+def planted(fault: str = "") -> Recipe:
+    env = faults.good_env()
+    return Recipe(env=faults.plant(fault, env) if fault else env, ppo=PPOConfig(num_envs=8), steps=8)
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("faults") / "planted.py"
+    path.write_text(RECIPE)
+    return str(path)
+
+
+def _checked(capsys, *arguments):
+    status = main(["check", *arguments, "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", faults.FAULTS)
+def test_a_planted_fault_is_found_named_and_placed(name, recipe_file, capsys):
+    fault = faults.FAULTS[name]
+    status, document = _checked(capsys, recipe_file, f"--fault={name}")
+    assert status == 1
+    found = {finding["leaf"]: finding for finding in document["findings"]}
+    assert found.keys() == {fault.leaf, *fault.more}
+    finding = found[fault.leaf]
+    assert finding["source"] == fault.source
+    assert fault.after in finding["after"]
+    assert fault.fix in finding["fix"]
+    assert len("\n".join(finding.values())) < 900, "short enough to read"
+
+
+def test_a_good_env_passes(recipe_file, capsys):
+    status, document = _checked(capsys, recipe_file)
+    assert (status, document["findings"]) == (0, [])
+
+
+BACKENDS = ["native", pytest.param("mjx", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("physics", BACKENDS)
+@pytest.mark.parametrize("robot", robot_names())
+@pytest.mark.parametrize("name", recipe_names())
+def test_shipped_recipes_with_every_robot_and_backend_pass(name, robot, physics, capsys):
+    status, document = _checked(capsys, name, f"--robot={robot}", f"--physics={physics}")
+    assert (status, document["findings"]) == (0, [])
+
+
+@pytest.fixture
+def compiles():
+    """The names of what XLA compiles while the test runs."""
+    names: list[str] = []
+
+    def listen(event: str, duration: float, **about: object) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            names.append(str(about.get("fun_name")))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield names
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def test_nothing_is_compiled(compiles):
+    walk = load_recipe("walk")().env
+    jax.jit(lambda x: x * 3.0 + len(compiles))(1.0).block_until_ready()
+    assert compiles, "the listener hears what is compiled"
+    compiles.clear()
+    for env in (walk, *(faults.plant(name, faults.good_env()) for name in ("a key reused", "a type check"))):
+        contract.check(env)
+    assert compiles == []
+
+
+def test_the_walk_recipe_takes_seconds_and_says_so(capsys):
+    began = time.monotonic()
+    assert main(["check", "walk"]) == 0
+    seconds = time.monotonic() - began
+    assert seconds < 5.0
+    said = re.search(r"checked in (\d+\.\d) s", capsys.readouterr().out)
+    assert said is not None
+    assert float(said[1]) <= seconds + 0.1
+
+
+def test_modules_are_told_in_the_order_in_which_data_flows():
+    env = faults.good_env()
+    for name in ("float done", "vector reward", "int observation", "None at first", "a randomiser that drops an axis"):
+        env = faults.plant(name, env)
+    leaves = [finding.leaf for finding in contract.check(env).findings]
+    assert leaves == [
+        "state.params.body_mass",
+        "state.controller['last']",
+        "env.observations['policy'].terms['bad']",
+        "env.rewards['bad']",
+        "env.terminations['bad']",
+    ]
+
+
+def test_modules_of_another_robot_are_named(hopper_env, robot):
+    other = faults.remake(
+        hopper_env,
+        rewards={"deviation": JointDeviation(robot)},
+        terminations={},
+        observations={"policy": ObservationStack({"gyro": AngularVelocity(robot)})},
+    )
+    found = {finding.leaf: finding for finding in contract.check(other).findings}
+    gyro = found["env.observations['policy'].terms['gyro'].gyro"]
+    assert "Robot 'hopper' has it at 0:3" in gyro.before or "no such sensor" in gyro.before
+    deviation = found["env.rewards['deviation'].robot"]
+    assert "hip_pitch, knee_pitch, ankle_pitch" in deviation.before
+    assert "Robot 'wildrobot': " in deviation.after
+    assert deviation.source.startswith("JointDeviation (")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("state.command.speed", "speed of command of the env state"),
+        ("state.controller['kept'][0]", "controller 'kept' item 0 of the env state"),
+        ("env.rewards['track']", "rewards 'track' of the env"),
+        ("timestep.obs['policy']", "obs 'policy' of the timestep"),
+        ("env.controller target", "env.controller target"),
+        ("a scan of two steps", "a scan of two steps"),
+    ],
+)
+def test_paths_are_read_aloud(path, words):
+    assert contract.Finding(path, "", "", "").words == words
+
+
+# Random keys: what is right must pass, too.
+
+
+def _split(key):
+    a, b = jax.random.split(key)
+    return jax.random.normal(a) + jax.random.normal(b)
+
+
+def _indexed(key):
+    keys = jax.random.split(key, 3)
+    return jax.random.normal(keys[0]) + jax.random.normal(keys[2])
+
+
+def _indexed_twice(key):
+    keys = jax.random.split(key, 3)
+    return jax.random.normal(keys[0]) + jax.random.normal(keys[0])
+
+
+def _whole_and_part(key):
+    keys = jax.random.split(key, 3)
+    return jnp.sum(jax.vmap(jax.random.normal)(keys)) + jax.random.normal(keys[1])
+
+
+def _split_and_draw(key):
+    return jax.random.normal(key) + _split(key)
+
+
+def _folded(key):
+    return jax.random.normal(jax.random.fold_in(key, 1)) + jax.random.normal(jax.random.fold_in(key, 2))
+
+
+def _folded_alike(key):
+    return jax.random.normal(jax.random.fold_in(key, 1)) + jax.random.uniform(jax.random.fold_in(key, 1))
+
+
+def _branches(key):
+    return jax.lax.cond(jnp.sum(jax.random.key_data(key)) > 3, jax.random.normal, jax.random.uniform, key)
+
+
+def _branch_after_draw(key):
+    return jax.random.normal(key) + _branches(key)
+
+
+def _loop(key):
+    def body(key, _):
+        key, sub = jax.random.split(key)
+        return key, jax.random.normal(sub)
+
+    return jnp.sum(jax.lax.scan(body, key, None, 3)[1])
+
+
+def _stuck_loop(key):
+    return jnp.sum(jax.lax.scan(lambda x, _: (x + jax.random.normal(key), None), 0.0, None, 3)[0])
+
+
+def _stuck_carry(key):
+    return jnp.sum(jax.lax.scan(lambda k, _: (k, jax.random.normal(k)), key, None, 3)[1])
+
+
+def _while(key):
+    def body(carry):
+        key, sub = jax.random.split(carry[0])
+        return key, jax.random.normal(sub)
+
+    return jax.lax.while_loop(lambda carry: carry[1] < 1.0, body, (key, 0.0))[1]
+
+
+def _legacy(key):
+    raw = jax.random.key_data(key)
+    return jax.random.normal(jax.random.wrap_key_data(raw)) + jax.random.normal(jax.random.wrap_key_data(raw))
+
+
+RIGHT = [_split, _indexed, _folded, _branches, _loop, _while]
+WRONG = [
+    _indexed_twice,
+    _whole_and_part,
+    _split_and_draw,
+    _folded_alike,
+    _branch_after_draw,
+    _stuck_loop,
+    _stuck_carry,
+    _legacy,
+]
+
+
+@pytest.mark.parametrize("draw", [*RIGHT, *WRONG], ids=lambda f: f.__name__)
+def test_keys_used_twice_are_told_from_keys_used_well(draw):
+    found = keys.reuses(trace(lambda _, key: draw(key), None, jax.random.key(0)))
+    assert bool(found) == (draw in WRONG), found
