@@ -18,7 +18,12 @@ class Falling(envs.Env):
     def reset(self, rng):
         height = jnp.ones((), jnp.float32)
         zero = jnp.zeros((), jnp.float32)
-        return envs.State({"height": height, "speed": zero}, jnp.stack([height, zero]), zero, zero)
+        return envs.State(
+            pipeline_state={"height": height, "speed": zero},
+            obs=jnp.stack([height, zero]),
+            reward=zero,
+            done=height < 0.0,
+        )
 
     def step(self, state, action):
         speed = state.pipeline_state["speed"] + 0.02 * (action[0] - 9.81)
@@ -43,7 +48,7 @@ if __name__ == "__main__":
     try:
         train(Falling())
     except TypeError as error:
-        print("Brax says:", str(error).splitlines()[0])
+        print("Brax says:", error)
     print("The checker says:")
     for finding in check_brax(Falling()):
         print(finding)

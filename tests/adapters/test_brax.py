@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from brax.envs.wrappers import training
 from jaxtyping import TypeCheckError
-
 from small import small_env
 
 from wildrobot_eqx import ScaleMass, WildRobotError
@@ -64,7 +63,13 @@ def bare_hopper(hopper):
 
 WHOLE = "evaluation of wrap, repeat 2, randomised"
 CASES = [("random", name) for name in WRAPPERS]
-CASES += [("bare", WHOLE), ("privileged", WHOLE), ("privileged", "wrap"), ("typed", "alone"), ("typed", "auto reset of vmap")]
+CASES += [
+    ("bare", WHOLE),
+    ("privileged", WHOLE),
+    ("privileged", "wrap"),
+    ("typed", "alone"),
+    ("typed", "auto reset of vmap"),
+]
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
@@ -250,7 +255,7 @@ def test_keys_of_others_are_carried_through(brax_hopper):
 
 @pytest.fixture(scope="module")
 def long_play(hopper):
-    """600 steps of one robot, without a wrapper, under random actions of a given size; the env's own limit is 5 steps."""
+    """600 steps of one robot, without a wrapper, under random actions of a given size; the env's own limit is 5."""
     env = BraxEnv(small_env(hopper, episode_length=0.1))
 
     @jax.jit

@@ -142,14 +142,12 @@ def compiles():
     jax.monitoring.unregister_event_duration_listener(listener)
 
 
-def test_our_envs_have_none_and_nothing_is_compiled(brax_hopper, hopper, env, compiles):
-    assert check_brax(brax_hopper) == []
+def test_our_envs_have_none_and_nothing_is_compiled(hopper, env, compiles):
     for one in (small_env(hopper), env):
-        list(contract.check(one).findings)
-        jax.clear_caches()
         compiles.clear()
         assert list(brax_stage(one)) == []
-    assert [event for event in compiles if "backend_compile" in event] == []
+        assert "/jax/core/compile/jaxpr_trace_duration" in compiles
+        assert [event for event in compiles if "backend_compile" in event] == []
 
 
 def test_the_stage_joins_the_contract(hopper):

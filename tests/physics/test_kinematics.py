@@ -44,7 +44,9 @@ def _readings(mj, seed):
     data.qpos[:] = rng.normal(size=mj.nq)
     mujoco.mj_normalizeQuat(mj, data.qpos)
     mujoco.mj_forward(mj, data)
-    return jnp.asarray(data.qpos, jnp.float32), {mj.sensor(i).name: data.sensor(i).data.copy() for i in range(mj.nsensor)}
+    return jnp.asarray(data.qpos, jnp.float32), {
+        mj.sensor(i).name: data.sensor(i).data.copy() for i in range(mj.nsensor)
+    }
 
 
 def _sensor(mj, name):

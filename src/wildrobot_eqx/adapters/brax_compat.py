@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 from ..errors import WildRobotError
 
 _MISSING = "device_put_replicated"
+_AXIS = "i"  # the name of every trainer's pmap axis
 
 
 @contextlib.contextmanager
@@ -56,9 +57,13 @@ def _own_names() -> set[str]:
 
 
 def _device_put_replicated(tree: PyTree, devices: Sequence[Any]) -> PyTree:
-    """Every leaf once per device, along a new first axis sharded over `devices`."""
-    mesh = jax.sharding.Mesh(np.array(devices), ("devices",))
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("devices"))
+    """Every leaf once per device, along a new first axis sharded over `devices`.
+
+    The sharding is the one that the outputs of the trainers' own `pmap` have, axis name and
+    all: with another, their second iteration would compile everything again.
+    """
+    mesh = jax.sharding.Mesh(np.array(devices), (_AXIS,))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(_AXIS))
 
     def replicate(leaf: Any) -> jax.Array:
         array = jax.numpy.asarray(leaf)
