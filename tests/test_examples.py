@@ -29,8 +29,28 @@ def test_compose_env(capsys):
     assert "follow" in left["env"].rewards
 
 
+@pytest.mark.filterwarnings("ignore:JAXopt is no longer maintained:DeprecationWarning")
+def test_brax_bool_done(capsys):
+    """The project's origin: Brax's cryptic error, and the leaf, the line and the cast that the checker names."""
+    path = ROOT / "docs" / "examples" / "brax_bool_done.py"
+    runpy.run_path(str(path), run_name="__main__")
+    out = capsys.readouterr().out
+    cryptic, told = out.split("The checker says:\n")
+    assert "Brax says: scan body function carry input and carry output must have equal types" in cryptic
+    assert re.search(r"info\['episode_done'\] has type float32\[4\] but .* has type bool\[4\]", cryptic)
+    assert re.search(r"info\['truncation'\] has type float32\[4\] but .* has type int32\[4\]", cryptic)
+    assert "state.done" not in cryptic
+    assert "Falling" not in cryptic
+    line = next(i for i, text in enumerate(path.read_text().splitlines(), 1) if "done=height" in text)
+    assert told.splitlines()[0] == "state.done"
+    assert "step:  bool[]" in told
+    assert f"Falling.reset, {path}:{line}" in told
+    assert "done = done.astype(jnp.float32)" in told
+    assert told.count("try:") == 1
+
+
 def test_every_example_has_a_test():
-    assert [path.name for path in EXAMPLES] == ["compose_env.py"]
+    assert [path.name for path in EXAMPLES] == ["brax_bool_done.py", "compose_env.py"]
 
 
 def _blocks(page: Path, language: str) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "adapters": ("BraxEnv", "brax_stage", "check_brax"),
     "control": ("AbstractController", "Delay", "JointPosition", "LowPass"),
     "env": ("Env", "EnvState", "Timestep"),
     "errors": ("WildRobotError",),

@@ -25,6 +25,7 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_d
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a figure of the recipe by its path.")
 ]
+Trainer = Annotated[Literal["ppo", "brax-ppo", "brax-sac"] | None, typer.Option(help="Who trains.", show_default="ppo")]
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a shipped recipe's name.")]
 
 
@@ -200,6 +201,7 @@ def run(
     resume: Annotated[Path | None, typer.Option(help="Go on with this run.", metavar="RUN")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Ten iterations that prove the wiring.")] = False,
     set_: Set = None,
+    trainer: Trainer = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases, too.")] = False,
     trust: Trust = False,
     no_eval: Annotated[bool, typer.Option("--no-eval", help="Train only: no gate, no video, no report.")] = False,
@@ -210,12 +212,11 @@ def run(
 
     with _results(json) as show:
         if verify:
-            passed = verify_recipe(recipe, options, set_ or [], out, resume, _say, show)
+            passed = verify_recipe(recipe, options, set_ or [], out, resume, _say, show, trainer or "ppo")
         else:
             named = Path(recipe_path) if recipe_path else None
-            passed = run_recipe(
-                recipe, options, set_ or [], out, resume, named, _say, show, wandb=wandb, trust=trust, judge=not no_eval
-            )
+            how: dict[str, Any] = {"wandb": wandb, "trust": trust, "judge": not no_eval, "trainer": trainer}
+            passed = run_recipe(recipe, options, set_ or [], out, resume, named, _say, show, **how)
     raise typer.Exit(0 if passed else 1)
 
 

@@ -277,3 +277,38 @@ def test_the_layout_holds_what_the_robot_computes_with(env):
     assert home["home left_knee_pitch"] == pytest.approx(0.7)
     stiffer = eqx.tree_at(lambda e: e.command.hold.gain, env, jnp.float32(9.0))
     assert ("heading gain", 9.0) in [c for part in stiffer.layout("policy") for c in part.constants]
+
+
+def test_a_redraw_is_the_reset_but_for_what_the_engine_derives(robot):
+    """Draws, IMU and what follows: the same episode, to the tolerance of the solver's warm start."""
+    env = make_env(robot, randomisers=(ScaleMass(),))
+    reset, redraw, step = (eqx.filter_jit(function) for function in (env.reset, env.redraw, env.step))
+    other, _ = step(reset(jax.random.key(1))[0], jnp.ones((robot.nu,), jnp.float32))
+    wanted, _ = reset(jax.random.key(2))
+    given = redraw(other, jax.random.key(2))
+    address = env.command.quat.address
+    imu = (wanted.physics.sensordata[address : address + 4], given.physics.sensordata[address : address + 4])
+    np.testing.assert_allclose(*imu, atol=1e-6)
+    np.testing.assert_allclose(given.command.origin, wanted.command.origin, atol=1e-6)
+    assert abs(float(wanted.command.origin - other.command.origin)) > 0.1
+
+    def derived(state):
+        names = ("xpos", "xquat", "site_xpos", "sensordata", "foot_force", "actuator_force", "carry")
+        return [*(getattr(state.physics, name) for name in names), state.command.origin]
+
+    assert eqx.tree_equal(eqx.tree_at(derived, given, derived(wanted)), wanted)
+    zero = jnp.zeros((robot.nu,), jnp.float32)
+    for one, two in zip(jax.tree.leaves(step(given, zero)[1]), jax.tree.leaves(step(wanted, zero)[1]), strict=True):
+        np.testing.assert_allclose(one, two, atol=2e-3)
+
+
+def test_a_reset_starts_from_the_parameters_it_is_given(hopper):
+    plain, key = make_env(hopper), jax.random.key(0)
+    heavy = plain.physics.params()
+    heavy = eqx.tree_at(lambda p: p.body_mass, heavy, 2.0 * heavy.body_mass)
+    first_params = eqx.filter_jit(lambda env, nominal: env.reset(key, nominal)[0].params)
+    assert first_params(plain, None) is None
+    assert eqx.tree_equal(first_params(plain, heavy), heavy)
+    drawn = first_params(make_env(hopper, randomisers=(ScaleMass(),)), heavy).body_mass
+    ratio = np.asarray(drawn[1:] / heavy.body_mass[1:])
+    assert ((ratio >= 0.9) & (ratio <= 1.1)).all()

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from ..control import AbstractController
 from ..observe import Command, GaitPhase, JointPositions, ObservationStack, Signals, Slice, VelocityCommands
 from ..physics import AbstractPhysics, AbstractRandomiser, PhysicsParams, PhysicsState
+from ..physics.kinematics import sensor_quat
 from ..task import AbstractReward, AbstractTermination, GaitClock, HomeReset, VelocityCommand
 
 
@@ -117,26 +118,35 @@ class Env(eqx.Module):
 
         return tuple(complete(part) for part in stack.layout)
 
-    def reset(self, key: PRNGKeyArray) -> tuple[EnvState, Timestep]:
-        """A new episode: parameters, pose and command drawn from `key`."""
-        key, key_params, key_pose, key_command = jax.random.split(key, 4)
-        params = self._draw_params(key_params)
-        qpos, qvel = self.reset_state(key_pose)
+    def reset(self, key: PRNGKeyArray, nominal: PhysicsParams | None = None) -> tuple[EnvState, Timestep]:
+        """A new episode: parameters, pose and command drawn from `key`.
+
+        `nominal` are the parameters that randomisers start from, where they are not the engine's own.
+        """
+        key, key_command, params, qpos, qvel = self._draw(key, nominal)
         physics = self.physics.init(self._params(params), qpos, qvel)
-        state = EnvState(
-            physics=physics,
-            params=params,
-            controller=self.controller.init(),
-            command=self.command.init(key_command, physics),
-            phase=jnp.zeros((), jnp.float32),
-            action=jnp.zeros((self.action_size,), jnp.float32),
-            key=key,
-            steps=jnp.zeros((), jnp.int32),
-        )
+        state = self._first_state(key, key_command, params, physics)
         signals = self._signals(state, state.action, self.physics.robot.home_joints)
         never = jnp.zeros((), bool)
         metrics = {name: jnp.zeros_like(value) for name, value in self._rewards(signals)[1].items()}
         return state, Timestep(self._observe(signals), jnp.zeros((), jnp.float32), never, never, metrics)
+
+    def redraw(self, state: EnvState, key: PRNGKeyArray, nominal: PhysicsParams | None = None) -> EnvState:
+        """The first state of the episode that `reset(key, nominal)` begins, without the engine's forward pass.
+
+        Parameters, pose, velocities and command are those of that reset. What an engine
+        derives from them (poses, sensors but for the command's orientation sensor, forces)
+        and its carry stay those of `state`, any state of this env, until the next step: of a
+        state, engines read `qpos`, `qvel`, `time` and `carry`, a guess from which they solve.
+        Where full resets under `vmap` would run at every step, this costs next to nothing.
+        """
+        key, key_command, params, qpos, qvel = self._draw(key, nominal)
+        sensor = self.command.quat
+        quat = sensor_quat(self.physics.model, sensor, qpos)
+        readings = state.physics.sensordata.at[sensor.address : sensor.address + sensor.size].set(quat)
+        time = jnp.zeros_like(state.physics.time)
+        physics = dataclasses.replace(state.physics, qpos=qpos, qvel=qvel, time=time, sensordata=readings)
+        return self._first_state(key, key_command, params, physics)
 
     def step(self, state: EnvState, action: Float[Array, " {self.action_size}"]) -> tuple[EnvState, Timestep]:
         """One control period under `action`."""
@@ -162,10 +172,31 @@ class Env(eqx.Module):
         truncated = (new.steps >= self.episode_steps) & ~terminated
         return new, Timestep(self._observe(signals), rate * jnp.float32(dt), terminated, truncated, metrics)
 
-    def _draw_params(self, key: PRNGKeyArray) -> PhysicsParams | None:
+    def _draw(
+        self, key: PRNGKeyArray, nominal: PhysicsParams | None
+    ) -> tuple[PRNGKeyArray, PRNGKeyArray, PhysicsParams | None, Float[Array, " nq"], Float[Array, " nv"]]:
+        """An episode's draws: its key, its command's, parameters, first `qpos` and `qvel`."""
+        key, key_params, key_pose, key_command = jax.random.split(key, 4)
+        return key, key_command, self._draw_params(key_params, nominal), *self.reset_state(key_pose)
+
+    def _first_state(
+        self, key: PRNGKeyArray, key_command: PRNGKeyArray, params: PhysicsParams | None, physics: PhysicsState
+    ) -> EnvState:
+        return EnvState(
+            physics=physics,
+            params=params,
+            controller=self.controller.init(),
+            command=self.command.init(key_command, physics),
+            phase=jnp.zeros((), jnp.float32),
+            action=jnp.zeros((self.action_size,), jnp.float32),
+            key=key,
+            steps=jnp.zeros((), jnp.int32),
+        )
+
+    def _draw_params(self, key: PRNGKeyArray, nominal: PhysicsParams | None) -> PhysicsParams | None:
         if not self.randomisers:
-            return None
-        params = self.physics.params()
+            return nominal
+        params = self._params(nominal)
         for randomiser, sub in zip(self.randomisers, jax.random.split(key, len(self.randomisers))):
             params = randomiser(sub, params)
         return params

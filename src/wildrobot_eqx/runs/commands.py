@@ -31,15 +31,23 @@ def run_recipe(
     wandb: bool,
     trust: bool,
     judge: bool,
+    trainer: str | None = None,
 ) -> bool:
     """Train, then judge, film and report; False where the gate was not passed."""
     enable_compilation_cache()
     if resume is None:
-        recipe, folder = start(function, {**function.options, **options}, assignments, out)
+        recipe, folder = start(function, {**function.options, **options}, assignments, out, trainer or "ppo")
     else:
         if out is not None:
             raise WildRobotError("--resume goes on in the run's own folder.", where="--out", hint="leave --out away")
         folder = RunFolder.open(resume)
+        before = folder.manifest().get("trainer", "ppo")
+        if trainer not in (None, before):
+            raise WildRobotError(
+                f"The run was started with {before}; {trainer} cannot go on with it.",
+                where="--trainer",
+                hint="leave --trainer away, or start a new run",
+            )
         if named is not None and sha256(find_recipe(named)) != sha256(folder.recipe):
             say(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
         recipe = reopen(folder, trust, options, assignments)
@@ -82,6 +90,7 @@ def verify_recipe(
     resume: Path | None,
     say: Say,
     show: Show,
+    trainer: str = "ppo",
 ) -> bool:
     """Ten iterations into `out`, or into a folder that is removed again; False where a check failed."""
     if resume is not None:
@@ -89,7 +98,9 @@ def verify_recipe(
     enable_compilation_cache()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="wildrobot-eqx-verify-") as scratch:
-        recipe, folder = start(function, {**function.options, **options}, assignments, out or Path(scratch) / "run")
+        recipe, folder = start(
+            function, {**function.options, **options}, assignments, out or Path(scratch) / "run", trainer
+        )
         checks = verify(short(recipe), folder, say)
     seconds = time.monotonic() - began
     passed = all(check.passed for check in checks)

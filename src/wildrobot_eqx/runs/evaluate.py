@@ -10,6 +10,7 @@ from .folder import RunFolder, now, write_json
 from .gate import GateResult
 from .recipe import Recipe
 from .runner import Say, restore
+from .trainers import trainer_of
 
 QUICK_EPISODES = 64  # per command, for the verdict at the end of a training
 
@@ -34,7 +35,8 @@ def evaluate(
         )
     state = restore(recipe, folder, say)
     began = time.monotonic()
-    result = recipe.gate(recipe.env, state.agent.policy, episodes=episodes, timesteps=timesteps, progress=say)
+    policy = trainer_of(folder).policy(state)
+    result = recipe.gate(recipe.env, policy, episodes=episodes, timesteps=timesteps, progress=say)
     verdict: dict[str, Any] = {
         "iteration": int(state.iteration),
         "when": now(),
@@ -54,7 +56,7 @@ def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
     from .video import render_walk
 
     state = restore(recipe, folder, say)
-    return render_walk(recipe.env, state.agent.policy, folder.path)
+    return render_walk(recipe.env, trainer_of(folder).policy(state), folder.path)
 
 
 def report(folder: RunFolder) -> Path:

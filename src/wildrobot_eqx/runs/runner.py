@@ -11,19 +11,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Shaped
 
 from ..errors import WildRobotError
-from ..learn import TrainState, ppo
 from .checkpoint import flatten, non_finite, unflatten
 from .folder import RunFolder, environment, now
 from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress
 from .overrides import apply_overrides
 from .recipe import Recipe, RecipeFunction, load_recipe
 from .startup import import_in_background, process_age
+from .trainers import template, trainer, trainer_of
 
 SAVE_EVERY = 20.0  # s of wall clock between checkpoints; when they happen changes no result
 Say = Callable[[str], None]
@@ -33,24 +32,29 @@ Say = Callable[[str], None]
 class Trained:
     """How a training ended."""
 
-    state: TrainState
+    state: Any
     initial: dict[str, Shaped[np.ndarray, "..."]]  # the agent's arrays at the start, by path
     figures: Figures  # of the last iteration; empty where nothing was left to do
 
 
 def start(
-    function: RecipeFunction, options: dict[str, Any], assignments: list[str], out: Path | None
+    function: RecipeFunction,
+    options: dict[str, Any],
+    assignments: list[str],
+    out: Path | None,
+    trained_by: str = "ppo",
 ) -> tuple[Recipe, RunFolder]:
-    """Build the recipe and make its run folder.
+    """Build the recipe and make its run folder; `trained_by` is one of `TRAINERS`.
 
     Raises:
-        WildRobotError: the recipe or an override is wrong, or the folder is in use.
+        WildRobotError: the recipe or an override is wrong, the folder is in use, or the trainer cannot be had.
     """
-    recipe = apply_overrides(function(**options), assignments)
+    recipe = trainer(trained_by).schedule(apply_overrides(function(**options), assignments))
     folder = RunFolder.create(out, recipe.name, recipe.seed)
     digest = folder.adopt_recipe(function.path)
     folder.update_manifest(
         name=recipe.name,
+        trainer=trained_by,
         recipe={"file": str(function.path), "sha256": digest},
         options={name: value if _plain(value) else str(value) for name, value in options.items()},
         overrides=assignments,
@@ -81,7 +85,7 @@ def reopen(
     options, assignments = options or {}, assignments or []
     merged = {**manifest["options"], **options}
     overrides = [*manifest["overrides"], *assignments]
-    recipe = apply_overrides(function(**merged), overrides)
+    recipe = trainer_of(folder).schedule(apply_overrides(function(**merged), overrides))
     if recipe.seed != manifest["seed"]:
         raise WildRobotError(
             f"The run was started with seed {manifest['seed']}; it cannot go on with {recipe.seed}.",
@@ -93,15 +97,14 @@ def reopen(
     return recipe
 
 
-def restore(recipe: Recipe, folder: RunFolder, say: Say) -> TrainState:
+def restore(recipe: Recipe, folder: RunFolder, say: Say) -> Any:
     """The training state of the newest intact checkpoint.
 
     Raises:
         WildRobotError: there is none, or it does not fit the recipe.
     """
     _, flat = folder.checkpoints.load_latest(say)
-    template = eqx.filter_eval_shape(ppo.init, recipe.env, recipe.ppo, jax.random.key(recipe.seed))
-    return unflatten(template, flat)
+    return unflatten(template(trainer_of(folder), recipe), flat)
 
 
 def train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool = False) -> Trained:
@@ -128,65 +131,79 @@ def train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool = False) -> T
 
 def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool) -> Trained:
     import_in_background("orbax.checkpoint", "tensorboardX")
-    checkpoints, total = folder.checkpoints, recipe.iterations
-    if checkpoints.iterations():
-        state = restore(recipe, folder, say)
-    else:
-        state = ppo.init(recipe.env, recipe.ppo, jax.random.key(recipe.seed))
+    chosen = trainer_of(folder)
+    state = restore(recipe, folder, say) if folder.checkpoints.iterations() else chosen.init(recipe)
     first = int(state.iteration)
-    checkpoints.remove_after(first)
+    folder.checkpoints.remove_after(first)
     kept = keep_metrics_until(folder.metrics, first)
-    initial = flatten(state.agent)
     manifest = folder.update_manifest(status="running", error=None)
-    figures: Figures = {}
-    saved = time.monotonic()
+    initial = flatten(state.agent)
     with contextlib.ExitStack() as stack:
-        asked = stack.enter_context(_stop_signals())
-        writers: list[TensorBoard | WandB] = [TensorBoard(folder.tensorboard, first)]
-        if wandb:
-            writers.append(WandB(folder.path, manifest, first))
-        metrics = MetricsFile(folder.metrics)
-        for writer in (metrics, *writers):
-            stack.callback(writer.close)
-        report = stack.enter_context(progress(total, first))
-        clock = _Clock(recipe.ppo.steps_per_iteration, kept[-1]["wall_clock_s"] if kept else 0.0)
-        for new, raw in ppo.train(recipe.env, recipe.ppo, state, total):
-            state = new
-            iteration = int(state.iteration)
-            values = {name: float(value) for name, value in jax.device_get(raw).items()}
-            _check_finite(values, iteration, folder)
-            figures = {**clock.tick(), **values}
-            metrics.write({"iteration": iteration, "steps": iteration * recipe.ppo.steps_per_iteration, **figures})
-            for writer in writers:
-                writer.write(iteration, figures)
-            report(iteration, figures)
-            if iteration == first + 1:
-                folder.update_manifest(first_update_s=round(process_age(), 3))
-            stop = asked() and iteration < total
-            if stop or iteration == total or time.monotonic() - saved > SAVE_EVERY:
-                _save(state, folder, iteration)
-                saved = time.monotonic()
-            if stop:
-                raise WildRobotError(
-                    f"Stopped after iteration {iteration} of {total}; its checkpoint is saved.",
-                    where=str(folder.path),
-                    hint=f"go on with: wildrobot-eqx run --resume {folder.path}",
-                    exit_code=130,
-                )
-    if first >= total:
-        say(f"{folder.path} has its {total} iterations already; give more --steps to train on.")
+        log = _Log(stack, recipe, folder, state, kept, WandB(folder.path, manifest, first) if wandb else None)
+        chosen.run(recipe, state, log.tell)
+    if first >= recipe.iterations:
+        say(f"{folder.path} has its {recipe.iterations} iterations already; give more --steps to train on.")
     folder.update_manifest(
         status="trained",
         finished=now(),
-        training_s=figures.get("wall_clock_s", kept[-1]["wall_clock_s"] if kept else 0.0),
-        steps_done=int(state.iteration) * recipe.ppo.steps_per_iteration,
+        training_s=log.figures.get("wall_clock_s", kept[-1]["wall_clock_s"] if kept else 0.0),
+        steps_done=int(log.state.iteration) * recipe.ppo.steps_per_iteration,
     )
-    return Trained(state, initial, figures)
+    return Trained(log.state, initial, log.figures)
 
 
-def _save(state: TrainState, folder: RunFolder, iteration: int) -> None:
+class _Log:
+    """What happens after every iteration, whoever trains: figures are checked and written, states are saved."""
+
+    def __init__(
+        self, stack: contextlib.ExitStack, recipe: Recipe, folder: RunFolder, state: Any, kept: list, wandb: Any
+    ):
+        self.recipe, self.folder, self.state = recipe, folder, state
+        self.first, self.figures = int(state.iteration), dict[str, float]()
+        self.asked = stack.enter_context(_stop_signals())
+        self.writers: list[TensorBoard | WandB] = [TensorBoard(folder.tensorboard, self.first)]
+        self.writers += [] if wandb is None else [wandb]
+        self.metrics = MetricsFile(folder.metrics)
+        for writer in (self.metrics, *self.writers):
+            stack.callback(writer.close)
+        self.report = stack.enter_context(progress(recipe.iterations, self.first))
+        self.clock = _Clock(recipe.ppo.steps_per_iteration, kept[-1]["wall_clock_s"] if kept else 0.0)
+        self.saved = time.monotonic()
+
+    def tell(self, state: Any, raw: dict[str, Any]) -> None:
+        """Take note of one more iteration.
+
+        Raises:
+            WildRobotError: a figure is not finite, something cannot be written, or the user wants to stop.
+        """
+        self.state, folder = state, self.folder
+        iteration, total = int(state.iteration), self.recipe.iterations
+        values = {name: float(value) for name, value in jax.device_get(raw).items()}
+        _check_finite(values, iteration, folder)
+        self.figures = figures = {**self.clock.tick(), **values}
+        steps = iteration * self.recipe.ppo.steps_per_iteration
+        self.metrics.write({"iteration": iteration, "steps": steps, **figures})
+        for writer in self.writers:
+            writer.write(iteration, figures)
+        self.report(iteration, figures)
+        if iteration == self.first + 1:
+            folder.update_manifest(first_update_s=round(process_age(), 3))
+        stop = self.asked() and iteration < total
+        if stop or iteration == total or time.monotonic() - self.saved > SAVE_EVERY:
+            _save(state, folder, iteration)
+            self.saved = time.monotonic()
+        if stop:
+            raise WildRobotError(
+                f"Stopped after iteration {iteration} of {total}; its checkpoint is saved.",
+                where=str(folder.path),
+                hint=f"go on with: wildrobot-eqx run --resume {folder.path}",
+                exit_code=130,
+            )
+
+
+def _save(state: Any, folder: RunFolder, iteration: int) -> None:
     flat = flatten(state)
-    bad = [name for name in non_finite(flat) if name.startswith((".agent", ".opt_state"))]
+    bad = [name for name in non_finite(flat) if name.startswith((".agent", ".opt_state", ".params"))]
     if bad:
         raise _not_finite(bad, iteration, folder)
     folder.checkpoints.save(iteration, flat)

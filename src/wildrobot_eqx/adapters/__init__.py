@@ -1,0 +1,21 @@
+"""Adapters: our envs as other libraries want them. Each loads its library on first use only."""
+
+import importlib
+from typing import Any
+
+_EXPORTS = {
+    "brax": ("BraxEnv",),
+    "brax_check": ("brax_stage", "check_brax"),
+}
+_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+__all__ = sorted(_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OF:
+        return getattr(importlib.import_module(f"{__name__}.{_OF[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,63 @@
+"""What can train a recipe: our own PPO, and Brax's trainers behind the same four functions."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+
+from ..errors import WildRobotError, nearest
+from ..learn import TrainState, ppo
+from ..learn.networks import AbstractPolicy
+from .folder import RunFolder
+from .recipe import Recipe
+
+Tell = Callable[[Any, dict[str, Any]], None]
+"""Called after each iteration with the new state and its figures; what it raises ends the training."""
+
+TRAINERS = ("ppo", "brax-ppo", "brax-sac")
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainer:
+    """One way to train. A state holds `iteration`, and `agent`: the networks' arrays."""
+
+    init: Callable[[Recipe], Any]  # the first state; also traced for its shapes
+    run: Callable[[Recipe, Any, Tell], None]  # from a state to the recipe's last iteration
+    policy: Callable[[Any], AbstractPolicy]  # what a state has learned
+    schedule: Callable[[Recipe], Recipe] = lambda recipe: recipe  # its iterations, as the trainer divides them
+
+
+def trainer(name: str) -> Trainer:
+    """The trainer called `name`; Brax is imported only where it is asked for.
+
+    Raises:
+        WildRobotError: no such trainer, or Brax is not installed.
+    """
+    if name == "ppo":
+        return Trainer(_init, _run, lambda state: state.agent.policy)
+    if name not in TRAINERS:
+        raise WildRobotError(f"There is no trainer {name!r}.", where="--trainer", hint=nearest(name, TRAINERS))
+    from .brax_runner import BRAX_PPO, BRAX_SAC
+
+    return BRAX_PPO if name == "brax-ppo" else BRAX_SAC
+
+
+def trainer_of(folder: RunFolder) -> Trainer:
+    """The trainer that a run was started with."""
+    return trainer(folder.manifest().get("trainer", "ppo"))
+
+
+def template(chosen: Trainer, recipe: Recipe) -> Any:
+    """The structure of the trainer's state, without its values."""
+    return eqx.filter_eval_shape(chosen.init, recipe)
+
+
+def _init(recipe: Recipe) -> TrainState:
+    return ppo.init(recipe.env, recipe.ppo, jax.random.key(recipe.seed))
+
+
+def _run(recipe: Recipe, state: TrainState, tell: Tell) -> None:
+    for new, figures in ppo.train(recipe.env, recipe.ppo, state, recipe.iterations):
+        tell(new, figures)
