@@ -138,20 +138,29 @@ MIGRATION = (DOCS / "migration.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def own_env(brax) -> dict:
+def own_env() -> dict:
     """The page's env; its blocks in plain Python run in `test_examples.py`."""
-    if "BraxEnv" not in dir(adapters):
-        pytest.skip("there is no BraxEnv")
-    return _run(_blocks(MIGRATION, "python")[0], {})
+    return {**_run(_blocks(MIGRATION, "python")[0], {}), "NUM_ENVS": 4}
 
 
-def test_the_blocks_with_brax_run(own_env):
+needs_brax_env = pytest.mark.skipif("BraxEnv" not in dir(adapters), reason="there is no BraxEnv")
+
+
+@pytest.mark.slow
+def test_the_block_with_gymnasium_runs(own_env):
+    (block,) = _blocks(MIGRATION, "python slow")
+    assert _run(block, own_env)["obs"].shape[0] == 4
+
+
+@needs_brax_env
+def test_the_block_with_brax_runs(own_env, brax):
     (block,) = _blocks(MIGRATION, "python brax")
     assert _run(block, own_env)["brax_state"].obs.shape[0] == 8
 
 
+@needs_brax_env
 @pytest.mark.slow
-def test_the_blocks_that_train_with_brax_run(own_env):
+def test_the_blocks_that_train_with_brax_run(own_env, brax):
     """Some steps of Brax's PPO, and its policy on our env."""
     (first,) = _blocks(MIGRATION, "python brax")
     blocks = [first, *_blocks(MIGRATION, "python brax slow")]

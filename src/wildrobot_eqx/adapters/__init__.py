@@ -3,10 +3,10 @@
 import importlib
 from typing import Any
 
-_OF = {
-    "GymnasiumEnv": "gymnasium",
-    "GymnasiumVectorEnv": "gymnasium",
+_EXPORTS = {
+    "gymnasium": ("GymnasiumEnv", "GymnasiumVectorEnv"),
 }
+_OF = {name: module for module, names in _EXPORTS.items() for name in names}
 __all__ = sorted(_OF)
 
 
