@@ -136,6 +136,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
         picture_size: tuple[int, int] = (640, 480),
     ):
         name = type(self).__name__
+        self.closed = True  # until it is whole: older Gymnasiums close what is half made when it is collected
         if num_envs < 1:
             raise WildRobotError(f"num_envs is {num_envs}.", where=name, hint="take 1 or more")
         self._bridge = Bridge(name, env, roles, render_mode, action_scale, observation_limit, picture_size)
@@ -153,6 +154,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
         self._used = np.ones(num_envs, bool)  # where that one is taken
         self._now: tuple[EnvState, dict[str, np.ndarray]] | None = None
         self._over = np.zeros(num_envs, bool)
+        self.closed = False
 
     @property
     def np_random(self) -> Any:
