@@ -6,6 +6,8 @@ import io
 import math
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,8 +51,30 @@ def test_brax_bool_done(capsys):
     assert told.count("try:") == 1
 
 
+def test_gymnasium_hopper_without_its_learner(monkeypatch, capsys):
+    """One line that names what to install, and a usage error."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(ROOT / "docs" / "examples" / "gymnasium_hopper.py"), run_name="__main__")
+    assert left.value.code == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert "pip install stable-baselines3" in told[0]
+
+
+@pytest.mark.slow
+def test_gymnasium_hopper():
+    """A public learner gains a third of what standing still pays; it needs the learner, and a minute."""
+    pytest.importorskip("stable_baselines3", exc_type=ImportError)
+    command = [sys.executable, "-W", "error", str(ROOT / "docs" / "examples" / "gymnasium_hopper.py")]
+    out = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
+    assert out.returncode == 0, out.stderr
+    before, after = (float(value) for value in re.findall(r"return (-?[\d.]+)", out.stdout))
+    assert after > before + 8.0
+
+
 def test_every_example_has_a_test():
-    assert [path.name for path in EXAMPLES] == ["brax_bool_done.py", "compose_env.py"]
+    assert [path.name for path in EXAMPLES] == ["brax_bool_done.py", "compose_env.py", "gymnasium_hopper.py"]
 
 
 def _blocks(page: Path, language: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Adapters: our envs as other libraries want them. Each loads its library on first use only."""
+"""Our env as other libraries know one. Names load on first use: one adapter never loads another's library."""
 
 import importlib
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 _EXPORTS = {
     "brax": ("BraxEnv",),
     "brax_check": ("brax_stage", "check_brax"),
+    "gymnasium": ("GymnasiumEnv", "GymnasiumVectorEnv"),
 }
 _OF = {name: module for module, names in _EXPORTS.items() for name in names}
 __all__ = sorted(_OF)
