@@ -12,7 +12,9 @@ from engines import restless
 from helpers import replace
 
 from wildrobot_eqx import MjxPhysics, WildRobotError, load_robot
+from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.physics import NativePhysics, make_physics
+from wildrobot_eqx.runs.recipe import load_recipe
 
 N = 64
 
@@ -85,13 +87,33 @@ def test_mjx_agrees_with_native_and_runs_its_parameters(native_hopper, mjx_hoppe
     assert np.isfinite(np.delete(np.asarray(ended.qpos), 3, axis=0)).all()
 
 
+def walking(n):
+    """States of the walk recipe's own robots while they walk, and the command that each was given next."""
+    recipe = load_recipe("walk")(steps=400_000)
+    env, config = recipe.env, recipe.ppo
+    kept = []
+    for state, figures in ppo.train(env, config, ppo.init(env, config, jax.random.key(0)), 156):
+        if int(state.iteration) > 148:
+            kept.append((state.env_state.physics, state.obs["policy"]))
+            assert float(figures["speed_error"]) < 0.12, "they do not walk yet"
+    physics, obs = jax.tree.map(lambda *a: jnp.concatenate(a)[:n], *kept)
+    action = state.agent.policy(obs, ())[0].mean
+    return physics, jax.vmap(lambda a: env.controller((), a)[0])(action)
+
+
+def tumbling(engine, n):
+    """States half a second into random targets, those that are still up, and the home pose as the next target."""
+    state, up = restless(engine, n + n // 2, 25)
+    return jax.tree.map(lambda a: a[np.flatnonzero(up)[:n]], state), engine.home(n)
+
+
 @pytest.mark.slow
-def test_mjx_holds_the_biped_as_native_does(native_wildrobot, mjx_wildrobot):
+@pytest.mark.parametrize("source", ["restless", "walking"])
+def test_mjx_holds_the_biped_as_native_does(native_wildrobot, mjx_wildrobot, source):
     n = 1000
-    state, up = restless(native_wildrobot, 1500, 25)
-    assert up.sum() >= n
-    state = jax.tree.map(lambda a: a[np.flatnonzero(up)[:n]], state)
-    params, ctrl = native_wildrobot.params(n), native_wildrobot.home(n)
+    state, ctrl = walking(n) if source == "walking" else tumbling(native_wildrobot, n)
+    assert len(state.time) == n
+    params = native_wildrobot.params(n)
     a, b = (engine.step(params, state, ctrl) for engine in (native_wildrobot, mjx_wildrobot))
     error = np.abs(np.asarray(a.qpos - b.qpos))
     joints = error[:, list(native_wildrobot.robot.joint_qpos)].max(axis=1)
@@ -101,6 +123,13 @@ def test_mjx_holds_the_biped_as_native_does(native_wildrobot, mjx_wildrobot):
     assert np.percentile(base, 99) < 1e-3
     assert np.percentile(np.abs(a.foot_force - b.foot_force).reshape(n, -1).max(axis=1), 90) < 0.1
 
+
+@pytest.mark.slow
+def test_mjx_flies_as_native_does(native_wildrobot, mjx_wildrobot):
+    """Contact-free for 1 s."""
+    n = 1000
+    state, ctrl = tumbling(native_wildrobot, n)
+    params = native_wildrobot.params(n)
     air = replace(state, qpos=state.qpos.at[:, 2].set(10.0), carry=jnp.zeros_like(state.carry))
     ends = []
     for engine in (native_wildrobot, mjx_wildrobot):
