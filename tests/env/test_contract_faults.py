@@ -9,7 +9,19 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from wildrobot_eqx import AngularVelocity, JointDeviation, ObservationStack, load_recipe, robot_names
+from wildrobot_eqx import (
+    AngularVelocity,
+    Delay,
+    JointDeviation,
+    JointPosition,
+    LowPass,
+    ObservationStack,
+    ScaleFriction,
+    ScaleGains,
+    ScaleMass,
+    load_recipe,
+    robot_names,
+)
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.env import contract
 from wildrobot_eqx.env.contract import keys
@@ -101,6 +113,13 @@ def test_the_walk_recipe_takes_seconds_and_says_so(capsys):
     said = re.search(r"checked in (\d+\.\d) s", capsys.readouterr().out)
     assert said is not None
     assert float(said[1]) <= seconds + 0.1
+
+
+def test_wrappers_and_randomisers_pass(hopper_env, hopper):
+    slow = Delay(LowPass(JointPosition(hopper), hopper.home_joints, 0.5), hopper.home_joints, 2)
+    randomisers = (ScaleMass(), ScaleFriction(), ScaleGains())
+    env = faults.remake(hopper_env, controller=slow, randomisers=randomisers)
+    assert contract.check(env).findings == ()
 
 
 def test_modules_are_told_in_the_order_in_which_data_flows():
