@@ -225,7 +225,7 @@ def check(
     options: dict[str, Any],
     recipe_path: RecipeArgument = "",
     set_: Set = None,
-    run_: Annotated[bool, typer.Option("--run", help="Then simulate it, a minute at most.")] = False,
+    run_: Annotated[bool, typer.Option("--run", help="Then simulate it for some seconds.")] = False,
     json: Json = False,
 ) -> None:
     """Prove in seconds, without a compile, that a recipe's env keeps its contract; print its layouts."""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import AbstractRandomiser, Env, load_recipe, task
+from wildrobot_eqx import AbstractRandomiser, Delay, Env, load_recipe, task
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.env import Timestep
@@ -631,6 +631,56 @@ class Repeats(AbstractController):
 
 FAULTS["a key carried on after use"] = Fault(
     _controller(Repeats), "env.controller", Repeats, "carried on unchanged", "jax.random.split(key)"
+)
+
+
+class Inner(AbstractController):
+    """Inside a wrapper of the package."""
+
+    home: Float[Array, " nu"]
+
+    def __init__(self, robot):
+        self.home = robot.home_joints
+
+    def init(self):
+        return ()
+
+    def __call__(self, state, action):
+        if action[0] > 0.0:  # wrong
+            return self.home, state
+        return self.home + action, state
+
+
+FAULTS["a fault inside a wrapper"] = Fault(
+    _controller(lambda robot: Delay(Inner(robot), robot.home_joints, 2)),
+    "env.controller",
+    Inner,
+    "a Python `if`",
+    "jnp.where",
+)
+
+
+class WideInner(AbstractController):
+    """Inside a wrapper of the package, wide under x64."""
+
+    home: Float[Array, " nu"]
+
+    def __init__(self, robot):
+        self.home = robot.home_joints
+
+    def init(self):
+        return jnp.zeros(3)  # wrong
+
+    def __call__(self, state, action):
+        return self.home + action, jnp.asarray(2.0 * state, jnp.float32)
+
+
+FAULTS["float64 inside a wrapper"] = Fault(
+    _controller(lambda robot: Delay(WideInner(robot), robot.home_joints, 2)),
+    "state.controller[0]",
+    WideInner,
+    "float64[3]",
+    "jnp.float32",
 )
 
 

@@ -49,6 +49,9 @@ class Report:
 
 def in_words(path: str) -> str:
     """A path such as `env.rewards['track']` read aloud: "rewards 'track' of the env"."""
+    path, _, result = path.partition(" ") if path.startswith("env.") else (path, "", "")
+    if result:  # such as "env.controller target"
+        return f"{result} of {in_words(path)}"
     root = re.match(r"\w*", path)
     name = root.group() if root else ""
     if name not in _ROOTS or not re.fullmatch(rf"{name}(?:{_PART.pattern.replace('?P<', '?P<_')})*", path):

@@ -12,7 +12,6 @@ from .findings import Finding
 from .leaves import Labels, advice, differences, wrong
 from .tracing import Leaf, Traced, leaves_of, trace
 
-_PACKAGE = __name__.split(".")[0]
 UNKNOWN = object()
 """Stands in `Part.wanted` where any tree will do."""
 
@@ -55,8 +54,8 @@ class Part:
 
     @property
     def ours(self) -> bool:
-        """A module of this package, which its own tests hold to account."""
-        return type(self.module).__module__.split(".")[0] == _PACKAGE
+        """A module of this package alone."""
+        return source.ours(self.module)
 
 
 def examine(part: Part, robot: Robot) -> tuple[Traced | None, list[Finding], list[Finding]]:

@@ -1,5 +1,6 @@
 """Where code stands: the file and line of a class, of a method, of a traced operation, of an error."""
 
+import dataclasses
 import inspect
 import re
 import traceback
@@ -7,15 +8,51 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
+
 _PACKAGE = str(Path(__file__).resolve().parents[2])
 _CHECKER = str(Path(__file__).resolve().parent)
 _LIBRARIES = re.compile(r"site-packages|dist-packages|/lib/python3\.\d+/|^<")
 
 
 def describe(module: Any, line: str = "") -> str:
-    """`Class (file:line)`; `line` is a place already found, else the class's own definition."""
-    cls = type(module)
+    """`Class (file:line)`; `line` is a place already found, else the class's own definition.
+
+    The class is the module's, or that of a module inside it whose code holds the line.
+    """
+    cls = next((type(part) for part in nested(module) if _holds(type(part), line)), type(module))
     return f"{cls.__name__} ({line or definition(cls)})"
+
+
+def nested(module: Any) -> list[Any]:
+    """A module and those inside it, as a wrapper holds what it wraps."""
+    return [part for part in _walk(module) if isinstance(part, eqx.Module)] or [module]
+
+
+def _walk(value: Any) -> Iterator[Any]:
+    yield value
+    if isinstance(value, eqx.Module):
+        for field in dataclasses.fields(value):
+            yield from _walk(getattr(value, field.name, None))
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _walk(item)
+
+
+def _holds(cls: type, line: str) -> bool:
+    file, _, number = line.rpartition(":")
+    try:
+        if not number.isdigit() or inspect.getsourcefile(cls) != file:
+            return False
+        lines, first = inspect.getsourcelines(cls)
+    except (OSError, TypeError):
+        return False
+    return first <= int(number) < first + len(lines)
+
+
+def ours(module: Any) -> bool:
+    """Are a module and all inside it of this package, whose own tests hold them to account?"""
+    return all(type(part).__module__.split(".")[0] == __name__.split(".")[0] for part in nested(module))
 
 
 def definition(thing: Any) -> str:
@@ -78,7 +115,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _pick(frames: list[tuple[str, int]], own: str) -> str:
     ends = [i for i, (file, _) in enumerate(frames) if file.startswith(_CHECKER)]
     frames = frames[: ends[0] if ends else None]  # whoever called the checker made nothing
-    for wanted in (lambda file: file == own, _ours):
+    foreign = [lambda file: _ours(file) and not file.startswith(_PACKAGE)] if own.startswith(_PACKAGE) else []
+    for wanted in (*foreign, lambda file: file == own, _ours):  # what a wrapper wraps is to blame before the wrapper
         for file, line in frames:
             if wanted(file):
                 return f"{file}:{line}"
