@@ -23,9 +23,9 @@ def check_recipe(
     function: RecipeFunction, options: dict[str, Any], assignments: list[str], say: Say, show: Show, *, simulate: bool
 ) -> bool:
     """Print a recipe's layouts and reward terms, prove its env's contract, perhaps try it; False on a problem."""
-    began = time.monotonic()
-    recipe = apply_overrides(function(**options), assignments)
     stages, brax = _stages(say)
+    began = time.monotonic()  # imports are done
+    recipe = apply_overrides(function(**options), assignments)
     proof = contract.check(recipe.env, stages)
     seconds = time.monotonic() - began
     shown = env_json(recipe.env)
@@ -61,10 +61,8 @@ def _stages(say: Say) -> tuple[list[contract.Stage], str]:
     if importlib.util.find_spec("brax") is None:
         say("Brax is not installed, so its wrappers are not checked: pip install 'wildrobot-eqx[brax]'")
         return [], "not installed"
-    try:
-        from ..adapters import brax_stage
-    except ImportError:
-        return [], "no adapter"
+    from ..adapters import brax_stage
+
     return [brax_stage], "checked"
 
 
