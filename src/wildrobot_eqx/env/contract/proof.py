@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from ...physics import AbstractPhysics
 from ..env import Env
 from . import keys, names, source, telling
 from .findings import Finding, Report
@@ -35,16 +36,21 @@ def check(env: Env, stages: Iterable[Stage] = ()) -> Report:
     began = time.monotonic()
     findings = _check(env)
     if not findings:
-        findings = [finding for stage in stages for finding in stage(env)]
+        light = _with(env, traced_once(env.physics))
+        findings = [finding for stage in stages for finding in stage(light)]
     return Report(tuple(findings), time.monotonic() - began)
+
+
+def _with(env: Env, physics: AbstractPhysics) -> Env:
+    """The env on a stand-in for its engine; another class may use its own in ways that the stand-in does not know."""
+    return eqx.tree_at(lambda e: e.physics, env, physics) if type(env) is Env else env
 
 
 def _check(env: Env) -> list[Finding]:
     foreign = names.foreign(env)
     physics = traced_once(env.physics)
     wrong, subtle = modules(env, physics)
-    if type(env) is Env:  # another class may use its own physics in ways that the stand-in does not know
-        env = eqx.tree_at(lambda e: e.physics, env, physics)
+    env = _with(env, physics)
     if not wrong:
         wrong, of_env = _whole(env)
         subtle = subtle or of_env
