@@ -44,8 +44,8 @@ def test_brax_bool_done(capsys):
     assert "state.done" not in cryptic
     assert "Falling" not in cryptic
     line = next(i for i, text in enumerate(path.read_text().splitlines(), 1) if "done=height" in text)
-    assert told.splitlines()[0] == "state.done"
-    assert "step:  bool[]" in told
+    assert told.splitlines()[0] == "done of the env state: state.done"
+    assert "out:  bool[]" in told
     assert f"Falling.reset, {path}:{line}" in told
     assert "done = done.astype(jnp.float32)" in told
     assert told.count("try:") == 1
