@@ -32,17 +32,31 @@ def bench_train(say: Say, recipe: str = "walk", steps: int = 200_000) -> dict[st
         for kind, settings in {"cold": (), "warm": (), "1024_envs": _LARGE}.items():
             say(f"training {recipe}: {kind} ...")
             folder = Path(scratch) / kind
-            _run(recipe, 4 * steps if settings else steps, settings, folder, Path(scratch) / "cache")
-            lines = read_metrics(folder / "metrics.jsonl")
-            taken = lines[-1]["wall_clock_s"] - lines[0]["wall_clock_s"]
-            figures[f"steps_per_second_{kind}"] = (lines[-1]["steps"] - lines[0]["steps"]) / max(taken, 1e-9)
-            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-            figures[f"first_update_s_{kind}"] = manifest["first_update_s"]
+            run_apart(recipe, 4 * steps if settings else steps, settings, folder, Path(scratch) / "cache")
+            figures |= {f"{name}_{kind}": value for name, value in speed(folder).items()}
     return figures
 
 
-def _run(recipe: str, steps: int, settings: Sequence[str], folder: Path, cache: Path) -> None:
-    command = [sys.executable, "-m", "wildrobot_eqx.cli", "run", recipe]
+def speed(folder: Path) -> dict[str, float]:
+    """Of a finished run: control steps per second after the first update, and seconds to that update."""
+    lines = read_metrics(folder / "metrics.jsonl")
+    taken = lines[-1]["wall_clock_s"] - lines[0]["wall_clock_s"]
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return {
+        "steps_per_second": (lines[-1]["steps"] - lines[0]["steps"]) / max(taken, 1e-9),
+        "first_update_s": manifest["first_update_s"],
+    }
+
+
+def run_apart(
+    recipe: str, steps: int, settings: Sequence[str], folder: Path, cache: Path, options: Sequence[str] = ()
+) -> None:
+    """Train in a new process, with a compilation cache of its own.
+
+    Raises:
+        WildRobotError: the run failed.
+    """
+    command = [sys.executable, "-m", "wildrobot_eqx.cli", "run", recipe, *options]
     environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
     done = subprocess.run(
         [*command, f"--steps={steps}", "--no-eval", f"--out={folder}", *(f"--set={s}" for s in settings)],
