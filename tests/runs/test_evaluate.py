@@ -7,7 +7,7 @@ import pytest
 
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.cli import main
-from wildrobot_eqx.runs import evaluate, runner
+from wildrobot_eqx.runs import evaluate, opening
 from wildrobot_eqx.runs.folder import RunFolder
 
 GATED = '''
@@ -79,7 +79,7 @@ def test_a_machine_that_cannot_render_still_gets_a_report(gated, monkeypatch):
     monkeypatch.setattr(evaluate, "render", cannot)
     (gated.path / "report.html").unlink(missing_ok=True)
     said = []
-    result = evaluate.finish(runner.reopen(gated, trust=False), gated, said.append)
+    result = evaluate.finish(opening.reopen(gated, trust=False)[0], gated, said.append)
     assert result is not None
     assert any("no video: no graphics here" in line for line in said)
     assert (gated.path / "report.html").is_file()

@@ -10,8 +10,9 @@ from ..errors import WildRobotError
 from .evaluate import evaluate, finish, render, report
 from .folder import RunFolder, sha256
 from .gate import GateResult
+from .opening import Say, reopen, start
 from .recipe import RecipeFunction, find_recipe
-from .runner import Say, Trained, reopen, start, train
+from .runner import Trained, train
 from .startup import enable_compilation_cache
 from .verify import short, verify
 
@@ -36,6 +37,7 @@ def run_recipe(
     """Train, then judge, film and report; False where the gate was not passed."""
     enable_compilation_cache()
     if resume is None:
+        changes: dict[str, Any] = {}
         recipe, folder = start(function, {**function.options, **options}, assignments, out, trainer or "ppo")
     else:
         if out is not None:
@@ -50,9 +52,9 @@ def run_recipe(
             )
         if named is not None and sha256(find_recipe(named)) != sha256(folder.recipe):
             say(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
-        recipe = reopen(folder, trust, options, assignments)
+        recipe, changes = reopen(folder, trust, options, assignments)
     say(f"{recipe.name}: {recipe.iterations} iterations of {recipe.ppo.steps_per_iteration} steps -> {folder.path}")
-    trained = train(recipe, folder, say, wandb)
+    trained = train(recipe, folder, say, wandb, changes)
     try:
         result = finish(recipe, folder, say) if judge else None
     except KeyboardInterrupt:
@@ -120,7 +122,7 @@ def evaluate_run(
     """Judge a run's newest policy and renew its report; False where the gate is not passed."""
     enable_compilation_cache()
     folder = RunFolder.open(run)
-    recipe = reopen(folder, trust)
+    recipe, _ = reopen(folder, trust)
     result = evaluate(recipe, folder, say, episodes, timesteps)
     report(folder)
     show({"run": str(run), **result.to_json()}, _verdict(result))
@@ -131,7 +133,8 @@ def render_run(run: Path, trust: bool, say: Say) -> list[Path]:
     """Film a run's newest policy and renew its report; returns the files."""
     enable_compilation_cache()
     folder = RunFolder.open(run)
-    files = render(reopen(folder, trust), folder, say)
+    recipe, _ = reopen(folder, trust)
+    files = render(recipe, folder, say)
     return [*files, report(folder)]
 
 

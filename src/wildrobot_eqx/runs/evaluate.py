@@ -8,8 +8,8 @@ from typing import Any
 from ..errors import WildRobotError
 from .folder import RunFolder, now, write_json
 from .gate import GateResult
+from .opening import Say, restore
 from .recipe import Recipe
-from .runner import Say, restore
 from .trainers import trainer_of
 
 QUICK_EPISODES = 64  # per command, for the verdict at the end of a training

@@ -27,6 +27,7 @@ class Trainer:
     run: Callable[[Recipe, Any, Tell], None]  # from a state to the recipe's last iteration
     policy: Callable[[Any], AbstractPolicy]  # what a state has learned
     schedule: Callable[[Recipe], Recipe] = lambda recipe: recipe  # its iterations, as the trainer divides them
+    admit: Callable[[Recipe, Any], None] = lambda recipe, state: None  # refuses a state that it cannot go on from
 
 
 def trainer(name: str) -> Trainer:
