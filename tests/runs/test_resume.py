@@ -120,6 +120,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path, trained, cli, mo
         patch.setattr(runner.MetricsFile, "write", write_and_signal)
         done = cli("run", "hop", *TINY, "--no-eval", f"--out={folder.path}")
     assert done.status == 130
+    assert "stopping after this iteration" in done.err
     assert f"wildrobot-eqx run --resume {folder.path}" in done.err
     assert folder.checkpoints.iterations() == [7]
     assert folder.manifest()["status"] == "interrupted"

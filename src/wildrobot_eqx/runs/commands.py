@@ -57,9 +57,13 @@ def run_recipe(
     trained = train(recipe, folder, say, wandb, changes)
     try:
         result = finish(recipe, folder, say) if judge else None
-    except KeyboardInterrupt:
-        say(f"stopped; the training is saved in {folder.path}: judge it by `eval`, film it by `render`")
-        raise
+    except KeyboardInterrupt as error:
+        raise WildRobotError(
+            "Stopped; the training is complete and saved.",
+            where=str(folder.path),
+            hint=f"judge it by: wildrobot-eqx eval {folder.path}, film it by: wildrobot-eqx render {folder.path}",
+            exit_code=130,
+        ) from error
     document = {
         "run": str(folder.path),
         "iterations": int(trained.state.iteration),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WildRobotError
+from .disk import writing
 from .folder import RunFolder, now, write_json
 from .gate import GateResult
 from .opening import Say, restore
@@ -56,7 +57,8 @@ def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
     from .video import render_walk
 
     state = restore(recipe, folder, say)
-    return render_walk(recipe.env, trainer_of(folder).policy(state), folder.path)
+    with writing(folder.path / "walk.mp4"):
+        return render_walk(recipe.env, trainer_of(folder).policy(state), folder.path)
 
 
 def report(folder: RunFolder) -> Path:

@@ -16,6 +16,7 @@ from typing import IO, Any
 from .. import __version__
 from ..errors import WildRobotError, nearest
 from .checkpoint import Checkpoints
+from .disk import replace_text, writing
 
 SCHEMA = 1
 _PACKAGES = ("jax", "jaxlib", "mujoco", "mujoco-mjx", "equinox", "optax", "orbax-checkpoint", "jaxtyping", "numpy")
@@ -121,7 +122,8 @@ class RunFolder:
 
     def adopt_recipe(self, source: Path) -> str:
         """Copy the recipe here; returns the copy's SHA-256."""
-        shutil.copyfile(source, self.recipe)
+        with writing(self.recipe):
+            shutil.copyfile(source, self.recipe)
         return sha256(self.recipe)
 
     def trusted_recipe(self, trust: bool) -> Path:
@@ -149,7 +151,8 @@ class RunFolder:
         Raises:
             WildRobotError: another process trains into this folder.
         """
-        handle = (self.path / ".lock").open("wb")
+        with writing(self.path / ".lock"):
+            handle = (self.path / ".lock").open("wb")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -161,10 +164,12 @@ class RunFolder:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON under a temporary name, then rename: a reader never sees half a file."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    """Write JSON, whole or not at all.
+
+    Raises:
+        WildRobotError: it cannot be written.
+    """
+    replace_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def sha256(path: Path) -> str:

@@ -28,6 +28,7 @@ def start(
         WildRobotError: the recipe or an override is wrong, the folder is in use, or the trainer cannot be had.
     """
     recipe = trainer(trained_by).schedule(apply_overrides(function(**options), assignments))
+    around = environment()  # before the folder: it takes a while, and a Ctrl-C now leaves nothing behind
     folder = RunFolder.create(out, recipe.name, recipe.seed)
     digest = folder.adopt_recipe(function.path)
     folder.update_manifest(
@@ -43,7 +44,7 @@ def start(
         ppo=dataclasses.asdict(recipe.ppo),
         status="created",
         started=now(),
-        **environment(),
+        **around,
     )
     return recipe, folder
 

@@ -4,10 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -21,6 +18,7 @@ from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, p
 from .opening import Say, restore
 from .recipe import Recipe
 from .startup import import_in_background, process_age
+from .stopping import Stop, stop_signals
 from .trainers import trainer_of
 
 SAVE_EVERY = 20.0  # s of wall clock between checkpoints; when they happen changes no result
@@ -48,13 +46,25 @@ def train(
         WildRobotError: a figure is not finite (exit code 1), something cannot be written
             (1), the user stopped it (130), or the folder does not fit.
     """
-    with folder.lock():
+    with folder.lock(), stop_signals(say) as stop:
         attempt = _Attempt(folder, changes or {})
         try:
-            return _train(recipe, folder, say, wandb, attempt)
+            trained = _train(recipe, folder, say, wandb, attempt, stop)
         except BaseException as error:
-            attempt.note(error)
-            raise
+            if not (stop.forced or isinstance(error, KeyboardInterrupt)):
+                attempt.note(error)
+                raise
+            stopped = _stopped_at_once(folder)
+            attempt.note(stopped)
+            raise stopped from error
+        if stop.asked:
+            raise WildRobotError(
+                f"Stopped; all {recipe.iterations} iterations are trained and saved.",
+                where=str(folder.path),
+                hint=f"judge it by: wildrobot-eqx eval {folder.path}",
+                exit_code=130,
+            )
+    return trained
 
 
 class _Attempt:
@@ -73,12 +83,12 @@ class _Attempt:
         interrupted = isinstance(error, WildRobotError) and error.exit_code == 130
         text = str(error) if isinstance(error, WildRobotError) else f"{type(error).__name__}: {error}"
         if self.begun:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(WildRobotError):
                 status = "interrupted" if interrupted else "failed"
                 self.folder.update_manifest(status=status, finished=now(), error=text)
 
 
-def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _Attempt) -> Trained:
+def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _Attempt, stop: Stop) -> Trained:
     import_in_background("orbax.checkpoint", "tensorboardX")
     chosen = trainer_of(folder)
     state = restore(recipe, folder, say) if folder.checkpoints.iterations() else chosen.init(recipe)
@@ -92,7 +102,8 @@ def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _A
         attempt.begin()  # nothing above changes the folder
         folder.checkpoints.remove_after(first)
         kept = keep_metrics_until(folder.metrics, first)
-        log = _Log(stack, recipe, folder, state, kept, online)
+        log = _Log(stack, recipe, folder, state, kept, online, say, stop)
+        stop.patient = True
         chosen.run(recipe, state, log.tell)
     if first >= recipe.iterations:
         say(f"{folder.path} has its {recipe.iterations} iterations already; give more --steps to train on.")
@@ -109,12 +120,19 @@ class _Log:
     """What happens after every iteration, whoever trains: figures are checked and written, states are saved."""
 
     def __init__(
-        self, stack: contextlib.ExitStack, recipe: Recipe, folder: RunFolder, state: Any, kept: list, wandb: Any
+        self,
+        stack: contextlib.ExitStack,
+        recipe: Recipe,
+        folder: RunFolder,
+        state: Any,
+        kept: list,
+        wandb: WandB | None,
+        say: Say,
+        stop: Stop,
     ):
-        self.recipe, self.folder, self.state = recipe, folder, state
+        self.recipe, self.folder, self.state, self.stop = recipe, folder, state, stop
         self.first, self.figures = int(state.iteration), dict[str, float]()
-        self.asked = stack.enter_context(_stop_signals())
-        self.writers: list[TensorBoard | WandB] = [TensorBoard(folder.tensorboard, self.first)]
+        self.writers: list[TensorBoard | WandB] = [TensorBoard(folder.tensorboard, self.first, say)]
         self.writers += [] if wandb is None else [wandb]
         self.metrics = MetricsFile(folder.metrics)
         for writer in (self.metrics, self.writers[0]):
@@ -141,7 +159,7 @@ class _Log:
         self.report(iteration, figures)
         if iteration == self.first + 1:
             folder.update_manifest(first_update_s=round(process_age(), 3))
-        stop = self.asked() and iteration < total
+        stop = self.stop.asked and iteration < total
         if stop or iteration == total or time.monotonic() - self.saved > SAVE_EVERY:
             _save(state, folder, iteration)
             self.saved = time.monotonic()
@@ -182,6 +200,17 @@ def _not_finite(names: list[str], iteration: int, folder: RunFolder) -> WildRobo
     )
 
 
+def _stopped_at_once(folder: RunFolder) -> WildRobotError:
+    saved = folder.checkpoints.iterations()
+    kept = f"its last checkpoint is of iteration {saved[-1]}" if saved else "no checkpoint had been saved yet"
+    return WildRobotError(
+        f"Stopped at once; {kept}.",
+        where=str(folder.path),
+        hint=f"go on with: wildrobot-eqx run --resume {folder.path}",
+        exit_code=130,
+    )
+
+
 class _Clock:
     """Wall clock since the run began, earlier attempts included, and the speed of the last few iterations."""
 
@@ -194,24 +223,3 @@ class _Clock:
         taken = max(self.recent[-1] - self.recent[0], 1e-9)
         speed = (len(self.recent) - 1) * self.steps / taken
         return {"wall_clock_s": round(self.recent[-1] - self.began, 3), "steps_per_second": round(speed, 1)}
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """Turns the first SIGINT or SIGTERM into a question to ask; a second one acts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event.is_set
-        return
-
-    def handler(number: int, frame: Any) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event.is_set
-    finally:
-        for number, old in previous.items():
-            signal.signal(number, old)

@@ -19,6 +19,10 @@ Tell = Callable[[Any, dict[str, Any]], None]
 TRAINERS = ("ppo", "brax-ppo", "brax-sac")
 
 
+def _admit_any(recipe: Recipe, state: Any) -> None:
+    """Training goes on from any state."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Trainer:
     """One way to train. A state holds `iteration`, and `agent`: the networks' arrays."""
@@ -27,7 +31,7 @@ class Trainer:
     run: Callable[[Recipe, Any, Tell], None]  # from a state to the recipe's last iteration
     policy: Callable[[Any], AbstractPolicy]  # what a state has learned
     schedule: Callable[[Recipe], Recipe] = lambda recipe: recipe  # its iterations, as the trainer divides them
-    admit: Callable[[Recipe, Any], None] = lambda recipe, state: None  # refuses a state that it cannot go on from
+    admit: Callable[[Recipe, Any], None] = _admit_any  # refuses a state that it cannot go on from
 
 
 def trainer(name: str) -> Trainer:
