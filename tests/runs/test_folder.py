@@ -1,5 +1,6 @@
 """The run folder: what is in it, and what it refuses."""
 
+import contextlib
 import hashlib
 import json
 import resource
@@ -113,16 +114,18 @@ def test_json_is_replaced_whole(tmp_path):
     assert json.loads(path.read_text()) == {"a": 1}
 
 
-@pytest.fixture
-def full_disk(tmp_path):
+@contextlib.contextmanager
+def _full_disk():
     """No file of this process may grow: the kernel itself refuses."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_spoils_no_file(tmp_path, full_disk):
+def test_a_full_disk_spoils_no_file(tmp_path):
     path = tmp_path / "x.json"
     write_json(path, {"a": 1})
     metrics = tmp_path / "metrics.jsonl"
@@ -135,7 +138,7 @@ def test_a_full_disk_spoils_no_file(tmp_path, full_disk):
         lambda: RunFolder(tmp_path).adopt_recipe(data_dir("recipes") / "hop.py"),
         lambda: RunFolder(tmp_path).update_manifest(**big),
     ):
-        with pytest.raises(WildRobotError, match="could not be written: File too large") as caught:
+        with pytest.raises(WildRobotError, match="could not be written: File too large") as caught, _full_disk():
             write()
         assert caught.value.exit_code == 1
         assert caught.value.where

@@ -34,7 +34,7 @@ def run_recipe(
     judge: bool,
     trainer: str | None = None,
 ) -> bool:
-    """Train, then judge, film and report; False where the gate was not passed."""
+    """Train, then judge, film and report; False where the gate was not passed, unless that is provisional."""
     enable_compilation_cache()
     if resume is None:
         changes: dict[str, Any] = {}
@@ -68,18 +68,30 @@ def run_recipe(
         "run": str(folder.path),
         "iterations": int(trained.state.iteration),
         "figures": trained.figures,
-        "gate": None if result is None else {"passed": result.passed, "failed": result.failed_lines()},
+        "gate": None if result is None else _gate_json(result),
     }
-    show(document, [*_verdict(result), _closing(trained, folder)])
-    return result is None or result.passed
+    show(document, [*_verdict(result, folder), _closing(trained, folder)])
+    return result is None or result.passed or bool(result.provisional)
 
 
-def _verdict(result: GateResult | None) -> list[Any]:
+def _gate_json(result: GateResult) -> dict[str, Any]:
+    return {
+        "passed": result.passed,
+        "provisional": result.provisional or None,
+        "failed": result.failed_lines(),
+    }
+
+
+def _verdict(result: GateResult | None, folder: RunFolder) -> list[Any]:
     if result is None:
         return []
-    failed = result.failed_lines()
+    failed = [f"  {line}" for line in result.failed_lines()]
+    if result.provisional:
+        ending = f"{len(failed)} lines failed provisionally:" if failed else "no line failed."
+        decides = f"The full gate decides: wildrobot-eqx eval {folder.path}"
+        return [result.table(), f"Provisional, {result.provisional}: {ending}", *failed, decides]
     words = "The gate is passed." if result.passed else f"The gate is not passed; {len(failed)} lines failed:"
-    return [result.table(), words, *(f"  {line}" for line in failed)]
+    return [result.table(), words, *failed]
 
 
 def _closing(trained: Trained, folder: RunFolder) -> str:
@@ -129,7 +141,7 @@ def evaluate_run(
     recipe, _ = reopen(folder, trust)
     result = evaluate(recipe, folder, say, episodes, timesteps)
     report(folder)
-    show({"run": str(run), **result.to_json()}, _verdict(result))
+    show({"run": str(run), **result.to_json()}, _verdict(result, folder))
     return result.passed
 
 

@@ -1,5 +1,6 @@
 """The run folder: everything needed to trust a run and to repeat it."""
 
+import contextlib
 import datetime
 import fcntl
 import hashlib
@@ -44,6 +45,11 @@ class RunFolder:
     def manifest_path(self) -> Path:
         """What was run, with what, where, and how it ended."""
         return self.path / "manifest.json"
+
+    @property
+    def verdict(self) -> Path:
+        """The gate's verdict on one iteration's policy."""
+        return self.path / "eval.json"
 
     @property
     def tensorboard(self) -> Path:
@@ -119,6 +125,12 @@ class RunFolder:
         manifest = {**self.manifest(), **changes} if self.manifest_path.exists() else {"schema": SCHEMA, **changes}
         write_json(self.manifest_path, manifest)
         return manifest
+
+    def drop_verdict_after(self, iteration: int) -> None:
+        """Remove the verdict on a later iteration's policy: that iteration is trained anew."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if json.loads(self.verdict.read_text(encoding="utf-8")).get("iteration", 0) > iteration:
+                self.verdict.unlink()
 
     def adopt_recipe(self, source: Path) -> str:
         """Copy the recipe here; returns the copy's SHA-256."""

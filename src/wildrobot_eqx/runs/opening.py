@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import WildRobotError
 from .checkpoint import unflatten
 from .folder import RunFolder, environment, now
+from .options import from_manifest, to_manifest
 from .overrides import apply_overrides
 from .recipe import Recipe, RecipeFunction, load_recipe
 from .trainers import template, trainer, trainer_of
@@ -27,6 +28,7 @@ def start(
     Raises:
         WildRobotError: the recipe or an override is wrong, the folder is in use, or the trainer cannot be had.
     """
+    kept = to_manifest(function, options)
     recipe = trainer(trained_by).schedule(apply_overrides(function(**options), assignments))
     around = environment()  # before the folder: it takes a while, and a Ctrl-C now leaves nothing behind
     folder = RunFolder.create(out, recipe.name, recipe.seed)
@@ -35,7 +37,7 @@ def start(
         name=recipe.name,
         trainer=trained_by,
         recipe={"file": str(function.path), "sha256": digest},
-        options={name: value if _plain(value) else str(value) for name, value in options.items()},
+        options=kept,
         overrides=assignments,
         seed=recipe.seed,
         steps=recipe.steps,
@@ -65,7 +67,8 @@ def reopen(
     manifest = folder.manifest()
     function = load_recipe(folder.trusted_recipe(trust))
     options, assignments = options or {}, assignments or []
-    merged = {**manifest["options"], **options}
+    merged = {**from_manifest(function, manifest["options"]), **options}
+    kept = to_manifest(function, merged)
     overrides = [*manifest["overrides"], *assignments]
     recipe = trainer_of(folder).schedule(apply_overrides(function(**merged), overrides))
     if recipe.seed != manifest["seed"]:
@@ -75,7 +78,7 @@ def reopen(
             hint="leave the seed out, or start a new run",
         )
     changes = {
-        "options": {name: value if _plain(value) else str(value) for name, value in merged.items()},
+        "options": kept,
         "overrides": overrides,
         "steps": recipe.steps,
         "iterations": recipe.iterations,
@@ -92,7 +95,3 @@ def restore(recipe: Recipe, folder: RunFolder, say: Say) -> Any:
     """
     _, flat = folder.checkpoints.load_latest(say)
     return unflatten(template(trainer_of(folder), recipe), flat)
-
-
-def _plain(value: Any) -> bool:
-    return value is None or isinstance(value, (bool, int, float, str, list, tuple))

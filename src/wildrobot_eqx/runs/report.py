@@ -102,6 +102,9 @@ def _verdict(verdict: dict[str, Any]) -> Iterator[str]:
     lines = list(gate_lines(verdict).values())
     failed = verdict.get("failed")
     failed = failed if isinstance(failed, list) else []
+    if verdict.get("provisional"):
+        yield f'<p class="note">Provisional: {_text(verdict["provisional"])}. The full gate decides: '
+        yield "<code>wildrobot-eqx eval</code>.</p>"
     if verdict.get("passed") is True:
         yield f'<div class="verdict passed"><strong>Passed</strong> all {len(lines)} lines of the gate.'
     else:

@@ -101,6 +101,7 @@ def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _A
             stack.callback(online.close)
         attempt.begin()  # nothing above changes the folder
         folder.checkpoints.remove_after(first)
+        folder.drop_verdict_after(first)
         kept = keep_metrics_until(folder.metrics, first)
         log = _Log(stack, recipe, folder, state, kept, online, say, stop)
         stop.patient = True
