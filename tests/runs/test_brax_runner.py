@@ -58,7 +58,7 @@ def trained_by_brax(tmp_path_factory) -> RunFolder:
 
 def _policy(folder):
     """What `eval` and `render` judge, and the state that it came from."""
-    recipe, _ = opening.reopen(folder, trust=False)
+    recipe, _ = opening.reopen(folder, False, print)
     state = opening.restore(recipe, folder, print)
     return recipe, state, trainers.trainer_of(folder).policy(state)
 

@@ -116,7 +116,8 @@ def test_a_machine_that_cannot_render_still_gets_a_report(gated, monkeypatch):
     monkeypatch.setattr(evaluate, "render", cannot)
     (gated.path / "report.html").unlink(missing_ok=True)
     said = []
-    result = evaluate.finish(opening.reopen(gated, trust=False)[0], gated, said.append)
+    recipe, _ = opening.reopen(gated, False, said.append)
+    result = evaluate.finish(recipe, gated, said.append)
     assert result is not None
     assert any("no video: no graphics here" in line for line in said)
     assert (gated.path / "report.html").is_file()

@@ -154,7 +154,7 @@ def test_a_refused_resume_leaves_the_run_as_it_was(wrong, copied, cli, monkeypat
     assert cli("run", f"--resume={copied.path}", "--no-eval", *wrong).status == 2
     assert {path: path.read_bytes() for path in before} == before
     assert cli("run", f"--resume={copied.path}", "--no-eval").status == 0
-    recipe, _ = opening.reopen(copied, trust=False)  # as `eval` and `render` do
+    recipe, _ = opening.reopen(copied, False, pytest.fail)  # as `eval` and `render` do
     assert int(opening.restore(recipe, copied, pytest.fail).iteration) == ITERATIONS
     assert copied.manifest()["status"] == "trained"
 

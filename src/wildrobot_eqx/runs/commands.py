@@ -52,7 +52,7 @@ def run_recipe(
             )
         if named is not None and sha256(find_recipe(named)) != sha256(folder.recipe):
             say(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
-        recipe, changes = reopen(folder, trust, options, assignments)
+        recipe, changes = reopen(folder, trust, say, options, assignments)
     say(f"{recipe.name}: {recipe.iterations} iterations of {recipe.ppo.steps_per_iteration} steps -> {folder.path}")
     trained = train(recipe, folder, say, wandb, changes)
     try:
@@ -138,7 +138,7 @@ def evaluate_run(
     """Judge a run's newest policy and renew its report; False where the gate is not passed."""
     enable_compilation_cache()
     folder = RunFolder.open(run)
-    recipe, _ = reopen(folder, trust)
+    recipe, _ = reopen(folder, trust, say)
     result = evaluate(recipe, folder, say, episodes, timesteps)
     report(folder)
     show({"run": str(run), **result.to_json()}, _verdict(result, folder))
@@ -149,7 +149,7 @@ def render_run(run: Path, trust: bool, say: Say) -> list[Path]:
     """Film a run's newest policy and renew its report; returns the files."""
     enable_compilation_cache()
     folder = RunFolder.open(run)
-    recipe, _ = reopen(folder, trust)
+    recipe, _ = reopen(folder, trust, say)
     files = render(recipe, folder, say)
     return [*files, report(folder)]
 

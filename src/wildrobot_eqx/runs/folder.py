@@ -198,7 +198,7 @@ def environment() -> dict[str, Any]:
         "versions": {
             "wildrobot-eqx": __version__,
             "python": platform.python_version(),
-            **{package: _version(package) for package in _PACKAGES},
+            **{package: package_version(package) for package in _PACKAGES},
         },
         "device": {
             "platform": device.platform,
@@ -217,7 +217,8 @@ def now() -> str:
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """The version of an installed package; None where there is none."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import WildRobotError
 from .checkpoint import unflatten
 from .folder import RunFolder, environment, now
+from .identity import check_robot, robot_identity
 from .options import from_manifest, to_manifest
 from .overrides import apply_overrides
 from .recipe import Recipe, RecipeFunction, load_recipe
@@ -29,7 +30,8 @@ def start(
         WildRobotError: the recipe or an override is wrong, the folder is in use, or the trainer cannot be had.
     """
     kept = to_manifest(function, options)
-    recipe = trainer(trained_by).schedule(apply_overrides(function(**options), assignments))
+    made = function(**options)
+    recipe = trainer(trained_by).schedule(apply_overrides(made, assignments))
     around = environment()  # before the folder: it takes a while, and a Ctrl-C now leaves nothing behind
     folder = RunFolder.create(out, recipe.name, recipe.seed)
     digest = folder.adopt_recipe(function.path)
@@ -39,6 +41,7 @@ def start(
         recipe={"file": str(function.path), "sha256": digest},
         options=kept,
         overrides=assignments,
+        robot=robot_identity(made.env.physics.robot),
         seed=recipe.seed,
         steps=recipe.steps,
         iterations=recipe.iterations,
@@ -52,7 +55,11 @@ def start(
 
 
 def reopen(
-    folder: RunFolder, trust: bool, options: dict[str, Any] | None = None, assignments: list[str] | None = None
+    folder: RunFolder,
+    trust: bool,
+    say: Say,
+    options: dict[str, Any] | None = None,
+    assignments: list[str] | None = None,
 ) -> tuple[Recipe, dict[str, Any]]:
     """Build a run's recipe again from the copy in its folder, with the options it was made with.
 
@@ -62,7 +69,7 @@ def reopen(
         The recipe, and what the manifest has to say of it once a training goes on with it.
 
     Raises:
-        WildRobotError: the copy cannot be trusted, or does not build.
+        WildRobotError: the copy, or the robot that it loads, cannot be trusted, or does not build.
     """
     manifest = folder.manifest()
     function = load_recipe(folder.trusted_recipe(trust))
@@ -70,7 +77,9 @@ def reopen(
     merged = {**from_manifest(function, manifest["options"]), **options}
     kept = to_manifest(function, merged)
     overrides = [*manifest["overrides"], *assignments]
-    recipe = trainer_of(folder).schedule(apply_overrides(function(**merged), overrides))
+    made = function(**merged)
+    check_robot(made.env.physics.robot, manifest.get("robot"), trust, say)
+    recipe = trainer_of(folder).schedule(apply_overrides(made, overrides))
     if recipe.seed != manifest["seed"]:
         raise WildRobotError(
             f"The run was started with seed {manifest['seed']}; it cannot go on with {recipe.seed}.",
@@ -79,12 +88,13 @@ def reopen(
         )
     changes = {
         "options": kept,
+        "robot": robot_identity(made.env.physics.robot),
         "overrides": overrides,
         "steps": recipe.steps,
         "iterations": recipe.iterations,
         "ppo": dataclasses.asdict(recipe.ppo),
     }
-    return recipe, changes if options or assignments else {}
+    return recipe, changes if options or assignments or trust else {}
 
 
 def restore(recipe: Recipe, folder: RunFolder, say: Say) -> Any:
