@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from wildrobot_eqx import __version__
+from wildrobot_eqx import __version__, cli
 from wildrobot_eqx.cli import main
 
 
@@ -152,6 +152,38 @@ def test_a_recipe_that_raises_is_told(tmp_path, call):
     assert status == 2
     assert "The recipe 'mine' raised ZeroDivisionError: division by zero" in err
     assert f"{path}:6" in err
+
+
+@pytest.mark.parametrize("place", ["at import", "when built"])
+def test_a_recipe_that_exits_is_told(place, tmp_path, call):
+    path = tmp_path / "mine.py"
+    early, late = ("raise SystemExit('bye')", "pass") if place == "at import" else ("", "raise SystemExit('bye')")
+    path.write_text(
+        f"from wildrobot_eqx import Recipe, recipe\n{early}\n\n@recipe\ndef mine(n: int = 0) -> Recipe:\n    {late}\n"
+    )
+    status, _, err = call("check", path)
+    assert status == 2
+    assert "The recipe 'mine' raised SystemExit: bye" in err
+    assert f"{path}:{2 if place == 'at import' else 6}" in err
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "told"), [("bye", 1, "bye"), (None, 0, ""), (3, 3, ""), (130, 130, "stopped")]
+)
+def test_exits_have_the_status_that_python_gives_them(code, status, told, call, monkeypatch):
+    def leaves(**_):
+        raise SystemExit(code)
+
+    monkeypatch.setattr(cli, "_command", lambda recipe: leaves)
+    assert call("recipes", "list") == (status, "", told)
+
+
+def test_a_ctrl_c_is_told_in_one_line(call, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_recipe_files", interrupted)
+    assert call("recipes", "list") == (130, "", "stopped")
 
 
 def test_an_option_type_that_cannot_be_read_is_told(tmp_path, call):

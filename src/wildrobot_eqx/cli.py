@@ -41,10 +41,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         typer.echo(str(error), err=True)
         return error.exit_code
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
+        return _exit_status(stop.code)
     except KeyboardInterrupt:
-        return 130
+        return _exit_status(130)
     return 0
+
+
+def _exit_status(code: object) -> int:
+    """Python's own rule for what `sys.exit` was given; a Ctrl-C is told in one line."""
+    if code == 130:
+        _say("stopped")
+    elif code is not None and not isinstance(code, int):
+        _say(str(code))
+    return code if isinstance(code, int) else 0 if code is None else 1
 
 
 def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:

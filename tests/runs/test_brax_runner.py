@@ -21,7 +21,7 @@ from wildrobot_eqx.adapters.brax import BraxEnv
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.learn.networks import MLPPolicy
 from wildrobot_eqx.learn.squashed import SquashedPolicy
-from wildrobot_eqx.runs import brax_runner, runner, trainers
+from wildrobot_eqx.runs import brax_runner, opening, runner, trainers
 from wildrobot_eqx.runs.folder import RunFolder
 from wildrobot_eqx.runs.log import read_metrics
 
@@ -58,8 +58,8 @@ def trained_by_brax(tmp_path_factory) -> RunFolder:
 
 def _policy(folder):
     """What `eval` and `render` judge, and the state that it came from."""
-    recipe = runner.reopen(folder, trust=False)
-    state = runner.restore(recipe, folder, print)
+    recipe, _ = opening.reopen(folder, False, print)
+    state = opening.restore(recipe, folder, print)
     return recipe, state, trainers.trainer_of(folder).policy(state)
 
 

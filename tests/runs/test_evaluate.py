@@ -7,7 +7,7 @@ import pytest
 
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.cli import main
-from wildrobot_eqx.runs import evaluate, runner
+from wildrobot_eqx.runs import evaluate, opening
 from wildrobot_eqx.runs.folder import RunFolder
 
 GATED = '''
@@ -23,8 +23,9 @@ class Fussy(AbstractGate):
         progress("judging")
         distribution, _ = policy(_zeros(env), policy.init())
         assert distribution.mean.shape == (env.action_size,)
-        line = GateLine("survival", 0.0, (timesteps or (0.005,))[0], float(episodes or 0), ">= 8", (episodes or 0) >= 8)
-        return GateResult((line,), (), episodes or 0, 1.0)
+        episodes = episodes or 8
+        line = GateLine("survival", 0.0, (timesteps or (0.005,))[0], float(episodes), ">= 8", episodes >= 8)
+        return GateResult((line,), (), episodes, 1.0, "" if episodes >= 8 else f"{episodes} of 8 episodes")
 
 
 def _zeros(env):
@@ -65,11 +66,47 @@ def test_eval_passes_prints_and_writes(gated, cli):
 
 
 def test_eval_fails_with_the_line_that_failed(gated, cli):
+    gated.verdict.unlink(missing_ok=True)
     done = cli("eval", gated.path, "--episodes=3")
     assert done.status == 1
-    assert "1 lines failed" in done.out
+    assert "1 lines failed provisionally" in done.out
     assert "must be >= 8" in done.out
-    assert not json.loads((gated.path / "eval.json").read_text())["passed"]
+    written = json.loads(gated.verdict.read_text())
+    assert (written["passed"], written["provisional"]) == (False, "3 of 8 episodes")
+    assert "Provisional: 3 of 8 episodes" in (gated.path / "report.html").read_text()
+
+
+def test_a_smaller_eval_does_not_replace_a_fuller_one(gated, cli):
+    gated.verdict.unlink(missing_ok=True)
+    for episodes, kept in ((2, 2), (3, 3), (2, 3), (8, 8), (7, 8), (9, 9)):
+        done = cli("eval", gated.path, f"--episodes={episodes}")
+        assert json.loads(gated.verdict.read_text())["episodes"] == kept
+        assert ("keeps the fuller verdict" in done.err) == (kept != episodes)
+        assert done.status == (0 if episodes >= 8 else 1)
+
+
+def test_a_provisional_verdict_does_not_decide_a_run(tmp_path, cli, monkeypatch):
+    monkeypatch.setattr(evaluate, "QUICK_EPISODES", 3)
+    monkeypatch.setattr(evaluate, "render", lambda *_: None)
+    (tmp_path / "gated.py").write_text(GATED)
+    out = tmp_path / "run"
+    done = cli("run", tmp_path / "gated.py", f"--out={out}")
+    assert done.status == 0
+    assert "Provisional, 3 of 8 episodes: 1 lines failed provisionally:" in done.out
+    assert f"The full gate decides: wildrobot-eqx eval {out}" in done.out
+    monkeypatch.setattr(evaluate, "QUICK_EPISODES", 8)
+    (tmp_path / "gated.py").write_text(GATED.replace("episodes >= 8)", "episodes >= 9)"))
+    done = cli("run", tmp_path / "gated.py", "--json", f"--out={tmp_path / 'full'}")
+    assert done.status == 1
+    assert json.loads(done.out)["gate"]["provisional"] is None
+
+
+def test_a_verdict_on_what_is_trained_anew_is_dropped(gated):
+    for iteration, kept in ((2, True), (1, False)):
+        gated.verdict.write_text('{"iteration": 2}')
+        gated.drop_verdict_after(iteration)
+        assert gated.verdict.exists() is kept
+    gated.drop_verdict_after(1)  # there is none
 
 
 def test_a_machine_that_cannot_render_still_gets_a_report(gated, monkeypatch):
@@ -79,7 +116,8 @@ def test_a_machine_that_cannot_render_still_gets_a_report(gated, monkeypatch):
     monkeypatch.setattr(evaluate, "render", cannot)
     (gated.path / "report.html").unlink(missing_ok=True)
     said = []
-    result = evaluate.finish(runner.reopen(gated, trust=False), gated, said.append)
+    recipe, _ = opening.reopen(gated, False, said.append)
+    result = evaluate.finish(recipe, gated, said.append)
     assert result is not None
     assert any("no video: no graphics here" in line for line in said)
     assert (gated.path / "report.html").is_file()

@@ -1,13 +1,17 @@
 """The run folder: what is in it, and what it refuses."""
 
+import contextlib
 import hashlib
 import json
+import resource
 
 import pytest
 
 from wildrobot_eqx import WildRobotError
+from wildrobot_eqx.paths import data_dir
 from wildrobot_eqx.runs.folder import RunFolder, write_json
 from wildrobot_eqx.runs.log import keep_metrics_until, read_metrics
+from wildrobot_eqx.runs.report import write_report
 
 
 def test_a_run_folder_holds_what_repeats_the_run(trained):
@@ -108,6 +112,40 @@ def test_json_is_replaced_whole(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(path, {"a": float("nan")})
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+@contextlib.contextmanager
+def _full_disk():
+    """No file of this process may grow: the kernel itself refuses."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_spoils_no_file(tmp_path):
+    path = tmp_path / "x.json"
+    write_json(path, {"a": 1})
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text('{"iteration":1}\n')
+    big = {"a": "b" * 10_000}
+    for write in (
+        lambda: write_json(path, big),
+        lambda: keep_metrics_until(metrics, 1),
+        lambda: write_report(tmp_path),
+        lambda: RunFolder(tmp_path).adopt_recipe(data_dir("recipes") / "hop.py"),
+        lambda: RunFolder(tmp_path).update_manifest(**big),
+    ):
+        with pytest.raises(WildRobotError, match="could not be written: File too large") as caught, _full_disk():
+            write()
+        assert caught.value.exit_code == 1
+        assert caught.value.where
+        assert "free some space" in caught.value.hint
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert metrics.read_text() == '{"iteration":1}\n'
+    assert not list(tmp_path.glob("*.partial"))
 
 
 def test_metrics_are_cut_back_to_the_checkpoint(tmp_path):

@@ -14,7 +14,7 @@ from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.physics import NativePhysics, ScaleMass
 from wildrobot_eqx.runs.episodes import judge_key, judged_env, with_command
 from wildrobot_eqx.runs.gait import GaitMeter
-from wildrobot_eqx.runs.gate import GateResult, Limit, WalkGate
+from wildrobot_eqx.runs.gate import GateLine, GateResult, Limit, WalkGate
 from wildrobot_eqx.runs.measure import measure
 
 
@@ -275,3 +275,25 @@ def test_bad_options_are_refused(env, options, message):
 def test_a_warm_up_as_long_as_the_episode_is_refused():
     with pytest.raises(WildRobotError, match="leaves nothing"):
         WalkGate(seconds=3.0)
+
+
+@pytest.mark.parametrize(
+    ("episodes", "timesteps", "told"),
+    [
+        (256, (0.005, 0.002), ""),
+        (300, (0.002, 0.005, 0.001), ""),
+        (64, (0.005, 0.002), "64 of 256 episodes"),
+        (256, (0.002,), "1 of 2 physics timesteps"),
+        (1, (0.001,), "1 of 256 episodes, 0 of 2 physics timesteps"),
+    ],
+)
+def test_less_than_the_whole_gate_is_provisional(episodes, timesteps, told):
+    assert WalkGate().provisional(episodes, timesteps) == told
+
+
+def test_a_provisional_verdict_says_so():
+    line = GateLine("survival", 0.0, 0.005, 1.0, ">= 99 %", True)
+    result = GateResult((line,), (), 64, 20.0, "64 of 256 episodes")
+    assert result.table().title == "Gate, provisional (64 of 256 episodes): passed"
+    assert result.to_json()["provisional"] == "64 of 256 episodes"
+    assert GateResult((line,), (), 256, 20.0).to_json()["provisional"] is None

@@ -41,6 +41,16 @@ def test_figures_of_every_kind(hop):
     assert jax.tree.structure(new.env) == jax.tree.structure(hop.env)
 
 
+def test_figures_are_checked_together(hop):
+    new = apply_overrides(hop, ["ppo.num_minibatches=3", "ppo.num_envs=96"])
+    assert (new.ppo.num_minibatches, new.ppo.num_envs) == (3, 96)
+    assert (hop.ppo.num_minibatches, hop.ppo.num_envs) == (4, 8)
+    with pytest.raises(WildRobotError, match="96 envs do not divide into 5 minibatches"):
+        apply_overrides(hop, ["ppo.num_minibatches=5", "ppo.num_envs=96"])
+    with pytest.raises(WildRobotError, match="at least one step"):
+        apply_overrides(hop, ["steps=0"])
+
+
 def test_later_ones_win(hop):
     assert apply_overrides(hop, ["seed=1", "seed=2"]).seed == 2
 

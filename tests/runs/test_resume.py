@@ -12,7 +12,7 @@ import pytest
 from tiny import ITERATIONS, TINY
 
 from wildrobot_eqx.cli import main
-from wildrobot_eqx.runs import runner
+from wildrobot_eqx.runs import opening, runner
 from wildrobot_eqx.runs.folder import RunFolder
 from wildrobot_eqx.runs.log import read_metrics
 
@@ -120,6 +120,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path, trained, cli, mo
         patch.setattr(runner.MetricsFile, "write", write_and_signal)
         done = cli("run", "hop", *TINY, "--no-eval", f"--out={folder.path}")
     assert done.status == 130
+    assert "stopping after this iteration" in done.err
     assert f"wildrobot-eqx run --resume {folder.path}" in done.err
     assert folder.checkpoints.iterations() == [7]
     assert folder.manifest()["status"] == "interrupted"
@@ -132,7 +133,7 @@ def test_a_finished_run_can_train_on(copied, cli):
     done = cli("run", f"--resume={copied.path}", "--no-eval", f"--steps={more}")
     assert done.status == 0
     assert [line["iteration"] for line in read_metrics(copied.metrics)] == list(range(1, ITERATIONS + 3))
-    assert copied.manifest()["options"]["steps"] == more
+    assert copied.manifest()["options"]["steps"] == copied.manifest()["steps"] == more
     again = cli("run", f"--resume={copied.path}", "--no-eval")
     assert again.status == 0
     assert "already" in again.err
@@ -142,3 +143,24 @@ def test_another_seed_cannot_go_on(copied, cli):
     done = cli("run", f"--resume={copied.path}", "--seed=3")
     assert done.status == 2
     assert "seed 0" in done.err
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--num-envs=32",), ("--set=ppo.hidden=[8]",), ("--seed=3",), ("--wandb", f"--steps={16 * 8 * 50}")]
+)
+def test_a_refused_resume_leaves_the_run_as_it_was(wrong, copied, cli, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)  # not installed
+    before = {path: path.read_bytes() for path in (copied.manifest_path, copied.metrics)}
+    assert cli("run", f"--resume={copied.path}", "--no-eval", *wrong).status == 2
+    assert {path: path.read_bytes() for path in before} == before
+    assert cli("run", f"--resume={copied.path}", "--no-eval").status == 0
+    recipe, _ = opening.reopen(copied, False, pytest.fail)  # as `eval` and `render` do
+    assert int(opening.restore(recipe, copied, pytest.fail).iteration) == ITERATIONS
+    assert copied.manifest()["status"] == "trained"
+
+
+def test_a_resume_beside_a_live_training_changes_nothing(copied, cli):
+    before = copied.manifest_path.read_bytes()
+    with copied.lock():
+        assert cli("run", f"--resume={copied.path}", f"--steps={16 * 8 * 50}").status == 2
+    assert copied.manifest_path.read_bytes() == before

@@ -2,6 +2,9 @@
 
 import errno
 import json
+import os
+import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -67,6 +70,45 @@ def test_a_full_disk_while_saving_loses_nothing(tmp_path, cli, monkeypatch, trai
     assert {name: leaf.tobytes() for name, leaf in end.items()} == {n: leaf.tobytes() for n, leaf in wanted.items()}
 
 
+_LIMITED = """
+import resource, sys, time
+from wildrobot_eqx.cli import main
+from wildrobot_eqx.runs import runner
+runner.SAVE_EVERY = 0.0
+tell = runner._Log.tell
+def full(self, state, raw):
+    if int(state.iteration) == 3:  # from here on no file grows beyond a few bytes
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, resource.RLIM_INFINITY))
+        if sys.argv[1] == "checkpoint":
+            self.metrics.write = lambda line: None
+        if sys.argv[1] == "tb":  # that of the figures alone may
+            self.metrics.write = lambda line: None
+            runner._save = lambda *_: None
+            runner.RunFolder.update_manifest = lambda *_, **__: {}
+            self.writers[0]._flushed = 0.0
+    tell(self, state, raw)
+runner._Log.tell = full
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("what", ["all", "tb", "checkpoint"])
+def test_a_disk_that_is_full_in_earnest(what, tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-c", _LIMITED, what, "run", "hop", *TINY, "--no-eval", f"--out={out}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert "Traceback" not in done.stderr
+    if what == "tb":
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("no more TensorBoard events: File too large") == 1
+        assert "40/40" in done.stderr
+    else:
+        assert done.returncode == 1, done.stderr
+        assert f"{'figures' if what == 'all' else 'checkpoint'} of iteration 3 could not be written" in done.stderr
+        assert RunFolder(out).checkpoints.load_latest(pytest.fail)[0] == 2
+        assert len(done.stderr.splitlines()) < 9, done.stderr
+
+
 def test_a_full_disk_while_logging_is_told(tmp_path, cli, monkeypatch):
     class Full:
         write = close = flush = staticmethod(_full)
@@ -102,8 +144,49 @@ def test_a_stop_while_judging_says_that_the_training_is_saved(tmp_path, cli, mon
     monkeypatch.setattr(commands, "finish", interrupted)
     done = cli("run", "hop", *TINY, f"--out={tmp_path / 'run'}")
     assert done.status == 130
-    assert f"the training is saved in {tmp_path / 'run'}" in done.err
+    assert "the training is complete and saved" in done.err
+    assert f"wildrobot-eqx eval {tmp_path / 'run'}" in done.err
     assert RunFolder(tmp_path / "run").manifest()["status"] == "trained"
+
+
+def _interrupt(*_, **__):
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_stop_while_starting_says_how_to_go_on(tmp_path, cli, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    monkeypatch.setattr(runner, "import_in_background", _interrupt)
+    done = cli("run", "hop", *TINY, f"--out={folder.path}")
+    assert done.status == 130
+    assert "Stopped at once; no checkpoint had been saved yet." in done.err
+    assert f"wildrobot-eqx run --resume {folder.path}" in done.err
+    assert folder.manifest()["status"] == "interrupted"
+
+
+def test_a_stop_while_starting_leaves_a_finished_run_finished(copied, cli, monkeypatch):
+    monkeypatch.setattr(runner, "import_in_background", _interrupt)
+    assert cli("run", f"--resume={copied.path}", "--no-eval").status == 130
+    assert copied.manifest()["status"] == "trained"
+
+
+@pytest.mark.parametrize(("presses", "iteration", "saved"), [(1, 40, [40]), (2, 7, [])])
+def test_a_stop_is_never_swallowed(presses, iteration, saved, tmp_path, cli, monkeypatch):
+    write = log.MetricsFile.write
+
+    def write_and_signal(self, line):
+        write(self, line)
+        if line["iteration"] == iteration:
+            for _ in range(presses):
+                _interrupt()
+
+    monkeypatch.setattr(log.MetricsFile, "write", write_and_signal)
+    monkeypatch.setattr(commands, "finish", pytest.fail)
+    folder = RunFolder(tmp_path / "run")
+    done = cli("run", "hop", *TINY, f"--out={folder.path}")
+    assert done.status == 130
+    assert ("all 40 iterations are trained" if saved else "Stopped at once") in done.err
+    assert folder.checkpoints.iterations() == saved
+    assert folder.manifest()["status"] == ("trained" if saved else "interrupted")
 
 
 def test_verify_proves_the_wiring(tmp_path, cli):

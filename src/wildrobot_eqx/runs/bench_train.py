@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import WildRobotError
 from .log import read_metrics
-from .runner import Say
+from .opening import Say
 from .startup import CACHE_VARIABLE
 
 _LARGE = ("ppo.num_envs=1024", "ppo.num_minibatches=8", "ppo.num_epochs=4")

@@ -124,16 +124,19 @@ def _init_sac(recipe: Recipe) -> BraxState:
     return BraxState(params, jnp.zeros((), jnp.int32))
 
 
-def _run_sac(recipe: Recipe, state: BraxState, tell: Tell) -> None:
+def _admit_sac(recipe: Recipe, state: BraxState) -> None:
     done = int(state.iteration)
-    if done >= recipe.iterations:
-        return
-    if done:
+    if 0 < done < recipe.iterations:
         raise WildRobotError(
             f"Brax's SAC cannot go on from iteration {done}: it hands out its policy, not its critics and its memory.",
             where="--resume",
             hint="start a new run; `eval` and `render` take this one as it is",
         )
+
+
+def _run_sac(recipe: Recipe, state: BraxState, tell: Tell) -> None:
+    if int(state.iteration) >= recipe.iterations:
+        return
     brax_train.train_sac(
         BraxEnv(recipe.env), brax_sac_arguments(recipe), recipe.ppo.hidden, recipe.iterations, _counting(0, tell)
     )
@@ -185,4 +188,4 @@ def _mlp(actor: brax_train.Actor) -> MLP:
 
 
 BRAX_PPO = Trainer(_init_ppo, _run_ppo, ppo_policy)
-BRAX_SAC = Trainer(_init_sac, _run_sac, sac_policy, _few_iterations)
+BRAX_SAC = Trainer(_init_sac, _run_sac, sac_policy, _few_iterations, _admit_sac)

@@ -10,9 +10,9 @@ from rich.table import Table
 from ..env import contract
 from ..env.trial import Trial, run_trial
 from .commands import Show
+from .opening import Say
 from .overrides import apply_overrides
 from .recipe import RecipeFunction
-from .runner import Say
 from .startup import enable_compilation_cache
 from .tables import env_json, env_tables, plain_table
 

@@ -10,8 +10,9 @@ from ..errors import WildRobotError
 from .evaluate import evaluate, finish, render, report
 from .folder import RunFolder, sha256
 from .gate import GateResult
+from .opening import Say, reopen, start
 from .recipe import RecipeFunction, find_recipe
-from .runner import Say, Trained, reopen, start, train
+from .runner import Trained, train
 from .startup import enable_compilation_cache
 from .verify import short, verify
 
@@ -33,9 +34,10 @@ def run_recipe(
     judge: bool,
     trainer: str | None = None,
 ) -> bool:
-    """Train, then judge, film and report; False where the gate was not passed."""
+    """Train, then judge, film and report; False where the gate was not passed, unless that is provisional."""
     enable_compilation_cache()
     if resume is None:
+        changes: dict[str, Any] = {}
         recipe, folder = start(function, {**function.options, **options}, assignments, out, trainer or "ppo")
     else:
         if out is not None:
@@ -50,30 +52,46 @@ def run_recipe(
             )
         if named is not None and sha256(find_recipe(named)) != sha256(folder.recipe):
             say(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
-        recipe = reopen(folder, trust, options, assignments)
+        recipe, changes = reopen(folder, trust, say, options, assignments)
     say(f"{recipe.name}: {recipe.iterations} iterations of {recipe.ppo.steps_per_iteration} steps -> {folder.path}")
-    trained = train(recipe, folder, say, wandb)
+    trained = train(recipe, folder, say, wandb, changes)
     try:
         result = finish(recipe, folder, say) if judge else None
-    except KeyboardInterrupt:
-        say(f"stopped; the training is saved in {folder.path}: judge it by `eval`, film it by `render`")
-        raise
+    except KeyboardInterrupt as error:
+        raise WildRobotError(
+            "Stopped; the training is complete and saved.",
+            where=str(folder.path),
+            hint=f"judge it by: wildrobot-eqx eval {folder.path}, film it by: wildrobot-eqx render {folder.path}",
+            exit_code=130,
+        ) from error
     document = {
         "run": str(folder.path),
         "iterations": int(trained.state.iteration),
         "figures": trained.figures,
-        "gate": None if result is None else {"passed": result.passed, "failed": result.failed_lines()},
+        "gate": None if result is None else _gate_json(result),
     }
-    show(document, [*_verdict(result), _closing(trained, folder)])
-    return result is None or result.passed
+    show(document, [*_verdict(result, folder), _closing(trained, folder)])
+    return result is None or result.passed or bool(result.provisional)
 
 
-def _verdict(result: GateResult | None) -> list[Any]:
+def _gate_json(result: GateResult) -> dict[str, Any]:
+    return {
+        "passed": result.passed,
+        "provisional": result.provisional or None,
+        "failed": result.failed_lines(),
+    }
+
+
+def _verdict(result: GateResult | None, folder: RunFolder) -> list[Any]:
     if result is None:
         return []
-    failed = result.failed_lines()
+    failed = [f"  {line}" for line in result.failed_lines()]
+    if result.provisional:
+        ending = f"{len(failed)} lines failed provisionally:" if failed else "no line failed."
+        decides = f"The full gate decides: wildrobot-eqx eval {folder.path}"
+        return [result.table(), f"Provisional, {result.provisional}: {ending}", *failed, decides]
     words = "The gate is passed." if result.passed else f"The gate is not passed; {len(failed)} lines failed:"
-    return [result.table(), words, *(f"  {line}" for line in failed)]
+    return [result.table(), words, *failed]
 
 
 def _closing(trained: Trained, folder: RunFolder) -> str:
@@ -120,10 +138,10 @@ def evaluate_run(
     """Judge a run's newest policy and renew its report; False where the gate is not passed."""
     enable_compilation_cache()
     folder = RunFolder.open(run)
-    recipe = reopen(folder, trust)
+    recipe, _ = reopen(folder, trust, say)
     result = evaluate(recipe, folder, say, episodes, timesteps)
     report(folder)
-    show({"run": str(run), **result.to_json()}, _verdict(result))
+    show({"run": str(run), **result.to_json()}, _verdict(result, folder))
     return result.passed
 
 
@@ -131,7 +149,8 @@ def render_run(run: Path, trust: bool, say: Say) -> list[Path]:
     """Film a run's newest policy and renew its report; returns the files."""
     enable_compilation_cache()
     folder = RunFolder.open(run)
-    files = render(reopen(folder, trust), folder, say)
+    recipe, _ = reopen(folder, trust, say)
+    files = render(recipe, folder, say)
     return [*files, report(folder)]
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WildRobotError
+from .disk import writing
 from .folder import RunFolder, now, write_json
 from .gate import GateResult
+from .opening import Say, restore
+from .plots import read_object
 from .recipe import Recipe
-from .runner import Say, restore
 from .trainers import trainer_of
 
 QUICK_EPISODES = 64  # per command, for the verdict at the end of a training
@@ -23,6 +25,8 @@ def evaluate(
     timesteps: tuple[float, ...] | None = None,
 ) -> GateResult:
     """Put the run's newest policy through the recipe's gate and write eval.json.
+
+    A provisional verdict does not replace a fuller one of the same iteration.
 
     Raises:
         WildRobotError: the recipe has no gate, or there is no checkpoint.
@@ -43,8 +47,16 @@ def evaluate(
         "seconds": round(time.monotonic() - began, 2),
         **result.to_json(),
     }
-    write_json(folder.path / "eval.json", verdict)
+    kept = read_object(folder.verdict)
+    if result.provisional and kept.get("iteration") == verdict["iteration"] and _fuller(kept, verdict):
+        say(f"{folder.verdict} keeps the fuller verdict of this iteration; this one is only printed")
+    else:
+        write_json(folder.verdict, verdict)
     return result
+
+
+def _fuller(kept: dict[str, Any], new: dict[str, Any]) -> bool:
+    return not kept.get("provisional") or (kept.get("episodes") or 0) > new["episodes"]
 
 
 def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
@@ -56,7 +68,8 @@ def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
     from .video import render_walk
 
     state = restore(recipe, folder, say)
-    return render_walk(recipe.env, trainer_of(folder).policy(state), folder.path)
+    with writing(folder.path / "walk.mp4"):
+        return render_walk(recipe.env, trainer_of(folder).policy(state), folder.path)
 
 
 def report(folder: RunFolder) -> Path:

@@ -1,5 +1,6 @@
 """The run folder: everything needed to trust a run and to repeat it."""
 
+import contextlib
 import datetime
 import fcntl
 import hashlib
@@ -16,6 +17,7 @@ from typing import IO, Any
 from .. import __version__
 from ..errors import WildRobotError, nearest
 from .checkpoint import Checkpoints
+from .disk import replace_text, writing
 
 SCHEMA = 1
 _PACKAGES = ("jax", "jaxlib", "mujoco", "mujoco-mjx", "equinox", "optax", "orbax-checkpoint", "jaxtyping", "numpy")
@@ -43,6 +45,11 @@ class RunFolder:
     def manifest_path(self) -> Path:
         """What was run, with what, where, and how it ended."""
         return self.path / "manifest.json"
+
+    @property
+    def verdict(self) -> Path:
+        """The gate's verdict on one iteration's policy."""
+        return self.path / "eval.json"
 
     @property
     def tensorboard(self) -> Path:
@@ -119,9 +126,16 @@ class RunFolder:
         write_json(self.manifest_path, manifest)
         return manifest
 
+    def drop_verdict_after(self, iteration: int) -> None:
+        """Remove the verdict on a later iteration's policy: that iteration is trained anew."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if json.loads(self.verdict.read_text(encoding="utf-8")).get("iteration", 0) > iteration:
+                self.verdict.unlink()
+
     def adopt_recipe(self, source: Path) -> str:
         """Copy the recipe here; returns the copy's SHA-256."""
-        shutil.copyfile(source, self.recipe)
+        with writing(self.recipe):
+            shutil.copyfile(source, self.recipe)
         return sha256(self.recipe)
 
     def trusted_recipe(self, trust: bool) -> Path:
@@ -149,7 +163,8 @@ class RunFolder:
         Raises:
             WildRobotError: another process trains into this folder.
         """
-        handle = (self.path / ".lock").open("wb")
+        with writing(self.path / ".lock"):
+            handle = (self.path / ".lock").open("wb")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -161,10 +176,12 @@ class RunFolder:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON under a temporary name, then rename: a reader never sees half a file."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    """Write JSON, whole or not at all.
+
+    Raises:
+        WildRobotError: it cannot be written.
+    """
+    replace_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def sha256(path: Path) -> str:
@@ -181,7 +198,7 @@ def environment() -> dict[str, Any]:
         "versions": {
             "wildrobot-eqx": __version__,
             "python": platform.python_version(),
-            **{package: _version(package) for package in _PACKAGES},
+            **{package: package_version(package) for package in _PACKAGES},
         },
         "device": {
             "platform": device.platform,
@@ -200,7 +217,8 @@ def now() -> str:
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """The version of an installed package; None where there is none."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -94,6 +94,7 @@ class GateResult:
     figures: tuple[CommandFigures, ...] = ()
     episodes: int = 0  # per command and timestep
     seconds: float = 0.0  # each
+    provisional: str = ""  # what the gate's own number was cut to, such as "64 of 256 episodes"
 
     @property
     def passed(self) -> bool:
@@ -108,6 +109,7 @@ class GateResult:
         """The result as plain JSON values; figures that could not be measured are null."""
         return {
             "passed": self.passed,
+            "provisional": self.provisional or None,
             "episodes": self.episodes,
             "episode_seconds": self.seconds,
             "failed": self.failed_lines(),
@@ -123,7 +125,8 @@ class GateResult:
         commands = list(dict.fromkeys(f.command for f in self.figures))
         required = {f.command: f.required for f in self.figures}
         # Narrow enough for a terminal of 80 columns.
-        title = f"Gate: {'passed' if self.passed else 'FAILED'}"
+        ending = "passed" if self.passed else "FAILED"
+        title = f"Gate, provisional ({self.provisional}): {ending}" if self.provisional else f"Gate: {ending}"
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 0), show_edge=False)
         table.add_column("figure", no_wrap=True)
         table.add_column("limit", no_wrap=True)
@@ -172,8 +175,9 @@ class AbstractGate(eqx.Module):
         Args:
             env: the recipe's env.
             policy: its distribution's mean is the action.
-            episodes: per command and timestep; the gate's own number if None.
-            timesteps: of physics, s; the gate's own if None.
+            episodes: per command and timestep; the gate's own number if None. Where it is
+                fewer, the result says so: it is `provisional`.
+            timesteps: of physics, s; the gate's own if None. The same goes for these.
             progress: told how far it is, now and then.
 
         Raises:
@@ -226,7 +230,16 @@ class WalkGate(AbstractGate):
                 judged = self.judge(meter, tally, speed, timestep)
                 found.append(judged[0])
                 lines += judged[1]
-        return GateResult(tuple(lines), tuple(found), episodes, self.seconds)
+        provisional = self.provisional(episodes, timesteps)
+        return GateResult(tuple(lines), tuple(found), episodes, self.seconds, provisional)
+
+    def provisional(self, episodes: int, timesteps: tuple[float, ...]) -> str:
+        """What of the gate's own episodes and timesteps was run, where it was not all; else nothing."""
+        run = [own for own in self.timesteps if any(np.isclose(own, timestep) for timestep in timesteps)]
+        parts = [f"{episodes} of {self.episodes} episodes"] if episodes < self.episodes else []
+        if len(run) < len(self.timesteps):
+            parts.append(f"{len(run)} of {len(self.timesteps)} physics timesteps")
+        return ", ".join(parts)
 
     def judge(
         self, meter: GaitMeter, tally: GaitTally, command: float, timestep: float

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WildRobotError
+from .disk import replace_text, writing
+
+_FLUSH_EVERY = 10.0  # s between TensorBoard's flushes
 
 Figures = dict[str, float]
 Progress = Callable[[int, Figures], None]
@@ -29,9 +31,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 def keep_metrics_until(path: Path, iteration: int) -> list[dict[str, Any]]:
     """Drop the lines after `iteration`, atomically; returns those kept."""
     kept = [line for line in read_metrics(path) if line["iteration"] <= iteration]
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    os.replace(partial, path)
+    replace_text(path, "".join(json.dumps(line) + "\n" for line in kept))
     return kept
 
 
@@ -42,7 +42,8 @@ class MetricsFile:
 
     def __init__(self, path: Path):
         self.path = path
-        self._file = path.open("a", encoding="utf-8")
+        with writing(path):
+            self._file = path.open("a", encoding="utf-8")
 
     def write(self, line: dict[str, Any]) -> None:
         """Append one line.
@@ -68,23 +69,55 @@ class MetricsFile:
 
 
 class TensorBoard:
-    """TensorBoard events, through tensorboardX; events after `start` from an earlier attempt are purged."""
+    """TensorBoard events; those after `start` from an earlier attempt are purged.
 
-    def __init__(self, folder: Path, start: int):
-        from tensorboardX import SummaryWriter
+    It writes by tensorboardX's file writer, without the thread of its SummaryWriter: a full
+    disk kills that thread, and who writes then waits for ever. Here it is told to `say`, once,
+    and training goes on without.
+    """
 
-        purge = start + 1 if start else None
-        self._writer = SummaryWriter(str(folder), purge_step=purge, flush_secs=10)
+    def __init__(self, folder: Path, start: int, say: Callable[[str], None]):
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        self._folder, self._say, self._flushed = folder, say, 0.0
+        self._writer: Any = None
+        with self._giving_up():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._writer = EventsWriter(str(folder / "events"))
+            if start:
+                restart = SessionLog(status=SessionLog.START)
+                self._writer.write_event(Event(step=start + 1, wall_time=time.time(), session_log=restart))
 
     def write(self, iteration: int, figures: Figures) -> None:
         """Add one scalar per figure."""
-        for name, value in figures.items():
-            self._writer.add_scalar(name, value, iteration)
+        if self._writer is None:
+            return
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
+        with self._giving_up():
+            for name, value in figures.items():
+                event = Event(step=iteration, wall_time=time.time(), summary=scalar(name, value))
+                self._writer.write_event(event)
+            if time.monotonic() - self._flushed > _FLUSH_EVERY:
+                self._writer.flush()
+                self._flushed = time.monotonic()
 
     def close(self) -> None:
-        """Flush and stop the writer's thread."""
-        with contextlib.suppress(OSError):
-            self._writer.close()
+        """Write what is left and close the file."""
+        if self._writer is not None:
+            with self._giving_up():
+                self._writer.close()
+
+    @contextlib.contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._writer = None
+            why = error.strerror or error
+            self._say(f"no more TensorBoard events: {why} ({self._folder}); training goes on without them")
 
 
 class WandB:

@@ -1,5 +1,6 @@
 """`--set key=value`: one figure of a recipe changed by its dotted path, checked before anything runs."""
 
+import copy
 import dataclasses
 import json
 import typing
@@ -17,7 +18,7 @@ from .recipe import Recipe
 
 
 def apply_overrides(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
-    """The recipe with each `key=value` applied in order.
+    """The recipe with each `key=value` applied in order, and then checked as a whole.
 
     Keys are dotted paths through dataclass fields, modules, dict keys and tuple indices, such as
     `env.rewards.track.weight`; values are JSON. An array leaf keeps its dtype and shape.
@@ -30,7 +31,7 @@ def apply_overrides(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
         if not equals or not key:
             raise _error(assignment, f"{assignment!r} is not of the form key=value.", "such as ppo.learning_rate=3e-4")
         recipe = _replaced(recipe, key.split("."), text, assignment)
-    return recipe
+    return _checked(recipe)
 
 
 def _error(assignment: str, what: str, hint: str) -> WildRobotError:
@@ -56,7 +57,17 @@ def _replaced(node: Any, path: list[str], text: str, assignment: str, done: tupl
         return {**node, name: new}
     if isinstance(node, (tuple, list)):
         return type(node)(new if str(i) == name else item for i, item in enumerate(node))
-    return dataclasses.replace(node, **{name: new})
+    changed = copy.copy(node)  # figures that fit only together are set one by one: checks come last
+    object.__setattr__(changed, name, new)
+    return changed
+
+
+def _checked(node: Any) -> Any:
+    """A plain dataclass and those inside it, made anew by their constructors, which check them."""
+    if not dataclasses.is_dataclass(node) or isinstance(node, (eqx.Module, type)):
+        return node
+    fields = {field.name: _checked(getattr(node, field.name)) for field in dataclasses.fields(node) if field.init}
+    return dataclasses.replace(node, **fields)
 
 
 def _keys(node: Any) -> list[str]:

@@ -108,7 +108,7 @@ class RecipeFunction:
             made = self.function(**options)
         except WildRobotError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _recipe_error(self.path, error) from error
         if not isinstance(made, Recipe):
             raise self._error(f"returned {type(made).__name__}, not a Recipe", "end it with `return Recipe(...)`")
@@ -169,7 +169,7 @@ def load_recipe(path: str | os.PathLike) -> RecipeFunction:
         spec.loader.exec_module(module)
     except WildRobotError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _recipe_error(file, error) from error
     found = [value for value in vars(module).values() if isinstance(value, RecipeFunction) and value.path == file]
     if len(found) != 1:
@@ -182,7 +182,7 @@ def load_recipe(path: str | os.PathLike) -> RecipeFunction:
     return found[0]
 
 
-def _recipe_error(path: Path, error: Exception) -> WildRobotError:
+def _recipe_error(path: Path, error: BaseException) -> WildRobotError:
     """What a recipe raised, with the deepest line of the recipe's own file."""
     line: int | None = None
     if isinstance(error, SyntaxError) and error.filename == str(path):

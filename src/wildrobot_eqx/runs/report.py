@@ -2,11 +2,11 @@
 
 import base64
 import html
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .disk import replace_text, writing
 from .figures import describe
 from .plots import gate_blocks, gate_lines, number, read_lines, read_object, write_plots
 
@@ -48,9 +48,13 @@ def write_report(run_dir: Path) -> Path:
 
     Returns:
         The page's path.
+
+    Raises:
+        WildRobotError: something cannot be written.
     """
     run_dir = Path(run_dir)
-    plots = write_plots(run_dir)
+    with writing(run_dir / "plots"):
+        plots = write_plots(run_dir)
     manifest, verdict = read_object(run_dir / "manifest.json"), read_object(run_dir / "eval.json")
     title = f"{manifest.get('name', 'run')}: {run_dir.resolve().name}"
     page = "\n".join(
@@ -74,9 +78,7 @@ def write_report(run_dir: Path) -> Path:
         )
     )
     path = run_dir / "report.html"
-    partial = path.with_suffix(".html.partial")
-    partial.write_text(page + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    replace_text(path, page + "\n")
     return path
 
 
@@ -100,6 +102,9 @@ def _verdict(verdict: dict[str, Any]) -> Iterator[str]:
     lines = list(gate_lines(verdict).values())
     failed = verdict.get("failed")
     failed = failed if isinstance(failed, list) else []
+    if verdict.get("provisional"):
+        yield f'<p class="note">Provisional: {_text(verdict["provisional"])}. The full gate decides: '
+        yield "<code>wildrobot-eqx eval</code>.</p>"
     if verdict.get("passed") is True:
         yield f'<div class="verdict passed"><strong>Passed</strong> all {len(lines)} lines of the gate.'
     else:

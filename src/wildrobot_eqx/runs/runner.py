@@ -4,11 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,16 +12,16 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ..errors import WildRobotError
-from .checkpoint import flatten, non_finite, unflatten
-from .folder import RunFolder, environment, now
+from .checkpoint import flatten, non_finite
+from .folder import RunFolder, now
 from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress
-from .overrides import apply_overrides
-from .recipe import Recipe, RecipeFunction, load_recipe
+from .opening import Say, restore
+from .recipe import Recipe
 from .startup import import_in_background, process_age
-from .trainers import template, trainer, trainer_of
+from .stopping import Stop, stop_signals
+from .trainers import trainer_of
 
 SAVE_EVERY = 20.0  # s of wall clock between checkpoints; when they happen changes no result
-Say = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,109 +33,78 @@ class Trained:
     figures: Figures  # of the last iteration; empty where nothing was left to do
 
 
-def start(
-    function: RecipeFunction,
-    options: dict[str, Any],
-    assignments: list[str],
-    out: Path | None,
-    trained_by: str = "ppo",
-) -> tuple[Recipe, RunFolder]:
-    """Build the recipe and make its run folder; `trained_by` is one of `TRAINERS`.
-
-    Raises:
-        WildRobotError: the recipe or an override is wrong, the folder is in use, or the trainer cannot be had.
-    """
-    recipe = trainer(trained_by).schedule(apply_overrides(function(**options), assignments))
-    folder = RunFolder.create(out, recipe.name, recipe.seed)
-    digest = folder.adopt_recipe(function.path)
-    folder.update_manifest(
-        name=recipe.name,
-        trainer=trained_by,
-        recipe={"file": str(function.path), "sha256": digest},
-        options={name: value if _plain(value) else str(value) for name, value in options.items()},
-        overrides=assignments,
-        seed=recipe.seed,
-        steps=recipe.steps,
-        iterations=recipe.iterations,
-        control_dt=recipe.env.physics.control_dt,
-        ppo=dataclasses.asdict(recipe.ppo),
-        status="created",
-        started=now(),
-        **environment(),
-    )
-    return recipe, folder
-
-
-def reopen(
-    folder: RunFolder, trust: bool, options: dict[str, Any] | None = None, assignments: list[str] | None = None
-) -> Recipe:
-    """Build a run's recipe again from the copy in its folder, with the options it was made with.
-
-    `options` and `assignments` come on top, and are recorded in the manifest.
-
-    Raises:
-        WildRobotError: the copy cannot be trusted, or does not build.
-    """
-    manifest = folder.manifest()
-    function = load_recipe(folder.trusted_recipe(trust))
-    options, assignments = options or {}, assignments or []
-    merged = {**manifest["options"], **options}
-    overrides = [*manifest["overrides"], *assignments]
-    recipe = trainer_of(folder).schedule(apply_overrides(function(**merged), overrides))
-    if recipe.seed != manifest["seed"]:
-        raise WildRobotError(
-            f"The run was started with seed {manifest['seed']}; it cannot go on with {recipe.seed}.",
-            where=str(folder.path),
-            hint="leave the seed out, or start a new run",
-        )
-    if options or assignments:
-        folder.update_manifest(options=merged, overrides=overrides, steps=recipe.steps, iterations=recipe.iterations)
-    return recipe
-
-
-def restore(recipe: Recipe, folder: RunFolder, say: Say) -> Any:
-    """The training state of the newest intact checkpoint.
-
-    Raises:
-        WildRobotError: there is none, or it does not fit the recipe.
-    """
-    _, flat = folder.checkpoints.load_latest(say)
-    return unflatten(template(trainer_of(folder), recipe), flat)
-
-
-def train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool = False) -> Trained:
+def train(
+    recipe: Recipe, folder: RunFolder, say: Say, wandb: bool = False, changes: dict[str, Any] | None = None
+) -> Trained:
     """Train from the newest checkpoint, or from the seed, until `recipe.iterations`.
 
     Every iteration is appended to metrics.jsonl; a checkpoint is saved now and then and at
-    the end. Ctrl-C and SIGTERM save one and stop.
+    the end. Ctrl-C and SIGTERM save one and stop. `changes` go into the manifest once the
+    checkpoint is known to fit: a run that is refused stays what it was.
 
     Raises:
         WildRobotError: a figure is not finite (exit code 1), something cannot be written
             (1), the user stopped it (130), or the folder does not fit.
     """
-    with folder.lock():
+    with folder.lock(), stop_signals(say) as stop:
+        attempt = _Attempt(folder, changes or {})
         try:
-            return _train(recipe, folder, say, wandb)
-        except WildRobotError as error:
-            status = "interrupted" if error.exit_code == 130 else "failed"
-            _note(folder, status=status, finished=now(), error=str(error))
-            raise
+            trained = _train(recipe, folder, say, wandb, attempt, stop)
         except BaseException as error:
-            _note(folder, status="failed", finished=now(), error=f"{type(error).__name__}: {error}")
-            raise
+            if not (stop.forced or isinstance(error, KeyboardInterrupt)):
+                attempt.note(error)
+                raise
+            stopped = _stopped_at_once(folder)
+            attempt.note(stopped)
+            raise stopped from error
+        if stop.asked:
+            raise WildRobotError(
+                f"Stopped; all {recipe.iterations} iterations are trained and saved.",
+                where=str(folder.path),
+                hint=f"judge it by: wildrobot-eqx eval {folder.path}",
+                exit_code=130,
+            )
+    return trained
 
 
-def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool) -> Trained:
+class _Attempt:
+    """What the manifest is told of one training; until `begin`, nothing, unless the run is new."""
+
+    def __init__(self, folder: RunFolder, changes: dict[str, Any]):
+        self.folder, self.changes = folder, changes
+        self.begun = folder.manifest().get("status") == "created"
+
+    def begin(self) -> None:
+        self.begun = True
+        self.folder.update_manifest(status="running", error=None, **self.changes)
+
+    def note(self, error: BaseException) -> None:
+        """Record how it ended; on a full disk the first error matters more."""
+        interrupted = isinstance(error, WildRobotError) and error.exit_code == 130
+        text = str(error) if isinstance(error, WildRobotError) else f"{type(error).__name__}: {error}"
+        if self.begun:
+            with contextlib.suppress(WildRobotError):
+                status = "interrupted" if interrupted else "failed"
+                self.folder.update_manifest(status=status, finished=now(), error=text)
+
+
+def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _Attempt, stop: Stop) -> Trained:
     import_in_background("orbax.checkpoint", "tensorboardX")
     chosen = trainer_of(folder)
     state = restore(recipe, folder, say) if folder.checkpoints.iterations() else chosen.init(recipe)
+    chosen.admit(recipe, state)
     first = int(state.iteration)
-    folder.checkpoints.remove_after(first)
-    kept = keep_metrics_until(folder.metrics, first)
-    manifest = folder.update_manifest(status="running", error=None)
     initial = flatten(state.agent)
     with contextlib.ExitStack() as stack:
-        log = _Log(stack, recipe, folder, state, kept, WandB(folder.path, manifest, first) if wandb else None)
+        online = WandB(folder.path, {**folder.manifest(), **attempt.changes}, first) if wandb else None
+        if online is not None:
+            stack.callback(online.close)
+        attempt.begin()  # nothing above changes the folder
+        folder.checkpoints.remove_after(first)
+        folder.drop_verdict_after(first)
+        kept = keep_metrics_until(folder.metrics, first)
+        log = _Log(stack, recipe, folder, state, kept, online, say, stop)
+        stop.patient = True
         chosen.run(recipe, state, log.tell)
     if first >= recipe.iterations:
         say(f"{folder.path} has its {recipe.iterations} iterations already; give more --steps to train on.")
@@ -156,15 +121,22 @@ class _Log:
     """What happens after every iteration, whoever trains: figures are checked and written, states are saved."""
 
     def __init__(
-        self, stack: contextlib.ExitStack, recipe: Recipe, folder: RunFolder, state: Any, kept: list, wandb: Any
+        self,
+        stack: contextlib.ExitStack,
+        recipe: Recipe,
+        folder: RunFolder,
+        state: Any,
+        kept: list,
+        wandb: WandB | None,
+        say: Say,
+        stop: Stop,
     ):
-        self.recipe, self.folder, self.state = recipe, folder, state
+        self.recipe, self.folder, self.state, self.stop = recipe, folder, state, stop
         self.first, self.figures = int(state.iteration), dict[str, float]()
-        self.asked = stack.enter_context(_stop_signals())
-        self.writers: list[TensorBoard | WandB] = [TensorBoard(folder.tensorboard, self.first)]
+        self.writers: list[TensorBoard | WandB] = [TensorBoard(folder.tensorboard, self.first, say)]
         self.writers += [] if wandb is None else [wandb]
         self.metrics = MetricsFile(folder.metrics)
-        for writer in (self.metrics, *self.writers):
+        for writer in (self.metrics, self.writers[0]):
             stack.callback(writer.close)
         self.report = stack.enter_context(progress(recipe.iterations, self.first))
         self.clock = _Clock(recipe.ppo.steps_per_iteration, kept[-1]["wall_clock_s"] if kept else 0.0)
@@ -188,7 +160,7 @@ class _Log:
         self.report(iteration, figures)
         if iteration == self.first + 1:
             folder.update_manifest(first_update_s=round(process_age(), 3))
-        stop = self.asked() and iteration < total
+        stop = self.stop.asked and iteration < total
         if stop or iteration == total or time.monotonic() - self.saved > SAVE_EVERY:
             _save(state, folder, iteration)
             self.saved = time.monotonic()
@@ -229,14 +201,15 @@ def _not_finite(names: list[str], iteration: int, folder: RunFolder) -> WildRobo
     )
 
 
-def _note(folder: RunFolder, **changes: Any) -> None:
-    """Record how a run ended; on a full disk the first error matters more."""
-    with contextlib.suppress(OSError):
-        folder.update_manifest(**changes)
-
-
-def _plain(value: Any) -> bool:
-    return value is None or isinstance(value, (bool, int, float, str, list, tuple))
+def _stopped_at_once(folder: RunFolder) -> WildRobotError:
+    saved = folder.checkpoints.iterations()
+    kept = f"its last checkpoint is of iteration {saved[-1]}" if saved else "no checkpoint had been saved yet"
+    return WildRobotError(
+        f"Stopped at once; {kept}.",
+        where=str(folder.path),
+        hint=f"go on with: wildrobot-eqx run --resume {folder.path}",
+        exit_code=130,
+    )
 
 
 class _Clock:
@@ -251,24 +224,3 @@ class _Clock:
         taken = max(self.recent[-1] - self.recent[0], 1e-9)
         speed = (len(self.recent) - 1) * self.steps / taken
         return {"wall_clock_s": round(self.recent[-1] - self.began, 3), "steps_per_second": round(speed, 1)}
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """Turns the first SIGINT or SIGTERM into a question to ask; a second one acts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event.is_set
-        return
-
-    def handler(number: int, frame: Any) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event.is_set
-    finally:
-        for number, old in previous.items():
-            signal.signal(number, old)

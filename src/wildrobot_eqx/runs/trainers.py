@@ -19,6 +19,15 @@ Tell = Callable[[Any, dict[str, Any]], None]
 TRAINERS = ("ppo", "brax-ppo", "brax-sac")
 
 
+def _as_it_is(recipe: Recipe) -> Recipe:
+    """The recipe's own iterations."""
+    return recipe
+
+
+def _admit_any(recipe: Recipe, state: Any) -> None:
+    """Training goes on from any state."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Trainer:
     """One way to train. A state holds `iteration`, and `agent`: the networks' arrays."""
@@ -26,7 +35,8 @@ class Trainer:
     init: Callable[[Recipe], Any]  # the first state; also traced for its shapes
     run: Callable[[Recipe, Any, Tell], None]  # from a state to the recipe's last iteration
     policy: Callable[[Any], AbstractPolicy]  # what a state has learned
-    schedule: Callable[[Recipe], Recipe] = lambda recipe: recipe  # its iterations, as the trainer divides them
+    schedule: Callable[[Recipe], Recipe] = _as_it_is  # its iterations, as the trainer divides them
+    admit: Callable[[Recipe, Any], None] = _admit_any  # refuses a state that it cannot go on from
 
 
 def trainer(name: str) -> Trainer:

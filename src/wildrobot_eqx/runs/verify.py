@@ -7,8 +7,9 @@ import numpy as np
 from .checkpoint import flatten
 from .folder import RunFolder
 from .log import read_metrics
+from .opening import Say
 from .recipe import Recipe
-from .runner import Say, train
+from .runner import train
 
 ITERATIONS = 10
 

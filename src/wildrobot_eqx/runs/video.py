@@ -138,7 +138,9 @@ def _write_video(renderer: Renderer, walk: Walk, path: Path) -> None:
         if process.returncode:
             told.seek(0)
             why = told.read().decode(errors="replace").strip()[-300:]
-            raise WildRobotError(f"The video could not be written: {why}", where=str(path), hint="is the disk full?")
+            raise WildRobotError(
+                f"The video could not be written: {why}", where=str(path), hint="is the disk full?", exit_code=1
+            )
 
 
 def _frames(renderer: Renderer, walk: Walk, every: int) -> Iterator[np.ndarray]:

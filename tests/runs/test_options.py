@@ -1,0 +1,75 @@
+"""A recipe's options go into the manifest and come back as what they were."""
+
+import enum
+import json
+import math
+import typing
+from pathlib import Path
+
+import pytest
+
+from wildrobot_eqx import WildRobotError, recipe
+from wildrobot_eqx.runs.folder import RunFolder
+from wildrobot_eqx.runs.options import from_manifest, to_manifest
+
+
+class Ground(enum.Enum):
+    FLAT = "flat"
+    ROUGH = "rough"
+
+
+@recipe
+def many(
+    file: Path = Path("a/b"),
+    maybe: Path | None = None,
+    files: list[Path] = [],  # noqa: B006
+    size: tuple[int, int] = (1, 2),
+    sizes: tuple[float, ...] = (),
+    ground: Ground = Ground.FLAT,
+    mode: typing.Literal["x", "y"] = "x",
+    documented: typing.Annotated[Path, "told to Typer"] = Path("c"),
+    gain: float = 1,
+    other: typing.Any = None,
+):
+    """Never built."""
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"maybe": Path("x"), "files": [Path("y")], "sizes": (0.5, 2.0), "ground": Ground.ROUGH, "mode": "y"}],
+)
+def test_options_come_back(given):
+    options = {**many.options, **given}
+    back = from_manifest(many, json.loads(json.dumps(to_manifest(many, options))))
+    assert back == options
+    assert {name: type(value) for name, value in back.items()} == {name: type(v) for name, v in options.items()}
+
+
+@pytest.mark.parametrize("value", [math.nan, {1, 2}, object(), Path("untyped"), (1, 2)])
+def test_what_would_not_come_back_is_refused(value):
+    with pytest.raises(WildRobotError, match="that the manifest cannot keep"):
+        to_manifest(many, {"other": value})
+
+
+RECIPE = """
+import dataclasses
+from pathlib import Path
+from wildrobot_eqx import Recipe, load_recipe, recipe
+
+@recipe
+def filed(file: Path = Path("a"), sizes: tuple[int, int] = (16, 8), steps: int = 256) -> Recipe:
+    assert isinstance(file, Path) and isinstance(sizes, tuple)
+    made = load_recipe("hop")(num_envs=sizes[0], steps=steps)
+    ppo = dataclasses.replace(made.ppo, unroll_length=sizes[1], hidden=(16,), reset_pool=8)
+    return dataclasses.replace(made, ppo=ppo)
+"""
+
+
+def test_a_run_with_a_path_among_its_options_can_be_resumed(tmp_path, cli):
+    path, out = tmp_path / "filed.py", tmp_path / "run"
+    path.write_text(RECIPE)
+    assert cli("run", path, "--no-eval", "--file=b/c", f"--out={out}").status == 0
+    assert RunFolder(out).manifest()["options"] == {"file": "b/c", "sizes": [16, 8], "steps": 256}
+    assert cli("run", f"--resume={out}", "--no-eval", "--steps=384").status == 0
+    assert cli("run", f"--resume={out}", "--no-eval").status == 0
+    assert RunFolder(out).manifest()["options"]["file"] == "b/c"
