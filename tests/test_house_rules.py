@@ -435,6 +435,8 @@ def test_nothing_light_loads_jax(code):
 def test_public_names_load():
     for name in package.__all__:
         assert getattr(package, name) is not None
+    assert package.ppo.train is ppo.train
+    assert callable(package.contract.check)
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = package.no_such_name
 
