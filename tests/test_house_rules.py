@@ -345,13 +345,24 @@ ONLY = {
 def _imports(path: Path):
     """Absolute dotted names that a file imports, at any depth of its code; ours without the package's name."""
     here = _module(path).split(".") if _module(path) else []
-    folder = here if path.name == "__init__.py" else here[:-1]
-    for node in ast.walk(_tree(path)):
+    yield from _imported(_tree(path), here if path.name == "__init__.py" else here[:-1])
+
+
+def _imported(tree: ast.AST, folder: list[str]):
+    """The same of a tree that stands in the room `folder`."""
+    ours = f"{package.__name__}."
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield "outside", alias.name.removeprefix(f"{package.__name__}.")
+                inside = alias.name.startswith(ours)
+                yield ("inside", alias.name.removeprefix(ours)) if inside else ("outside", alias.name)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield "outside", node.module
+            if node.module == package.__name__:
+                yield from (("inside", alias.name) for alias in node.names)
+            elif node.module.startswith(ours):
+                yield "inside", node.module.removeprefix(ours)
+            else:
+                yield "outside", node.module
         elif isinstance(node, ast.ImportFrom):
             base = folder[: len(folder) - node.level + 1]
             target = [*base, *(node.module.split(".") if node.module else [])]
@@ -362,10 +373,30 @@ def _imports(path: Path):
 @by_file
 def test_imports_flow_one_way(path):
     room = _module(path).split(".")[0]
-    allowed = MAY_IMPORT[room]
-    found = [name for where, name in _imports(path) if where == "inside" and name.split(".")[0] not in allowed]
-    assert found == [], f"{room or 'the package'} may import {sorted(allowed)}"
+    found = _against_the_flow(room, _imports(path))
+    assert found == [], f"{room or 'the package'} may import {sorted(MAY_IMPORT[room])}"
     assert not any(name == package.__name__ for where, name in _imports(path) if where == "outside"), "use a dot"
+
+
+def _against_the_flow(room: str, imports) -> list[str]:
+    return [name for where, name in imports if where == "inside" and name.split(".")[0] not in MAY_IMPORT[room]]
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("from ..runs import runner", ["runs"]),
+        ("from .. import runs", ["runs"]),
+        ("from wildrobot_eqx.runs import runner", ["runs"]),
+        ("from wildrobot_eqx import runs, robots", ["runs"]),
+        ("import wildrobot_eqx.runs.runner as runner", ["runs.runner"]),
+        ("def f():\n    from wildrobot_eqx.learn.ppo import train", ["learn.ppo"]),
+        ("from ..robots import Robot\nfrom wildrobot_eqx.robots import Robot\nimport jax", []),
+    ],
+)
+def test_an_import_against_the_flow_is_found(code, found):
+    """From a file of `physics`, relative or by the package's own name."""
+    assert _against_the_flow("physics", _imported(ast.parse(code), ["physics"])) == found
 
 
 @by_file
@@ -404,6 +435,8 @@ def test_nothing_light_loads_jax(code):
 def test_public_names_load():
     for name in package.__all__:
         assert getattr(package, name) is not None
+    assert package.ppo.train is ppo.train
+    assert callable(package.contract.check)
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = package.no_such_name
 
@@ -467,6 +500,8 @@ def test_methods_say_what_they_do():
                 inspect.unwrap(function) if callable(function) else function
             ):
                 continue
+            if name in getattr(cls, "__dataclass_fields__", {}):
+                continue  # a field whose default is a function
             if not any(getattr(base.__dict__.get(name), "__doc__", None) for base in cls.__mro__):
                 silent.append(f"{cls.__module__}.{cls.__qualname__}.{name}")
     assert silent == []

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 import wildrobot_eqx as we
-from wildrobot_eqx.learn import ppo
+from wildrobot_eqx import ppo
 
 
 class Follow(we.AbstractReward):

@@ -15,9 +15,9 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "adapters": ("BraxEnv", "brax_stage", "check_brax"),
     "control": ("AbstractController", "Delay", "JointPosition", "LowPass"),
-    "env": ("Env", "EnvState", "Timestep"),
+    "env": ("Env", "EnvState", "ResetPool", "Timestep", "contract"),
     "errors": ("WildRobotError",),
-    "learn": ("Agent", "PPOConfig", "TrainState"),
+    "learn": ("AbstractPolicy", "Agent", "PPOConfig", "TrainState", "ppo"),
     "observe": (
         "AbstractTerm",
         "AngularVelocity",
@@ -48,7 +48,7 @@ _EXPORTS = {
         "ScaleMass",
         "make_physics",
     ),
-    "robots": ("Robot", "load_robot", "robot_names"),
+    "robots": ("Mirror", "Robot", "load_robot", "robot_names"),
     "runs": ("AbstractGate", "GateResult", "Recipe", "WalkGate", "load_recipe", "recipe"),
     "task": (
         "AbstractReward",
@@ -76,6 +76,7 @@ _EXPORTS = {
     ),
 }
 _OF = {name: module for module, names in _EXPORTS.items() for name in names}
+_PAGES = {"contract", "ppo"}  # modules, used by name: `ppo.train`, `contract.check`
 __all__ = sorted(["__version__", *_OF])
 
 
@@ -83,7 +84,10 @@ def __getattr__(name: str) -> Any:
     if name == "typecheck":  # the import hook looks it up here
         return importlib.import_module(f"{__name__}.typecheck")
     if name in _OF:
-        return getattr(importlib.import_module(f"{__name__}.{_OF[name]}"), name)
+        room = importlib.import_module(f"{__name__}.{_OF[name]}")
+        if name in _PAGES:
+            return importlib.import_module(f"{room.__name__}.{name}")
+        return getattr(room, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

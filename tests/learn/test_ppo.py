@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import Elapsed, make_env, still_env
 
-from wildrobot_eqx import PPOConfig, task
+from wildrobot_eqx import PPOConfig, WildRobotError, task
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.observe import JointVelocities
 
@@ -33,6 +33,7 @@ BASE = PPOConfig(
     hidden=(32, 32),
     reset_pool=64,
 )
+COLLECT = eqx.filter_jit(ppo.collect)
 UPDATE = eqx.filter_jit(ppo.update)
 
 
@@ -83,7 +84,7 @@ def clocked(hopper):
     env = still_env(hopper, {"elapsed": Elapsed()}, episode_length=0.1)
     config = dataclasses.replace(BASE, num_envs=8, unroll_length=12, num_epochs=1, num_minibatches=2, hidden=(16,))
     state = ppo.init(env, config, jax.random.key(0))
-    state, rollout, figures = eqx.filter_jit(ppo.collect)(env, config, state, ppo.make_pool(env, config, state.key))
+    state, rollout, figures = COLLECT(env, config, state, ppo.make_pool(env, config, state.key))
     return env, config, state, rollout, figures
 
 
@@ -121,6 +122,15 @@ class TestEnds:
             returns += list(total[ended[t]])
             total[ended[t]] = 0.0
         np.testing.assert_allclose(figures["episode_return"], np.mean(returns), rtol=1e-4)
+
+    def test_an_iteration_in_which_nothing_ends_repeats_the_last_return(self, clocked):
+        """No false dips: 0 would be a return that no episode had."""
+        env, config, state, _, figures = clocked
+        patient = eqx.tree_at(lambda e: e.episode_steps, env, jnp.asarray(1000, jnp.int32))
+        new, _, later = COLLECT(patient, config, state, ppo.make_pool(env, config, state.key))
+        assert float(later["episodes"]) == 0.0
+        assert float(later["episode_return"]) == float(figures["episode_return"]) != 0.0
+        assert float(new.last_return) == float(figures["episode_return"])
 
     def test_log_probs_are_of_the_actions_as_sampled(self, clocked):
         _, _, state, rollout, _ = clocked
@@ -252,10 +262,49 @@ def test_a_symmetric_agent_needs_a_gait_clock(hopper_task, hopper):
     assert ppo.make_agent(clockless, HOPPER, jax.random.key(0)).policy.mirror is None
 
 
-def test_steps_per_iteration():
-    assert PPOConfig(num_envs=10, unroll_length=7).steps_per_iteration == 70
-
-
 def test_first_episodes_start_at_ages_of_their_own(hopper_task):
     state = ppo.init(hopper_task, HOPPER, jax.random.key(0))
     assert len(np.unique(np.asarray(state.env_state.steps))) > HOPPER.num_envs // 2
+
+
+def test_without_a_critic_the_value_function_sees_what_the_policy_sees(clocked):
+    """The same bits as with a critic of the same terms."""
+    env, config, state, rollout, _ = clocked
+    alone = eqx.tree_at(lambda e: e.observations, env, {"policy": env.observations["policy"]})
+    first = eqx.filter_eval_shape(ppo.init, alone, config, jax.random.key(0))
+    pool = eqx.filter_eval_shape(ppo.make_pool, alone, config, first.key)
+    _, traced, _ = eqx.filter_eval_shape(ppo.collect, alone, config, first, pool)
+    assert set(first.obs) == set(traced.obs) == {"policy"}
+    assert jax.tree.structure(first.agent) == jax.tree.structure(state.agent)
+    one = UPDATE(config, state, rollout)[0]
+    two = UPDATE(config, state, dataclasses.replace(rollout, obs={"policy": rollout.obs["policy"]}))[0]
+    assert _differences(one.agent, two.agent) == []
+
+
+def test_an_env_without_a_policy_observation_is_refused(hopper):
+    env = still_env(hopper, {"elapsed": Elapsed()})
+    env = still_env(hopper, {"elapsed": Elapsed()}, observations={"actor": env.observations["policy"]})
+    with pytest.raises(WildRobotError, match="no observation called 'policy'") as caught:
+        ppo.init(env, BASE, jax.random.key(0))
+    assert "actor" in caught.value.where
+
+
+def test_nothing_left_to_do_compiles_nothing(hopper_task, monkeypatch):
+    def never(*arguments):
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr(ppo, "_compile_update", never)
+    state = ppo.init(hopper_task, HOPPER, jax.random.key(0))
+    assert list(ppo.train(hopper_task, HOPPER, state, 0)) == []
+
+
+def test_an_error_of_the_compile_thread_is_raised_where_the_caller_stands(hopper_task, monkeypatch):
+    """Once, by the loop: an error that escapes a thread would be a warning, and so fail here."""
+
+    def broken(*arguments):
+        raise FloatingPointError("no update")
+
+    monkeypatch.setattr(ppo, "_update", broken)
+    state = ppo.init(hopper_task, HOPPER, jax.random.key(0))
+    with pytest.raises(FloatingPointError, match="no update"):
+        next(ppo.train(hopper_task, HOPPER, state, 1))

@@ -1,7 +1,10 @@
 """The native backend against plain mj_step, and what it owes to JAX."""
 
+from contextlib import ExitStack
+
 import jax
 import jax.numpy as jnp
+import mujoco
 import numpy as np
 import pytest
 from engines import restless
@@ -9,7 +12,7 @@ from helpers import replace
 from mujoco_reference import reference
 
 from wildrobot_eqx import NativePhysics, WildRobotError
-from wildrobot_eqx.physics import ScaleFriction, ScaleGains, ScaleMass
+from wildrobot_eqx.physics import ScaleFriction, ScaleGains, ScaleMass, native
 
 N = 6
 
@@ -196,6 +199,41 @@ def test_timestep_must_divide_the_control_period(hopper):
     with pytest.raises(WildRobotError, match=r"0\.003 s does not divide") as caught:
         NativePhysics(hopper, timestep=0.003)
     assert "0.005" in caught.value.hint
+
+
+@pytest.mark.parametrize("timestep", [0.0, -0.005, float("nan"), float("inf")])
+def test_timestep_must_be_a_positive_number(hopper, timestep):
+    with pytest.raises(WildRobotError, match="must be a positive number of seconds") as caught:
+        NativePhysics(hopper, timestep=timestep)
+    assert "'hopper'" in caught.value.where
+    assert "0.005" in caught.value.hint
+
+
+def test_threads_where_the_system_tells_no_affinity(hopper, monkeypatch):
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    assert NativePhysics(hopper).threads == 3
+
+
+def test_the_last_engine_that_leaves_gives_the_warnings_back():
+    """Two that overlap, as two threads may: the handler belongs to the process."""
+
+    def mine(message: str) -> None:
+        """The user's own."""
+
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(mine)
+    try:
+        first, second = ExitStack(), ExitStack()
+        for engine in (first, second):
+            engine.enter_context(native._QUIET)
+            assert mujoco.get_mju_user_warning() is not mine
+        first.close()
+        assert mujoco.get_mju_user_warning() is not mine
+        second.close()
+        assert mujoco.get_mju_user_warning() is mine
+    finally:
+        mujoco.set_mju_user_warning(before)
 
 
 def test_engines_of_one_robot_are_one_tree(hopper):

@@ -18,6 +18,12 @@ def folder(tmp_path):
     return shutil.copytree(data_dir("robots") / "hopper", tmp_path / "hopper")
 
 
+@pytest.fixture
+def biped(tmp_path):
+    """A private copy of the biped's folder."""
+    return shutil.copytree(data_dir("robots") / "wildrobot", tmp_path / "wildrobot")
+
+
 def edit(path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
@@ -110,6 +116,46 @@ def test_key_that_is_missing_or_of_the_wrong_kind(folder, old, new, key):
     assert "robot.toml" in error.where
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "what", "where"),
+    [
+        (
+            "mirror_pairs = []",
+            'mirror_pairs = [["hip_pitch"]]',
+            "pairs of joint names, got ['hip_pitch']",
+            "robot.toml",
+        ),
+        ("mirror_pairs = []", 'mirror_pairs = "hip_pitch"', "pairs of joint names, got 'hip_pitch'", "robot.toml"),
+        ("mirror_pairs = []", 'mirror_pairs = [["hip_pitch", "hip_pitch"]]', "'hip_pitch' twice", "robot.toml"),
+        ("mirror_pairs = []", 'mirror_pairs = [["hip_pitch", "root_x"]]', "'root_x', which no actuator", "robot.toml"),
+        ("[feet.foot]", "[feet]", "[feet] holds the key 'site'", "[feet]"),
+        ('site = "foot"', "", "[feet.foot] lacks the key 'site'", "[feet.foot]"),
+        ('site = "foot"', "site = 3", "'site' of [feet.foot] must be a name, got 3", "[feet.foot]"),
+        (
+            "stall_torque = 8.0",
+            'stall_torque = "big"',
+            "'stall_torque' must be a positive number, got 'big'",
+            "[servo]",
+        ),
+        ("stall_torque = 8.0", "stall_torque = 0", "'stall_torque' must be a positive number", "[servo]"),
+        ("stall_torque = 8.0", "stall_torqe = 8.0", "no key 'stall_torqe'", "[servo]"),
+        ("min_root_height = 0.2", 'min_root_height = "low"', "'min_root_height' must be a number", "robot.toml"),
+        ("min_root_height = 0.2", "min_root_height = nan", "'min_root_height' must be a number", "robot.toml"),
+        ("control_dt = 0.02", "control_dt = 0.0", "'control_dt' must be a positive number, got 0.0", "robot.toml"),
+        ("control_dt = 0.02", "control_dt = inf", "'control_dt' must be a positive number, got inf", "robot.toml"),
+        ("[imu.torso]", "[imu]\n[other]", "[imu] is empty", "[imu]"),
+        ("[feet.foot]", "[feet]\n[other]", "[feet] is empty", "[feet]"),
+        ('gyro = "torso_imu_gyro"', 'gyro = "torso_imu_quat"', "takes a sensor of 3 numbers", "[imu.torso]"),
+        ('quat = "torso_imu_quat"', 'quat = "torso_imu_gyro"', "takes a sensor of 4 numbers", "[imu.torso]"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_table(folder, old, new, what, where):
+    edit(folder / "robot.toml", old, new)
+    error = refusal(folder)
+    assert what in error.what
+    assert error.where.endswith(where)
+
+
 def test_home_angle_out_of_range(folder):
     edit(folder / "robot.toml", "knee_pitch = 0.80", "knee_pitch = 2.80")
     error = refusal(folder)
@@ -125,6 +171,54 @@ def test_home_angle_that_is_no_number(folder):
 def test_actuator_without_a_range(folder):
     edit(folder / "hopper.xml", 'inheritrange="1"', "")
     assert "hip_pitch" in refusal(folder).what
+
+
+def test_actuator_without_a_torque_limit(folder):
+    edit(folder / "hopper.xml", 'forcerange="-8 8" ', "")
+    error = refusal(folder)
+    assert "without a forcerange: ['hip_pitch', 'knee_pitch', 'ankle_pitch']" in error.what
+    assert error.where.endswith("<actuator>")
+
+
+def test_home_angle_of_a_free_joint(biped):
+    edit(biped / "robot.toml", "left_hip_pitch = 0.35", "left_hip_pitch = 0.35\nroot = 0.1")
+    assert "joint 'root' one angle" in refusal(biped).what
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        # the hips' axes point to opposite sides, so equal angles are no mirror images
+        ("right_hip_pitch = -0.35", "right_hip_pitch = 0.05", "'right_hip_pitch' is at 0.050 rad"),
+        ("right_knee_pitch = 0.70", "right_knee_pitch = 0.60", "'right_knee_pitch' is at 0.600 rad"),
+        ("left_hip_pitch = 0.35", "left_hip_pitch = 0.35\nwaist_yaw = 0.1", "'waist_yaw' is at 0.100 rad"),
+    ],
+)
+def test_a_home_pose_is_its_own_mirror_image(biped, old, new, what):
+    edit(biped / "robot.toml", old, new)
+    error = refusal(biped)
+    assert what in error.what
+    assert error.where.endswith("[home]")
+
+
+def test_mirror_pairs_have_mirrored_axes(biped):
+    text = (biped / "robot.toml").read_text()
+    text = text.replace('"right_hip_pitch"]', '"right_hip_roll"]').replace('["left_hip_roll", "right_hip_roll"],', "")
+    (biped / "robot.toml").write_text(text)
+    assert "no mirror images" in refusal(biped).what
+
+
+def test_feet_stand_from_left_to_right(biped):
+    text = (biped / "robot.toml").read_text()
+    mixed = text.replace('site = "left_foot"', 'site = "L"').replace('site = "right_foot"', 'site = "left_foot"')
+    (biped / "robot.toml").write_text(mixed.replace('site = "L"', 'site = "right_foot"'))
+    error = refusal(biped)
+    assert "'left' lies at y = -0.0" in error.what
+    assert error.where.endswith("[feet.left]")
+    left, right = text.index("[feet.left]"), text.index("[feet.right]")
+    end = text.index("[imu.chest]")
+    (biped / "robot.toml").write_text(text[:left] + text[right:end] + text[left:right] + text[end:])
+    assert "'right' stands before 'left'" in refusal(biped).what
 
 
 def test_a_folder_loads_as_the_name_does(folder):

@@ -95,7 +95,14 @@ def test_an_unknown_option_names_the_nearest():
 
 @pytest.mark.parametrize(
     ("options", "told"),
-    [({"steps": 0}, "at least one step"), ({"num_envs": 6}, "num_minibatches")],
+    [
+        ({"steps": 0}, "at least one step"),
+        ({"num_envs": 6}, "num_minibatches"),
+        ({"num_envs": 0}, "ppo.num_envs must be at least 1"),
+        ({"seed": -1}, "seed lies between"),
+        ({"seed": 2**32}, "seed lies between"),
+        ({"seed": 10**20}, "seed lies between"),
+    ],
 )
 def test_figures_that_cannot_train_are_refused(options, told):
     with pytest.raises(WildRobotError, match=told):

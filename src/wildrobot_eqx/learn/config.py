@@ -1,6 +1,14 @@
 """Hyperparameters of PPO."""
 
 import dataclasses
+import math
+
+from ..errors import WildRobotError
+
+_AT_LEAST_ONE = ("num_envs", "unroll_length", "num_epochs", "num_minibatches", "reset_pool", "decay_steps")
+_POSITIVE = ("max_learning_rate", "clip", "max_grad_norm", "init_std")
+_NOT_NEGATIVE = ("learning_rate", "desired_kl", "entropy_cost", "value_cost")
+_SHARES = ("discount", "gae_lambda")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +34,27 @@ class PPOConfig:
     symmetric: bool = True  # a left-right symmetric policy, where the observation has a gait clock
     reset_pool: int = 64
 
+    def __post_init__(self):
+        for names, kind, holds in (
+            (_AT_LEAST_ONE, "at least 1", lambda value: value >= 1),
+            (_POSITIVE, "a positive number", lambda value: 0.0 < value < math.inf),
+            (_NOT_NEGATIVE, "a number that is not negative", lambda value: 0.0 <= value < math.inf),
+            (_SHARES, "between 0 and 1", lambda value: 0.0 <= value <= 1.0),
+        ):
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not holds(value):
+                    raise _error(name, value, kind)
+        if any(size < 1 for size in self.hidden):
+            raise _error("hidden", self.hidden, "sizes of at least 1")
+
     @property
     def steps_per_iteration(self) -> int:
         """Control steps of one iteration over all envs."""
         return self.num_envs * self.unroll_length
+
+
+def _error(name: str, value: object, kind: str) -> WildRobotError:
+    default = getattr(PPOConfig, name)
+    hint = f"leave ppo.{name} out, or set another value" if default is None else f"the default is {default}"
+    return WildRobotError(f"ppo.{name} must be {kind}, got {value}.", where=f"PPOConfig, {name}", hint=hint)

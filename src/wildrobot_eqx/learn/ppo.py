@@ -5,6 +5,7 @@ native backend), which JAX never caches on disk; `update` holds none, so that it
 cached. Both are pure: a `TrainState` goes in and a new one comes out.
 """
 
+import contextlib
 import dataclasses
 import threading
 from collections.abc import Iterator
@@ -18,18 +19,15 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from ..env import Env, EnvState, ResetPool
 from ..env.rollout import batch_step, spread_start, where
-from ..observe import GaitPhase
+from .agent import Agent as Agent
+from .agent import MakePolicy as MakePolicy
+from .agent import critics
+from .agent import make_agent as make_agent
 from .config import PPOConfig as PPOConfig
 from .gae import gae
-from .networks import MLP, AbstractPolicy, MLPPolicy, MLPValue, PhaseMirror
+from .memory import first_memory, replay
+from .networks import AbstractPolicy
 from .normalise import RunningNorm
-
-
-class Agent(eqx.Module):
-    """What is learned: a policy and its value function."""
-
-    policy: AbstractPolicy
-    value: MLPValue
 
 
 class TrainState(eqx.Module):
@@ -41,7 +39,8 @@ class TrainState(eqx.Module):
     env_state: EnvState
     obs: dict[str, Float[Array, "envs _"]]
     carry: Any  # the policy's memory, one per env
-    episode_return: Float[Array, " envs"]
+    episode_return: Float[Array, " envs"]  # so far
+    last_return: Float[Array, ""]  # mean of the episodes that ended last
     key: PRNGKeyArray
     iteration: Int[Array, ""]
 
@@ -60,34 +59,10 @@ class Rollout(eqx.Module):
     truncated: Bool[Array, "*time envs"]
 
 
-def make_agent(env: Env, config: PPOConfig, key: PRNGKeyArray) -> Agent:
-    """Fresh networks, sized by the env's layouts."""
-    key_policy, key_value = jax.random.split(key)
-    stacks = {role: env.observations[role] for role in ("policy", "critic")}
-    mirrors: dict[str, PhaseMirror | None] = dict.fromkeys(stacks)
-    for role, stack in stacks.items():
-        clock = [s.start for s in stack.layout if isinstance(stack.terms[s.name], GaitPhase)]
-        if config.symmetric and clock:
-            mirrors[role] = PhaseMirror(stack.mirror, env.physics.robot.joint_mirror, clock[0])
-    sizes = {role: stack.size for role, stack in stacks.items()}
-    nu = env.action_size
-    return Agent(
-        MLPPolicy(
-            norm=RunningNorm.init(sizes["policy"]),
-            log_std=jnp.full((nu,), jnp.log(config.init_std), jnp.float32),
-            mirror=mirrors["policy"],
-            mlp=MLP((sizes["policy"], *config.hidden, nu), key_policy, output_scale=0.01),
-        ),
-        MLPValue(
-            RunningNorm.init(sizes["critic"]), MLP((sizes["critic"], *config.hidden, 1), key_value), mirrors["critic"]
-        ),
-    )
-
-
-def init(env: Env, config: PPOConfig, key: PRNGKeyArray) -> TrainState:
+def init(env: Env, config: PPOConfig, key: PRNGKeyArray, make_policy: MakePolicy | None = None) -> TrainState:
     """The state before the first iteration; `env` is that of one robot."""
     key, key_agent, key_env = jax.random.split(key, 3)
-    agent, opt_state = _make_learner(env, config, key_agent)
+    agent, opt_state = _make_learner(env, config, key_agent, make_policy)
     env_state, obs, carry = _start_envs(env, config, agent.policy, make_pool(env, config, key_env), key_env)
     return TrainState(
         agent=agent,
@@ -97,14 +72,17 @@ def init(env: Env, config: PPOConfig, key: PRNGKeyArray) -> TrainState:
         obs=obs,
         carry=carry,
         episode_return=jnp.zeros((config.num_envs,), jnp.float32),
+        last_return=jnp.zeros((), jnp.float32),
         key=key,
         iteration=jnp.zeros((), jnp.int32),
     )
 
 
 @eqx.filter_jit
-def _make_learner(env: Env, config: PPOConfig, key: PRNGKeyArray) -> tuple[Agent, PyTree]:
-    agent = make_agent(env, config, key)
+def _make_learner(
+    env: Env, config: PPOConfig, key: PRNGKeyArray, make_policy: MakePolicy | None
+) -> tuple[Agent, PyTree]:
+    agent = make_agent(env, config, key, make_policy)
     return agent, _optimiser(config).init(_trainable(agent)[0])
 
 
@@ -122,12 +100,7 @@ def _start_envs(
     first = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[:1], (config.num_envs, *leaf.shape[1:])), pool)
     every = jnp.ones((config.num_envs,), bool)
     env_state, obs = pool.replace(key_pick, every, first.state, first.obs)
-    return spread_start(env_state, key_age, env.episode_steps), obs, _first_memory(policy, config)
-
-
-def _first_memory(policy: AbstractPolicy, config: PPOConfig) -> Any:
-    """Each env's memory at the start of an episode."""
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (config.num_envs, *leaf.shape)), policy.init())
+    return spread_start(env_state, key_age, env.episode_steps), obs, first_memory(policy, config.num_envs)
 
 
 def _optimiser(config: PPOConfig) -> optax.GradientTransformation:
@@ -148,7 +121,7 @@ def collect(
     """Step every env `unroll_length` times with actions sampled from the policy; episodes start from `pool`."""
     key, key_steps, _ = jax.random.split(state.key, 3)
     policy = state.agent.policy
-    memory = _first_memory(policy, config)
+    memory = first_memory(policy, config.num_envs)
 
     def step(loop: tuple, key: PRNGKeyArray) -> tuple[tuple, tuple]:
         env_state, obs, carry, episode_return = loop
@@ -165,7 +138,7 @@ def collect(
         }
         transition = Rollout(
             obs=obs,
-            final_obs=timestep.obs["critic"],
+            final_obs=critics(timestep.obs),
             carry=None,
             action=action,
             mean=distribution.mean,
@@ -184,10 +157,18 @@ def collect(
     loop, (rollout, metrics, ended) = jax.lax.scan(step, loop, keys)
     rollout = dataclasses.replace(rollout, carry=state.carry)
     env_state, obs, carry, episode_return = loop
+    ended = {name: jnp.sum(value) for name, value in ended.items()}
+    mean_return = jnp.where(ended["done"] > 0.0, ended["return"] / jnp.maximum(ended["done"], 1.0), state.last_return)
     state = dataclasses.replace(
-        state, env_state=env_state, obs=obs, carry=carry, episode_return=episode_return, key=key
+        state,
+        env_state=env_state,
+        obs=obs,
+        carry=carry,
+        episode_return=episode_return,
+        last_return=mean_return,
+        key=key,
     )
-    return state, rollout, _summary(env, metrics, {name: jnp.sum(value) for name, value in ended.items()}, rollout)
+    return state, rollout, {**_summary(env, metrics, ended, rollout), "episode_return": mean_return}
 
 
 def _summary(env: Env, metrics: dict, ended: dict, rollout: Rollout) -> dict[str, Array]:
@@ -197,7 +178,6 @@ def _summary(env: Env, metrics: dict, ended: dict, rollout: Rollout) -> dict[str
     return {
         **{name: jnp.mean(value) for name, value in metrics.items()},
         "reward_per_step": jnp.mean(rollout.reward),
-        "episode_return": ended["return"] / jnp.maximum(ended["done"], 1.0),
         "episodes": ended["done"],
         "falls_per_minute": ended["falls"] / minutes,
         "speed_error": jnp.mean(jnp.abs(speed - commanded)),
@@ -207,7 +187,7 @@ def _summary(env: Env, metrics: dict, ended: dict, rollout: Rollout) -> dict[str
 def update(config: PPOConfig, state: TrainState, rollout: Rollout) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """Some epochs of minibatch gradient steps on the clipped objective."""
     key, key_epochs = jax.random.split(state.key)
-    values = state.agent.value(rollout.obs["critic"])
+    values = state.agent.value(critics(rollout.obs))
     next_values = state.agent.value(rollout.final_obs)
     done = rollout.terminated | rollout.truncated
     advantages, targets = gae(
@@ -220,11 +200,12 @@ def update(config: PPOConfig, state: TrainState, rollout: Rollout) -> tuple[Trai
     def loss(trainable: Agent, fixed: Agent, batch: tuple) -> tuple[Array, dict[str, Array]]:
         rollout, advantage, target = batch
         agent = eqx.combine(trainable, fixed)
-        distribution, _ = agent.policy(rollout.obs["policy"], rollout.carry)
+        done = rollout.terminated | rollout.truncated
+        distribution = replay(agent.policy, rollout.obs["policy"], rollout.carry, done)
         ratio = jnp.exp(distribution.log_prob(rollout.action) - rollout.log_prob)
         clipped = jnp.clip(ratio, 1.0 - config.clip, 1.0 + config.clip)
         policy_loss = -jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
-        value_loss = jnp.mean(jnp.square(agent.value(rollout.obs["critic"]) - target))
+        value_loss = jnp.mean(jnp.square(agent.value(critics(rollout.obs)) - target))
         entropy = distribution.entropy()
         kl = _kl(rollout.mean, old_log_std, distribution.mean, distribution.log_std)
         total = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
@@ -300,7 +281,7 @@ def _update_norms(agent: Agent, rollout: Rollout) -> Agent:
             obs = jnp.where(network.mirror.reflected(obs), network.mirror.observation(obs), obs)
         return network.norm.update(obs.reshape(-1, obs.shape[-1]))
 
-    norms = (updated(agent.policy, rollout.obs["policy"]), updated(agent.value, rollout.obs["critic"]))
+    norms = (updated(agent.policy, rollout.obs["policy"]), updated(agent.value, critics(rollout.obs)))
     return eqx.tree_at(lambda a: (a.policy.norm, a.value.norm), agent, norms)
 
 
@@ -310,15 +291,18 @@ _update = eqx.filter_jit(update)
 
 def _compile_update(env: Env, config: PPOConfig, state: TrainState) -> None:
     """Compile `update` by a dry run on zeros: on a thread of its own, beside the compile of `collect`."""
-    pool = eqx.filter_eval_shape(make_pool, env, config, state.key)
-    _, rollout, _ = eqx.filter_eval_shape(collect, env, config, state, pool)
-    _update(config, state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), rollout))
+    with contextlib.suppress(Exception):  # the loop itself meets the same error, and raises it
+        pool = eqx.filter_eval_shape(make_pool, env, config, state.key)
+        _, rollout, _ = eqx.filter_eval_shape(collect, env, config, state, pool)
+        _update(config, state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), rollout))
 
 
 def train(
     env: Env, config: PPOConfig, state: TrainState, iterations: int
 ) -> Iterator[tuple[TrainState, dict[str, Float[Array, ""]]]]:
     """Iterate until `state.iteration` is `iterations`, yielding each new state and its figures."""
+    if int(state.iteration) >= iterations:
+        return
     compiling = threading.Thread(target=_compile_update, args=(env, config, state), daemon=True)
     compiling.start()
     while int(state.iteration) < iterations:

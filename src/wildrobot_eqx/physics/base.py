@@ -1,6 +1,7 @@
 """What every physics backend promises."""
 
 import abc
+import math
 from typing import Any
 
 import equinox as eqx
@@ -67,8 +68,14 @@ def control_model(robot: Robot, timestep: float) -> tuple[Model, int]:
     """The robot's model at `timestep` (s), and how many such steps make one control period.
 
     Raises:
-        WildRobotError: the control period is not a whole number of steps.
+        WildRobotError: the timestep is no positive number, or the control period no whole number of steps.
     """
+    if not (math.isfinite(timestep) and timestep > 0.0):
+        raise WildRobotError(
+            f"A physics timestep must be a positive number of seconds, got {timestep}.",
+            where=f"the physics of robot {robot.name!r}, timestep",
+            hint=f"such as {robot.control_dt / 4:g}",
+        )
     n = round(robot.control_dt / timestep)
     if n < 1 or abs(n * timestep - robot.control_dt) > 1e-9:
         raise WildRobotError(

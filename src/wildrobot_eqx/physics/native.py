@@ -1,10 +1,8 @@
 """MuJoCo's C engine as a JAX function: the CPU default and the reference for every backend."""
 
-import contextlib
 import functools
 import os
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -21,6 +19,14 @@ from .params import MODEL_FIELDS, PhysicsParams, subtree_mass
 
 _STAGE_VEL = int(mujoco.mjtStage.mjSTAGE_VEL)
 _STAGE_ACC = int(mujoco.mjtStage.mjSTAGE_ACC)
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may run on; all of the machine's where the system does not tell (macOS, Windows)."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
 
 
 class NativePhysics(AbstractPhysics):
@@ -43,7 +49,7 @@ class NativePhysics(AbstractPhysics):
     def __init__(self, robot: Robot, timestep: float = 0.005, threads: int = 0):
         self.robot = robot
         self.model, self.n_substeps = control_model(robot, timestep)
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or usable_cpus()
 
     def init(self, params: PhysicsParams, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> PhysicsState:
         zero = jnp.zeros((), jnp.float32)
@@ -111,15 +117,31 @@ def _engine(model: Model, threads: int, n: int) -> "_Engine":
     return _Engine(model, threads, n)
 
 
-@contextlib.contextmanager
-def _muted_warnings() -> Iterator[None]:
-    """Keep MuJoCo from writing MUJOCO_LOG.TXT where the user works: a NaN is told by the state itself."""
-    handler = mujoco.get_mju_user_warning()
-    mujoco.set_mju_user_warning(_ignore)
-    try:
-        yield
-    finally:
-        mujoco.set_mju_user_warning(handler)
+class _Quiet:
+    """Keeps MuJoCo from writing MUJOCO_LOG.TXT where the user works: a NaN is told by the state itself.
+
+    The handler belongs to the process, engines run on threads of their own: the first that
+    enters replaces it, the last that leaves puts it back.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.handler = threading.Lock(), 0, None
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.inside == 0:
+                self.handler = mujoco.get_mju_user_warning()
+                mujoco.set_mju_user_warning(_ignore)
+            self.inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                mujoco.set_mju_user_warning(self.handler)
+
+
+_QUIET = _Quiet()
 
 
 def _ignore(message: str) -> None:
@@ -159,7 +181,7 @@ class _Engine:
             for target in self.inputs:
                 target[:] = state[:, start : start + target.shape[1]]
                 start += target.shape[1]
-            with _muted_warnings():
+            with _QUIET:
                 if n_steps:
                     self.batch.step(nstep=n_steps, stage=_STAGE_VEL)
                 else:

@@ -32,17 +32,25 @@ class Recipe:
 
     def __post_init__(self):
         ppo = self.ppo
-        sizes = {"ppo.num_envs": ppo.num_envs, "ppo.unroll_length": ppo.unroll_length, "steps": self.steps}
-        for name, size in sizes.items():
-            if size < 1:
-                raise WildRobotError(
-                    f"Training needs at least one step, got {name}={size}.", where="Recipe", hint=f"raise {name}"
-                )
-        if ppo.num_minibatches < 1 or ppo.num_envs % ppo.num_minibatches:
+        if self.steps < 1:
+            raise WildRobotError(
+                f"Training needs at least one step, got steps={self.steps}.", where="Recipe", hint="raise steps"
+            )
+        if not 0 <= self.seed < 2**32:
+            raise WildRobotError(
+                f"A seed lies between 0 and 2**32 - 1, got {self.seed}.", where="Recipe, seed", hint="such as seed=0"
+            )
+        if ppo.num_envs % ppo.num_minibatches:
             raise WildRobotError(
                 f"{ppo.num_envs} envs do not divide into {ppo.num_minibatches} minibatches of equal size.",
                 where="Recipe, ppo.num_envs and ppo.num_minibatches",
-                hint=f"take a multiple of {max(ppo.num_minibatches, 1)} envs",
+                hint=f"take a multiple of {ppo.num_minibatches} envs",
+            )
+        if "policy" not in self.env.observations:
+            raise WildRobotError(
+                "The env has no observation called 'policy'.",
+                where=f"Recipe, env.observations: {', '.join(self.env.observations) or 'none'}",
+                hint='name one of the stacks "policy"',
             )
 
     @property

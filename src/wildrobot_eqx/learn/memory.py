@@ -1,0 +1,34 @@
+"""A policy's memory over time: empty for a multilayer perceptron, arrays for a recurrent policy."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from ..env.rollout import where
+from .networks import AbstractPolicy, Normal
+
+
+def first_memory(policy: AbstractPolicy, n: int) -> Any:
+    """The memories of `n` envs at the start of an episode."""
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n, *leaf.shape)), policy.init())
+
+
+def replay(
+    policy: AbstractPolicy, obs: Float[Array, "time envs nobs"], carry: Any, done: Bool[Array, "time envs"]
+) -> Normal:
+    """The distributions over sequences as they were collected: `carry` goes along, anew after each `done`.
+
+    Without a memory all steps go through the networks at once.
+    """
+    if not jax.tree.leaves(carry):
+        return policy(obs, carry)[0]
+    start = first_memory(policy, done.shape[1])
+
+    def step(carry: Any, now: tuple[Array, Array]) -> tuple[Any, Array]:
+        distribution, after = policy(now[0], carry)
+        return where(now[1], start, after), distribution.mean
+
+    _, mean = jax.lax.scan(step, carry, (obs, done))
+    return Normal(mean, policy.log_std)

@@ -1,0 +1,58 @@
+"""PPO's figures: what cannot train is refused before anything is made."""
+
+import dataclasses
+
+import pytest
+
+from wildrobot_eqx import PPOConfig, WildRobotError
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("num_envs", 0, "at least 1"),
+        ("unroll_length", -1, "at least 1"),
+        ("num_epochs", 0, "at least 1"),
+        ("num_minibatches", 0, "at least 1"),
+        ("reset_pool", 0, "at least 1"),
+        ("decay_steps", 0, "at least 1"),
+        ("learning_rate", -1e-3, "not negative"),
+        ("learning_rate", float("nan"), "not negative"),
+        ("learning_rate", float("inf"), "not negative"),
+        ("max_learning_rate", 0.0, "a positive number"),
+        ("desired_kl", -0.01, "not negative"),
+        ("entropy_cost", -1.0, "not negative"),
+        ("value_cost", -1.0, "not negative"),
+        ("clip", 0.0, "a positive number"),
+        ("max_grad_norm", 0.0, "a positive number"),
+        ("init_std", 0.0, "a positive number"),
+        ("discount", 1.5, "between 0 and 1"),
+        ("gae_lambda", -0.1, "between 0 and 1"),
+        ("hidden", (64, 0), "sizes of at least 1"),
+    ],
+)
+def test_a_figure_that_cannot_train_is_named(name, value, kind):
+    with pytest.raises(WildRobotError) as caught:
+        dataclasses.replace(PPOConfig(), **{name: value})
+    assert caught.value.what.startswith(f"ppo.{name} must be")
+    assert kind in caught.value.what
+    assert caught.value.where == f"PPOConfig, {name}"
+    assert caught.value.hint
+
+
+def test_every_number_has_a_range():
+    """A new hyperparameter must join one of the lists: numbers out of range end in a refusal, whatever they mean."""
+    for field in dataclasses.fields(PPOConfig):
+        if field.name not in ("hidden", "symmetric"):
+            bad = -1 if "int" in str(field.type) else -1.0
+            with pytest.raises(WildRobotError, match=field.name):
+                PPOConfig(**{field.name: bad})
+
+
+def test_none_stays_none():
+    assert PPOConfig(decay_steps=None, desired_kl=None).desired_kl is None
+    assert PPOConfig(hidden=()).hidden == ()
+
+
+def test_steps_per_iteration():
+    assert PPOConfig(num_envs=10, unroll_length=7).steps_per_iteration == 70
