@@ -8,8 +8,8 @@ STAMP := .venv/installed
 walk: $(STAMP) ## teach the robot to walk; writes a run folder under runs/
 	$(BIN)/wildrobot-eqx run recipes/walk.py
 
-test: $(STAMP) ## the fast tests
-	$(BIN)/python -m pytest
+test: $(STAMP) ## the fast tests, a worker per core
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP) ## style and static types
 	$(BIN)/ruff check

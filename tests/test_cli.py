@@ -84,7 +84,7 @@ def test_help_of_a_recipe_lists_its_own_options(call):
         (["render", "nowhere"], "There is no run in 'nowhere'."),
         (["robots", "show", "hoper"], "did you mean 'hopper'?"),
         (["recipes", "copy", "wlak"], "did you mean 'walk'?"),
-        (["bench", "disks"], "'disks' is not one of 'all', 'physics', 'train'"),
+        (["bench", "disks"], "'disks' is not one of 'all', 'physics', 'train', 'trainers'"),
     ],
 )  # fmt: skip
 def test_wrong_usage_is_told_with_the_nearest_right_word(arguments, told, call, tmp_path, monkeypatch):

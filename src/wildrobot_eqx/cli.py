@@ -335,10 +335,10 @@ def _first_line(file: Path) -> str:
 
 
 def bench(
-    what: Annotated[Literal["all", "physics", "train"], typer.Argument(help="What to measure.")] = "all",
+    what: Annotated[Literal["all", "physics", "train", "trainers"], typer.Argument(help="What to measure.")] = "all",
     json: Json = False,
 ) -> None:
-    """Measure this machine: physics steps per second, and training end to end."""
+    """Measure this machine: physics, training end to end (train), and Brax's PPO beside ours (trainers, train)."""
     from .runs.commands import run_benchmarks
 
     with _results(json) as show:

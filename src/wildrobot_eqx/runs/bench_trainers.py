@@ -18,17 +18,19 @@ from ..env.rollout import batch_step
 from ..learn.networks import AbstractPolicy
 from .bench_train import run_apart, speed
 from .folder import RunFolder
-from .recipe import Recipe, load_recipe
-from .runner import Say, reopen, restore
+from .opening import Say, reopen
+from .recipe import load_recipe
+from .runner import restore
 from .trainers import trainer_of
 
 # What Brax's PPO has no counterpart of is switched off in ours.
 _EQUAL = ("ppo.symmetric=false", "ppo.decay_steps=null")
-_CASES = (("ppo", "native"), ("brax-ppo", "native"), ("ppo", "mjx"), ("brax-ppo", "mjx"))
 _EPISODES = 64
 
 
-def bench_trainers(say: Say, recipe: str = "walk", steps: int = 100_000, seeds: int = 3) -> dict[str, Any]:
+def bench_trainers(
+    say: Say, recipe: str = "walk", steps: int = 100_000, seeds: int = 3, engines: tuple[str, ...] = ("native", "mjx")
+) -> dict[str, Any]:
     """Train `recipe` for `steps` control steps with each trainer on each engine, every run in a new process.
 
     All start from an empty compilation cache. A case's figures are:
@@ -47,8 +49,9 @@ def bench_trainers(say: Say, recipe: str = "walk", steps: int = 100_000, seeds: 
     Raises:
         WildRobotError: a run failed.
     """
-    cases = _CASES if importlib.util.find_spec("brax") else tuple(c for c in _CASES if c[0] == "ppo")
-    if len(cases) < len(_CASES):
+    with_brax = importlib.util.find_spec("brax") is not None
+    cases = [(trainer, engine) for engine in engines for trainer in ("ppo", "brax-ppo")[: 1 + with_brax]]
+    if not with_brax:
         say("Brax is not installed, so only our own trainer runs: pip install 'wildrobot-eqx[brax]'")
     found: dict[str, Any] = {"steps": steps, "episodes": _EPISODES}
     with tempfile.TemporaryDirectory(prefix="wildrobot-eqx-bench-") as scratch:
@@ -61,7 +64,7 @@ def bench_trainers(say: Say, recipe: str = "walk", steps: int = 100_000, seeds: 
                 case = found.setdefault(name, {**figures, "returns": []})
                 case["returns"].append(_judged(folder, say))
         if "brax_ppo_mjx" in found:
-            found |= _compare(found)
+            found |= _compared(found)
             ours, theirs = found["ppo_native"], found["brax_ppo_mjx"]
             left = theirs["wall_s"] - ours["wall_s"] + steps / ours["steps_per_second"]
             more = max(steps, int(left * ours["steps_per_second"]))
@@ -76,7 +79,7 @@ def bench_trainers(say: Say, recipe: str = "walk", steps: int = 100_000, seeds: 
     return found
 
 
-def _compare(found: dict[str, Any]) -> dict[str, float]:
+def _compared(found: dict[str, Any]) -> dict[str, float]:
     """The two figures that the comparison is about."""
     ours, theirs = found["ppo_native"], found["brax_ppo_mjx"]
     after = ours["steps_per_second"] / theirs["steps_per_second"]
@@ -107,7 +110,7 @@ def _timed(recipe: str, trainer: str, physics: str, seed: int, steps: int, folde
 def _judged(folder: Path, say: Say) -> float:
     """The mean return of the policy that a run has learned."""
     run = RunFolder.open(folder)
-    recipe: Recipe = reopen(run, trust=False)
+    recipe, _ = reopen(run, False, say)
     policy = trainer_of(run).policy(restore(recipe, run, say))
     native = load_recipe(recipe.name)(physics="native").env
     return float(_returns(native, policy, jax.random.key(1), int(native.episode_steps)))

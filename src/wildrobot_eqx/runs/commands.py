@@ -155,15 +155,18 @@ def render_run(run: Path, trust: bool, say: Say) -> list[Path]:
 
 
 def run_benchmarks(what: str, say: Say) -> tuple[dict[str, Any], list[str]]:
-    """The figures of `what` ("physics", "train" or "all"), as a document and as lines."""
+    """The figures of `what` ("physics", "train", "trainers" or "all"), as a document and as lines."""
     from ..physics.bench import bench_physics
     from .bench_train import bench_train
+    from .bench_trainers import bench_trainers
 
     document: dict[str, Any] = {}
     if what in ("all", "physics"):
         document["physics"] = bench_physics()
     if what in ("all", "train"):
         document["train"] = bench_train(say)
+    if what in ("all", "train", "trainers"):
+        document["trainers"] = bench_trainers(say)
     return document, _lines(document)
 
 
