@@ -65,7 +65,7 @@ def _policy(folder):
 
 @eqx.filter_jit
 def _returns(env, policy, random, key, steps=200, n=64):
-    """Each robot's sum of rewards until it falls, under actions sampled from the policy, or from [-1, 1] if `random`."""
+    """Each robot's sum of rewards until it falls, under actions of the policy, or from [-1, 1] if `random`."""
 
     def step(loop, key):
         state, obs, alive, total = loop

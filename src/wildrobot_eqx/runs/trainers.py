@@ -19,6 +19,11 @@ Tell = Callable[[Any, dict[str, Any]], None]
 TRAINERS = ("ppo", "brax-ppo", "brax-sac")
 
 
+def _unchanged(recipe: Recipe) -> Recipe:
+    """The recipe as it is."""
+    return recipe
+
+
 @dataclasses.dataclass(frozen=True)
 class Trainer:
     """One way to train. A state holds `iteration`, and `agent`: the networks' arrays."""
@@ -26,7 +31,7 @@ class Trainer:
     init: Callable[[Recipe], Any]  # the first state; also traced for its shapes
     run: Callable[[Recipe, Any, Tell], None]  # from a state to the recipe's last iteration
     policy: Callable[[Any], AbstractPolicy]  # what a state has learned
-    schedule: Callable[[Recipe], Recipe] = lambda recipe: recipe  # its iterations, as the trainer divides them
+    schedule: Callable[[Recipe], Recipe] = _unchanged  # the recipe in iterations as the trainer counts them
 
 
 def trainer(name: str) -> Trainer:
