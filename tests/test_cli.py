@@ -78,7 +78,10 @@ def test_help_of_a_recipe_lists_its_own_options(call):
         (["run", "hop", "--set", "ppo.clip=big"], "'big' is not a JSON value"),
         (["run", "hop", "--resume=nowhere"], "There is no run in 'nowhere'."),
         (["run", "--seed=1", "hop"], "it comes before all options"),
-        (["run"], "run needs a recipe"),
+        (["run"], "wildrobot-eqx run walk"),
+        (["run", "hop", "--verify", "--no-eval"], "--verify takes no --no-eval."),
+        (["run", "hop", "--verify", "--wandb"], "--verify takes no --wandb."),
+        (["run", "hop", "--verify", "--trust"], "--verify takes no --trust."),
         (["check"], "check needs a recipe"),
         (["eval", "nowhere"], "There is no run in 'nowhere'."),
         (["render", "nowhere"], "There is no run in 'nowhere'."),
@@ -287,6 +290,9 @@ def test_a_recipe_is_copied_once(tmp_path, call, monkeypatch):
     status, _, err = call("recipes", "copy", "hop")
     assert status == 2
     assert "hop.py exists already" in err
+    status, _, err = call("recipes", "copy", "hop", "hop.py/mine.py")  # a folder that is a file
+    assert status == 1
+    assert "The recipe cannot be written" in err
     assert call("recipes", "copy", "hop", "new/folder")[0] == 0
     assert call("recipes", "copy", "hop", "mine.py")[0] == 0
     assert (tmp_path / "new" / "folder" / "hop.py").read_bytes() == (tmp_path / "mine.py").read_bytes()

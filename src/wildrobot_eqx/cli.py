@@ -40,19 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
         typer.echo(str(error), err=True)
         return error.exit_code
-    except SystemExit as stop:
-        return _exit_status(stop.code)
-    except KeyboardInterrupt:
-        return _exit_status(130)
+    except (SystemExit, KeyboardInterrupt) as stop:
+        return _exit_status(stop.code if isinstance(stop, SystemExit) else 130)
     return 0
 
 
 def _exit_status(code: object) -> int:
     """Python's own rule for what `sys.exit` was given; a Ctrl-C is told in one line."""
-    if code == 130:
-        _say("stopped")
-    elif code is not None and not isinstance(code, int):
-        _say(str(code))
+    if code == 130 or not isinstance(code, int | None):
+        _say("stopped" if code == 130 else str(code))
     return code if isinstance(code, int) else 0 if code is None else 1
 
 
@@ -120,7 +116,7 @@ def _with_recipe(command: Callable[..., Any], recipe: "RecipeFunction | None") -
             raise WildRobotError(
                 f"{context.info_name} needs a recipe, and it comes before all options.",
                 where=PROGRAM,
-                hint=f"{PROGRAM} {context.info_name} recipes/walk.py; shipped recipes: {', '.join(recipe_names())}",
+                hint=f"{PROGRAM} {context.info_name} walk; shipped recipes: {', '.join(recipe_names())}",
             )
         own = {name: values.pop(name) for name in recipe.signature.parameters}
         command(recipe, {n: v for n, v in own.items() if _given(context, n)}, **values)
@@ -221,7 +217,8 @@ def run(
 
     with _results(json) as show:
         if verify:
-            passed = verify_recipe(recipe, options, set_ or [], out, resume, _say, show, trainer or "ppo")
+            without = {"--wandb": wandb, "--no-eval": no_eval, "--trust": trust}
+            passed = verify_recipe(recipe, options, set_ or [], out, resume, _say, show, trainer or "ppo", without)
         else:
             named = Path(recipe_path) if recipe_path else None
             how: dict[str, Any] = {"wandb": wandb, "trust": trust, "judge": not no_eval, "trainer": trainer}
@@ -260,12 +257,12 @@ def evaluate(
     raise typer.Exit(0 if passed else 1)
 
 
-def render(run: Run, trust: Trust = False) -> None:
+def render(run: Run, trust: Trust = False, json: Json = False) -> None:
     """Film a run's policy: walk.mp4 and stride.png."""
     from .runs.commands import render_run
 
-    for path in render_run(run, trust, _say):
-        typer.echo(path)
+    with _results(json) as show:
+        render_run(run, trust, _say, show)
 
 
 _robots = typer.Typer(no_args_is_help=True, help="The robots that ship with the package.")
@@ -318,8 +315,12 @@ def recipes_copy(
     target = dest / f"{name}.py" if dest.is_dir() or dest.suffix == "" else dest
     if target.exists():
         raise WildRobotError(f"{target} exists already.", where="recipes copy", hint="name another file, or remove it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(files[name].read_bytes())
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(files[name].read_bytes())
+    except OSError as error:
+        what = f"The recipe cannot be written: {error.strerror}."
+        raise WildRobotError(what, where=str(target), hint="name another file", exit_code=1) from error
     typer.echo(target)
 
 

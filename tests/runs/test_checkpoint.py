@@ -89,7 +89,7 @@ def _flip(path):
 
 
 @pytest.mark.parametrize("spoil", [_truncate, _flip])
-def test_damage_falls_back_to_the_one_before(spoil, tree, tmp_path):
+def test_damage_falls_back_to_the_one_before(spoil, tree, tmp_path, capfd):
     saved = Checkpoints(tmp_path)
     for iteration in (1, 2):
         saved.save(iteration, flatten(tree))
@@ -100,9 +100,14 @@ def test_damage_falls_back_to_the_one_before(spoil, tree, tmp_path):
     _same(tree, unflatten(tree, flat))
     assert len(notices) == 1
     assert "iteration 2 is damaged" in notices[0]
+    assert notices[0].endswith("trying the one before")
     spoil(saved.path(1))
     with pytest.raises(WildRobotError, match="None of the 2 checkpoints is intact"):
         saved.load_latest(notices.append)
+    assert "iteration 1 is damaged" in notices[-1]
+    assert "trying" not in notices[-1]
+    assert "NoneType" not in "".join(notices)
+    assert capfd.readouterr().err == ""
 
 
 def test_arrays_swapped_on_disk_are_noticed(tree, tmp_path):

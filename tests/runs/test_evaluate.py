@@ -7,7 +7,7 @@ import pytest
 
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.cli import main
-from wildrobot_eqx.runs import evaluate, opening
+from wildrobot_eqx.runs import commands, evaluate, opening
 from wildrobot_eqx.runs.folder import RunFolder
 
 GATED = '''
@@ -121,6 +121,13 @@ def test_a_machine_that_cannot_render_still_gets_a_report(gated, monkeypatch):
     assert result is not None
     assert any("no video: no graphics here" in line for line in said)
     assert (gated.path / "report.html").is_file()
+
+
+def test_render_names_its_files(gated, cli, monkeypatch):
+    monkeypatch.setattr(commands, "render", lambda _, folder, say: [folder.path / "walk.mp4"])
+    files = [str(gated.path / name) for name in ("walk.mp4", "report.html")]
+    assert json.loads(cli("render", gated.path, "--json").out) == {"run": str(gated.path), "files": files}
+    assert cli("render", gated.path).out.split() == files
 
 
 def test_a_recipe_without_a_gate_is_told(trained, cli):

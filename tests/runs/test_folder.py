@@ -1,6 +1,7 @@
 """The run folder: what is in it, and what it refuses."""
 
 import contextlib
+import datetime
 import hashlib
 import json
 import resource
@@ -61,6 +62,18 @@ def test_the_default_name_tells_recipe_and_seed(tmp_path, monkeypatch):
     assert folder.path.parent.name == "runs"
     assert folder.path.name.startswith("hop-")
     assert folder.path.name.endswith("-seed7")
+
+
+def test_two_runs_of_one_second_have_folders_of_their_own(tmp_path, monkeypatch):
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 1, 2, 3, 4, 5)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datetime, "datetime", Clock)
+    made = [RunFolder.create(None, "hop", 7).path.name for _ in range(3)]
+    assert made == [f"hop-20260102-030405-seed7{number}" for number in ("", "-2", "-3")]
 
 
 def test_no_run_names_the_nearest(tmp_path, monkeypatch):

@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 from tiny import TINY
 
 from wildrobot_eqx.physics import native
-from wildrobot_eqx.runs import checkpoint, commands, log, runner
+from wildrobot_eqx.runs import checkpoint, commands, log, runner, startup
 from wildrobot_eqx.runs.folder import RunFolder
 from wildrobot_eqx.runs.log import read_metrics
 
@@ -187,6 +188,17 @@ def test_a_stop_is_never_swallowed(presses, iteration, saved, tmp_path, cli, mon
     assert ("all 40 iterations are trained" if saved else "Stopped at once") in done.err
     assert folder.checkpoints.iterations() == saved
     assert folder.manifest()["status"] == ("trained" if saved else "interrupted")
+
+
+def test_a_background_import_that_fails_is_silent(monkeypatch):
+    told = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    startup.import_in_background("no_such_module_anywhere", "wave")
+    for thread in threading.enumerate():
+        if thread.name == "imports":
+            thread.join()
+    assert told == []
+    assert "wave" in sys.modules
 
 
 def test_verify_proves_the_wiring(tmp_path, cli):

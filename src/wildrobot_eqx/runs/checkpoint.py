@@ -99,7 +99,7 @@ def _checkpointer() -> Any:
     import absl.logging
     import orbax.checkpoint as ocp
 
-    absl.logging.set_verbosity(absl.logging.ERROR)
+    absl.logging.set_verbosity(absl.logging.FATAL)  # what goes wrong is raised, and told by whoever catches it
     return ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
 
 
@@ -191,7 +191,8 @@ class Checkpoints:
             try:
                 return iteration, self.load(iteration)
             except WildRobotError as error:
-                notice(f"{error.what.splitlines()[0]} ({error.where}); trying the one before")
+                before = "; trying the one before" if iteration != iterations[0] else ""
+                notice(f"{error.what.splitlines()[0]} ({error.where}){before}")
         raise WildRobotError(
             f"None of the {len(iterations)} checkpoints is intact.",
             where=str(self.folder),
@@ -211,7 +212,10 @@ def _restore(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
     import orbax.checkpoint as ocp
 
     checkpointer = _checkpointer()
-    names = checkpointer.metadata(path).item_metadata.tree
+    stored = checkpointer.metadata(path).item_metadata
+    if stored is None:
+        raise ValueError("the list of its arrays cannot be read")
+    names = stored.tree
     as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
     return {name: np.asarray(leaf) for name, leaf in checkpointer.restore(path, restore_args=as_numpy).items()}
 

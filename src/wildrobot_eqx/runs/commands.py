@@ -109,10 +109,17 @@ def verify_recipe(
     say: Say,
     show: Show,
     trainer: str = "ppo",
+    without: dict[str, bool] | None = None,
 ) -> bool:
-    """Ten iterations into `out`, or into a folder that is removed again; False where a check failed."""
+    """Ten iterations into `out`, or into a folder that is removed again; False where a check failed.
+
+    `without` names other options and whether they were given: they mean nothing here.
+    """
     if resume is not None:
         raise WildRobotError("--verify starts anew.", where="--resume", hint="leave one of the two away")
+    for option, given in (without or {}).items():
+        if given:
+            raise WildRobotError(f"--verify takes no {option}.", where=option, hint="leave one of the two away")
     enable_compilation_cache()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="wildrobot-eqx-verify-") as scratch:
@@ -145,13 +152,14 @@ def evaluate_run(
     return result.passed
 
 
-def render_run(run: Path, trust: bool, say: Say) -> list[Path]:
-    """Film a run's newest policy and renew its report; returns the files."""
+def render_run(run: Path, trust: bool, say: Say, show: Show) -> None:
+    """Film a run's newest policy, renew its report, and show the files."""
     enable_compilation_cache()
     folder = RunFolder.open(run)
     recipe, _ = reopen(folder, trust, say)
     files = render(recipe, folder, say)
-    return [*files, report(folder)]
+    paths = [str(path) for path in (*files, report(folder))]
+    show({"run": str(run), "files": paths}, paths)
 
 
 def run_benchmarks(what: str, say: Say) -> tuple[dict[str, Any], list[str]]:

@@ -72,18 +72,14 @@ class RunFolder:
         path = Path(out) if out is not None else Path("runs") / f"{name}-{stamp}-seed{seed}"
         if path.is_file():
             raise WildRobotError(f"{path} is a file.", where="--out", hint="name a folder")
-        if path.is_dir() and any(path.iterdir()):
+        if out is not None and path.is_dir() and any(path.iterdir()):
             run = (path / "manifest.json").is_file()
             raise WildRobotError(
                 f"The folder {str(path)!r} already holds " + ("a run." if run else "files."),
-                where="--out" if out is not None else "the default run folder",
+                where="--out",
                 hint=f"go on with it by `--resume {path}`, or name an empty folder" if run else "name an empty folder",
             )
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise WildRobotError(f"The folder cannot be made: {error}", where=str(path), hint="choose --out") from error
-        return RunFolder(path)
+        return RunFolder(_new_folder(path, fresh=out is None))
 
     @staticmethod
     def open(path: str | os.PathLike) -> "RunFolder":
@@ -95,7 +91,7 @@ class RunFolder:
         folder = RunFolder(path)
         if not folder.manifest_path.is_file():
             known = [str(found.parent) for found in Path("runs").glob("*/manifest.json")]
-            hint = nearest(str(path), known) if known else "start one: wildrobot-eqx run recipes/walk.py"
+            hint = nearest(str(path), known) if known else "start one: wildrobot-eqx run walk"
             raise WildRobotError(f"There is no run in {str(path)!r}.", where=str(folder.manifest_path), hint=hint)
         return folder
 
@@ -175,6 +171,21 @@ class RunFolder:
         return handle
 
 
+def _new_folder(path: Path, fresh: bool) -> Path:
+    """Make `path`; with `fresh`, under a number if another process has just made one of that name."""
+    names = [path, *(path.with_name(f"{path.name}-{n}") for n in range(2, 100))] if fresh else [path]
+    for name in names:
+        try:
+            name.parent.mkdir(parents=True, exist_ok=True)
+            name.mkdir(exist_ok=not fresh)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise WildRobotError(f"The folder cannot be made: {error}", where=str(path), hint="choose --out") from error
+        return name
+    raise WildRobotError("The folder cannot be made: its name is taken.", where=str(path), hint="choose --out")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON, whole or not at all.
 
@@ -204,7 +215,7 @@ def environment() -> dict[str, Any]:
             "platform": device.platform,
             "kind": device.device_kind,
             "count": jax.device_count(),
-            "cpus": len(os.sched_getaffinity(0)),
+            "cpus": _cpus(),
             "system": platform.platform(),
         },
         "git": _git(),
@@ -223,6 +234,11 @@ def package_version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _cpus() -> int | None:
+    """Processors that this process may use, where the system says; else all."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
 
 
 def _git() -> dict[str, Any] | None:

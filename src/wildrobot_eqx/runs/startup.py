@@ -1,5 +1,6 @@
 """A quick start: JAX's compilation cache on disk, and slow imports behind the first compile."""
 
+import contextlib
 import importlib
 import os
 import threading
@@ -33,7 +34,8 @@ def import_in_background(*modules: str) -> None:
 
     def work() -> None:
         for module in modules:
-            importlib.import_module(module)
+            with contextlib.suppress(Exception):  # whoever needs the module hears of it; the process may end meanwhile
+                importlib.import_module(module)
 
     threading.Thread(target=work, name="imports", daemon=True).start()
 
