@@ -207,7 +207,8 @@ def _gate(verdict: dict[str, Any], blocks: dict[float, dict[float, dict[str, Any
     axes = canvas.add_axes((0.01, 0.01, 0.98, 0.94))
     axes.set_axis_off()
     passed = verdict.get("passed") is True
-    canvas.text(0.01, 0.97, "gate passed" if passed else "gate failed", color=_GREEN if passed else _RED, weight="bold")
+    told = f"gate{', provisional:' if verdict.get('provisional') else ''} {'passed' if passed else 'failed'}"
+    canvas.text(0.01, 0.97, told, color=_GREEN if passed else _RED, weight="bold")
     widths = [0.34, 0.16, *([0.5 / len(commands)] * len(commands))]
     table = axes.table(rows, cellColours=colours, colWidths=widths, cellLoc="right", bbox=Bbox.unit())
     table.auto_set_font_size(False)
