@@ -296,9 +296,8 @@ def robots_show(
 @_recipes.command("list")
 def recipes_list(json: Json = False) -> None:
     """Name every recipe."""
-    files = _recipe_files()
     with _results(json) as show:
-        about = {name: _first_line(file) for name, file in files.items()}
+        about = {name: _first_line(file) for name, file in _recipe_files().items()}
         documents = [{"name": name, "about": text} for name, text in about.items()]
         show(documents, [f"{name:12} {text}" for name, text in about.items()])
 
@@ -337,13 +336,14 @@ def _first_line(file: Path) -> str:
 
 def bench(
     what: Annotated[Literal["all", "physics", "train", "trainers"], typer.Argument(help="What to measure.")] = "all",
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each kind when trainers are compared.")] = 3,
     json: Json = False,
 ) -> None:
     """Measure this machine: physics, training end to end (train), and Brax's PPO beside ours (trainers, train)."""
     from .runs.commands import run_benchmarks
 
     with _results(json) as show:
-        show(*run_benchmarks(what, _say))
+        show(*run_benchmarks(what, seeds, _say))
 
 
 if __name__ == "__main__":

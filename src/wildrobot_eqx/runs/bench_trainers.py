@@ -63,6 +63,8 @@ def bench_trainers(
                 figures = _timed(recipe, trainer, physics, seed, steps, folder)
                 case = found.setdefault(name, {**figures, "returns": []})
                 case["returns"].append(_judged(folder, say))
+                told = ", ".join(f"{key} {value:,.1f}" for key, value in figures.items())
+                say(f"  {told}, return {case['returns'][-1]:.1f}")
         if "brax_ppo_mjx" in found:
             found |= _compared(found)
             ours, theirs = found["ppo_native"], found["brax_ppo_mjx"]

@@ -162,7 +162,7 @@ def render_run(run: Path, trust: bool, say: Say, show: Show) -> None:
     show({"run": str(run), "files": paths}, paths)
 
 
-def run_benchmarks(what: str, say: Say) -> tuple[dict[str, Any], list[str]]:
+def run_benchmarks(what: str, seeds: int, say: Say) -> tuple[dict[str, Any], list[str]]:
     """The figures of `what` ("physics", "train", "trainers" or "all"), as a document and as lines."""
     from ..physics.bench import bench_physics
     from .bench_train import bench_train
@@ -174,7 +174,7 @@ def run_benchmarks(what: str, say: Say) -> tuple[dict[str, Any], list[str]]:
     if what in ("all", "train"):
         document["train"] = bench_train(say)
     if what in ("all", "train", "trainers"):
-        document["trainers"] = bench_trainers(say)
+        document["trainers"] = bench_trainers(say, seeds=seeds)
     return document, _lines(document)
 
 
