@@ -179,6 +179,14 @@ def test_gait_contacts_are_paid_by_the_clock(robot, share, speed, loads, expecte
     assert float(task.GaitContacts(robot)(signals)) == expected
 
 
+def test_a_runner_at_rest_belongs_on_both_feet(robot):
+    """Swings that overlap, as in running, leave no double support at phase 0: standing still does."""
+    signals = random_signals(robot, speed=0.0, phase=0.0)
+    force = jnp.zeros_like(signals.physics.foot_force).at[:, 2].set(15.0)
+    signals = dataclasses.replace(signals, physics=dataclasses.replace(signals.physics, foot_force=force))
+    assert float(task.GaitContacts(robot, swing=0.6)(signals)) == 1.0
+
+
 class TestFootHeightReference:
     """Left swings in the first half of the cycle, right in the second, both rest between."""
 
