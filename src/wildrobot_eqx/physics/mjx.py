@@ -21,6 +21,9 @@ from .params import MODEL_FIELDS, PhysicsParams, subtree_mass_jax
 _NETFORCE = 3  # a contact sensor's reduce="netforce"; its sensor_intprm is (data, reduce, number)
 _FORCE = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE)
 _CORNERS = np.array([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [-1, -1, 1]])  # of a box; the others are opposite
+# MJX pays for every pass of the line search that is allowed, and under vmap for the Newton iterations
+# of the slowest env. With these caps nothing changes in the figures of docs/physics.md; its speed is fourfold.
+_ITERATIONS, _LS_ITERATIONS = 10, 4
 _WARP_CONTACTS = 2**17  # room for the contacts of all worlds together, which warp allocates once
 
 
@@ -123,6 +126,7 @@ class _JaxEngine:
     MJX lacks contact sensors that reduce to a net force, and of a box on a plane it keeps
     only the corners within 1 mm of the deepest: a foot that lands on its heel would lose
     its toe's contacts. Both are worked out here from the same public steps as `mjx.step`.
+    The solver may take as many iterations as float32 can use, not as many as the MJCF allows.
     """
 
     def __init__(self, model: Model):
@@ -136,6 +140,8 @@ class _JaxEngine:
             raise NotImplementedError("its integrator is neither Euler nor implicitfast")
         self.integrate = integrators[mj.opt.integrator]
         self.net_forces = self._take_net_forces(mj)
+        mj.opt.iterations = min(mj.opt.iterations, _ITERATIONS)
+        mj.opt.ls_iterations = min(mj.opt.ls_iterations, _LS_ITERATIONS)
         self.model = mjx.put_model(mj, impl="jax")
         self.data = mjx.make_data(mj, impl="jax")
         self.size = mj.geom_size
