@@ -146,6 +146,7 @@ class _JaxEngine:
         self.data = mjx.make_data(mj, impl="jax")
         self.size = mj.geom_size
         self.plane_boxes = self._plane_boxes(mj)
+        self.forward, self.refresh = jax.jit(self._forward), jax.jit(self._refresh)  # so init and step share one trace
 
     def _plane_boxes(self, mj: mujoco.MjModel) -> np.ndarray:
         """Rows (contact, plane, box, corner) of the contacts of boxes with planes; corner 0 to 3."""
@@ -182,16 +183,20 @@ class _JaxEngine:
 
     def advance(self, model: Any, data: Any, n_steps: int) -> Any:
         """`n_steps` steps, or a forward pass when 0; all fields at the moments of `PhysicsState`."""
-        mjx = self.mjx
 
         def substep(carry: Any, _: None) -> tuple[Any, None]:
             old = carry[0]
-            return (self.integrate(model, self._forward(model, old)), old.qpos, old.qvel), None
+            return (self.integrate(model, self.forward(model, old)), old.qpos, old.qvel), None
 
         if n_steps:
             (new, qpos, qvel), _ = jax.lax.scan(substep, (data, data.qpos, data.qvel), None, n_steps)
         else:
-            new, qpos, qvel = self._forward(model, data), data.qpos, data.qvel
+            new, qpos, qvel = self.forward(model, data), data.qpos, data.qvel
+        return self.refresh(model, new, qpos, qvel)
+
+    def _refresh(self, model: Any, new: Any, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> Any:
+        """All that follows from the new state, after the sensors of the forces at the old one."""
+        mjx = self.mjx
         # Integration leaves all but the state itself at the last substep's start, where forces belong.
         sensordata = mjx.sensor_acc(model, new.replace(qpos=qpos, qvel=qvel)).sensordata
         for address, force in self._forces(model, new):
