@@ -45,9 +45,7 @@ class Backlash(AbstractServo):
 
     play: Float[Array, " 2"] = eqx.field(default=(0.0, 0.01745), converter=f32)  # rad, full width
 
-    def init(
-        self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float
-    ) -> Float[Array, " nu"]:
+    def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> Float[Array, " nu"]:
         return uniform(key, self.play, joints.position.shape)
 
     def __call__(
@@ -100,9 +98,7 @@ class GearFriction(AbstractServo):
     load_external_stribeck: Float[Array, ""] = eqx.field(default=0.05, converter=f32)
     scale: Float[Array, " 2"] = eqx.field(default=(1.0, 1.0), converter=f32)  # of all, drawn per episode and joint
 
-    def init(
-        self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float
-    ) -> GearFrictionState:
+    def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> GearFrictionState:
         return GearFrictionState(uniform(key, self.scale, joints.position.shape), joints.velocity)
 
     def __call__(

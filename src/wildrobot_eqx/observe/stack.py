@@ -98,9 +98,7 @@ class ObservationStack(eqx.Module):
             for name in self.names:
                 term = self.terms[name]
                 stop = start + len(term.mirror.source)
-                slices.append(
-                    Slice(name, start, stop, term.unit, term.frame, term.source, term.measurable, age=age)
-                )
+                slices.append(Slice(name, start, stop, term.unit, term.frame, term.source, term.measurable, age=age))
                 start = stop
         return tuple(slices)
 
