@@ -1,4 +1,4 @@
-"""Servos: what stands between the joint targets that a controller sends and the joints. They are the world's, not ours."""
+"""Servos: what stands between the joint targets that a controller sends and the joints; the world's, not ours."""
 
 import abc
 from typing import Any

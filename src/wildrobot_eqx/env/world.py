@@ -1,4 +1,4 @@
-"""One episode's imperfect world: how an env's servos, sensors, calibration errors and events are begun and carried on."""
+"""One episode's imperfect world: servos, sensors, calibration errors and events, begun and carried on."""
 
 from typing import TYPE_CHECKING, Any
 
