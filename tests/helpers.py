@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+import wildrobot_eqx as we
 from wildrobot_eqx import AbstractPhysics, Env, JointPosition, NativePhysics, PhysicsParams, PhysicsState, Robot, task
 from wildrobot_eqx import observe as obs
 from wildrobot_eqx.observe import Command, ObservationStack, Signals
@@ -77,6 +78,40 @@ def make_env(robot: Robot, **changes: Any) -> Env:
     if "physics" not in parts:
         parts["physics"] = NativePhysics(robot, threads=1)
     return Env(**parts)
+
+
+def wrong_world(robot: Robot, updates: int = 2) -> dict[str, Any]:
+    """`Env`'s arguments for one of everything that can be wrong: servos, sensors, calibration, parameters, pushes."""
+    parts = {
+        "delay": we.CommandDelay((0.005, 0.03)),
+        "resolution": we.CommandResolution(),
+        "motor": we.DCMotor(robot, strength=(0.9, 1.1), resistance=0.05),
+        "friction": we.GearFriction(),
+        "deadband": we.Deadband(),
+        "backlash": we.Backlash(),
+    }
+    sensing = {
+        "gravity": (we.MountingError(), we.Noise(0.01)),
+        "angular_velocity": (
+            we.MountingError(),
+            we.Bias(0.02),
+            we.Noise(0.02),
+            we.ReadingDelay((0.0, 0.03)),
+            we.SampleHold(),
+            we.DroppedPackets(),
+        ),
+        "joint_positions": (we.EncoderOffset(), we.ReadingResolution()),
+    }
+    return {
+        "servos": we.Servos(robot, parts, updates),
+        "miscalibration": we.Miscalibration(),
+        "events": {"kick": we.VelocityKick(robot), "push": we.Push()},
+        "randomisers": (we.ScaleMass(), we.Payload(robot), we.TiltGravity(), we.ScaleFriction()),
+        "observations": {
+            "policy": ObservationStack(policy_terms(robot), sensing=sensing, history=3),
+            "critic": ObservationStack(critic_terms(robot), policy=False),
+        },
+    }
 
 
 class Batched:

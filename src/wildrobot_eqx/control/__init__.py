@@ -1,6 +1,19 @@
-"""Control: from a policy's action to joint targets."""
+"""Control: from a policy's action to joint targets, and what servos make of them."""
 
 from .base import AbstractController as AbstractController
 from .base import JointPosition as JointPosition
+from .bus import CommandDelay as CommandDelay
+from .bus import CommandResolution as CommandResolution
+from .calibration import Calibration as Calibration
+from .calibration import Miscalibration as Miscalibration
+from .drive import Drive as Drive
+from .drive import Joints as Joints
 from .filters import Delay as Delay
 from .filters import LowPass as LowPass
+from .gears import Backlash as Backlash
+from .gears import Deadband as Deadband
+from .gears import GearFriction as GearFriction
+from .motors import DCMotor as DCMotor
+from .motors import IdealPD as IdealPD
+from .servo import AbstractServo as AbstractServo
+from .servo import Servos as Servos

@@ -2,18 +2,19 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ..control import AbstractController
+from ..control import AbstractController, Miscalibration, Servos
 from ..observe import Command, GaitPhase, JointPositions, ObservationStack, Signals, Slice, VelocityCommands
 from ..physics import AbstractPhysics, AbstractRandomiser, PhysicsParams, PhysicsState
 from ..physics.kinematics import sensor_quat
-from ..task import AbstractReward, AbstractTermination, GaitClock, HomeReset, VelocityCommand
+from ..task import AbstractEvent, AbstractReward, AbstractTermination, GaitClock, HomeReset, VelocityCommand
+from .world import World, advance, begin_senses, begin_world, observe
 
 
 class EnvState(eqx.Module):
@@ -27,6 +28,7 @@ class EnvState(eqx.Module):
     action: Float[Array, " nu"]  # the last one
     key: PRNGKeyArray
     steps: Int[Array, ""]  # control steps in this episode
+    world: World | None = None  # servos, sensors and pushes; None where all are perfect
 
 
 class Timestep(eqx.Module):
@@ -42,6 +44,17 @@ class Timestep(eqx.Module):
     def done(self) -> Bool[Array, "*batch"]:
         """The episode is over, for either reason."""
         return self.terminated | self.truncated
+
+
+class _Draw(NamedTuple):
+    """An episode's draws; `world` is a key, where something in the world is not perfect."""
+
+    key: PRNGKeyArray
+    command: PRNGKeyArray
+    world: PRNGKeyArray | None
+    params: PhysicsParams | None
+    qpos: Float[Array, " nq"]
+    qvel: Float[Array, " nv"]
 
 
 class Env(eqx.Module):
@@ -61,6 +74,9 @@ class Env(eqx.Module):
         reset_state: distribution of first poses.
         randomisers: applied in order to the nominal domain parameters at every reset.
         episode_length: s, after which an episode is truncated.
+        servos: what the servos make of the joint targets; without, the engine's own position servos.
+        miscalibration: draws encoder offsets and the IMU's mounting error.
+        events: what befalls the robot on the way, such as pushes, by name.
     """
 
     physics: AbstractPhysics
@@ -73,6 +89,9 @@ class Env(eqx.Module):
     reset_state: HomeReset
     randomisers: tuple[AbstractRandomiser, ...]
     episode_steps: Int[Array, ""]
+    servos: Servos | None
+    miscalibration: Miscalibration | None
+    events: dict[str, AbstractEvent]
 
     def __init__(
         self,
@@ -86,6 +105,9 @@ class Env(eqx.Module):
         clock: GaitClock | None = None,
         randomisers: tuple[AbstractRandomiser, ...] = (),
         episode_length: float = 20.0,
+        servos: Servos | None = None,
+        miscalibration: Miscalibration | None = None,
+        events: Mapping[str, AbstractEvent] | None = None,
     ):
         self.physics, self.controller, self.command = physics, controller, command
         self.observations = dict(observations)
@@ -93,11 +115,18 @@ class Env(eqx.Module):
         self.rewards, self.terminations = dict(rewards), dict(terminations)
         self.reset_state, self.randomisers = reset_state, randomisers
         self.episode_steps = jnp.asarray(round(episode_length / physics.control_dt), jnp.int32)
+        self.servos, self.miscalibration, self.events = servos, miscalibration, dict(events or {})
 
     @property
     def action_size(self) -> int:
         """Length of the action vector: the robot's number of actuators."""
         return self.physics.robot.nu
+
+    @property
+    def perfect(self) -> bool:
+        """Servos, sensors and calibration are ideal and nothing befalls the robot: there is no `World`."""
+        blurred = any(not stack.perfect for stack in self.observations.values())
+        return self.servos is None and self.miscalibration is None and not self.events and not blurred
 
     def layout(self, role: str) -> tuple[Slice, ...]:
         """The layout of the observation `role`, with the constants that the robot computes its parts with.
@@ -123,13 +152,12 @@ class Env(eqx.Module):
 
         `nominal` are the parameters that randomisers start from, where they are not the engine's own.
         """
-        key, key_command, params, qpos, qvel = self._draw(key, nominal)
-        physics = self.physics.init(self._params(params), qpos, qvel)
-        state = self._first_state(key, key_command, params, physics)
-        signals = self._signals(state, state.action, self.physics.robot.home_joints)
+        draw = self._draw(key, nominal)
+        physics = self.physics.init(self._params(draw.params), draw.qpos, draw.qvel)
+        state, signals, obs = self._begin(draw, physics)
         never = jnp.zeros((), bool)
         metrics = {name: jnp.zeros_like(value) for name, value in self._rewards(signals)[1].items()}
-        return state, Timestep(self._observe(signals), jnp.zeros((), jnp.float32), never, never, metrics)
+        return state, Timestep(obs, jnp.zeros((), jnp.float32), never, never, metrics)
 
     def redraw(self, state: EnvState, key: PRNGKeyArray, nominal: PhysicsParams | None = None) -> EnvState:
         """The first state of the episode that `reset(key, nominal)` begins, without the engine's forward pass.
@@ -140,20 +168,26 @@ class Env(eqx.Module):
         state, engines read `qpos`, `qvel`, `time` and `carry`, a guess from which they solve.
         Where full resets under `vmap` would run at every step, this costs next to nothing.
         """
-        key, key_command, params, qpos, qvel = self._draw(key, nominal)
+        draw = self._draw(key, nominal)
         sensor = self.command.quat
-        quat = sensor_quat(self.physics.model, sensor, qpos)
+        quat = sensor_quat(self.physics.model, sensor, draw.qpos)
         readings = state.physics.sensordata.at[sensor.address : sensor.address + sensor.size].set(quat)
         time = jnp.zeros_like(state.physics.time)
-        physics = dataclasses.replace(state.physics, qpos=qpos, qvel=qvel, time=time, sensordata=readings)
-        return self._first_state(key, key_command, params, physics)
+        physics = dataclasses.replace(state.physics, qpos=draw.qpos, qvel=draw.qvel, time=time, sensordata=readings)
+        return self._begin(draw, physics)[0]
 
     def step(self, state: EnvState, action: Float[Array, " {self.action_size}"]) -> tuple[EnvState, Timestep]:
         """One control period under `action`."""
-        key, key_command = jax.random.split(state.key)
+        key, key_command, *more = jax.random.split(state.key, 2 if self.perfect else 3)
         dt = self.physics.control_dt
+        params = self._params(state.params)
         target, controller = self.controller(state.controller, action)
-        physics = self.physics.step(self._params(state.params), state.physics, target)
+        world = state.world
+        if world is None:
+            physics = self.physics.step(params, state.physics, target)
+        else:
+            key_events, key_senses = jax.random.split(more[0])
+            physics, world = advance(self, key_events, params, state.physics, world, target)
         command = self.command.step(key_command, state.command, physics, dt)
         new = EnvState(
             physics=physics,
@@ -164,34 +198,48 @@ class Env(eqx.Module):
             action=action,
             key=key,
             steps=state.steps + 1,
+            world=world,
         )
-        signals = self._signals(new, state.action, target)
+        signals = self._signals(new, state.action, target, params)
+        if world is None:
+            obs = self._observe(signals)
+        else:
+            obs, senses = observe(self, key_senses, world, signals)
+            new = dataclasses.replace(new, world=dataclasses.replace(world, senses=senses))
         rate, metrics = self._rewards(signals)
         failed = [term(signals) for term in self.terminations.values()]
         terminated = jnp.any(jnp.stack(failed)) if failed else jnp.zeros((), bool)
         truncated = (new.steps >= self.episode_steps) & ~terminated
-        return new, Timestep(self._observe(signals), rate * jnp.float32(dt), terminated, truncated, metrics)
+        return new, Timestep(obs, rate * jnp.float32(dt), terminated, truncated, metrics)
 
-    def _draw(
-        self, key: PRNGKeyArray, nominal: PhysicsParams | None
-    ) -> tuple[PRNGKeyArray, PRNGKeyArray, PhysicsParams | None, Float[Array, " nq"], Float[Array, " nv"]]:
-        """An episode's draws: its key, its command's, parameters, first `qpos` and `qvel`."""
-        key, key_params, key_pose, key_command = jax.random.split(key, 4)
-        return key, key_command, self._draw_params(key_params, nominal), *self.reset_state(key_pose)
+    def _draw(self, key: PRNGKeyArray, nominal: PhysicsParams | None) -> _Draw:
+        """An episode's draws: keys, parameters, first `qpos` and `qvel`."""
+        key, key_params, key_pose, key_command, *more = jax.random.split(key, 4 if self.perfect else 5)
+        params = self._draw_params(key_params, nominal)
+        return _Draw(key, key_command, more[0] if more else None, params, *self.reset_state(key_pose))
 
-    def _first_state(
-        self, key: PRNGKeyArray, key_command: PRNGKeyArray, params: PhysicsParams | None, physics: PhysicsState
-    ) -> EnvState:
-        return EnvState(
+    def _begin(self, draw: _Draw, physics: PhysicsState) -> tuple[EnvState, Signals, dict[str, Float[Array, " _"]]]:
+        """The first state of an episode at `physics`, what terms see of it, and the first observation."""
+        params, world = self._params(draw.params), None
+        if draw.world is not None:
+            key_world, key_senses = jax.random.split(draw.world)
+            world = begin_world(self, key_world, params, physics)
+        state = EnvState(
             physics=physics,
-            params=params,
+            params=draw.params,
             controller=self.controller.init(),
-            command=self.command.init(key_command, physics),
+            command=self.command.init(draw.command, physics),
             phase=jnp.zeros((), jnp.float32),
             action=jnp.zeros((self.action_size,), jnp.float32),
-            key=key,
+            key=draw.key,
             steps=jnp.zeros((), jnp.int32),
+            world=world,
         )
+        signals = self._signals(state, state.action, self.physics.robot.home_joints, params)
+        if world is None:
+            return state, signals, self._observe(signals)
+        obs, senses = begin_senses(self, key_senses, signals)
+        return dataclasses.replace(state, world=dataclasses.replace(world, senses=senses)), signals, obs
 
     def _draw_params(self, key: PRNGKeyArray, nominal: PhysicsParams | None) -> PhysicsParams | None:
         if not self.randomisers:
@@ -204,7 +252,9 @@ class Env(eqx.Module):
     def _params(self, drawn: PhysicsParams | None) -> PhysicsParams:
         return self.physics.params() if drawn is None else drawn
 
-    def _signals(self, state: EnvState, previous_action: Float[Array, " nu"], target: Float[Array, " nu"]) -> Signals:
+    def _signals(
+        self, state: EnvState, previous_action: Float[Array, " nu"], target: Float[Array, " nu"], params: PhysicsParams
+    ) -> Signals:
         return Signals(
             physics=state.physics,
             action=state.action,
@@ -212,6 +262,9 @@ class Env(eqx.Module):
             target=target,
             command=state.command,
             phase=state.phase,
+            params=params,
+            calibration=None if state.world is None else state.world.calibration,
+            servo=() if state.world is None else state.world.servo,
         )
 
     def _observe(self, signals: Signals) -> dict[str, Float[Array, " _"]]:

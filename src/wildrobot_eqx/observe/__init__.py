@@ -1,5 +1,14 @@
 """Observe: what a policy and a critic see, with its layout as data."""
 
+from .sensing import AbstractSensing as AbstractSensing
+from .sensing import Bias as Bias
+from .sensing import DroppedPackets as DroppedPackets
+from .sensing import EncoderOffset as EncoderOffset
+from .sensing import MountingError as MountingError
+from .sensing import Noise as Noise
+from .sensing import ReadingDelay as ReadingDelay
+from .sensing import ReadingResolution as ReadingResolution
+from .sensing import SampleHold as SampleHold
 from .signals import Command as Command
 from .signals import Signals as Signals
 from .stack import ObservationStack as ObservationStack

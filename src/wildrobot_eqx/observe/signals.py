@@ -1,10 +1,13 @@
 """What observation, reward and termination terms may read after a control step."""
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..physics import PhysicsState
+from ..control import Calibration
+from ..physics import PhysicsParams, PhysicsState
 
 
 class Command(eqx.Module):
@@ -34,6 +37,9 @@ class Signals(eqx.Module):
     target: Float[Array, " nu"]  # joint targets sent, rad
     command: Command
     phase: Float[Array, ""]  # rad in [0, 2 pi), the gait clock
+    params: PhysicsParams | None = None  # this episode's draw; simulation only
+    calibration: Calibration | None = None  # this episode's errors, where some are drawn; simulation only
+    servo: Any = ()  # the servos' own state, by name of the part; simulation only
 
     @property
     def stepping(self) -> Float[Array, ""]:

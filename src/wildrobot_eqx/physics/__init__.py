@@ -2,12 +2,21 @@
 
 from .base import AbstractPhysics as AbstractPhysics
 from .base import PhysicsState as PhysicsState
+from .base import fraction as fraction
 from .mjx import MjxPhysics as MjxPhysics
 from .native import NativePhysics as NativePhysics
 from .params import PhysicsParams as PhysicsParams
 from .randomise import AbstractRandomiser as AbstractRandomiser
+from .randomise import Payload as Payload
+from .randomise import ScaleArmature as ScaleArmature
+from .randomise import ScaleDamping as ScaleDamping
 from .randomise import ScaleFriction as ScaleFriction
+from .randomise import ScaleFrictionLoss as ScaleFrictionLoss
 from .randomise import ScaleGains as ScaleGains
+from .randomise import ScaleInertia as ScaleInertia
 from .randomise import ScaleMass as ScaleMass
+from .randomise import ScaleStrength as ScaleStrength
+from .randomise import ShiftCentreOfMass as ShiftCentreOfMass
+from .randomise import TiltGravity as TiltGravity
 from .select import Backend as Backend
 from .select import make_physics as make_physics

@@ -1,6 +1,7 @@
 """What every physics backend promises."""
 
 import abc
+import copy
 import math
 from typing import Any
 
@@ -88,6 +89,26 @@ def control_model(robot: Robot, timestep: float) -> tuple[Model, int]:
         mj.opt.timestep = timestep
 
     return robot.model.edit(change), n
+
+
+def fraction(physics: AbstractPhysics, parts: int) -> AbstractPhysics:
+    """The same engine with a step that is one `parts`-th of the control period.
+
+    Raises:
+        WildRobotError: the control period's substeps do not divide into so many parts.
+    """
+    if parts == 1:
+        return physics
+    if parts < 1 or physics.n_substeps % parts:
+        raise WildRobotError(
+            f"A control period of {physics.n_substeps} substeps does not divide into {parts} parts.",
+            where=f"the servos of robot {physics.robot.name!r}, updates",
+            hint=f"take a divisor of {physics.n_substeps}, or a shorter physics timestep",
+        )
+    part = copy.copy(physics)
+    # A static field: no `tree_at` reaches it, and each engine's constructor takes other arguments.
+    object.__setattr__(part, "n_substeps", physics.n_substeps // parts)
+    return part
 
 
 def foot_forces(robot: Robot, sensordata: Float[Array, " nsensordata"]) -> Float[Array, "nfoot 3"]:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..errors import WildRobotError
-from ..robots import Model, Sensor
+from ..robots import Model, Robot, Sensor
 from .rotation import quat_multiply
 
 _JOINT = mujoco.mjtJoint
@@ -44,6 +44,23 @@ def sensor_quat(model: Model, sensor: Sensor, qpos: Float[Array, " nq"]) -> Floa
                 axis = jnp.asarray(mj.jnt_axis[joint], jnp.float32)
                 quat = quat_multiply(quat, jnp.concatenate([jnp.cos(half)[None], jnp.sin(half) * axis]))
     return quat_multiply(quat, jnp.asarray(last, jnp.float32))
+
+
+def base_translation(robot: Robot) -> Float[np.ndarray, "nv 3"]:
+    """What a velocity of the root body in the world adds to `qvel`: `qvel += result @ velocity`.
+
+    A robot whose base moves on slides takes the part along their axes.
+    """
+    mj = robot.model.mj
+    rows = np.zeros((mj.nv, 3))
+    body = robot.base.body
+    for joint in range(mj.body_jntadr[body], mj.body_jntadr[body] + mj.body_jntnum[body]):
+        dof = mj.jnt_dofadr[joint]
+        if mj.jnt_type[joint] == _JOINT.mjJNT_FREE:
+            rows[dof : dof + 3] = np.eye(3)
+        elif mj.jnt_type[joint] == _JOINT.mjJNT_SLIDE:
+            rows[dof] = mj.jnt_axis[joint]
+    return rows
 
 
 def _place(model: Model, sensor: Sensor) -> tuple[int, Float[np.ndarray, " 4"]]:

@@ -24,6 +24,7 @@ _CORNERS = np.array([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [-1, -1, 1]])  # of a bo
 # MJX pays for every pass of the line search that is allowed, and under vmap for the Newton iterations
 # of the slowest env. With these caps nothing changes in the figures of docs/physics.md; its speed is fourfold.
 _ITERATIONS, _LS_ITERATIONS = 10, 4
+_LEAST_FRICTION = 1e-6  # N m
 _WARP_CONTACTS = 2**17  # room for the contacts of all worlds together, which warp allocates once
 
 
@@ -112,6 +113,8 @@ def _import_mjx() -> Any:
 def _with_params(mjx_model: Any, model: Model, params: PhysicsParams) -> Any:
     """The `mjx.Model` with this env's parameters, derived constants by the rule of `PhysicsParams`."""
     fields = {name: getattr(params, name) for name in MODEL_FIELDS if name != "gravity"}
+    # MJX tells a row of dry friction by its positive bound: at exactly 0 it would hold the joint fast.
+    fields["dof_frictionloss"] = jnp.maximum(params.dof_frictionloss, _LEAST_FRICTION)
     parent = tuple(int(p) for p in model.mj.body_parentid)
     return mjx_model.replace(
         **fields,

@@ -49,3 +49,9 @@ def quat_multiply(a: Float[Array, " 4"], b: Float[Array, " 4"]) -> Float[Array, 
     """Hamilton product: the rotation `b` followed by `a`."""
     aw, av, bw, bv = a[0], a[1:], b[0], b[1:]
     return jnp.concatenate([(aw * bw - av @ bv)[None], aw * bv + bw * av + jnp.cross(av, bv)])
+
+
+def from_vector(vector: Float[Array, " 3"]) -> Float[Array, " 4"]:
+    """The unit quaternion of a rotation vector: axis times angle, rad."""
+    half = 0.5 * jnp.linalg.norm(vector)
+    return jnp.concatenate([jnp.cos(half)[None], 0.5 * jnp.sinc(half / jnp.pi) * vector])

@@ -3,6 +3,9 @@
 from .commands import GaitClock as GaitClock
 from .commands import HeadingHold as HeadingHold
 from .commands import VelocityCommand as VelocityCommand
+from .events import AbstractEvent as AbstractEvent
+from .events import Push as Push
+from .events import VelocityKick as VelocityKick
 from .resets import HomeReset as HomeReset
 from .rewards import AbstractReward as AbstractReward
 from .rewards import ActionRate as ActionRate

@@ -1,0 +1,43 @@
+"""What a robot has wrong for a whole episode and does not know: encoder zeros and the IMU's mounting."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..arrays import f32, uniform
+
+
+class Calibration(eqx.Module):
+    """One episode's errors, which servos and sensors share."""
+
+    joint_offset: Float[Array, " nu"]  # rad, what each encoder reads at the joint's true zero
+    imu_rotation: Float[Array, " 3"]  # rad, rotation vector from the frame that the robot believes in to the IMU's own
+
+    @staticmethod
+    def perfect(nu: int) -> "Calibration":
+        """No errors."""
+        return Calibration(jnp.zeros((nu,), jnp.float32), jnp.zeros((3,), jnp.float32))
+
+
+class Miscalibration(eqx.Module):
+    """Draws an episode's calibration errors.
+
+    An encoder offset moves what is observed and where the servo holds the joint alike: told
+    to go to q, the joint goes to q - offset, and reports q. The mounting error is a rotation
+    about a uniformly drawn axis. Defaults: half a spline tooth of a 25-tooth horn is 7
+    degrees, which no builder leaves in; 2 degrees is what a careful one trims to by eye.
+    """
+
+    joint_offset: Float[Array, " 2"] = eqx.field(default=(-0.035, 0.035), converter=f32)  # rad
+    imu_angle: Float[Array, " 2"] = eqx.field(default=(0.0, 0.035), converter=f32)  # rad
+
+    def __call__(self, key: PRNGKeyArray, nu: int) -> Calibration:
+        """The errors of one episode of a robot with `nu` joints."""
+        key_joint, key_axis, key_angle = jax.random.split(key, 3)
+        axis = jax.random.normal(key_axis, (3,), jnp.float32)
+        axis = axis / jnp.maximum(jnp.linalg.norm(axis), 1e-6)
+        return Calibration(
+            joint_offset=uniform(key_joint, self.joint_offset, (nu,)),
+            imu_rotation=axis * uniform(key_angle, self.imu_angle),
+        )

@@ -1,0 +1,114 @@
+"""Gears and their friction: deadband, backlash, and dry friction that depends on speed and load."""
+
+import dataclasses
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..arrays import f32, uniform
+from .drive import Drive, Joints
+from .servo import AbstractServo
+
+
+class Deadband(AbstractServo):
+    """No duty while the error is smaller than `width`: the firmware's way to keep still.
+
+    The motor is shorted then, so back-EMF and friction stay.
+    """
+
+    width: Float[Array, ""] = eqx.field(default=0.0041888, converter=f32)  # rad, one unit of the bus
+
+    def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> tuple[()]:
+        return ()
+
+    def __call__(self, state: tuple[()], drive: Drive, joints: Joints, dt: float) -> tuple[Drive, tuple[()]]:
+        on = (jnp.abs(drive.target - joints.position) >= self.width).astype(jnp.float32)
+        return dataclasses.replace(drive, stiffness=on * drive.stiffness, damping=on * drive.damping), state
+
+
+class Backlash(AbstractServo):
+    """Play between gears and joint, of a width drawn per episode and joint, as a gap in the position error.
+
+    In series stand the position loop, which pulls the motor to its target like a spring,
+    and a gap of `play`. A motor whose own inertia and friction are small against the load
+    waits in the gap at its target until the joint meets one end; from there on it is held
+    with the spring's torque. So the torque is that of the error beyond the gap,
+
+        stiffness * (error - clip(error, -play / 2, play / 2)),
+
+    and inside the gap the joint is free: no torque, no back-EMF, no friction of the motor.
+    That is the passive joint in series of the usual models, where the motor's inertia does
+    not matter; it needs no joint that the robot's file lacks, and no encoder sees it. Put
+    it last: what comes before belongs to the motor's side.
+    """
+
+    play: Float[Array, " 2"] = eqx.field(default=(0.0, 0.01745), converter=f32)  # rad, full width
+
+    def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> Float[Array, " nu"]:
+        return uniform(key, self.play, joints.position.shape)
+
+    def __call__(
+        self, state: Float[Array, " nu"], drive: Drive, joints: Joints, dt: float
+    ) -> tuple[Drive, Float[Array, " nu"]]:
+        error = drive.target - joints.position
+        touching = (jnp.abs(error) >= 0.5 * state).astype(jnp.float32)
+        law = Drive(
+            target=drive.target - jnp.clip(error, -0.5 * state, 0.5 * state),
+            stiffness=touching * drive.stiffness,
+            damping=touching * drive.damping,
+            limit=drive.limit,
+            drag=touching * drive.drag,
+            friction=touching * drive.friction,
+        )
+        return law, state
+
+
+class GearFrictionState(eqx.Module):
+    """One episode's friction, and what tells the load on the gears."""
+
+    scale: Float[Array, " nu"]
+    velocity: Float[Array, " nu"]  # rad/s, at the last update
+
+
+class GearFriction(AbstractServo):
+    """Dry friction after the BAM models M1 to M5: Coulomb, Stribeck, and in proportion to the load on the gears.
+
+        friction = coulomb + |load_motor * motor - load_external * external|
+          + s * (stribeck + |load_motor_stribeck * motor - load_external_stribeck * external|)
+        s = exp(-|velocity / stribeck_velocity| ** shape)
+
+    Coulomb and viscous friction are the robot's own (`frictionloss` and `damping` of its
+    joints), so M1 is all zeros here; M2 adds `stribeck`, M3 equal loads, M4 equal Stribeck
+    loads, M5 different ones. `motor` is the torque on the motor's side of the gears, back-EMF
+    included; `external` what the load answers, -(motor - armature * acceleration), from
+    the change of velocity since the last update. Friction itself is left out of that balance.
+    Source: Duclusaud et al., "Extended Friction Models for the Physics Simulation of Servo
+    Actuators", 2024, arXiv 2410.08650. Figures for this robot's servo have not been
+    identified; the ranges that BAM fits within are 0 to 0.2 N m for `stribeck`, 0 to 0.5
+    for the loads, 0.1 to 1 rad/s and 1 to 10 for velocity and shape.
+    """
+
+    stribeck: Float[Array, ""] = eqx.field(default=0.05, converter=f32)  # N m
+    stribeck_velocity: Float[Array, ""] = eqx.field(default=0.2, converter=f32)  # rad/s
+    shape: Float[Array, ""] = eqx.field(default=1.35, converter=f32)
+    load_motor: Float[Array, ""] = eqx.field(default=0.05, converter=f32)
+    load_external: Float[Array, ""] = eqx.field(default=0.05, converter=f32)
+    load_motor_stribeck: Float[Array, ""] = eqx.field(default=0.05, converter=f32)
+    load_external_stribeck: Float[Array, ""] = eqx.field(default=0.05, converter=f32)
+    scale: Float[Array, " 2"] = eqx.field(default=(1.0, 1.0), converter=f32)  # of all, drawn per episode and joint
+
+    def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> GearFrictionState:
+        return GearFrictionState(uniform(key, self.scale, joints.position.shape), joints.velocity)
+
+    def __call__(
+        self, state: GearFrictionState, drive: Drive, joints: Joints, dt: float
+    ) -> tuple[Drive, GearFrictionState]:
+        motor = joints.torque - drive.drag * joints.velocity
+        external = joints.armature * (joints.velocity - state.velocity) / dt - motor
+        slow = jnp.exp(-jnp.power(jnp.abs(joints.velocity) / self.stribeck_velocity, self.shape))
+        load = jnp.abs(self.load_motor * motor - self.load_external * external)
+        slow_load = jnp.abs(self.load_motor_stribeck * motor - self.load_external_stribeck * external)
+        friction = state.scale * (drive.friction + load + slow * (self.stribeck + slow_load))
+        law = dataclasses.replace(drive, friction=friction)
+        return law, GearFrictionState(state.scale, joints.velocity)

@@ -1,0 +1,107 @@
+"""Servos: what stands between the joint targets that a controller sends and the joints; the world's, not ours."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..physics import AbstractPhysics, PhysicsParams, PhysicsState, fraction
+from ..robots import Robot
+from .drive import Drive, Joints, Wiring
+
+
+class AbstractServo(eqx.Module):
+    """One property of a real servo, as a change of the law by which joints are driven.
+
+    What differs from episode to episode is drawn in `init` and kept in the state.
+    """
+
+    @abc.abstractmethod
+    def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> Any:
+        """The state at the start of an episode, at rest at `target` (rad); `dt` (s) is the time between calls."""
+
+    @abc.abstractmethod
+    def __call__(self, state: Any, drive: Drive, joints: Joints, dt: float) -> tuple[Drive, Any]:
+        """The law for the next `dt` seconds, and the next state."""
+
+
+class Servos(eqx.Module):
+    """Servo properties in order, from the bus to the joint; steps an engine under the law that they make.
+
+    The law is made anew `updates` times per control period, and the engine evaluates it in
+    every substep. Once is exact for what the law itself can say (gains, limits, torque-speed
+    line, voltage); what depends on the state otherwise (deadband, backlash, friction by
+    load or speed, delays of less than a period) gets better with more, up to once per
+    substep, at the price of that many calls of the engine.
+
+    Args:
+        robot: whose servos they are.
+        parts: the properties by name, in order.
+        updates: laws per control period; must divide the engine's substeps.
+
+    Raises:
+        WildRobotError: an actuator of the robot is no position servo.
+    """
+
+    wiring: Wiring
+    parts: dict[str, AbstractServo]
+    names: tuple[str, ...] = eqx.field(static=True)  # a pytree sorts a dict's keys; this keeps the order
+    updates: int = eqx.field(static=True)
+
+    def __init__(self, robot: Robot, parts: dict[str, AbstractServo], updates: int = 1):
+        self.wiring = Wiring(robot)
+        self.parts, self.names, self.updates = dict(parts), tuple(parts), updates
+
+    def init(
+        self,
+        key: PRNGKeyArray,
+        physics: AbstractPhysics,
+        params: PhysicsParams,
+        state: PhysicsState,
+        offset: Float[Array, " nu"],
+    ) -> dict[str, Any]:
+        """Every part's state at the start of an episode."""
+        joints, dt = self.wiring.joints(params, state, offset), physics.control_dt / self.updates
+        target = self.wiring.robot.home_joints
+        keys = jax.random.split(key, max(len(self.names), 1))
+        return {name: self.parts[name].init(key, joints, target, dt) for name, key in zip(self.names, keys)}
+
+    def law(
+        self,
+        servo: dict[str, Any],
+        params: PhysicsParams,
+        state: PhysicsState,
+        target: Float[Array, " nu"],
+        offset: Float[Array, " nu"],
+        dt: float,
+    ) -> tuple[Drive, dict[str, Any]]:
+        """The law for the next `dt` seconds and the parts' next states."""
+        joints, drive = self.wiring.joints(params, state, offset), self.wiring.read(params, target)
+        servo = dict(servo)
+        for name in self.names:
+            drive, servo[name] = self.parts[name](servo[name], drive, joints, dt)
+        return drive, servo
+
+    def step(
+        self,
+        physics: AbstractPhysics,
+        params: PhysicsParams,
+        state: PhysicsState,
+        servo: dict[str, Any],
+        target: Float[Array, " nu"],
+        offset: Float[Array, " nu"],
+    ) -> tuple[PhysicsState, dict[str, Any]]:
+        """One control period under `target` (rad), which encoders read `offset` (rad) too far."""
+        engine = fraction(physics, self.updates)
+        dt = physics.control_dt / self.updates
+
+        def update(carry: tuple[PhysicsState, dict[str, Any]], _: None) -> tuple[Any, None]:
+            state, servo = carry
+            drive, servo = self.law(servo, params, state, target, offset, dt)
+            return (engine.step(self.wiring.write(params, drive), state, drive.target - offset), servo), None
+
+        if self.updates == 1:
+            return update((state, servo), None)[0]
+        return jax.lax.scan(update, (state, servo), None, self.updates)[0]

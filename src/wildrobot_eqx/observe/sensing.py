@@ -1,0 +1,200 @@
+"""Sensing: what becomes of a true reading on its way to the policy. Each step is a small module with its own state."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..arrays import f32, uniform
+from ..control import Calibration, delay_line
+from ..errors import WildRobotError
+from ..physics import rotation
+from .signals import Signals
+
+
+class AbstractSensing(eqx.Module):
+    """One way in which a reading differs from the truth; works on one term of an observation.
+
+    What differs from episode to episode is drawn in `init` and kept in the state.
+    """
+
+    @abc.abstractmethod
+    def init(self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float) -> Any:
+        """The state at the start of an episode, whose first reading is `value`; one reading every `dt` seconds."""
+
+    @abc.abstractmethod
+    def __call__(
+        self, key: PRNGKeyArray, state: Any, value: Float[Array, " n"], signals: Signals
+    ) -> tuple[Float[Array, " n"], Any]:
+        """What becomes of `value`, and the next state."""
+
+
+class Noise(AbstractSensing):
+    """White Gaussian noise, independent in every entry and control step.
+
+    A datasheet gives it as a density; over a bandwidth of B Hz the standard deviation is
+    the density times sqrt(B). MuJoCo's `noise` of a sensor is such a standard deviation.
+    """
+
+    std: Float[Array, "*n"]  # in the term's unit
+
+    def __init__(self, std: float | tuple[float, ...]):
+        self.std = f32(std)
+
+    def init(self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float) -> tuple[()]:
+        return ()
+
+    def __call__(
+        self, key: PRNGKeyArray, state: tuple[()], value: Float[Array, " n"], signals: Signals
+    ) -> tuple[Float[Array, " n"], tuple[()]]:
+        return value + self.std * jax.random.normal(key, value.shape, jnp.float32), state
+
+
+class Bias(AbstractSensing):
+    """A constant error, drawn per episode and entry from a Gaussian."""
+
+    std: Float[Array, "*n"]  # in the term's unit
+
+    def __init__(self, std: float | tuple[float, ...]):
+        self.std = f32(std)
+
+    def init(self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float) -> Float[Array, " n"]:
+        return self.std * jax.random.normal(key, value.shape, jnp.float32)
+
+    def __call__(
+        self, key: PRNGKeyArray, state: Float[Array, " n"], value: Float[Array, " n"], signals: Signals
+    ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        return value + state, state
+
+
+class ReadingResolution(AbstractSensing):
+    """Readings are whole multiples of a step, such as a servo's 0.24 degrees."""
+
+    step: Float[Array, ""] = eqx.field(default=0.0041888, converter=f32)  # in the term's unit
+
+    def init(self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float) -> tuple[()]:
+        return ()
+
+    def __call__(
+        self, key: PRNGKeyArray, state: tuple[()], value: Float[Array, " n"], signals: Signals
+    ) -> tuple[Float[Array, " n"], tuple[()]]:
+        return self.step * jnp.round(value / self.step), state
+
+
+class EncoderOffset(AbstractSensing):
+    """Joint angles off by the episode's encoder offsets, by which the servos go, too (`Miscalibration`)."""
+
+    def init(self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float) -> tuple[()]:
+        return ()
+
+    def __call__(
+        self, key: PRNGKeyArray, state: tuple[()], value: Float[Array, " n"], signals: Signals
+    ) -> tuple[Float[Array, " n"], tuple[()]]:
+        return value + _calibration(self, signals).joint_offset, state
+
+
+class MountingError(AbstractSensing):
+    """A vector of the IMU, as an IMU measures it that is mounted askew (`Miscalibration`): `R^T v`.
+
+    The robot takes the reading for one in the frame of the drawing. The same rotation
+    holds for all vectors of the episode. Heading is held relative to the first reading
+    and by the true IMU: an error of mounting changes it in second order only.
+    """
+
+    def init(self, key: PRNGKeyArray, value: Float[Array, " 3"], signals: Signals, dt: float) -> tuple[()]:
+        return ()
+
+    def __call__(
+        self, key: PRNGKeyArray, state: tuple[()], value: Float[Array, " 3"], signals: Signals
+    ) -> tuple[Float[Array, " 3"], tuple[()]]:
+        turn = rotation.from_vector(_calibration(self, signals).imu_rotation)
+        return rotation.rotate_inverse(turn, value), state
+
+
+class ReadingDelay(AbstractSensing):
+    """Readings are old by a time drawn per episode; between two control steps, on the straight line between them.
+
+    Args:
+        seconds: range of the delay, s.
+        longest: the longest that the line is made for, s; by default the range's end.
+    """
+
+    seconds: Float[Array, " 2"]  # s
+    longest: float = eqx.field(static=True)  # s
+
+    def __init__(self, seconds: tuple[float, float] = (0.0, 0.02), longest: float | None = None):
+        self.seconds = f32(seconds)
+        self.longest = max(seconds) if longest is None else longest
+
+    def init(
+        self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float
+    ) -> tuple[Float[Array, ""], Float[Array, "rows n"]]:
+        return uniform(key, self.seconds) / dt, jnp.tile(value, (delay_line.rows(self.longest, dt), 1))
+
+    def __call__(
+        self,
+        key: PRNGKeyArray,
+        state: tuple[Float[Array, ""], Float[Array, "rows n"]],
+        value: Float[Array, " n"],
+        signals: Signals,
+    ) -> tuple[Float[Array, " n"], tuple[Float[Array, ""], Float[Array, "rows n"]]]:
+        lag, line = state
+        line = delay_line.push(line, value)
+        return delay_line.read(line, lag), (lag, line)
+
+
+class SampleHold(AbstractSensing):
+    """A sensor that is read every `period` seconds and keeps its reading in between.
+
+    The period is drawn per episode, and so is the moment of the first reading within it. A
+    period below the control period changes nothing.
+    """
+
+    period: Float[Array, " 2"] = eqx.field(default=(0.02, 0.04), converter=f32)  # s
+
+    def init(
+        self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, " n"]]:
+        key_period, key_age = jax.random.split(key)
+        advance = jnp.minimum(dt / uniform(key_period, self.period), 1.0)
+        return advance, jax.random.uniform(key_age, (), jnp.float32), value
+
+    def __call__(
+        self,
+        key: PRNGKeyArray,
+        state: tuple[Float[Array, ""], Float[Array, ""], Float[Array, " n"]],
+        value: Float[Array, " n"],
+        signals: Signals,
+    ) -> tuple[Float[Array, " n"], tuple[Float[Array, ""], Float[Array, ""], Float[Array, " n"]]]:
+        advance, age, held = state
+        age = age + advance
+        held = jnp.where(age >= 1.0, value, held)
+        return held, (advance, age - jnp.floor(age), held)
+
+
+class DroppedPackets(AbstractSensing):
+    """Now and then a reading does not arrive, and the one before stands."""
+
+    probability: Float[Array, ""] = eqx.field(default=0.02, converter=f32)
+
+    def init(self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float) -> Float[Array, " n"]:
+        return value
+
+    def __call__(
+        self, key: PRNGKeyArray, state: Float[Array, " n"], value: Float[Array, " n"], signals: Signals
+    ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        held = jnp.where(jax.random.bernoulli(key, self.probability), state, value)
+        return held, held
+
+
+def _calibration(sensing: AbstractSensing, signals: Signals) -> Calibration:
+    if signals.calibration is None:
+        raise WildRobotError(
+            f"{type(sensing).__name__} asks for calibration errors, and the env draws none.",
+            where="env.miscalibration",
+            hint="give the env miscalibration=Miscalibration(...), or take the sensing module out of the stack",
+        )
+    return signals.calibration
