@@ -185,7 +185,7 @@ def test_a_ctrl_c_is_told_in_one_line(call, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_recipe_files", interrupted)
+    monkeypatch.setattr(cli.lists, "_recipe_files", interrupted)
     assert call("recipes", "list") == (130, "", "stopped")
 
 

@@ -335,7 +335,7 @@ MAY_IMPORT = {
 }
 ONLY = {
     "mujoco": lambda m: m.startswith(("physics", "robots")) or m == "deploy.mujoco_robot",
-    "typer": lambda m: m in {"cli", "runs.recipe"},
+    "typer": lambda m: m.startswith("cli") or m == "runs.recipe",
     "brax": lambda m: m.startswith("adapters"),
     "gymnasium": lambda m: m.startswith("adapters"),
     "onnxruntime": lambda m: m == "deploy.player",
