@@ -11,6 +11,7 @@ import typer
 
 from .. import __version__
 from ..errors import WildRobotError
+from .bundles import BUNDLE, export, play
 from .lists import RECIPES, ROBOTS
 from .shared import PROGRAM, Json, Run, Trust, results, say
 
@@ -67,6 +68,9 @@ def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
         app.command("check")(_with_recipe(check, recipe))
     app.command("eval")(evaluate)
     app.command("render")(render)
+    app.command("export")(export)
+    app.command("play")(play)
+    app.add_typer(BUNDLE, name="bundle")
     app.add_typer(ROBOTS, name="robots")
     app.add_typer(RECIPES, name="recipes")
     app.command("bench")(bench)

@@ -1,5 +1,9 @@
 """The simulated robot: plain MuJoCo behind the interface of the hardware, from the bundle alone."""
 
+import contextlib
+import os
+import sys
+import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +12,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import WildRobotError
 from .archive import damaged
 from .bundle import Bundle
 from .hardware import AbstractRobot
@@ -153,6 +158,38 @@ class MujocoRobot(AbstractRobot):
             raise damaged(f"The robot in the bundle has no sensor {name!r} of {size} numbers.", "robot")
         start = int(self.model.sensor_adr[found])
         return slice(start, start + size)
+
+
+class Window(contextlib.AbstractContextManager):
+    """Shows a simulated robot in MuJoCo's viewer, no faster than it moves. Call it after each control step.
+
+    Raises:
+        WildRobotError: there is no display.
+    """
+
+    def __init__(self) -> None:
+        self._viewer: Any = None
+        self._start = 0.0
+
+    def __call__(self, robot: MujocoRobot) -> None:
+        if self._viewer is None:
+            self._viewer = _open_viewer(robot)
+            self._start = time.monotonic() - robot.now()
+        if self._viewer.is_running():
+            self._viewer.sync()
+            time.sleep(max(0.0, self._start + robot.now() - time.monotonic()))
+
+    def __exit__(self, *error: object) -> None:
+        if self._viewer is not None:
+            self._viewer.close()
+
+
+def _open_viewer(robot: MujocoRobot) -> Any:
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise WildRobotError("There is no display for a window.", where="--view", hint="film it instead: --video x.mp4")
+    import mujoco.viewer
+
+    return mujoco.viewer.launch_passive(robot.model, robot.data, show_left_ui=False, show_right_ui=False)
 
 
 def _compile(bundle: Bundle, name: str) -> mujoco.MjModel:
