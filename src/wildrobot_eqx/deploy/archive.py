@@ -111,6 +111,7 @@ def _read_zip(archive: zipfile.ZipFile, where: str) -> dict[str, bytes]:
             raise damaged(f"The bundle holds {name!r}, which is no plain file.", where)
         if name in files:
             raise damaged(f"The bundle holds two files of the name {name!r}.", where)
+        _check_size(name, 0, total, len(files) + 1, where)
         data = bytearray()
         with archive.open(member) as stream:  # what the directory says of its size is not to be trusted
             while chunk := stream.read(_CHUNK):

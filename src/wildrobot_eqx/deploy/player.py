@@ -52,7 +52,7 @@ class Player:
         rate: how often `step` will be called, Hz.
         quaternion: the order of the robot's quaternions, "wxyz" or "xyzw".
         safe_pose: where to go when something is wrong (rad, by joint), if not the contract's pose.
-        beyond_training: hand on commands as they are, outside of the range that was trained, too.
+        unguarded: take any command, tilt and joint position: for replays and simulations, never on a robot.
 
     Raises:
         WildRobotError: the bundle is damaged, or does not fit this robot; the reason is told.
@@ -69,7 +69,7 @@ class Player:
         rate: float | None = None,
         quaternion: Literal["wxyz", "xyzw"] = "wxyz",
         safe_pose: Mapping[str, float] | None = None,
-        beyond_training: bool = False,
+        unguarded: bool = False,
     ):
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
         contract = self._contract = self.bundle.contract
@@ -78,13 +78,13 @@ class Player:
         document = contract.document
         self._session = _session(self.bundle)
         self._input, self._outputs = document["policy"]["input"], [document["policy"]["output"]]
-        self._guard, self._observer = Guard(contract, quaternion), Observer(contract)
+        self._guard, self._observer = Guard(contract, quaternion, unguarded), Observer(contract)
         self._filters = [
             (np.float32(stage["alpha"]), np.array(stage["start"], np.float32))
             for stage in document["controller"]["low_pass"]
         ]
         speed, safety = document["command"]["speed"], document["safety"]
-        self._speeds = (-np.inf, np.inf) if beyond_training else (float(speed["low"]), float(speed["high"]))
+        self._speeds = (-np.inf, np.inf) if unguarded else (float(speed["low"]), float(speed["high"]))
         self._reach = contract.target_speed * np.float32(contract.dt)
         self._slow = float(safety["ramp_speed"]) * contract.dt
         self._ramp = float(safety["ramp_seconds"])

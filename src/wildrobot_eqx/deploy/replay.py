@@ -34,12 +34,12 @@ def replay(bundle: Bundle, player: Player | None = None) -> Replay:
 
     Args:
         bundle: whose golden vectors, and whose player where none is given.
-        player: a player that takes any command.
+        player: an unguarded player of that bundle.
 
     Raises:
         WildRobotError: the golden vectors are missing or do not fit the contract.
     """
-    player = Player(bundle, beyond_training=True) if player is None else player
+    player = Player(bundle, unguarded=True) if player is None else player
     rows = bundle.golden()
     steps = _check(bundle, rows)
     player.start(ramp=False)

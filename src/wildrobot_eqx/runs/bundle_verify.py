@@ -108,7 +108,7 @@ def closed_loop(bundle: Bundle, episodes: int, say: Say) -> GateResult:
     )
     meter = GaitMeter(robot, judge.seconds, judge.warmup)
     simulated = MujocoRobot(bundle)
-    player = Player(bundle, joints=simulated.joints, beyond_training=True)
+    player = Player(bundle, joints=simulated.joints, unguarded=True)
     timestep = float(document["simulation"]["timestep"])
     lines: list[GateLine] = []
     found = []
