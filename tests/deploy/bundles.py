@@ -30,7 +30,9 @@ def env_and_policy(name: str) -> tuple[Env, AbstractPolicy]:
 
     The hopper's controller has a filter and a delay on top.
     """
-    env = judged_env(load_recipe(name)().env, 0.005)
+    recipe = load_recipe(name)()
+    env = judged_env(recipe.env, 0.005)
+    env = eqx.tree_at(lambda e: e.command.deadband, env, recipe.env.command.deadband)
     if name == "hop":
         home = env.physics.robot.home_joints
         inner = LowPass(LowPass(env.controller, home, 0.6), home, 0.9)

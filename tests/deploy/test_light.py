@@ -1,7 +1,9 @@
 """On a robot there is Python, NumPy and onnxruntime, and nothing else: not JAX, not even MuJoCo."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +50,12 @@ def test_a_bundle_plays_where_nothing_else_is_installed(program, more, tmp_path,
     command = [sys.executable, "-W", "error", "-c", BARE + program, str(tmp_path / "bundle.zip"), more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_pages_example_runs(tmp_path, hop_files, monkeypatch, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python deploy\n(.*?)^```", page, re.S | re.M)
+    write_zip(hop_files, tmp_path / "bundle.zip")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "deploy.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("150 0 ")

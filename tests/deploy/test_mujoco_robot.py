@@ -90,7 +90,7 @@ def test_the_robot_in_the_bundle_is_that_of_training(bundle):
         (lambda d, f: d["simulation"].update(base="head"), "no body 'head'"),
         (lambda d, f: d["simulation"].update(timestep=0.003), "does not divide the control period"),
         (lambda d, f: d["simulation"].update(home_qpos=[0.0]), "home pose is not one of the robot"),
-        (lambda d, f: f.update({"robot/hopper.xml": b"<mujoco><body/></mujoco>"}), "cannot compile"),
+        (lambda d, f: f.update({"robot/hopper.xml": b"<mujoco><nonsense/></mujoco>"}), "cannot compile"),
         (lambda d, f: f.update({"robot/hopper.xml": b"<mujoco>"}), "is no XML"),
     ],
 )
@@ -116,10 +116,15 @@ def test_a_model_that_reaches_outside_is_refused(text, told):
     check_mjcf(b'<mujoco><asset><mesh file="leg.stl"/></asset><light dir="0 0 -1"/></mujoco>', "robot.xml")
 
 
-def test_a_walk_is_summed_up(walk):
-    """A policy of random weights falls, and the summary says so."""
+def test_a_walk_is_summed_up(walk_files):
+    """A policy of random weights that takes great steps falls, and the summary says so."""
+
+    def great(document, files):
+        for joint in document["joints"]:
+            joint["scale"] = 4.0
+
     looked = []
-    walked = play(walk, 0.2, 3.0, look=lambda robot: looked.append(robot.now()))
+    walked = play(opened(tampered(walk_files, great)), 0.2, 3.0, look=lambda robot: looked.append(robot.now()))
     document = walked.to_json()
     assert not document["survived"]
     assert document["upright_s"] < 3.0

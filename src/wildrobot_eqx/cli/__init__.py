@@ -181,7 +181,7 @@ def run(
     trainer: Trainer = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases, too.")] = False,
     trust: Trust = False,
-    no_eval: Annotated[bool, typer.Option("--no-eval", help="Train only: no gate, no video, no report.")] = False,
+    no_eval: Annotated[bool, typer.Option("--no-eval", help="Train only: no gate, bundle, video or report.")] = False,
     json: Json = False,
 ) -> None:
     """Train a recipe into a run folder, then judge, film and report it."""
