@@ -103,7 +103,7 @@ class _Graph:
         sd = np.sqrt(_host(norm.var) + np.float32(1e-4))
         centred = self.add("Sub", [x, self.constant("norm.mean", _host(norm.mean))])
         scaled = self.add("Div", [centred, self.constant("norm.sd", sd)])
-        bounds = [self.constant(f"norm.{end}", np.float32(v)) for end, v in (("low", -10.0), ("high", 10.0))]
+        bounds = [self.constant(f"norm.{end}", np.array(v, np.float32)) for end, v in (("low", -10.0), ("high", 10.0))]
         return self.add("Clip", [scaled, *bounds])
 
     def mlp(self, x: str, mlp: MLP) -> str:
@@ -126,7 +126,7 @@ class _Graph:
             return body(x)
         index = self.constant("mirror.index", np.array([mirror.index], np.int64))
         sine = self.add("Gather", [x, index], axis=1)
-        second = self.add("Less", [sine, self.constant("mirror.zero", np.float32(0.0))])
+        second = self.add("Less", [sine, self.constant("mirror.zero", np.array(0.0, np.float32))])
         image = self.reflect(x, "mirror.observation", mirror.observation.source, mirror.observation.sign)
         mean = body(self.add("Where", [second, image, x]))
         turned = self.reflect(mean, "mirror.action", mirror.action.source, mirror.action.sign)
