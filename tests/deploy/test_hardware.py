@@ -99,6 +99,14 @@ def test_a_slow_bus_is_counted_and_not_made_up_for(puppet):
     assert puppet.time == pytest.approx(101.5, abs=0.05)
 
 
+def test_a_robot_that_stands_may_be_left_standing(puppet):
+    drive(puppet.player, puppet, lambda t: 0.1, 0.2, ramp=False, hold=True)
+    assert puppet.released == 0
+    puppet.bad_reads = set(range(1000))
+    drive(puppet.player, puppet, lambda t: 0.1, 0.2, ramp=False, hold=True)
+    assert puppet.released == 1
+
+
 def test_whatever_happens_the_torque_goes_off(puppet):
     def stop(readings, step):
         raise KeyboardInterrupt

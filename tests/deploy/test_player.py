@@ -267,6 +267,10 @@ def test_quaternions_in_the_other_order(hop):
         ({"joints": ["hip_pitch", "ankle_pitch"]}, "moves the joint 'knee_pitch', which this robot does not have"),
         ({"rate": 60.0}, "trained at 50 Hz, and is to run at 60 Hz"),
         ({"rate": math.nan}, "trained at 50 Hz"),
+        (
+            {"limits": {"knee_pitch": (0.0, 1.0)}},
+            "moves the joint 'knee_pitch' from 0.000 to 2.269 rad",
+        ),
         ({"quaternion": "zyxw"}, "no order of quaternions 'zyxw'"),
         ({"safe_pose": {"elbow": 0.0}}, "safe pose names the joint 'elbow'"),
         ({"safe_pose": {"knee_pitch": 9.0}}, "safe pose puts the joint 'knee_pitch' at 9.000 rad"),
@@ -276,6 +280,28 @@ def test_quaternions_in_the_other_order(hop):
 def test_a_robot_that_does_not_fit_is_refused(arguments, told, hop):
     with pytest.raises(WildRobotError, match=told):
         Player(hop, **arguments)
+
+
+def test_a_quaternion_that_a_bus_has_rounded_is_a_direction(hop):
+    """Its length is not: gravity is 1 long."""
+    player = Player(hop)
+    player.start(ramp=False)
+    turned = 1.03 * np.array([math.cos(0.1), 0.0, math.sin(0.1), 0.0])
+    observation = player.step(readings(player, 0, torso_imu_quat=turned)).observation
+    assert np.linalg.norm(observation[:3]) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_what_is_handed_out_is_a_copy(player):
+    """A caller who changes a target in place changes nothing of the player's."""
+    player.start(ramp=False)
+    step = player.step(readings(player, 0))
+    kept = step.action.copy()
+    for array in (step.target, step.action, step.observation):
+        array[:] = 9.0
+    following = player.step(readings(player, 1))
+    part = next(p for p in player.bundle.contract.parts if p.kind == "last_action")
+    assert np.array_equal(following.observation[part.start : part.stop], kept)
+    assert following.target.max() < 9.0
 
 
 def test_a_robot_may_have_more_joints_in_any_order(hop):

@@ -190,7 +190,7 @@ def test_ports_that_are_none_are_refused(tmp_path):
 
 MOUNTS = [
     ServoMount("hip_pitch", 1),
-    ServoMount("knee_pitch", 2, zero=400, sign=-1),
+    ServoMount("knee_pitch", 2, zero=600, sign=-1),
     ServoMount("ankle_pitch", 7, zero=320),
 ]
 
@@ -214,13 +214,19 @@ def test_units_are_angles(bus, servos):
     found = robot.read()["joint_positions"]
     assert found == {
         "hip_pitch": 0.0,
-        "knee_pitch": pytest.approx(-200 * math.radians(0.24)),
+        "knee_pitch": 0.0,
         "ankle_pitch": 0.0,
     }
     robot.write({"hip_pitch": math.radians(24.0), "knee_pitch": math.radians(24.0), "ankle_pitch": -10.0})
-    _until(lambda: servos.positions == {1: 600, 2: 300, 7: 0})  # the last one ends at the servo's travel
+    _until(lambda: servos.positions == {1: 600, 2: 500, 7: 0})  # the last one ends at the servo's travel
     robot.release()
     _until(lambda: not any(servos.loaded.values()))
+
+
+def test_limits_are_those_of_the_servos(bus):
+    limits = ServoRobot([bus], MOUNTS, _imu).limits
+    np.testing.assert_allclose(np.degrees(limits["hip_pitch"]), [-120.0, 120.0])
+    np.testing.assert_allclose(np.degrees(limits["knee_pitch"]), [-96.0, 144.0])
 
 
 def test_an_angle_comes_back_within_half_a_unit():
@@ -278,7 +284,7 @@ def test_a_policy_drives_servos(hop, bus, servos):
     for mount in MOUNTS:
         servos.positions[mount.id] = mount.units(home[mount.joint])
     robot = ServoRobot([bus], MOUNTS, _imu)
-    player = Player(hop, joints=robot.joints)
+    player = Player(hop, joints=robot.joints, limits=robot.limits)
     targets = []
     went = drive(player, robot, lambda t: 0.1, 0.5, ramp=False, watch=lambda r, s: targets.append(s.target))
     assert went.fault is None or "tilted" not in went.fault

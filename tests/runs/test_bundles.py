@@ -205,3 +205,20 @@ def test_what_cannot_be_described_costs_a_run_nothing_else(copied, cli, monkeypa
     assert done.status == 0
     assert "no bundle: The controller is a Crooked." in done.err
     assert (copied.path / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_walk_is_exported_and_walks_through_the_player(tmp_path, cli, monkeypatch):
+    """Minutes: the biped learns to walk, is judged, and its player gives the same verdict."""
+    run = tmp_path / "walk"
+    assert cli("run", "walk", "--no-eval", f"--out={run}").status == 0
+    monkeypatch.setattr(bundles, "QUICK_EPISODES", 8)
+    assert cli("export", run).status == 0
+    done = cli("bundle", "verify", run / "bundle.zip", "--json")
+    document = json.loads(done.out)
+    assert done.status == 0, document["lost"]
+    assert document["gate"]["passed"]
+    played = json.loads(cli("play", run / "bundle.zip", "--speed=0.4", "--json").out)
+    assert played["survived"]
+    assert played["speed_error_mps"] < 0.03
+    assert played["distance_m"] == pytest.approx(4.0, abs=0.4)

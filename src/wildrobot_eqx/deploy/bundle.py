@@ -70,7 +70,7 @@ class Bundle:
                     raise ValueError("they are too large")
             with np.load(io.BytesIO(self.files[GOLDEN]), allow_pickle=False) as arrays:
                 return {name: np.asarray(arrays[name], np.float32) for name in arrays.files}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
             raise damaged(f"The golden vectors cannot be read: {error}", f"{self.path}, {GOLDEN}") from error
 
     def text(self, name: str) -> str:

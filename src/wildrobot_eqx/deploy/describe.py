@@ -129,8 +129,8 @@ def describe(env: Env, target_speed: Float[np.ndarray, " nu"], simulated: dict[s
         "observation": _observation(env),
         "command": {
             "speed": {
-                "low": float(min(command.speed_range[0], 0.0)),  # standing is always commanded now and then
-                "high": float(max(command.speed_range[1], 0.0)),
+                "low": min(float(command.speed_range[0]), 0.0),  # standing is always commanded now and then
+                "high": max(float(command.speed_range[1]), 0.0),
                 "deadband": float(command.deadband),
             },
             "heading_hold": {

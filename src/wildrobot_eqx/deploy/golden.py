@@ -50,11 +50,12 @@ def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sen
     speeds[_STAND:, 1:] = np.linspace(low, high, _OTHERS)
     standing = eqx.tree_at(lambda e: e.command.stand_probability, env, f32(1.0))
     n = 1 + _OTHERS
+    lowered: Any = _roll  # a jitted function has more to it than its type says
     following = jnp.asarray(np.concatenate([speeds[1:], speeds[-1:]]))
     keys = jax.random.split(jax.random.key(_SEED), n + STARTS)
     blank = jax.tree.map(lambda leaf: _blank(leaf, keys[0]), eqx.filter_eval_shape(_reset, standing, keys[:n]))
     with ThreadPoolExecutor(1) as pool:  # two compiles, two cores
-        roll = pool.submit(_roll.lower(standing, controller, policy, sensors, *blank, following).compile)
+        roll = pool.submit(lowered.lower(standing, controller, policy, sensors, *blank, following).compile)
         state, obs = _reset(standing, keys)
         first, obs = jax.tree.map(lambda leaf: leaf[:n], (state, obs))
         rows = jax.device_get(roll.result()(standing, controller, policy, sensors, first, obs, following))

@@ -69,6 +69,7 @@ def drive(
     *,
     ramp: bool = True,
     watch: Watch | None = None,
+    hold: bool = False,
 ) -> Drive:
     """Run a player on a robot, and take the torque off in the end, whatever happens.
 
@@ -79,6 +80,7 @@ def drive(
         seconds: for how long the policy is to have the robot, s; the ramp comes on top.
         ramp: move to the home pose first.
         watch: told every step.
+        hold: leave the torque on at a good end, for a robot that stands by itself.
 
     Raises:
         WildRobotError: the targets could not be sent for longer than readings may be old.
@@ -88,6 +90,7 @@ def drive(
     readings: dict[str, Any] = {}
     late = failed_reads = failed_writes = steps = walked = 0
     took: list[float] = []
+    ended_well = False
     tick = sent = robot.now()
     try:
         while walked * player.dt < seconds - 1e-9:
@@ -121,6 +124,8 @@ def drive(
                 late += behind
                 tick += behind * player.dt
             robot.wait(tick)
+        ended_well = player.fault is None
     finally:
-        robot.release()
+        if not (hold and ended_well):
+            robot.release()
     return Drive(steps, late, failed_reads, failed_writes, player.fault, took)

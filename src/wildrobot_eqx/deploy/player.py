@@ -24,6 +24,7 @@ from .safety import Guard, Reading, Unfit, slew
 from .sensing import Observer
 
 Mode = Literal["ramp", "run", "safe"]
+_NEAR = 1e-4  # rad
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Player:
         bundle: a bundle, or the path of one.
         joints: the robot's joints; each of the contract's must be among them.
         rate: how often `step` will be called, Hz.
+        limits: how far the robot's joints can go (rad, lowest and highest by joint); the
+            contract's limits must lie within.
         quaternion: the order of the robot's quaternions, "wxyz" or "xyzw".
         safe_pose: where to go when something is wrong (rad, by joint), if not the contract's pose.
         unguarded: take any command, tilt and joint position: for replays and simulations, never on a robot.
@@ -67,6 +70,7 @@ class Player:
         *,
         joints: Iterable[str] | None = None,
         rate: float | None = None,
+        limits: Mapping[str, tuple[float, float]] | None = None,
         quaternion: Literal["wxyz", "xyzw"] = "wxyz",
         safe_pose: Mapping[str, float] | None = None,
         unguarded: bool = False,
@@ -74,7 +78,7 @@ class Player:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
         contract = self._contract = self.bundle.contract
         self.joints, self.dt = contract.joints, contract.dt
-        self._fits(joints, rate, quaternion)
+        self._fits(joints, rate, limits, quaternion)
         document = contract.document
         self._session = _session(self.bundle)
         self._input, self._outputs = document["policy"]["input"], [document["policy"]["output"]]
@@ -144,7 +148,7 @@ class Player:
             self._mode = "run"
         target = found + smooth * (self._contract.home - found)
         self._last = np.minimum(np.maximum(target, self._contract.low), self._contract.high)
-        return Step(self._last, "ramp")
+        return Step(self._last.copy(), "ramp")
 
     def _run(self, reading: Reading) -> Step:
         low, high = self._speeds
@@ -161,14 +165,14 @@ class Player:
         if self._last is not None:
             target = slew(target, self._last, self._reach)
         self._last = np.minimum(np.maximum(target, contract.low), contract.high)
-        return Step(self._last, "run", None, observation, action)
+        return Step(self._last.copy(), "run", None, observation, action.copy())
 
     def _safe(self, readings: Mapping[str, Any]) -> Step:
         """Towards the safe pose, slowly, from the last target; from the first on, from where the joints are."""
         if self._last is None:
             self._last = self._found(readings)
         self._last = slew(self._safe_pose, self._last, self._slow)
-        return Step(self._last, "safe", self._fault)
+        return Step(self._last.copy(), "safe", self._fault)
 
     def _found(self, readings: Mapping[str, Any]) -> NDArray[np.float32]:
         """The joints' positions, as far as they can be known, within the limits; else the safe pose."""
@@ -199,8 +203,23 @@ class Player:
             )
         return pose
 
-    def _fits(self, joints: Iterable[str] | None, rate: float | None, quaternion: str) -> None:
+    def _fits(
+        self,
+        joints: Iterable[str] | None,
+        rate: float | None,
+        limits: Mapping[str, tuple[float, float]] | None,
+        quaternion: str,
+    ) -> None:
         """The robot has what the contract asks for."""
+        for name, low, high in zip(self.joints, self._contract.low, self._contract.high):
+            own_low, own_high = (low, high) if limits is None else limits.get(name, (low, high))
+            if not (own_low - _NEAR <= low and high <= own_high + _NEAR):
+                raise WildRobotError(
+                    f"The policy moves the joint {name!r} from {low:.3f} to {high:.3f} rad, "
+                    f"and the robot's goes from {own_low:.3f} to {own_high:.3f}.",
+                    where="limits",
+                    hint="train with the robot's own limits, or mend the servo's zero",
+                )
         own = None if joints is None else set(joints)
         for name in self.joints:
             if own is not None and name not in own:

@@ -12,6 +12,7 @@ from .contract import Contract
 
 POSITIONS, VELOCITIES, COMMAND, TIME = "joint_positions", "joint_velocities", "command", "time"
 _UNIT = 0.05  # how far from 1 the length of a quaternion may be: a bus may round it
+_EXACT = 1e-5  # up to which it is left as it is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +105,8 @@ class Guard:
             length = math.sqrt(float(value @ value))
             if abs(length - 1.0) > _UNIT:
                 raise Unfit(f"the quaternion {name!r} has the length {length:.3f}, not 1")
+            if abs(length - 1.0) > _EXACT:
+                value = value / np.float32(length)
         return value
 
     def _joints(self, kind: str, readings: Mapping[str, Any]) -> NDArray[np.float32]:

@@ -91,7 +91,7 @@ class Decoder:
     def feed(self, data: bytes) -> list[Packet]:
         """The packets that are complete now, in order."""
         self._pending += data
-        found = []
+        found: list[Packet] = []
         while (start := self._pending.find(HEADER)) >= 0:
             del self._pending[:start]
             if len(self._pending) < 4:

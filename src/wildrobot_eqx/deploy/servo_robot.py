@@ -75,6 +75,12 @@ class ServoRobot(AbstractRobot):
     def joints(self) -> tuple[str, ...]:
         return tuple(self._mounts)
 
+    @property
+    def limits(self) -> dict[str, tuple[float, float]]:
+        """How far each servo can turn (rad), as `Player` asks."""
+        ends = {joint: (mount.angle(0), mount.angle(UNITS)) for joint, mount in self._mounts.items()}
+        return {joint: (min(pair), max(pair)) for joint, pair in ends.items()}
+
     def now(self) -> float:
         return self._clock()
 

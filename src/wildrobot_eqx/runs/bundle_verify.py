@@ -141,7 +141,7 @@ def _episode(
     steps = round(seconds / player.dt)
     still = np.zeros_like(player.bundle.contract.home)
     origin = np.float32(robot.heading)
-    rows = [{**robot.snapshot(), "action": still, "fallen": np.bool_(robot.fallen)}]
+    rows: list[dict[str, Any]] = [{**robot.snapshot(), "action": still, "fallen": np.bool_(robot.fallen)}]
     for _ in range(steps):
         step = player.step({**robot.read(), "command": {"speed": speed}})
         robot.write(dict(zip(player.joints, step.target)))
