@@ -420,6 +420,7 @@ LIGHT = {
     "play": {"numpy"},
     "player": {"numpy", "onnxruntime"},
     "replay": {"numpy"},
+    "retrace": {"numpy"},
     "safety": {"numpy"},
     "schema": set(),
     "sensing": {"numpy"},

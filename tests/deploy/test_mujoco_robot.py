@@ -11,6 +11,8 @@ from wildrobot_eqx.deploy.bundle import Bundle
 from wildrobot_eqx.deploy.mjcf import check_mjcf
 from wildrobot_eqx.deploy.mujoco_robot import SNAPSHOT, MujocoRobot, Window
 from wildrobot_eqx.deploy.play import play
+from wildrobot_eqx.deploy.replay import replay
+from wildrobot_eqx.deploy.retrace import retrace
 from wildrobot_eqx.deploy.robot_files import bundled_robot
 
 
@@ -36,6 +38,37 @@ def test_it_moves_as_the_native_engine_does(walk):
         robot.advance()
     assert set(SNAPSHOT) == set(robot.snapshot())
     assert robot.now() == pytest.approx(6 * 0.02)
+
+
+def test_the_golden_rollout_is_walked_again(bundle):
+    """Two seconds in closed loop, given nothing but the start and the commands."""
+    found = retrace(bundle)
+    assert found.passed, found.wrong
+    assert found.steps == 99
+    assert found.qpos < 1e-4
+
+
+def _heavier(document, files):
+    files["robot/hopper.xml"] = files["robot/hopper.xml"].replace(b'mass="1.0"', b'mass="1.01"')
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d, f: d["controller"].update(delay=1),
+        lambda d, f: d["simulation"].update(timestep=0.004),
+        _heavier,
+    ],
+    ids=["delay", "timestep", "mass"],
+)
+def test_another_robot_goes_elsewhere(change, hop_files):
+    """What golden vectors cannot see, since they give the player its readings."""
+    files = tampered(hop_files, change)
+    assert files != hop_files
+    assert replay(opened(files)).passed
+    found = retrace(opened(files))
+    assert not found.passed
+    assert "away from where training was" in found.wrong
 
 
 def test_it_reads_by_name(walk):

@@ -40,6 +40,8 @@ def test_it_is_verified(exported, cli):
     assert document["passed"]
     assert document["replay"]["steps"] == 100
     assert document["replay"]["target"] <= 1e-5
+    assert document["retrace"]["passed"]
+    assert document["gate"] is None
     assert "no verdict" in document["note"]
     assert "golden vectors: 100 steps" in cli("bundle", "verify", exported).out
 
@@ -105,6 +107,22 @@ def test_an_edited_bundle_is_refused(exported, cli, tmp_path):
         done = cli(*command, tmp_path / "edited")
         assert done.status == 1
         assert "'README.md' is not the file that was exported" in done.err
+
+
+def test_a_player_that_goes_elsewhere_is_not_judged(exported, cli, tmp_path):
+    from wildrobot_eqx.deploy.archive import read_files, write_zip
+    from wildrobot_eqx.deploy.contract import FILE, contract_digest
+
+    files = read_files(exported)
+    document = json.loads(files[FILE])
+    document["controller"]["delay"] = 3
+    document["digest"] = contract_digest(document)
+    write_zip({**files, FILE: json.dumps(document).encode()}, tmp_path / "late.zip")
+    done = cli("bundle", "verify", tmp_path / "late.zip")
+    assert done.status == 1
+    assert "ok    golden vectors" in done.out
+    assert "FAIL  closed loop: the golden rollout walked again" in done.out
+    assert "The player does not do what training did." in done.out
 
 
 def test_episodes_that_the_bundle_has_no_start_for_are_refused(walked, cli):

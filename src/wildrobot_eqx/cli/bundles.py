@@ -139,15 +139,20 @@ def _findings(found: Any) -> list[Any]:
     ]
     if replay.wrong:
         lines.append(f"      {replay.wrong}")
+    if (walked := found.retrace) is not None:
+        lines.append(
+            f"{'ok  ' if walked.passed else 'FAIL'}  closed loop: the golden rollout walked again, "
+            f"{walked.steps} steps within {walked.qpos:.1e} (m, rad)"
+        )
     if found.gate is not None:
         passed = sum(line.passed for line in found.gate.lines)
         lines += [
             found.gate.table(),
-            f"{'FAIL' if found.lost else 'ok  '}  closed loop: {passed} of {len(found.gate.lines)} lines passed; "
+            f"{'FAIL' if found.lost else 'ok  '}  gate in closed loop: {passed} of {len(found.gate.lines)} lines passed; "
             f"{found.note}",
         ]
         lines += [f"      lost: {line}" for line in found.lost]
     else:
-        lines.append(f"--    closed loop: {found.note}")
+        lines.append(f"--    gate in closed loop: {found.note}")
     lines.append("The player does what training did." if found.passed else "The player does not do what training did.")
     return lines

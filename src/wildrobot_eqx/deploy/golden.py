@@ -1,5 +1,6 @@
 """Golden vectors: a real rollout of the training env, recorded from the sensors to the targets."""
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +21,7 @@ STARTS = 16  # first states for a player's own episodes
 _STAND, _WALK = 15, 60  # control steps of the golden rollout's start and walk; it stops for the rest
 _OTHERS, _LONGER = 7, 250  # further rollouts, and control steps of each: how fast do targets change?
 _SEED = 0x601D
+_ONCE = {"xla_backend_optimization_level": 0}  # run once: compiling costs more than running
 
 
 class Recording(eqx.Module):
@@ -41,19 +43,25 @@ def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sen
     Returns:
         Each row holds what the robot would have read (`time` in s, `speed` commanded in m/s,
         sensors as `sensor/NAME`, `joint_positions`, `joint_velocities`), and what training made of
-        it: `observation`, `action` and `target` (rad). `start_qpos` and `start_qvel` are first states.
+        it: `observation`, `action` and `target` (rad); `qpos` and `qvel` are where the simulated robot
+        was. `start_qpos` and `start_qvel` are first states.
     """
     high = float(env.command.speed_range[1])
     low = max(float(env.command.speed_range[0]), float(env.command.deadband), 0.2 * high)
     speeds = np.zeros((_LONGER, 1 + _OTHERS), np.float32)
     speeds[_STAND : _STAND + _WALK, 0] = 0.6 * high
     speeds[_STAND:, 1:] = np.linspace(low, high, _OTHERS)
-    standing = eqx.tree_at(lambda e: e.command.stand_probability, env, f32(1.0))
+    # Episodes begin standing. What is not recorded (rewards, the critic's view) is not traced either.
+    standing = eqx.tree_at(
+        lambda e: (e.observations, e.rewards, e.terminations, e.command.stand_probability),
+        env,
+        ({"policy": env.observations["policy"]}, {}, {}, f32(1.0)),
+    )
     n = 1 + _OTHERS
     lowered: Any = _roll  # a jitted function has more to it than its type says
     following = jnp.asarray(np.concatenate([speeds[1:], speeds[-1:]]))
     keys = jax.random.split(jax.random.key(_SEED), n + STARTS)
-    blank = jax.tree.map(lambda leaf: _blank(leaf, keys[0]), eqx.filter_eval_shape(_reset, standing, keys[:n]))
+    blank = jax.tree.map(lambda leaf: _blank(leaf, keys[0]), eqx.filter_eval_shape(_first, standing, keys[:n]))
     with ThreadPoolExecutor(1) as pool:  # two compiles, two cores
         roll = pool.submit(lowered.lower(standing, controller, policy, sensors, *blank, following).compile)
         state, obs = _reset(standing, keys)
@@ -72,14 +80,16 @@ def _blank(like: jax.ShapeDtypeStruct, key: PRNGKeyArray) -> Shaped[Array, "..."
     return jnp.broadcast_to(key, like.shape) if typed else jnp.zeros(like.shape, like.dtype)
 
 
-@eqx.filter_jit
-def _reset(env: Env, keys: Key[Array, " n"]) -> tuple[EnvState, Float[Array, "n nobs"]]:
+def _first(env: Env, keys: Key[Array, " n"]) -> tuple[EnvState, Float[Array, "n nobs"]]:
     """First states and what the policy sees of them."""
     state, timestep = jax.vmap(env.reset)(keys)
     return state, timestep.obs["policy"]
 
 
-@eqx.filter_jit
+_reset = eqx.filter_jit(_first, compiler_options=_ONCE)
+
+
+@functools.partial(eqx.filter_jit, compiler_options=_ONCE)
 def _roll(
     env: Env,
     controller: AbstractController,
@@ -98,6 +108,8 @@ def _roll(
         return {
             "time": physics.time,
             "speed": state.command.speed,
+            "qpos": physics.qpos,
+            "qvel": physics.qvel,
             "joint_positions": robot.joints(physics.qpos),
             "joint_velocities": robot.joint_velocities(physics.qvel),
             **{f"sensor/{name}": sensor.read(physics.sensordata) for name, sensor in sensors.items()},

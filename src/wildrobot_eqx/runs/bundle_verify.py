@@ -16,6 +16,7 @@ from ..deploy.graph_check import check_graph
 from ..deploy.mujoco_robot import MujocoRobot
 from ..deploy.player import Player
 from ..deploy.replay import TOLERANCE, Replay, replay
+from ..deploy.retrace import Retrace, retrace
 from ..deploy.robot_files import bundled_robot
 from ..env import EnvState, Timestep
 from ..errors import WildRobotError
@@ -36,6 +37,7 @@ class Verified:
     """What was found of one bundle."""
 
     replay: Replay
+    retrace: Retrace | None  # None: the bundle carries no robot, or is not let walk
     gate: GateResult | None  # the player's, in closed loop; None where there is nothing to hold it against
     lost: tuple[str, ...]  # what the training env passed and the player fails
     note: str
@@ -43,13 +45,16 @@ class Verified:
     @property
     def passed(self) -> bool:
         """The player does what training did, step by step and in the end."""
-        return self.replay.passed and not self.lost
+        return self.replay.passed and (self.retrace is None or self.retrace.passed) and not self.lost
 
     def to_json(self) -> dict[str, Any]:
         """The findings as plain JSON values."""
         return {
             "passed": self.passed,
             "replay": {**dataclasses.asdict(self.replay), "passed": self.replay.passed, "tolerance": TOLERANCE},
+            "retrace": None
+            if self.retrace is None
+            else {**dataclasses.asdict(self.retrace), "passed": self.retrace.passed},
             "gate": None if self.gate is None else self.gate.to_json(),
             "lost": list(self.lost),
             "note": self.note,
@@ -59,8 +64,9 @@ class Verified:
 def verify_bundle(bundle: Bundle, episodes: int, say: Say) -> Verified:
     """Prove that the player does what training did.
 
-    The golden vectors come first; where they fail, nothing walks. Then the player walks
-    `episodes` of each required command in plain MuJoCo, measured and judged like the training
+    The golden vectors come first: the recorded readings through the player. Then the golden
+    rollout is walked again in plain MuJoCo. Where either fails, nothing more is walked. Then the
+    player walks `episodes` of each required command, measured and judged like the training
     env. It loses a line that the training env's verdict passes and its own fails.
 
     Raises:
@@ -69,11 +75,17 @@ def verify_bundle(bundle: Bundle, episodes: int, say: Say) -> Verified:
     check_schema(bundle.contract.document)
     check_graph(bundle)
     replayed = replay(bundle)
-    gate = bundle.contract.document["gate"]
+    document = bundle.contract.document
+    gate = document["gate"]
     if not replayed.passed:
-        return Verified(replayed, None, (), "the player was not let walk: it does not repeat the golden vectors")
+        return Verified(replayed, None, None, (), "the player was not let walk: it does not repeat the golden vectors")
+    if document["simulation"] is None:
+        return Verified(replayed, None, None, (), "the bundle carries no robot that the player could walk")
+    walked = retrace(bundle)
+    if not walked.passed:
+        return Verified(replayed, walked, None, (), "not judged: the player does not go where training went")
     if gate is None or gate.get("judge") != "WalkGate":
-        return Verified(replayed, None, (), "the bundle holds no verdict of a walk gate to compare a walk with")
+        return Verified(replayed, walked, None, (), "not judged: the bundle holds no verdict of a walk gate")
     result = closed_loop(bundle, episodes, say)
     trained = {(line["name"], line["command"]) for line in gate["lines"] if not line["passed"]}
     lost = [line for line in result.lines if not line.passed and (line.name, line.command) not in trained]
@@ -81,7 +93,7 @@ def verify_bundle(bundle: Bundle, episodes: int, say: Say) -> Verified:
     note = f"the training env's verdict: {words}" + (
         f", provisional: {gate['provisional']}" if gate.get("provisional") else ""
     )
-    return Verified(replayed, result, tuple(str(line) for line in lost), note)
+    return Verified(replayed, walked, result, tuple(str(line) for line in lost), note)
 
 
 def closed_loop(bundle: Bundle, episodes: int, say: Say) -> GateResult:
