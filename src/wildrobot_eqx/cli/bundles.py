@@ -148,8 +148,8 @@ def _findings(found: Any) -> list[Any]:
         passed = sum(line.passed for line in found.gate.lines)
         lines += [
             found.gate.table(),
-            f"{'FAIL' if found.lost else 'ok  '}  gate in closed loop: {passed} of {len(found.gate.lines)} lines passed; "
-            f"{found.note}",
+            f"{'FAIL' if found.lost else 'ok  '}  gate in closed loop: {passed} of {len(found.gate.lines)} "
+            f"lines passed; {found.note}",
         ]
         lines += [f"      lost: {line}" for line in found.lost]
     else:

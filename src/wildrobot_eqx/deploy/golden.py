@@ -21,7 +21,8 @@ STARTS = 16  # first states for a player's own episodes
 _STAND, _WALK = 15, 60  # control steps of the golden rollout's start and walk; it stops for the rest
 _OTHERS, _LONGER = 7, 250  # further rollouts, and control steps of each: how fast do targets change?
 _SEED = 0x601D
-_ONCE = {"xla_backend_optimization_level": 0}  # run once: compiling costs more than running
+# What runs once costs more to compile than to run. Equinox hands further options on to `jax.jit`.
+_jit_once: Any = functools.partial(eqx.filter_jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 class Recording(eqx.Module):
@@ -58,12 +59,11 @@ def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sen
         ({"policy": env.observations["policy"]}, {}, {}, f32(1.0)),
     )
     n = 1 + _OTHERS
-    lowered: Any = _roll  # a jitted function has more to it than its type says
     following = jnp.asarray(np.concatenate([speeds[1:], speeds[-1:]]))
     keys = jax.random.split(jax.random.key(_SEED), n + STARTS)
     blank = jax.tree.map(lambda leaf: _blank(leaf, keys[0]), eqx.filter_eval_shape(_first, standing, keys[:n]))
     with ThreadPoolExecutor(1) as pool:  # two compiles, two cores
-        roll = pool.submit(lowered.lower(standing, controller, policy, sensors, *blank, following).compile)
+        roll = pool.submit(_roll.lower(standing, controller, policy, sensors, *blank, following).compile)
         state, obs = _reset(standing, keys)
         first, obs = jax.tree.map(lambda leaf: leaf[:n], (state, obs))
         rows = jax.device_get(roll.result()(standing, controller, policy, sensors, first, obs, following))
@@ -86,10 +86,10 @@ def _first(env: Env, keys: Key[Array, " n"]) -> tuple[EnvState, Float[Array, "n 
     return state, timestep.obs["policy"]
 
 
-_reset = eqx.filter_jit(_first, compiler_options=_ONCE)
+_reset = _jit_once(_first)
 
 
-@functools.partial(eqx.filter_jit, compiler_options=_ONCE)
+@_jit_once
 def _roll(
     env: Env,
     controller: AbstractController,

@@ -51,14 +51,16 @@ class Verified:
         """The findings as plain JSON values."""
         return {
             "passed": self.passed,
-            "replay": {**dataclasses.asdict(self.replay), "passed": self.replay.passed, "tolerance": TOLERANCE},
-            "retrace": None
-            if self.retrace is None
-            else {**dataclasses.asdict(self.retrace), "passed": self.retrace.passed},
+            "replay": {**_plain(self.replay), "tolerance": TOLERANCE},
+            "retrace": None if self.retrace is None else _plain(self.retrace),
             "gate": None if self.gate is None else self.gate.to_json(),
             "lost": list(self.lost),
             "note": self.note,
         }
+
+
+def _plain(found: Replay | Retrace) -> dict[str, Any]:
+    return {**dataclasses.asdict(found), "passed": found.passed}
 
 
 def verify_bundle(bundle: Bundle, episodes: int, say: Say) -> Verified:
