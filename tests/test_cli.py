@@ -35,7 +35,16 @@ sys.exit(f"loaded {heavy}" if heavy - {"numpy"} else status)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["run", "--help"], ["recipes", "list"], ["bench", "--help"]]
+    "arguments",
+    [
+        ["--version"],
+        ["--help"],
+        ["run", "--help"],
+        ["recipes", "list"],
+        ["bench", "--help"],
+        ["play", "--help"],
+        ["bundle", "verify", "--help"],
+    ],
 )
 def test_help_and_version_load_neither_jax_nor_mujoco(arguments):
     done = subprocess.run([sys.executable, "-c", LIGHT, *arguments], capture_output=True, text=True, timeout=60)

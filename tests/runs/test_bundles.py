@@ -1,13 +1,19 @@
 """`export`, `play` and `bundle verify`, from a run to their exit statuses; and the bundle at the end of `run`."""
 
+import hashlib
+import io
 import json
 import sys
 
+import numpy as np
+import onnx
 import pytest
 from tiny import TINY
 
 from wildrobot_eqx.deploy import extra
+from wildrobot_eqx.deploy.archive import read_files, write_zip
 from wildrobot_eqx.deploy.bundle import Bundle
+from wildrobot_eqx.deploy.contract import FILE, contract_digest
 from wildrobot_eqx.runs import bundles, evaluate
 
 
@@ -17,7 +23,7 @@ def exported(trained, tmp_path_factory):
     from wildrobot_eqx.cli import main
 
     out = tmp_path_factory.mktemp("exported") / "hop"
-    assert main(["export", str(trained.path), f"--out={out}"]) == 0
+    assert main(["export", str(trained.path), f"--out={out}.zip"]) == 0
     return out
 
 
@@ -109,10 +115,59 @@ def test_an_edited_bundle_is_refused(exported, cli, tmp_path):
         assert "'README.md' is not the file that was exported" in done.err
 
 
-def test_a_player_that_goes_elsewhere_is_not_judged(exported, cli, tmp_path):
-    from wildrobot_eqx.deploy.archive import read_files, write_zip
-    from wildrobot_eqx.deploy.contract import FILE, contract_digest
+def _without_normaliser(document, files):
+    model = onnx.load_model_from_string(files["policy.onnx"])
+    for tensor in model.graph.initializer:
+        if tensor.name in ("norm.mean", "norm.sd"):
+            plain = np.full_like(onnx.numpy_helper.to_array(tensor), float(tensor.name == "norm.sd"))
+            tensor.CopyFrom(onnx.numpy_helper.from_array(plain, tensor.name))
+    files["policy.onnx"] = model.SerializeToString()
 
+
+def _joints_swapped(document, files):
+    """Throughout, with the policy's own mark of their order."""
+    from wildrobot_eqx.deploy.contract import observation_digest
+
+    joints = document["joints"]
+    joints[0], joints[1] = joints[1], joints[0]
+    model = onnx.load_model_from_string(files["policy.onnx"])
+    onnx.helper.set_model_props(model, {"observation": observation_digest(document)})
+    files["policy.onnx"] = model.SerializeToString()
+
+
+def _history_shifted(document, files):
+    """The last actions that the policy saw, one step later."""
+    from wildrobot_eqx.deploy.export import _arrays
+
+    (part,) = (p for p in document["observation"] if p["kind"] == "last_action")
+    with np.load(io.BytesIO(files["golden.npz"])) as arrays:
+        rows = {name: arrays[name].copy() for name in arrays.files}
+    seen = rows["observation"][:, part["start"] : part["stop"]]
+    seen[1:] = seen[:-1].copy()
+    files["golden.npz"] = _arrays(rows)
+
+
+def _action_rescaled(document, files):
+    document["joints"][2]["scale"] *= 1.05
+
+
+@pytest.mark.parametrize("tamper", [_without_normaliser, _joints_swapped, _history_shifted, _action_rescaled])
+def test_a_bundle_that_plays_otherwise_fails_though_its_hashes_are_right(tamper, exported, cli, tmp_path):
+    files = read_files(exported)
+    document = json.loads(files.pop(FILE))
+    tamper(document, files)
+    for name, data in files.items():
+        document["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    document["digest"] = contract_digest(document)
+    write_zip({**files, FILE: json.dumps(document).encode()}, tmp_path / "tampered.zip")
+    done = cli("bundle", "verify", tmp_path / "tampered.zip")
+    assert done.status == 1, done.out
+    assert "FAIL  golden vectors" in done.out
+    assert "is off by" in done.out
+    assert "The player does not do what training did." in done.out
+
+
+def test_a_player_that_goes_elsewhere_is_not_judged(exported, cli, tmp_path):
     files = read_files(exported)
     document = json.loads(files[FILE])
     document["controller"]["delay"] = 3
@@ -141,9 +196,6 @@ def walked(exported, tmp_path):
 
 
 def _judged(exported, path, passed):
-    from wildrobot_eqx.deploy.archive import read_files, write_zip
-    from wildrobot_eqx.deploy.contract import FILE, contract_digest
-
     files = read_files(exported)
     document = json.loads(files[FILE])
     names = ("survival", "speed_error", "swing_peak_foot", "drift", "heading_error", "feet_down", "travel_speed")

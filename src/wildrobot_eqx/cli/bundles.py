@@ -18,7 +18,7 @@ BundleArgument = Annotated[
 
 def export(
     run: Run,
-    out: Annotated[Path | None, typer.Option(help="The bundle's folder; the zip lies beside it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The bundle's folder, or its zip beside it.")] = None,
     no_eval: Annotated[bool, typer.Option("--no-eval", help="Do not judge a policy that nobody has judged.")] = False,
     trust: Trust = False,
     json: Json = False,

@@ -75,10 +75,11 @@ def export(recipe: Recipe, folder: RunFolder, out: Path | None, say: Say) -> tup
         }
     elif gate is not None:
         training, gate = {**training, "verdict": gate}, None
-    # The judged env draws no commands anew; the robot still takes the smallest for: stand.
+    place = folder.path / FOLDER if out is None else out.with_suffix("") if out.suffix == ".zip" else out
+    # The judged env takes every command as it is; the robot still takes the smallest for: stand.
     env = judged_env(recipe.env, recipe.env.physics.timestep)
     env = eqx.tree_at(lambda e: e.command.deadband, env, recipe.env.command.deadband)
-    return export_bundle(env, trainer_of(folder).policy(state), out or folder.path / FOLDER, training, gate, say)
+    return export_bundle(env, trainer_of(folder).policy(state), place, training, gate, say)
 
 
 def newest(folder: RunFolder) -> int:
