@@ -35,7 +35,16 @@ sys.exit(f"loaded {heavy}" if heavy - {"numpy"} else status)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["run", "--help"], ["recipes", "list"], ["bench", "--help"]]
+    "arguments",
+    [
+        ["--version"],
+        ["--help"],
+        ["run", "--help"],
+        ["recipes", "list"],
+        ["bench", "--help"],
+        ["play", "--help"],
+        ["bundle", "verify", "--help"],
+    ],
 )
 def test_help_and_version_load_neither_jax_nor_mujoco(arguments):
     done = subprocess.run([sys.executable, "-c", LIGHT, *arguments], capture_output=True, text=True, timeout=60)
@@ -185,7 +194,7 @@ def test_a_ctrl_c_is_told_in_one_line(call, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_recipe_files", interrupted)
+    monkeypatch.setattr(cli.lists, "_recipe_files", interrupted)
     assert call("recipes", "list") == (130, "", "stopped")
 
 

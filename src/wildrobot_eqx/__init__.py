@@ -33,6 +33,7 @@ _EXPORTS = {
         "Miscalibration",
         "Servos",
     ),
+    "deploy": ("AbstractRobot", "Bundle", "MujocoRobot", "Player", "ServoBus", "ServoMount", "ServoRobot", "drive"),
     "env": ("Env", "EnvState", "ResetPool", "Timestep", "contract"),
     "errors": ("WildRobotError",),
     "learn": ("AbstractPolicy", "Agent", "PPOConfig", "TrainState", "ppo"),
@@ -114,6 +115,7 @@ _EXPORTS = {
     ),
 }
 _OF = {name: module for module, names in _EXPORTS.items() for name in names}
+_CHECKED = tuple(f"deploy.{page}" for page in ("describe", "export", "golden", "graph", "robot_files"))
 _PAGES = {"contract", "ppo"}  # modules, used by name: `ppo.train`, `contract.check`
 __all__ = sorted(["__version__", *_OF])
 
@@ -135,10 +137,12 @@ def __dir__() -> list[str]:
 
 def _install_type_checks() -> None:
     if os.environ.get("WILDROBOT_EQX_TYPECHECK", "1") != "0":
-        from jaxtyping import install_import_hook
-
-        # The command line, the errors and the paths stay out of it: a checked module loads JAX.
-        rooms = ["arrays", *(room for room in _EXPORTS if room != "errors")]
+        try:
+            from jaxtyping import install_import_hook
+        except ModuleNotFoundError:  # on a robot, where the player is all that runs
+            return
+        # The command line, the errors, the paths and the player stay out of it: a checked module loads JAX.
+        rooms = ["arrays", *(room for room in _EXPORTS if room not in ("errors", "deploy")), *_CHECKED]
         install_import_hook([f"{__name__}.{room}" for room in rooms], f"{__name__}.typecheck.typechecker")
 
 

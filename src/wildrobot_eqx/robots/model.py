@@ -15,14 +15,18 @@ class Model:
 
     Two loads of one file are equal, so a static field that holds one never makes a
     jitted function retrace. Treat `mj` as read-only; derive variants with `edit`.
+
+    Args:
+        mj: the model.
+        path: the file that it was compiled from, if any; it plays no part in comparisons.
     """
 
-    __slots__ = ("digest", "mj")
+    __slots__ = ("digest", "mj", "path")
 
-    def __init__(self, mj: mujoco.MjModel):
+    def __init__(self, mj: mujoco.MjModel, path: Path | None = None):
         buffer = np.empty(mujoco.mj_sizeModel(mj), np.uint8)
         mujoco.mj_saveModel(mj, None, buffer)
-        self.mj = mj
+        self.mj, self.path = mj, path
         self.digest = hashlib.sha256(buffer.tobytes()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -38,7 +42,7 @@ class Model:
         """A copy on which `change(mj)` has run, such as setting `mj.opt.timestep`."""
         mj = mujoco.MjModel.__copy__(self.mj)
         change(mj)
-        return Model(mj)
+        return Model(mj, self.path)
 
 
 def compile_mjcf(path: Path) -> Model:
@@ -54,7 +58,7 @@ def compile_mjcf(path: Path) -> Model:
             hint="check the 'model' key of robot.toml, or restore the file",
         )
     try:
-        return Model(mujoco.MjModel.from_xml_path(str(path)))
+        return Model(mujoco.MjModel.from_xml_path(str(path)), path)
     except ValueError as error:
         raise WildRobotError(
             f"MuJoCo cannot compile {path.name}: {' '.join(str(error).split())}",

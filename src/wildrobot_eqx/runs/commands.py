@@ -69,6 +69,7 @@ def run_recipe(
         "iterations": int(trained.state.iteration),
         "figures": trained.figures,
         "gate": None if result is None else _gate_json(result),
+        "bundle": str(bundle) if (bundle := folder.path / "bundle.zip").exists() else None,
     }
     show(document, [*_verdict(result, folder), _closing(trained, folder)])
     return result is None or result.passed or bool(result.provisional)

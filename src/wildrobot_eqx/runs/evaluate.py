@@ -79,8 +79,25 @@ def report(folder: RunFolder) -> Path:
     return write_report(folder.path)
 
 
+def bundle(recipe: Recipe, folder: RunFolder, say: Say) -> None:
+    """Write the run's bundle, where the libraries that it takes are installed.
+
+    Raises:
+        WildRobotError: the recipe holds what a bundle cannot describe, or there is no checkpoint.
+    """
+    from ..deploy.extra import INSTALL, missing
+
+    if missing():
+        say(f"no bundle for the robot, {', '.join(missing())} not installed: {INSTALL}, then export {folder.path}")
+        return
+    from .bundles import export
+
+    _, archive = export(recipe, folder, None, say)
+    say(f"the bundle for the robot: {archive}; walk it: wildrobot-eqx play {archive}")
+
+
 def finish(recipe: Recipe, folder: RunFolder, say: Say) -> GateResult | None:
-    """Everything after training: gate, video and report. A machine that cannot render still gets the rest.
+    """Everything after training: gate, bundle, video and report. A machine that cannot render still gets the rest.
 
     The gate takes `QUICK_EPISODES` per command here, not its full number, which `eval` takes.
 
@@ -91,6 +108,7 @@ def finish(recipe: Recipe, folder: RunFolder, say: Say) -> GateResult | None:
     if recipe.gate is not None:
         say(f"judging {QUICK_EPISODES} episodes per command; the full gate: wildrobot-eqx eval {folder.path}")
         result = evaluate(recipe, folder, say, QUICK_EPISODES)
+    _attempt("bundle", lambda: bundle(recipe, folder, say), say)
     _attempt("video", lambda: render(recipe, folder, say), say)
     _attempt("report", lambda: report(folder), say)
     return result

@@ -25,7 +25,7 @@ from .episodes import judge_key, judged_env, with_command
 SCRIPT = ((0.0, 2.0), (0.1, 4.0), (0.2, 4.0), (0.3, 4.0), (0.4, 4.0), (0.0, 2.0))
 """The clip's commands: speed (m/s) and for how long (s)."""
 
-_SIZE = (640, 480)
+SIZE = (640, 480)
 _TIMESTEP = 0.005  # s
 _STRIDE_PICTURES = 8
 _AFTER_FALL = 1.0  # s shown of a fallen robot
@@ -58,9 +58,9 @@ def render_walk(
         NoRenderer: no OpenGL context can be had.
     """
     paths = [folder / "walk.mp4", folder / "stride.png"]
-    with Renderer(env.physics.robot.model, *_SIZE) as renderer:  # first: it may refuse
+    with Renderer(env.physics.robot.model, *SIZE) as renderer:  # first: it may refuse
         walk = record(env, policy, script)
-        _write_video(renderer, walk, paths[0])
+        write_video(renderer, walk, paths[0])
         _write_strip(renderer, walk, paths[1])
     return paths
 
@@ -77,11 +77,16 @@ def record(env: Env, policy: AbstractPolicy, script: tuple[tuple[float, float], 
     if env.physics.robot.base.floating:
         qpos = _turn(qpos, -float(origin))
     period = float(env.clock.period)
-    window = max(1, round(period / dt))
+    return Walk(qpos, command, over_a_cycle(speed, period / dt), fallen, dt, period)
+
+
+def over_a_cycle(speed: Float[np.ndarray, " time"], steps: float) -> Float[np.ndarray, " time"]:
+    """Each moment's speed, averaged over the last gait cycle of so many control steps."""
+    window = max(1, round(steps))
     total = np.cumsum(np.concatenate([np.zeros(1), np.nan_to_num(speed)]))
     start = np.maximum(np.arange(len(speed)) + 1 - window, 0)
     now = np.arange(len(speed)) + 1
-    return Walk(qpos, command, (total[now] - total[start]) / (now - start), fallen, dt, period)
+    return (total[now] - total[start]) / (now - start)
 
 
 @eqx.filter_jit
@@ -118,14 +123,14 @@ def _turn(qpos: np.ndarray, angle: float) -> np.ndarray:
     return turned
 
 
-def _write_video(renderer: Renderer, walk: Walk, path: Path) -> None:
+def write_video(renderer: Renderer, walk: Walk, path: Path) -> None:
     """An H.264 film at 25 frames per second, or as near as the control rate allows."""
     every = max(1, round(0.04 / walk.dt))
     try:
         ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
         raise NoRenderer("there is no ffmpeg.", "install it, or reinstall imageio-ffmpeg") from error
-    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{_SIZE[0]}x{_SIZE[1]}"]
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{SIZE[0]}x{SIZE[1]}"]
     source += ["-r", f"{1.0 / (every * walk.dt):g}", "-i", "-"]
     film = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "26", "-preset", "fast", "-movflags", "+faststart"]
     with tempfile.TemporaryFile() as told:
@@ -157,7 +162,7 @@ def _frames(renderer: Renderer, walk: Walk, every: int) -> Iterator[np.ndarray]:
         draw.text((104, 40), f"{walk.speed[i] + 0.0:.2f} m/s", font=large, fill=(255, 200, 90))
         draw.text((24, 72), f"{i * walk.dt:.1f} s, real time", font=small, fill=(200, 205, 210))
         if walk.fallen[i]:
-            draw.text((_SIZE[0] - 24, 20), "fallen", font=large, fill=(220, 40, 30), anchor="ra")
+            draw.text((SIZE[0] - 24, 20), "fallen", font=large, fill=(220, 40, 30), anchor="ra")
         yield np.asarray(picture)
 
 
@@ -170,10 +175,10 @@ def _write_strip(renderer: Renderer, walk: Walk, path: Path) -> None:
     middle = int(during[during.size // 2]) if during.size else 0
     rows = np.linspace(middle, middle + stride, _STRIDE_PICTURES, endpoint=False).round().astype(int)
     font = ImageFont.load_default(size=16)
-    width, height = _SIZE[1] // 2, 4 * _SIZE[1] // 5
+    width, height = SIZE[1] // 2, 4 * SIZE[1] // 5
     strip = Image.new("RGB", (width * _STRIDE_PICTURES, height))
     for place, row in enumerate(np.minimum(rows, len(walk.command) - 1)):
-        left, top = (_SIZE[0] - width) // 2, (_SIZE[1] - height) // 2
+        left, top = (SIZE[0] - width) // 2, (SIZE[1] - height) // 2
         whole = Image.fromarray(renderer.draw(walk.qpos[row], "side"))
         picture = whole.crop((left, top, left + width, top + height))
         draw = ImageDraw.Draw(picture)

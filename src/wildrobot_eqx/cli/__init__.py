@@ -2,26 +2,22 @@
 
 import contextlib
 import inspect
-import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
 
 import typer
 
-from . import __version__
-from .errors import WildRobotError, nearest
-from .paths import data_dir
+from .. import __version__
+from ..errors import WildRobotError
+from .bundles import BUNDLE, export, play
+from .lists import RECIPES, ROBOTS
+from .shared import PROGRAM, Json, Run, Trust, results, say
 
 if TYPE_CHECKING:
-    from .runs.recipe import RecipeFunction
+    from ..runs.recipe import RecipeFunction
 
-PROGRAM = "wildrobot-eqx"
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
-Trust = Annotated[bool, typer.Option("--trust", help="Run the folder's recipe copy even if its hash has changed.")]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a figure of the recipe by its path.")
 ]
@@ -48,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _exit_status(code: object) -> int:
     """Python's own rule for what `sys.exit` was given; a Ctrl-C is told in one line."""
     if code == 130 or not isinstance(code, int | None):
-        _say("stopped" if code == 130 else str(code))
+        say("stopped" if code == 130 else str(code))
     return code if isinstance(code, int) else 0 if code is None else 1
 
 
@@ -72,8 +68,11 @@ def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
         app.command("check")(_with_recipe(check, recipe))
     app.command("eval")(evaluate)
     app.command("render")(render)
-    app.add_typer(_robots, name="robots")
-    app.add_typer(_recipes, name="recipes")
+    app.command("export")(export)
+    app.command("play")(play)
+    app.add_typer(BUNDLE, name="bundle")
+    app.add_typer(ROBOTS, name="robots")
+    app.add_typer(RECIPES, name="recipes")
     app.command("bench")(bench)
     try:
         return typer.main.get_command(app)
@@ -95,13 +94,13 @@ def _recipe_of(arguments: list[str]) -> "RecipeFunction | None":
     resumed += [a.removeprefix("--resume=") for a in arguments if a.startswith("--resume=")]
     named = arguments[1] if len(arguments) > 1 and not arguments[1].startswith("-") else None
     if resumed and arguments[0] == "run":
-        from .runs.folder import RunFolder
-        from .runs.recipe import load_recipe
+        from ..runs.folder import RunFolder
+        from ..runs.recipe import load_recipe
 
         return load_recipe(RunFolder.open(resumed[0]).trusted_recipe("--trust" in arguments))
     if named is None:
         return None
-    from .runs.recipe import load_recipe
+    from ..runs.recipe import load_recipe
 
     return load_recipe(named)
 
@@ -111,7 +110,7 @@ def _with_recipe(command: Callable[..., Any], recipe: "RecipeFunction | None") -
 
     def wrapped(context: typer.Context, **values: Any) -> None:
         if recipe is None:
-            from .runs.recipe import recipe_names
+            from ..runs.recipe import recipe_names
 
             raise WildRobotError(
                 f"{context.info_name} needs a recipe, and it comes before all options.",
@@ -157,33 +156,6 @@ def _given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _say(text: str) -> None:
-    """A notice for the user; standard output is for results."""
-    typer.echo(text, err=True)
-
-
-@contextlib.contextmanager
-def _results(as_json: bool) -> Iterator[Callable[[Any, Sequence[Any]], None]]:
-    """A function that prints a result: its JSON document, or its tables and lines.
-
-    Meanwhile, with --json, whatever others print on standard output goes to standard error.
-    """
-    out = sys.stdout
-
-    def show(document: Any, pages: Sequence[Any]) -> None:
-        if as_json:
-            print(json.dumps(document, indent=2), file=out)
-            return
-        from rich.console import Console
-
-        console = Console(file=out)
-        for page in pages:
-            console.print(page, highlight=False, soft_wrap=isinstance(page, str))
-
-    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-        yield show
-
-
 def _version(asked: bool) -> None:
     if asked:
         typer.echo(__version__)
@@ -209,20 +181,20 @@ def run(
     trainer: Trainer = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases, too.")] = False,
     trust: Trust = False,
-    no_eval: Annotated[bool, typer.Option("--no-eval", help="Train only: no gate, no video, no report.")] = False,
+    no_eval: Annotated[bool, typer.Option("--no-eval", help="Train only: no gate, bundle, video or report.")] = False,
     json: Json = False,
 ) -> None:
     """Train a recipe into a run folder, then judge, film and report it."""
-    from .runs.commands import run_recipe, verify_recipe
+    from ..runs.commands import run_recipe, verify_recipe
 
-    with _results(json) as show:
+    with results(json) as show:
         if verify:
             without = {"--wandb": wandb, "--no-eval": no_eval, "--trust": trust}
-            passed = verify_recipe(recipe, options, set_ or [], out, resume, _say, show, trainer or "ppo", without)
+            passed = verify_recipe(recipe, options, set_ or [], out, resume, say, show, trainer or "ppo", without)
         else:
             named = Path(recipe_path) if recipe_path else None
             how: dict[str, Any] = {"wandb": wandb, "trust": trust, "judge": not no_eval, "trainer": trainer}
-            passed = run_recipe(recipe, options, set_ or [], out, resume, named, _say, show, **how)
+            passed = run_recipe(recipe, options, set_ or [], out, resume, named, say, show, **how)
     raise typer.Exit(0 if passed else 1)
 
 
@@ -235,10 +207,10 @@ def check(
     json: Json = False,
 ) -> None:
     """Prove in seconds, without a compile, that a recipe's env keeps its contract; print its layouts."""
-    from .runs.check import check_recipe
+    from ..runs.check import check_recipe
 
-    with _results(json) as show:
-        passed = check_recipe(recipe, options, set_ or [], _say, show, simulate=run_)
+    with results(json) as show:
+        passed = check_recipe(recipe, options, set_ or [], say, show, simulate=run_)
     raise typer.Exit(0 if passed else 1)
 
 
@@ -250,88 +222,19 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Put a run's policy through its recipe's gate."""
-    from .runs.commands import evaluate_run
+    from ..runs.commands import evaluate_run
 
-    with _results(json) as show:
-        passed = evaluate_run(run, episodes, tuple(timestep or ()) or None, trust, _say, show)
+    with results(json) as show:
+        passed = evaluate_run(run, episodes, tuple(timestep or ()) or None, trust, say, show)
     raise typer.Exit(0 if passed else 1)
 
 
 def render(run: Run, trust: Trust = False, json: Json = False) -> None:
     """Film a run's policy: walk.mp4 and stride.png."""
-    from .runs.commands import render_run
+    from ..runs.commands import render_run
 
-    with _results(json) as show:
-        render_run(run, trust, _say, show)
-
-
-_robots = typer.Typer(no_args_is_help=True, help="The robots that ship with the package.")
-_recipes = typer.Typer(no_args_is_help=True, help="The recipes that ship with the package.")
-
-
-@_robots.command("list")
-def robots_list(json: Json = False) -> None:
-    """Name every robot."""
-    from .robots import load_robot, robot_names
-
-    with _results(json) as show:
-        robots = [load_robot(name) for name in robot_names()]
-        documents = [{"name": robot.name, "description": robot.description} for robot in robots]
-        show(documents, [f"{robot.name:12} {robot.description}" for robot in robots])
-
-
-@_robots.command("show")
-def robots_show(
-    name: Annotated[str, typer.Argument(help="A robot's name, or a folder with a robot.toml.")], json: Json = False
-) -> None:
-    """Show a robot's joints, limits, feet and sensors."""
-    from .robots import load_robot
-    from .runs.tables import robot_json, robot_table
-
-    with _results(json) as show:
-        document = robot_json(load_robot(name))
-        show(document, [robot_table(document)])
-
-
-@_recipes.command("list")
-def recipes_list(json: Json = False) -> None:
-    """Name every recipe."""
-    with _results(json) as show:
-        about = {name: _first_line(file) for name, file in _recipe_files().items()}
-        documents = [{"name": name, "about": text} for name, text in about.items()]
-        show(documents, [f"{name:12} {text}" for name, text in about.items()])
-
-
-@_recipes.command("copy")
-def recipes_copy(
-    name: Annotated[str, typer.Argument(help="A recipe's name.")],
-    dest: Annotated[Path, typer.Argument(help="A file or folder to copy it to.")] = Path("."),
-) -> None:
-    """Copy a recipe here, to edit."""
-    files = _recipe_files()
-    if name not in files:
-        raise WildRobotError(f"There is no recipe {name!r}.", where="recipes copy", hint=nearest(name, files))
-    target = dest / f"{name}.py" if dest.is_dir() or dest.suffix == "" else dest
-    if target.exists():
-        raise WildRobotError(f"{target} exists already.", where="recipes copy", hint="name another file, or remove it")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(files[name].read_bytes())
-    except OSError as error:
-        what = f"The recipe cannot be written: {error.strerror}."
-        raise WildRobotError(what, where=str(target), hint="name another file", exit_code=1) from error
-    typer.echo(target)
-
-
-def _recipe_files() -> dict[str, Path]:
-    return {file.stem: file for file in sorted(data_dir("recipes").glob("*.py"))}
-
-
-def _first_line(file: Path) -> str:
-    """The first line of a module's docstring, without running it."""
-    import ast
-
-    return (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n")[0]
+    with results(json) as show:
+        render_run(run, trust, say, show)
 
 
 def bench(
@@ -340,11 +243,7 @@ def bench(
     json: Json = False,
 ) -> None:
     """Measure this machine: physics, training end to end (train), and Brax's PPO beside ours (trainers, train)."""
-    from .runs.commands import run_benchmarks
+    from ..runs.commands import run_benchmarks
 
-    with _results(json) as show:
-        show(*run_benchmarks(what, seeds, _say))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    with results(json) as show:
+        show(*run_benchmarks(what, seeds, say))

@@ -1,0 +1,158 @@
+"""`export`, `play` and `bundle verify`: from a run to a robot."""
+
+import contextlib
+import json as json_text
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .shared import Json, Run, Trust, results, say
+
+BUNDLE = typer.Typer(no_args_is_help=True, help="Look after policy bundles.")
+BundleArgument = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="A bundle: a folder, or its zip.", show_default=False)
+]
+
+
+def export(
+    run: Run,
+    out: Annotated[Path | None, typer.Option(help="The bundle's folder, or its zip beside it.")] = None,
+    no_eval: Annotated[bool, typer.Option("--no-eval", help="Do not judge a policy that nobody has judged.")] = False,
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Write a run's newest policy as a bundle that a robot can run: RUN/bundle and RUN/bundle.zip."""
+    from ..runs.bundles import export_run
+
+    with results(json) as show:
+        folder, archive = export_run(run, out, not no_eval, trust, say)
+        lines = [f"{folder}", f"{archive}", f"try it: wildrobot-eqx play {archive}"]
+        show({"run": str(run), "folder": str(folder), "zip": str(archive)}, lines)
+
+
+def play(
+    bundle: BundleArgument,
+    speed: Annotated[float | None, typer.Option(help="Commanded speed, m/s; by default half of the fastest.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long, s.")] = 10.0,
+    video: Annotated[Path | None, typer.Option(help="Film it: an .mp4.")] = None,
+    view: Annotated[bool, typer.Option("--view", help="Watch it in a window, in real time.")] = False,
+    no_ramp: Annotated[bool, typer.Option("--no-ramp", help="Leave out the way to the home pose.")] = False,
+    json: Json = False,
+) -> None:
+    """Walk a bundle's robot in plain MuJoCo, through the player that runs on the real one."""
+    _need("onnxruntime")
+    from ..deploy.bundle import Bundle
+    from ..deploy.play import play as walk
+
+    with results(json) as show:
+        opened = Bundle.open(bundle)
+        command = opened.contract.document["command"]["speed"]
+        told = 0.5 * command["high"] if speed is None else speed
+        if not command["low"] <= told <= command["high"]:
+            say(f"it was trained for {command['low']:g} to {command['high']:g} m/s, and goes no further")
+            told = min(max(told, command["low"]), command["high"])
+        with _window(view) as look:
+            walked = walk(opened, told, seconds, ramp=not no_ramp, look=look)
+        if video is not None:
+            from ..runs.bundle_film import film_walk
+
+            film_walk(opened, walked, video)
+        document = {"bundle": str(bundle), **walked.to_json(), "video": None if video is None else str(video)}
+        show(document, _summary(document))
+    raise typer.Exit(0 if walked.survived else 1)
+
+
+@BUNDLE.command("verify")
+def verify(
+    bundle: BundleArgument,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes per command in closed loop.")] = 8,
+    json: Json = False,
+) -> None:
+    """Prove that the player does what training did: golden vectors, then the gate in closed loop."""
+    _need("jsonschema", "onnx", "onnxruntime")
+    from ..deploy.bundle import Bundle
+    from ..runs.bundle_verify import verify_bundle
+    from ..runs.startup import enable_compilation_cache
+
+    with results(json) as show:
+        enable_compilation_cache()
+        found = verify_bundle(Bundle.open(bundle), episodes, say)
+        show({"bundle": str(bundle), **found.to_json()}, _findings(found))
+    raise typer.Exit(0 if found.passed else 1)
+
+
+@BUNDLE.command("show")
+def show_bundle(bundle: BundleArgument) -> None:
+    """Print a bundle's contract, once it has been checked."""
+    from ..deploy.bundle import Bundle
+
+    typer.echo(json_text.dumps(Bundle.open(bundle).contract.document, indent=2))
+
+
+def _need(*libraries: str) -> None:
+    """What the `deploy` extra brings, told before anything else is loaded."""
+    from ..deploy.extra import require
+
+    for name in libraries:
+        require(name)
+
+
+@contextlib.contextmanager
+def _window(view: bool) -> Iterator[Any]:
+    """A function that shows the robot after each control step, or None."""
+    if not view:
+        yield None
+        return
+    from ..deploy.mujoco_robot import Window
+
+    with Window() as window:
+        yield window
+
+
+def _summary(document: dict[str, Any]) -> list[str]:
+    took = document["player_us"]
+
+    def text(name: str, unit: str, digits: int = 3) -> str:
+        value = document[name]
+        return "–" if value is None else f"{value:.{digits}f} {unit}"
+
+    ending = "upright to the end" if document["survived"] else f"fell after {document['upright_s']:.2f} s"
+    return [
+        f"{ending}" + (f"; the player gave up: {document['fault']}" if document["fault"] else ""),
+        f"commanded {document['command_mps']:.2f} m/s, walked {text('speed_mps', 'm/s')}, "
+        f"error {text('speed_error_mps', 'm/s')}",
+        f"distance {text('distance_m', 'm', 2)} in {document['seconds']:g} s, "
+        f"drift {text('drift_m', 'm', 2)}, heading off by {text('heading_error_deg', 'degrees', 1)}",
+        f"a step of the player took {took['p50']:.0f} us (median), {took['p99']:.0f} us (99%), "
+        f"{took['max']:.0f} us (most)",
+        *([f"film: {document['video']}"] if document["video"] else []),
+    ]
+
+
+def _findings(found: Any) -> list[Any]:
+    replay = found.replay
+    lines: list[Any] = [
+        f"{'ok  ' if replay.passed else 'FAIL'}  golden vectors: {replay.steps} steps, targets within "
+        f"{replay.target:.1e} rad, actions within {replay.action:.1e} rad, observations within {replay.observation:.1e}"
+    ]
+    if replay.wrong:
+        lines.append(f"      {replay.wrong}")
+    if (walked := found.retrace) is not None:
+        lines.append(
+            f"{'ok  ' if walked.passed else 'FAIL'}  closed loop: the golden rollout walked again, "
+            f"{walked.steps} steps within {walked.qpos:.1e} (m, rad)"
+        )
+    if found.gate is not None:
+        passed = sum(line.passed for line in found.gate.lines)
+        lines += [
+            found.gate.table(),
+            f"{'FAIL' if found.lost else 'ok  '}  gate in closed loop: {passed} of {len(found.gate.lines)} "
+            f"lines passed; {found.note}",
+        ]
+        lines += [f"      lost: {line}" for line in found.lost]
+    else:
+        lines.append(f"--    gate in closed loop: {found.note}")
+    lines.append("The player does what training did." if found.passed else "The player does not do what training did.")
+    return lines

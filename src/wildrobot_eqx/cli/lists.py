@@ -1,0 +1,78 @@
+"""What ships with the package: `robots list`, `robots show`, `recipes list`, `recipes copy`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import WildRobotError, nearest
+from ..paths import data_dir
+from .shared import Json, results
+
+ROBOTS = typer.Typer(no_args_is_help=True, help="The robots that ship with the package.")
+RECIPES = typer.Typer(no_args_is_help=True, help="The recipes that ship with the package.")
+
+
+@ROBOTS.command("list")
+def robots_list(json: Json = False) -> None:
+    """Name every robot."""
+    from ..robots import load_robot, robot_names
+
+    with results(json) as show:
+        robots = [load_robot(name) for name in robot_names()]
+        documents = [{"name": robot.name, "description": robot.description} for robot in robots]
+        show(documents, [f"{robot.name:12} {robot.description}" for robot in robots])
+
+
+@ROBOTS.command("show")
+def robots_show(
+    name: Annotated[str, typer.Argument(help="A robot's name, or a folder with a robot.toml.")], json: Json = False
+) -> None:
+    """Show a robot's joints, limits, feet and sensors."""
+    from ..robots import load_robot
+    from ..runs.tables import robot_json, robot_table
+
+    with results(json) as show:
+        document = robot_json(load_robot(name))
+        show(document, [robot_table(document)])
+
+
+@RECIPES.command("list")
+def recipes_list(json: Json = False) -> None:
+    """Name every recipe."""
+    with results(json) as show:
+        about = {name: _first_line(file) for name, file in _recipe_files().items()}
+        documents = [{"name": name, "about": text} for name, text in about.items()]
+        show(documents, [f"{name:12} {text}" for name, text in about.items()])
+
+
+@RECIPES.command("copy")
+def recipes_copy(
+    name: Annotated[str, typer.Argument(help="A recipe's name.")],
+    dest: Annotated[Path, typer.Argument(help="A file or folder to copy it to.")] = Path("."),
+) -> None:
+    """Copy a recipe here, to edit."""
+    files = _recipe_files()
+    if name not in files:
+        raise WildRobotError(f"There is no recipe {name!r}.", where="recipes copy", hint=nearest(name, files))
+    target = dest / f"{name}.py" if dest.is_dir() or dest.suffix == "" else dest
+    if target.exists():
+        raise WildRobotError(f"{target} exists already.", where="recipes copy", hint="name another file, or remove it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(files[name].read_bytes())
+    except OSError as error:
+        what = f"The recipe cannot be written: {error.strerror}."
+        raise WildRobotError(what, where=str(target), hint="name another file", exit_code=1) from error
+    typer.echo(target)
+
+
+def _recipe_files() -> dict[str, Path]:
+    return {file.stem: file for file in sorted(data_dir("recipes").glob("*.py"))}
+
+
+def _first_line(file: Path) -> str:
+    """The first line of a module's docstring, without running it."""
+    import ast
+
+    return (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n")[0]

@@ -1,0 +1,131 @@
+"""Golden vectors: a real rollout of the training env, recorded from the sensors to the targets."""
+
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, PRNGKeyArray, Shaped
+
+from ..arrays import f32
+from ..control import AbstractController
+from ..env import Env, EnvState
+from ..learn.networks import AbstractPolicy
+from ..robots import Sensor
+
+STEPS = 100  # control steps of golden vectors
+STARTS = 16  # first states for a player's own episodes
+_STAND, _WALK = 15, 60  # control steps of the golden rollout's start and walk; it stops for the rest
+_OTHERS, _LONGER = 7, 250  # further rollouts, and control steps of each: how fast do targets change?
+_SEED = 0x601D
+# What runs once costs more to compile than to run. Equinox hands further options on to `jax.jit`.
+_jit_once: Any = functools.partial(eqx.filter_jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
+class Recording(eqx.Module):
+    """What was recorded. `golden` has a row per control step by name; the rest is of all rollouts."""
+
+    golden: dict[str, Float[np.ndarray, "time ..."]]
+    target_speed: Float[np.ndarray, " nu"]  # rad/s, the greatest of each joint
+
+
+def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sensors: dict[str, Sensor]) -> Recording:
+    """Roll out `policy`'s mean action and record every step.
+
+    Args:
+        env: the recipe's env with nominal parameters on the native engine.
+        controller: its controller as the robot computes it, without delay.
+        policy: the trained policy.
+        sensors: the raw readings to keep, by name.
+
+    Returns:
+        Each row holds what the robot would have read (`time` in s, `speed` commanded in m/s,
+        sensors as `sensor/NAME`, `joint_positions`, `joint_velocities`), and what training made of
+        it: `observation`, `action` and `target` (rad); `qpos` and `qvel` are where the simulated robot
+        was. `start_qpos` and `start_qvel` are first states.
+    """
+    high = float(env.command.speed_range[1])
+    low = max(float(env.command.speed_range[0]), float(env.command.deadband), 0.2 * high)
+    speeds = np.zeros((_LONGER, 1 + _OTHERS), np.float32)
+    speeds[_STAND : _STAND + _WALK, 0] = 0.6 * high
+    speeds[_STAND:, 1:] = np.linspace(low, high, _OTHERS)
+    # Episodes begin standing. What is not recorded (rewards, the critic's view) is not traced either.
+    standing = eqx.tree_at(
+        lambda e: (e.observations, e.rewards, e.terminations, e.command.stand_probability),
+        env,
+        ({"policy": env.observations["policy"]}, {}, {}, f32(1.0)),
+    )
+    n = 1 + _OTHERS
+    following = jnp.asarray(np.concatenate([speeds[1:], speeds[-1:]]))
+    keys = jax.random.split(jax.random.key(_SEED), n + STARTS)
+    blank = jax.tree.map(lambda leaf: _blank(leaf, keys[0]), eqx.filter_eval_shape(_first, standing, keys[:n]))
+    with ThreadPoolExecutor(1) as pool:  # two compiles, two cores
+        roll = pool.submit(_roll.lower(standing, controller, policy, sensors, *blank, following).compile)
+        state, obs = _reset(standing, keys)
+        first, obs = jax.tree.map(lambda leaf: leaf[:n], (state, obs))
+        rows = jax.device_get(roll.result()(standing, controller, policy, sensors, first, obs, following))
+    starts = {f"start_{name}": np.asarray(getattr(state.physics, name)[n:]) for name in ("qpos", "qvel")}
+    targets = np.concatenate([np.broadcast_to(env.physics.robot.home_joints, rows["target"][:1].shape), rows["target"]])
+    speed = np.abs(np.diff(targets, axis=0)).max(axis=(0, 1)) / env.physics.control_dt
+    golden = {name: np.ascontiguousarray(row[:STEPS, 0]) for name, row in rows.items()}
+    return Recording({**golden, **starts}, speed)
+
+
+def _blank(like: jax.ShapeDtypeStruct, key: PRNGKeyArray) -> Shaped[Array, "..."]:
+    """An array of that shape, whatever it holds."""
+    typed = jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key)
+    return jnp.broadcast_to(key, like.shape) if typed else jnp.zeros(like.shape, like.dtype)
+
+
+def _first(env: Env, keys: Key[Array, " n"]) -> tuple[EnvState, Float[Array, "n nobs"]]:
+    """First states and what the policy sees of them."""
+    state, timestep = jax.vmap(env.reset)(keys)
+    return state, timestep.obs["policy"]
+
+
+_reset = _jit_once(_first)
+
+
+@_jit_once
+def _roll(
+    env: Env,
+    controller: AbstractController,
+    policy: AbstractPolicy,
+    sensors: dict[str, Sensor],
+    state: EnvState,
+    obs: Float[Array, "n nobs"],
+    following: Float[Array, "time n"],
+) -> dict[str, Float[Array, "time n ..."]]:
+    """Rows of all rollouts; the commanded speeds are those that follow upon each step."""
+    robot = env.physics.robot
+    n = following.shape[1]
+
+    def reading(state: EnvState) -> dict[str, Array]:
+        physics = state.physics
+        return {
+            "time": physics.time,
+            "speed": state.command.speed,
+            "qpos": physics.qpos,
+            "qvel": physics.qvel,
+            "joint_positions": robot.joints(physics.qpos),
+            "joint_velocities": robot.joint_velocities(physics.qvel),
+            **{f"sensor/{name}": sensor.read(physics.sensordata) for name, sensor in sensors.items()},
+        }
+
+    def step(loop: tuple, speed: Float[Array, " n"]) -> tuple[tuple, dict[str, Array]]:
+        state, obs, carry, inner = loop
+        distribution, carry = policy(obs, carry)
+        target, inner = jax.vmap(controller)(inner, distribution.mean)
+        row = {**jax.vmap(reading)(state), "observation": obs, "action": distribution.mean, "target": target}
+        state = eqx.tree_at(lambda s: s.command.speed, state, speed)
+        state, timestep = jax.vmap(env.step)(state, distribution.mean)
+        return (state, timestep.obs["policy"], carry, inner), row
+
+    def all_alike(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n, *jnp.shape(leaf))), tree)
+
+    loop = (state, obs, all_alike(policy.init()), all_alike(controller.init()))
+    return jax.lax.scan(step, loop, following)[1]

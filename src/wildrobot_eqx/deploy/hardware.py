@@ -1,0 +1,131 @@
+"""A robot as the player sees it, and the loop that joins the two at the control rate."""
+
+import abc
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..errors import WildRobotError
+from .player import Player, Step
+
+Watch = Callable[[Mapping[str, Any], Step], None]
+
+
+class AbstractRobot(abc.ABC):
+    """Joints that can be read and sent somewhere, and sensors, by name."""
+
+    @property
+    @abc.abstractmethod
+    def joints(self) -> tuple[str, ...]:
+        """The names of its joints."""
+
+    @abc.abstractmethod
+    def now(self) -> float:
+        """The present, s, on the clock of the readings' `time`; it never runs backwards."""
+
+    @abc.abstractmethod
+    def read(self) -> dict[str, Any]:
+        """The readings of this moment, all that `Player.step` takes but for the command.
+
+        Raises:
+            OSError, WildRobotError: they cannot be had; the loop goes on with older ones for a moment.
+        """
+
+    @abc.abstractmethod
+    def write(self, targets: Mapping[str, float]) -> None:
+        """Send joint targets (rad) by name.
+
+        Raises:
+            OSError, WildRobotError: they could not be sent.
+        """
+
+    @abc.abstractmethod
+    def wait(self, until: float) -> None:
+        """Let time pass until `until`, s."""
+
+    @abc.abstractmethod
+    def release(self) -> None:
+        """Take the torque off all joints. Never raises: it is the last resort."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Drive:
+    """How a drive went."""
+
+    steps: int
+    late: int  # control periods that were missed: reading, thinking and writing took too long
+    failed_reads: int
+    failed_writes: int
+    fault: str | None  # why the robot ended in its safe pose, if it did
+    step_seconds: list[float]  # what each of the player's steps took
+
+
+def drive(
+    player: Player,
+    robot: AbstractRobot,
+    speed: Callable[[float], float],
+    seconds: float,
+    *,
+    ramp: bool = True,
+    watch: Watch | None = None,
+    hold: bool = False,
+) -> Drive:
+    """Run a player on a robot, and take the torque off in the end, whatever happens.
+
+    Args:
+        player: a player of the robot's bundle.
+        robot: the robot.
+        speed: the commanded forward speed (m/s) by the time since the policy took over (s).
+        seconds: for how long the policy is to have the robot, s; the ramp comes on top.
+        ramp: move to the home pose first.
+        watch: told every step.
+        hold: leave the torque on at a good end, for a robot that stands by itself.
+
+    Raises:
+        WildRobotError: the targets could not be sent for longer than readings may be old.
+    """
+    patience = float(player.bundle.contract.document["safety"]["stale_seconds"])
+    player.start(ramp=ramp)
+    readings: dict[str, Any] = {}
+    late = failed_reads = failed_writes = steps = walked = 0
+    took: list[float] = []
+    ended_well = False
+    tick = sent = robot.now()
+    try:
+        while walked * player.dt < seconds - 1e-9:
+            try:
+                readings = robot.read()
+            except (OSError, WildRobotError):  # one lost answer is no fall: the player counts the age of the last
+                failed_reads += 1
+            command = {"speed": float(speed(walked * player.dt))}
+            began = time.perf_counter()
+            step = player.step({**readings, "command": command}, robot.now())
+            took.append(time.perf_counter() - began)
+            try:
+                robot.write(dict(zip(player.joints, step.target.tolist())))
+                sent = robot.now()
+            except (OSError, WildRobotError) as error:
+                failed_writes += 1
+                if robot.now() - sent > patience:
+                    raise WildRobotError(
+                        f"The robot does not take targets any more: {error}",
+                        where="write",
+                        hint="look at its cable and its battery",
+                        exit_code=1,
+                    ) from error
+            if watch is not None:
+                watch(readings, step)
+            steps += 1
+            walked += step.mode != "ramp"
+            tick += player.dt
+            behind = int((robot.now() - tick) / player.dt)
+            if behind > 0:  # what is past cannot be made up for: the next step comes at a later tick
+                late += behind
+                tick += behind * player.dt
+            robot.wait(tick)
+        ended_well = player.fault is None
+    finally:
+        if not (hold and ended_well):
+            robot.release()
+    return Drive(steps, late, failed_reads, failed_writes, player.fault, took)

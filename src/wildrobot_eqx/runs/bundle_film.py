@@ -1,0 +1,25 @@
+"""A film of what the player walked in plain MuJoCo."""
+
+from pathlib import Path
+
+from ..deploy.bundle import Bundle
+from ..deploy.play import Walked
+from ..deploy.robot_files import bundled_robot
+from ..physics.render import Renderer
+from .disk import writing
+from .video import SIZE, Walk, over_a_cycle, write_video
+
+
+def film_walk(bundle: Bundle, walked: Walked, path: Path) -> None:
+    """Film a walk.
+
+    Raises:
+        NoRenderer: no OpenGL context can be had.
+        WildRobotError: the film cannot be written.
+    """
+    robot, dt = bundled_robot(bundle), bundle.contract.dt
+    period = float(bundle.contract.document["clock"]["period"])
+    speed = over_a_cycle(walked.speeds, period / dt)
+    with Renderer(robot.model, *SIZE) as renderer, writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(renderer, Walk(walked.qpos, walked.commands, speed, walked.fell, dt, period), path)

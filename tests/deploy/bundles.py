@@ -1,0 +1,98 @@
+"""Bundles to test with, made without training, and ways to tamper with them."""
+
+import copy
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from wildrobot_eqx import Delay, Env, LowPass, PPOConfig, load_recipe
+from wildrobot_eqx.deploy.bundle import Bundle
+from wildrobot_eqx.deploy.contract import FILE, contract_digest, read_contract
+from wildrobot_eqx.deploy.export import bundle_files
+from wildrobot_eqx.learn.agent import make_agent
+from wildrobot_eqx.learn.networks import AbstractPolicy
+from wildrobot_eqx.runs.episodes import judged_env
+
+Files = dict[str, bytes]
+
+
+@functools.cache
+def env_and_policy(name: str) -> tuple[Env, AbstractPolicy]:
+    """A shipped recipe's env, and a policy of random weights that answers to every part of its observation.
+
+    The hopper's controller has a filter and a delay on top.
+    """
+    recipe = load_recipe(name)()
+    env = judged_env(recipe.env, 0.005)
+    env = eqx.tree_at(lambda e: e.command.deadband, env, recipe.env.command.deadband)
+    if name == "hop":
+        home = env.physics.robot.home_joints
+        inner = LowPass(LowPass(env.controller, home, 0.6), home, 0.9)
+        env = eqx.tree_at(lambda e: e.controller, env, Delay(inner, home, 2))
+    policy = make_agent(env, PPOConfig(hidden=(16, 16)), jax.random.key(3)).policy
+    rng = np.random.default_rng(0)
+    size = env.observations["policy"].size
+    norm = dataclasses.replace(
+        policy.norm,
+        mean=jnp.asarray(rng.normal(size=size) * 0.1, jnp.float32),
+        var=jnp.asarray(rng.uniform(0.3, 2.0, size), jnp.float32),
+    )
+    last = policy.mlp.weights[-1] * 15.0
+    bias = jnp.asarray(rng.normal(size=policy.mlp.biases[0].shape) * 0.1, jnp.float32)
+    policy = eqx.tree_at(lambda p: (p.norm, p.mlp.weights[-1], p.mlp.biases[0]), policy, (norm, last, bias))
+    return env, policy
+
+
+def gate(env: Env, required: list[float], lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """A verdict as `eval.json` has it, short enough for a test."""
+    failed = [line["name"] for line in lines if not line["passed"]]
+    return {
+        "passed": not failed,
+        "provisional": None,
+        "episodes": 1,
+        "failed": failed,
+        "lines": lines,
+        "required": required,
+        "seconds": 1.0,
+        "warmup": 0.2,
+        "judge": "WalkGate",
+    }
+
+
+def make_files(name: str, verdict: Callable[[Env], dict[str, Any] | None] = lambda env: None) -> Files:
+    """The files of a recipe's bundle."""
+    env, policy = env_and_policy(name)
+    return bundle_files(env, policy, {"recipe": name}, verdict(env), lambda text: None)
+
+
+def opened(files: Files) -> Bundle:
+    """The bundle, without the checks of its hashes: what it says is taken for true."""
+    return Bundle(read_contract(files[FILE]), {n: data for n, data in files.items() if n != FILE}, "bundle")
+
+
+def tampered(files: Files, change: Callable[[dict[str, Any], Files], None]) -> Files:
+    """The files after `change(contract, files)`, by somebody who puts all hashes right again."""
+    new = dict(files)
+    document = copy.deepcopy(json.loads(new.pop(FILE)))
+    change(document, new)
+    document["files"] = {
+        n: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for n, data in sorted(new.items())
+    }
+    return {**new, FILE: sealed(document)}
+
+
+def sealed(document: dict[str, Any]) -> bytes:
+    """The contract as a file, its digest put right."""
+    try:
+        digest = contract_digest(document)
+    except ValueError:  # it holds what JSON cannot
+        digest = "0" * 64
+    return json.dumps({**document, "digest": digest}, indent=2).encode()

@@ -1,0 +1,289 @@
+"""A bundle that was corrupted, edited, made for another version or made up is refused, and the reason told."""
+
+import io
+import json
+import zipfile
+
+import jsonschema
+import pytest
+from bundles import sealed, tampered
+
+from wildrobot_eqx import WildRobotError
+from wildrobot_eqx.deploy import archive
+from wildrobot_eqx.deploy.archive import read_files, write_zip
+from wildrobot_eqx.deploy.bundle import Bundle
+from wildrobot_eqx.deploy.contract import FILE, read_contract
+from wildrobot_eqx.deploy.schema import contract_schema, violations
+
+
+@pytest.fixture
+def folder(tmp_path, hop_files):
+    """A bundle's folder, to spoil."""
+    for name, data in hop_files.items():
+        path = tmp_path / "bundle" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return tmp_path / "bundle"
+
+
+@pytest.fixture
+def packed(tmp_path, hop_files):
+    """The same as a zip."""
+    write_zip(hop_files, tmp_path / "bundle.zip")
+    return tmp_path / "bundle.zip"
+
+
+def test_a_folder_and_its_zip_are_one_bundle(folder, packed, hop_files):
+    a, b = Bundle.open(folder), Bundle.open(packed)
+    assert a.files == b.files == {name: data for name, data in hop_files.items() if name != FILE}
+    assert a.contract.document == b.contract.document
+
+
+def test_a_zip_depends_on_nothing_but_its_files(tmp_path, hop_files):
+    for name, files in (("a", hop_files), ("b", dict(reversed(hop_files.items())))):
+        write_zip(files, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_hidden_files_of_a_folder_are_passed_over(folder):
+    (folder / ".DS_Store").write_bytes(b"x")
+    Bundle.open(folder)
+
+
+@pytest.mark.parametrize("name", ["policy.onnx", "golden.npz", "README.md", "robot/hopper.xml", "robot/robot.toml"])
+def test_one_bit_of_any_file_matters(name, folder):
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(data)
+    with pytest.raises(WildRobotError, match=f"'{name}' is not the file that was exported") as caught:
+        Bundle.open(folder)
+    assert caught.value.exit_code == 1
+
+
+def test_one_digit_of_the_contract_matters(folder):
+    text = (folder / FILE).read_text()
+    assert '"scale": 0.4' in text
+    (folder / FILE).write_text(text.replace('"scale": 0.4', '"scale": 0.5', 1))
+    with pytest.raises(WildRobotError, match="changed after it was written"):
+        Bundle.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda f: (f / "policy.onnx").unlink(), "lacks 'policy.onnx'"),
+        (lambda f: (f / "extra.py").write_text("print()"), "holds 'extra.py', which its contract does not know"),
+        (lambda f: (f / FILE).unlink(), "no policy bundle"),
+        (lambda f: (f / FILE).write_bytes(b"\xff{"), "cannot be read"),
+        (lambda f: (f / FILE).write_text("[]"), "no contract of a policy bundle"),
+        (lambda f: (f / FILE).write_text("[" * 100_000), "cannot be read"),
+        (lambda f: (f / "link").symlink_to("/etc/hostname"), "'link', which is no plain file"),
+        (lambda f: (f / FILE).write_text((f / FILE).read_text()[:-200]), "cannot be read"),
+    ],
+)
+def test_a_spoilt_folder_is_refused(spoil, told, folder):
+    spoil(folder)
+    with pytest.raises(WildRobotError, match=told):
+        Bundle.open(folder)
+
+
+def test_what_is_no_bundle_is_refused(tmp_path):
+    with pytest.raises(WildRobotError, match="There is no bundle") as caught:
+        Bundle.open(tmp_path / "nowhere")
+    assert caught.value.exit_code == 2
+    (tmp_path / "text.zip").write_text("no zip")
+    with pytest.raises(WildRobotError, match="cannot be read"):
+        Bundle.open(tmp_path / "text.zip")
+
+
+def test_a_truncated_zip_is_refused(packed):
+    data = packed.read_bytes()
+    packed.write_bytes(data[: len(data) // 2])
+    with pytest.raises(WildRobotError, match="cannot be read"):
+        Bundle.open(packed)
+    for place in range(50, len(data), 7001):  # a flipped bit anywhere is found by one check or another
+        packed.write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
+        with pytest.raises(WildRobotError):
+            Bundle.open(packed)
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil", "/etc/evil", "a/../../evil", "C:/evil", "a\\..\\evil", "a//b", "./a", "a/./b"]
+)
+def test_names_that_point_elsewhere_are_refused(name, tmp_path):
+    path = tmp_path / "evil.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr(zipfile.ZipInfo(name), b"x")
+    with pytest.raises(WildRobotError, match="points elsewhere"):
+        read_files(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["evil.zip"]
+
+
+def test_links_and_twins_in_a_zip_are_refused(tmp_path):
+    link = zipfile.ZipInfo("policy.onnx")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "link.zip", "w") as made:
+        made.writestr(link, "/etc/passwd")
+    with pytest.raises(WildRobotError, match="no plain file"):
+        read_files(tmp_path / "link.zip")
+    with zipfile.ZipFile(tmp_path / "twins.zip", "w") as made:
+        made.writestr("a", b"1")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            made.writestr("a", b"2")
+    with pytest.raises(WildRobotError, match="two files of the name 'a'"):
+        read_files(tmp_path / "twins.zip")
+
+
+def test_a_zip_that_unfolds_is_refused(tmp_path, monkeypatch):
+    """Its members are counted as they unfold, whatever its directory says."""
+    monkeypatch.setattr(archive, "MAX_FILE", 2**16)
+    monkeypatch.setattr(archive, "MAX_TOTAL", 2**17)
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("bomb", bytes(2**20))
+    assert path.stat().st_size < 2**12
+    with pytest.raises(WildRobotError, match="larger than a bundle may be"):
+        read_files(path)
+    with zipfile.ZipFile(path, "w") as made:
+        for i in range(archive.MAX_FILES + 1):
+            made.writestr(str(i), b"")
+    with pytest.raises(WildRobotError, match="larger than a bundle may be"):
+        read_files(path)
+
+
+def test_nothing_in_a_bundle_is_executable_or_pickled(packed):
+    with zipfile.ZipFile(packed) as made:
+        for member in made.infolist():
+            assert member.external_attr >> 16 == 0o100644
+            assert member.filename.rpartition(".")[2] in {"onnx", "json", "npz", "md", "toml", "xml"}
+        inner = zipfile.ZipFile(io.BytesIO(made.read("golden.npz")))
+    assert all(name.endswith(".npy") for name in inner.namelist())
+    assert not any(inner.read(name)[128:130] == b"\x80\x04" for name in inner.namelist())
+
+
+# --- the contract ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("version", "hint"),
+    [(0, "export the bundle anew"), (2, "update wildrobot-eqx"), ("1", "update"), (True, "update"), (None, "")],
+)
+def test_another_version_is_refused(version, hint, hop_files):
+    def change(document, files):
+        document["version"] = version
+
+    with pytest.raises(WildRobotError, match=r"has version .*, this player reads version 1") as caught:
+        read_contract(tampered(hop_files, change)[FILE])
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"rate": ', '"rate": NaN, "was": ', "NaN, which is no number"),
+        ('"rate": ', '"rate": -Infinity, "was": ', "-Infinity"),
+        ('"rate": ', '"rate": 1e999, "was": ', "1e999, which is too large"),
+        ('"rate": ', '"rate": 50.0, "rate": ', "a key twice"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(old, new, told, hop_files):
+    text = hop_files[FILE].decode()
+    assert old in text
+    with pytest.raises(WildRobotError, match=told):
+        read_contract(text.replace(old, new, 1).encode())
+
+
+def _set(*path_and_value):
+    *path, last, value = path_and_value
+
+    def change(document):
+        for key in path:
+            document = document[key]
+        document[last] = value
+
+    return change
+
+
+def _drop(*path):
+    *path, last = path
+
+    def change(document):
+        for key in path:
+            document = document[key]
+        del document[last]
+
+    return change
+
+
+STRUCTURE = {
+    "joint without a name": _drop("joints", 0, "name"),
+    "no joints": _set("joints", []),
+    "unknown key": _set("joints", 0, "colour", "red"),
+    "text for a number": _set("joints", 0, "home", "0.3"),
+    "truth for a number": _set("joints", 0, "home", True),
+    "period of zero": _set("control", "dt", 0.0),
+    "unknown kind": _set("observation", 0, "kind", "camera"),
+    "unknown sensor": _set("sensors", 0, "kind", "camera"),
+    "negative delay": _set("controller", "delay", -1),
+    "half a delay": _set("controller", "delay", 0.5),
+    "filter that amplifies": _set("controller", "low_pass", 0, "alpha", 1.5),
+    "hash of nothing": _set("files", "policy.onnx", "sha256", "abc"),
+    "no policy": _drop("policy"),
+    "simulation of text": _set("simulation", "hopper"),
+    "up of two numbers": _set("safety", "upright", [0.0, 1.0]),
+    "empty name": _set("policy", "input", ""),
+    "gate without a verdict": _set("gate", {"lines": []}),
+    "one constant of text": _set("observation", 2, "constants", "home hip_pitch", "x"),
+}
+
+
+@pytest.mark.parametrize("what", STRUCTURE)
+def test_our_validator_agrees_with_the_reference(what, hop_files):
+    document = json.loads(hop_files[FILE])
+    reference = jsonschema.Draft202012Validator(contract_schema())
+    assert violations(document, contract_schema()) == []
+    assert reference.is_valid(document)
+    STRUCTURE[what](document)
+    assert not reference.is_valid(document)
+    assert violations(document, contract_schema())
+    with pytest.raises(WildRobotError, match="does not fit its schema"):
+        read_contract(sealed(document))
+
+
+def test_the_schema_is_one_and_travels_along(hop_files):
+    jsonschema.Draft202012Validator.check_schema(contract_schema())
+    assert json.loads(hop_files["contract.schema.json"]) == contract_schema()
+
+
+def test_a_keyword_that_we_do_not_know_is_no_schema_of_ours():
+    with pytest.raises(ValueError, match="oneOf"):
+        violations({}, {"oneOf": []})
+
+
+NONSENSE = {
+    "rate": (_set("control", "rate", 60.0), "a rate of 60.0 Hz"),
+    "twins": (_set("joints", 1, "name", "hip_pitch"), "a joint is named twice"),
+    "home": (_set("joints", 0, "home", 9.0), "home of joint 'hip_pitch' lies outside"),
+    "action": (_set("policy", "action_size", 4), "3 joints, and an action of 4"),
+    "pose": (_set("safety", "pose", [0.4, 0.8]), "safety.pose has 2 numbers for 3 joints"),
+    "far pose": (_set("safety", "pose", [0.4, 0.8, 7.0]), "safe pose lies outside"),
+    "filter": (_set("controller", "low_pass", 0, "start", [0.0]), "controller.low_pass has 1 numbers"),
+    "quaternion": (_set("sensors", 0, "order", "xyz"), "'torso_imu_quat' has 4 numbers in the order xyz"),
+    "size": (_set("sensors", 1, "size", 4), "gyro sensor 'torso_imu_gyro' has 4 numbers"),
+    "place": (_set("observation", 1, "start", 4), "lies at 4:6, not at 3:6"),
+    "length": (_set("policy", "observation_size", 99), "an observation of 99"),
+    "source": (_set("observation", 0, "source", "torso_imu_gyro"), "reads the orientation 'torso_imu_gyro'"),
+    "home of a part": (_set("observation", 2, "constants", "home hip_pitch", 0.1), "counts from another home"),
+    "hold": (_set("observation", 5, "constants", "heading gain", 9.0), "another heading gain"),
+    "compass": (_set("command", "heading_hold", "sensor", "torso_imu_gyro"), "no orientation"),
+    "speeds": (_set("command", "speed", "low", 9.0), "range of commanded speeds is empty"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NONSENSE)
+def test_a_contract_that_contradicts_itself_is_refused(what, hop_files):
+    change, told = NONSENSE[what]
+    document = json.loads(hop_files[FILE])
+    change(document)
+    with pytest.raises(WildRobotError, match=f"contradicts itself: .*{told}"):
+        read_contract(sealed(document))

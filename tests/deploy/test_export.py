@@ -1,0 +1,240 @@
+"""The exported graph is the policy, the contract is the env to the last bit, and what cannot be told is refused."""
+
+import json
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from bundles import env_and_policy, make_files
+from jaxtyping import Array, Float
+
+from wildrobot_eqx import Delay, JointPosition, LowPass, ObservationStack, WildRobotError
+from wildrobot_eqx.control import AbstractController
+from wildrobot_eqx.deploy import export as exporting
+from wildrobot_eqx.deploy.bundle import Bundle
+from wildrobot_eqx.deploy.contract import FILE
+from wildrobot_eqx.deploy.describe import describe, split_controller, used_sensors
+from wildrobot_eqx.deploy.export import export_bundle
+from wildrobot_eqx.deploy.graph import policy_graph
+from wildrobot_eqx.deploy.replay import Replay
+from wildrobot_eqx.learn.networks import AbstractPolicy, Normal, PhaseMirror
+from wildrobot_eqx.learn.normalise import RunningNorm
+from wildrobot_eqx.learn.squashed import SquashedPolicy
+
+
+@pytest.fixture(scope="module", params=["hop", "walk"])
+def pair(request):
+    return env_and_policy(request.param)
+
+
+def _run(graph: bytes, observations: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    return np.concatenate([session.run(["action"], {"observation": row[None]})[0] for row in observations])
+
+
+def _observations(env, n: int = 200) -> np.ndarray:
+    """Some of them far outside of what the normaliser clips to."""
+    rng = np.random.default_rng(1)
+    size = env.observations["policy"].size
+    return (rng.normal(size=(n, size)) * rng.uniform(0.1, 30.0, (n, 1))).astype(np.float32)
+
+
+def test_the_graph_is_the_policy(pair):
+    env, policy = pair
+    observations = _observations(env)
+    wanted = np.asarray(policy(jnp.asarray(observations), policy.init())[0].mean)
+    found = _run(policy_graph(policy, observations.shape[1], {}), observations)
+    np.testing.assert_allclose(found, wanted, atol=2e-5, rtol=2e-6)
+    if policy.mirror is not None:
+        second = observations[:, policy.mirror.index] < 0.0
+        assert 50 < second.sum() < 150  # both halves of the cycle
+
+
+def test_a_squashed_policy_is_exported_with_its_tanh(pair):
+    env, policy = pair
+    squashed = SquashedPolicy(policy.norm, policy.log_std, None, policy.mlp)
+    observations = _observations(env)
+    wanted = np.asarray(squashed(jnp.asarray(observations), ())[0].mean)
+    np.testing.assert_allclose(_run(policy_graph(squashed, observations.shape[1], {}), observations), wanted, atol=2e-6)
+
+
+def test_the_graph_has_fixed_names_and_shapes_and_full_precision(pair):
+    env, policy = pair
+    size = env.observations["policy"].size
+    model = onnx.load_model_from_string(policy_graph(policy, size, {"b": "2", "a": "1"}))
+    shapes = {
+        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.input, *model.graph.output)
+    }
+    assert shapes == {"observation": [1, size], "action": [1, env.action_size]}
+    assert {p.key: p.value for p in model.metadata_props} == {"a": "1", "b": "2"}
+    kept = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    assert np.array_equal(kept["mlp.weight.1"], np.asarray(policy.mlp.weights[1]))
+    assert np.array_equal(kept["norm.mean"], np.asarray(policy.norm.mean))
+    assert {array.dtype.name for array in kept.values()} <= {"float32", "int64"}
+
+
+class Remembers(AbstractPolicy):
+    """A policy with a memory."""
+
+    norm: RunningNorm
+    log_std: Float[Array, " nu"]
+    mirror: PhaseMirror | None
+
+    def init(self) -> Any:
+        return jnp.zeros(3)
+
+    def __call__(self, obs: Float[Array, "*batch nobs"], carry: Any) -> tuple[Normal, Any]:
+        return Normal(jnp.zeros_like(self.log_std), self.log_std), carry
+
+
+def test_a_policy_with_a_memory_is_refused(pair):
+    policy = Remembers(pair[1].norm, pair[1].log_std, None)
+    with pytest.raises(WildRobotError, match="a Remembers, has a memory that an exported policy cannot have"):
+        policy_graph(policy, 3, {})
+
+
+def test_weights_that_are_not_finite_are_refused(pair):
+    env, policy = pair
+    broken = eqx.tree_at(lambda p: p.mlp.biases[0], policy, policy.mlp.biases[0] * jnp.nan)
+    with pytest.raises(WildRobotError, match=r"mlp\.bias\.0 holds a number that is not finite"):
+        policy_graph(broken, env.observations["policy"].size, {})
+
+
+def test_every_figure_is_that_of_the_env(walk):
+    env, _ = env_and_policy("walk")
+    contract = walk.contract
+    assert contract.joints == env.physics.robot.joint_names
+    assert np.array_equal(contract.home, np.asarray(env.controller.home))
+    assert np.array_equal(contract.scale, np.asarray(env.controller.scale))
+    assert np.array_equal(np.stack([contract.low, contract.high], 1), np.asarray(env.controller.range))
+    document = contract.document
+    assert np.float32(document["clock"]["period"]) == env.clock.period
+    assert np.float32(document["command"]["speed"]["high"]) == env.command.speed_range[1]
+    assert [(p["name"], p["start"], p["stop"], p["unit"]) for p in document["observation"]] == [
+        (s.name, s.start, s.stop, s.unit) for s in env.observations["policy"].layout
+    ]
+    assert document["joints"][0]["kp"] == pytest.approx(21.1)
+    assert document["joints"][0]["kd"] == pytest.approx(0.5)
+    assert document["control"]["dt"] == env.physics.control_dt
+    assert document["safety"]["upright"] == pytest.approx([0.0, 0.0, 1.0])
+    assert {s["name"]: s["required"] for s in document["sensors"]} == {
+        "chest_imu_quat": True,
+        "chest_imu_gyro": True,
+        "chest_imu_accel": False,
+    }
+
+
+def test_filters_and_delays_are_told_apart(hop):
+    """A delay is the robot's own: the player must not wait once more."""
+    controller = hop.contract.document["controller"]
+    assert [round(stage["alpha"], 6) for stage in controller["low_pass"]] == [0.6, 0.9]
+    assert controller["delay"] == 2
+
+
+def test_equal_runs_give_equal_bytes(hop_files):
+    assert make_files("hop") == hop_files
+
+
+class Crooked(AbstractController):
+    """A controller of another kind."""
+
+    inner: JointPosition
+
+    def init(self) -> Any:
+        return ()
+
+    def __call__(self, state: Any, action: Float[Array, " nu"]) -> tuple[Float[Array, " nu"], Any]:
+        return self.inner(state, action)
+
+
+def _with(env, where, value):
+    return eqx.tree_at(where, env, value, is_leaf=lambda leaf: leaf is None)
+
+
+def test_what_no_robot_could_compute_is_refused():
+    env, _ = env_and_policy("hop")
+    base = split_controller(env.controller)[0]
+    crooked = Crooked(JointPosition(env.physics.robot))
+    with pytest.raises(WildRobotError, match="The controller is a Crooked"):
+        split_controller(LowPass(crooked, base.start, 0.5))
+    with pytest.raises(WildRobotError, match="Delay of the controller does not start from the home pose"):
+        split_controller(Delay(base, base.start + 0.1, 1))
+    stack = env.observations["critic"]
+    env = _with(env, lambda e: e.observations["policy"], ObservationStack(stack.terms, policy=False))
+    with pytest.raises(WildRobotError, match="'height' is a BaseHeight"):
+        used_sensors(env)
+
+
+class OtherClock(eqx.Module):
+    """A clock of another kind."""
+
+    period: Float[Array, ""]
+
+
+def test_a_part_of_another_kind_is_refused():
+    env, _ = env_and_policy("walk")
+    env = _with(env, lambda e: e.clock, OtherClock(env.clock.period))
+    with pytest.raises(WildRobotError, match=r"part is a OtherClock.*(?s:.)*env.clock"):
+        describe(env, np.ones(11), None)
+
+
+@pytest.fixture
+def written(monkeypatch, hop_files):
+    """`export_bundle` of files that are there already: nothing is compiled."""
+    monkeypatch.setattr(exporting, "bundle_files", lambda *_: dict(hop_files))
+    return lambda folder: export_bundle(*env_and_policy("hop"), folder, {}, None, print)
+
+
+def test_an_older_bundle_is_replaced_and_nothing_else_is(tmp_path, written):
+    folder, packed = written(tmp_path / "bundle")
+    assert Bundle.open(folder).files == Bundle.open(packed).files
+    (folder / "old.txt").write_text("left over")
+    written(tmp_path / "bundle")
+    assert not (folder / "old.txt").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "bundle.zip"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("dear")
+    with pytest.raises(WildRobotError, match="exists and is no bundle"):
+        written(tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "dear"
+
+
+def test_a_player_that_differs_is_never_written(tmp_path, written, monkeypatch):
+    found = Replay(100, 0.0, 0.0, 1.0, "step 0: the target of 'knee_pitch' is off by 1")
+    monkeypatch.setattr(exporting, "replay", lambda bundle: found)
+    with pytest.raises(WildRobotError, match="The player does not do what training does: step 0") as caught:
+        written(tmp_path / "bundle")
+    assert caught.value.exit_code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told(tmp_path, written, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exporting, "write_zip", full)
+    with pytest.raises(WildRobotError, match="No space left on device"):
+        written(tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_robot_that_cannot_travel_is_left_out(hop_files, monkeypatch):
+    def stays(robot):
+        raise WildRobotError("It stays at home.", where="here")
+
+    monkeypatch.setattr(exporting, "pack_robot", stays)
+    told = []
+    files = exporting.bundle_files(*env_and_policy("hop"), {}, None, told.append)
+    assert json.loads(files[FILE])["simulation"] is None
+    assert "cannot be played in simulation" in told[0]
+    assert not any(name.startswith("robot/") for name in files)
+
+
+def test_float32_survives_json():
+    values = np.random.default_rng(0).normal(size=1000).astype(np.float32)
+    assert np.array_equal(np.array(json.loads(json.dumps([float(v) for v in values])), np.float32), values)

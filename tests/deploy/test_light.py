@@ -1,0 +1,61 @@
+"""On a robot there is Python, NumPy and onnxruntime, and nothing else: not JAX, not even MuJoCo."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wildrobot_eqx.deploy.archive import write_zip
+
+# Everything but the standard library, NumPy, onnxruntime and our own package is not installed.
+BARE = """
+import sys
+from importlib.abc import MetaPathFinder
+
+ALLOWED = {"numpy", "onnxruntime", "wildrobot_eqx", *sys.stdlib_module_names}
+ALLOWED |= set(sys.argv[2].split(","))
+
+class Bare(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] not in ALLOWED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Bare())
+"""
+PLAY = """
+from wildrobot_eqx.deploy import AbstractRobot, Bundle, Player, ServoBus, ServoMount, ServoRobot, drive
+from wildrobot_eqx.deploy.replay import replay
+
+found = replay(Bundle.open(sys.argv[1]))
+assert found.passed, found
+heavy = {"jax", "jaxlib", "equinox", "jaxtyping", "beartype", "mujoco", "onnx", "jsonschema"} & set(sys.modules)
+sys.exit(f"loaded {heavy}" if heavy else 0)
+"""
+WALK = """
+from wildrobot_eqx.deploy.bundle import Bundle
+from wildrobot_eqx.deploy.play import play
+
+walked = play(Bundle.open(sys.argv[1]), 0.1, 0.2)
+assert walked.step_us["p50"] > 0.0
+heavy = {"jax", "jaxlib", "equinox", "onnx", "jsonschema"} & set(sys.modules)
+sys.exit(f"loaded {heavy}" if heavy else 0)
+"""
+
+
+@pytest.mark.parametrize(("program", "more"), [(PLAY, ""), (WALK, "mujoco,absl,etils,fsspec,glfw,OpenGL")])
+def test_a_bundle_plays_where_nothing_else_is_installed(program, more, tmp_path, hop_files):
+    write_zip(hop_files, tmp_path / "bundle.zip")
+    command = [sys.executable, "-W", "error", "-c", BARE + program, str(tmp_path / "bundle.zip"), more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_pages_example_runs(tmp_path, hop_files, monkeypatch, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python deploy\n(.*?)^```", page, re.S | re.M)
+    write_zip(hop_files, tmp_path / "bundle.zip")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "deploy.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("150 0 ")

@@ -1,0 +1,215 @@
+"""The simulated robot is the one of training: plain MuJoCo against the native engine, step by step."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from bundles import env_and_policy, opened, tampered
+
+from wildrobot_eqx import WildRobotError
+from wildrobot_eqx.deploy import mujoco_robot
+from wildrobot_eqx.deploy.bundle import Bundle
+from wildrobot_eqx.deploy.mjcf import check_mjcf
+from wildrobot_eqx.deploy.mujoco_robot import SNAPSHOT, MujocoRobot, Window
+from wildrobot_eqx.deploy.play import play
+from wildrobot_eqx.deploy.replay import replay
+from wildrobot_eqx.deploy.retrace import retrace
+from wildrobot_eqx.deploy.robot_files import bundled_robot
+
+
+def test_it_moves_as_the_native_engine_does(walk):
+    """Same state, same targets, several control periods: what gates measure and robots read agrees."""
+    env, _ = env_and_policy("walk")
+    robot = MujocoRobot(walk)
+    rows = walk.golden()
+    qpos, qvel = rows["start_qpos"][0], rows["start_qvel"][0]
+    params = env.physics.params()
+    state = env.physics.init(params, jnp.asarray(qpos), jnp.asarray(qvel))
+    robot.reset(qpos, qvel)
+    rng = np.random.default_rng(0)
+    for step in range(6):
+        for name, found in robot.snapshot().items():
+            size = 1e-2 if name == "sensordata" else 1e-3  # accelerations at a touch-down
+            np.testing.assert_allclose(
+                found, getattr(state, name), atol=size, rtol=1e-3, err_msg=f"{name}, step {step}"
+            )
+        target = (walk.contract.home + 0.05 * rng.normal(size=11)).astype(np.float32)
+        state = env.physics.step(params, state, jnp.asarray(target))
+        robot.write(dict(zip(robot.joints, target)))
+        robot.advance()
+    assert set(SNAPSHOT) == set(robot.snapshot())
+    assert robot.now() == pytest.approx(6 * 0.02)
+
+
+def test_the_golden_rollout_is_walked_again(bundle):
+    """Two seconds in closed loop, given nothing but the start and the commands."""
+    found = retrace(bundle)
+    assert found.passed, found.wrong
+    assert found.steps == 99
+    assert found.qpos < 1e-4
+
+
+def _heavier(document, files):
+    files["robot/hopper.xml"] = files["robot/hopper.xml"].replace(b'mass="1.0"', b'mass="1.01"')
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d, f: d["controller"].update(delay=1),
+        lambda d, f: d["simulation"].update(timestep=0.004),
+        _heavier,
+    ],
+    ids=["delay", "timestep", "mass"],
+)
+def test_another_robot_goes_elsewhere(change, hop_files):
+    """What golden vectors cannot see, since they give the player its readings."""
+    files = tampered(hop_files, change)
+    assert files != hop_files
+    assert replay(opened(files)).passed
+    found = retrace(opened(files))
+    assert not found.passed
+    assert "away from where training was" in found.wrong
+
+
+def test_it_reads_by_name(walk):
+    robot = MujocoRobot(walk)
+    found = robot.read()
+    assert list(found["joint_positions"]) == list(walk.contract.joints)
+    np.testing.assert_allclose(list(found["joint_positions"].values()), walk.contract.home, atol=1e-6)
+    np.testing.assert_allclose(found["chest_imu_quat"], [1.0, 0.0, 0.0, 0.0], atol=1e-6)
+
+
+def test_its_servos_are_as_late_as_in_training(hop):
+    """Two control periods, from the home pose: the delay that the hopper was given."""
+    robot = MujocoRobot(hop)
+    assert hop.contract.document["controller"]["delay"] == 2
+    seen = []
+    for k in range(4):
+        robot.write(dict.fromkeys(robot.joints, 0.1 * k))
+        robot.advance()
+        seen.append(robot.data.ctrl.copy())
+    np.testing.assert_allclose(seen[0], hop.contract.home)
+    np.testing.assert_allclose(seen[1], hop.contract.home)
+    np.testing.assert_allclose(seen[2:], [[0.0] * 3, [0.1] * 3], atol=1e-7)
+
+
+def test_a_fall_and_a_blow_up_are_seen(walk, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    robot = MujocoRobot(walk)
+    assert not robot.fallen
+    qpos = robot.data.qpos.copy()
+    qpos[3:7] = [np.cos(0.5), np.sin(0.5), 0.0, 0.0]
+    robot.reset(qpos)
+    assert robot.fallen
+    robot.reset()
+    robot.data.qvel[:] = 1e30
+    robot.advance()
+    assert robot.broken
+    assert robot.fallen
+    robot.wait(1.0)  # it does not go on for ever
+    assert list(tmp_path.iterdir()) == []  # no log of MuJoCo's
+
+
+def test_the_robot_in_the_bundle_is_that_of_training(bundle):
+    env, _ = env_and_policy("hop" if "hip_pitch" in bundle.contract.joints else "walk")
+    assert bundled_robot(bundle).model == env.physics.robot.model
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda d, f: d.update(simulation=None), "carries no robot"),
+        (lambda d, f: d["simulation"].update(model="robot/other.xml"), "lacks its model"),
+        (lambda d, f: d["simulation"].update(base="head"), "no body 'head'"),
+        (lambda d, f: d["simulation"].update(timestep=0.003), "does not divide the control period"),
+        (lambda d, f: d["simulation"].update(home_qpos=[0.0]), "home pose is not one of the robot"),
+        (lambda d, f: f.update({"robot/hopper.xml": b"<mujoco><nonsense/></mujoco>"}), "cannot compile"),
+        (lambda d, f: f.update({"robot/hopper.xml": b"<mujoco>"}), "is no XML"),
+    ],
+)
+def test_a_robot_that_does_not_fit_its_contract_is_refused(change, told, hop_files):
+    with pytest.raises(WildRobotError, match=told):
+        MujocoRobot(opened(tampered(hop_files, change)))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('<mujoco><include file="../../etc/passwd"/></mujoco>', "outside of its folder"),
+        ('<mujoco><asset><mesh file="/etc/passwd"/></asset></mujoco>', "outside of its folder"),
+        ('<mujoco><compiler meshdir=".."/></mujoco>', "outside of its folder"),
+        ('<mujoco><asset><texture fileright="C:\\x.png"/></asset></mujoco>', "outside of its folder"),
+        ('<mujoco><extension><plugin plugin="x"/></extension></mujoco>', "<extension>, which loads code"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><mujoco/>', "defines entities"),
+    ],
+)
+def test_a_model_that_reaches_outside_is_refused(text, told):
+    with pytest.raises(WildRobotError, match=told):
+        check_mjcf(text.encode(), "robot.xml")
+    check_mjcf(b'<mujoco><asset><mesh file="leg.stl"/></asset><light dir="0 0 -1"/></mujoco>', "robot.xml")
+
+
+def test_a_walk_is_summed_up(walk_files):
+    """A policy of random weights that takes great steps falls, and the summary says so."""
+
+    def great(document, files):
+        for joint in document["joints"]:
+            joint["scale"] = 4.0
+
+    looked = []
+    walked = play(opened(tampered(walk_files, great)), 0.2, 3.0, look=lambda robot: looked.append(robot.now()))
+    document = walked.to_json()
+    assert not document["survived"]
+    assert document["upright_s"] < 3.0
+    assert "tilted" in document["fault"]
+    assert len(looked) == len(walked.qpos) == len(walked.commands) == len(walked.speeds) == len(walked.fell)
+    assert 240 <= len(looked) <= 260  # two seconds of ramp, three of policy
+    assert set(walked.commands[:100].tolist()) == {0.0}
+    assert not walked.fell[:100].any()
+    assert walked.fell[-1]
+
+
+def test_a_robot_that_stands_is_summed_up(walk_files):
+    """Actions of no size: the home pose stands."""
+
+    def still(document, files):
+        for joint in document["joints"]:
+            joint["scale"] = 0.0
+
+    document = play(opened(tampered(walk_files, still)), 0.0, 1.0, ramp=False).to_json()
+    assert document["survived"]
+    assert document["fault"] is None
+    assert document["speed_error_mps"] < 0.02
+    assert abs(document["heading_error_deg"]) < 1.0
+
+
+def test_a_window_needs_a_display(hop, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(mujoco_robot.sys, "platform", "linux")
+    with Window() as window, pytest.raises(WildRobotError, match="no display"):
+        window(MujocoRobot(hop))
+
+
+def test_a_window_shows_every_step(hop, monkeypatch):
+    class Viewer:
+        synced = closed = 0
+
+        def is_running(self):
+            return True
+
+        def sync(self):
+            self.synced += 1
+
+        def close(self):
+            self.closed += 1
+
+    viewer = Viewer()
+    monkeypatch.setattr(mujoco_robot, "_open_viewer", lambda robot: viewer)
+    with Window() as window:
+        robot = MujocoRobot(hop)
+        for _ in range(3):
+            robot.advance()
+            window(robot)
+    assert (viewer.synced, viewer.closed) == (3, 1)
+    assert isinstance(hop, Bundle)

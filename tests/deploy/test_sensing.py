@@ -1,0 +1,88 @@
+"""The robot's arithmetic against that of training: the very bits of the clock, and rotations by JAX."""
+
+import copy
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from bundles import sealed
+
+from wildrobot_eqx.deploy.contract import FILE, read_contract
+from wildrobot_eqx.deploy.sensing import Observer, projected_gravity, wrap_angle, yaw
+from wildrobot_eqx.physics import rotation
+from wildrobot_eqx.task import GaitClock, HeadingHold
+
+PERIODS = [0.4, 0.5, 0.6, 0.64, 0.7, 0.72, 0.8, 1.0]  # s; with most of them a half cycle is a whole number of steps
+
+
+@pytest.fixture(scope="module")
+def speeds() -> np.ndarray:
+    """Commands that start and stop all the time."""
+    rng = np.random.default_rng(0)
+    return np.repeat(rng.choice([0.0, 0.0, 0.3], 400), rng.integers(1, 60, 400)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def trained(speeds) -> np.ndarray:
+    """The clock's phases in training, by period."""
+
+    @eqx.filter_jit
+    def roll(clocks, moving):
+        def step(phases, moves):
+            phases = jax.vmap(lambda clock, phase: clock.step(phase, moves, 0.02))(clocks, phases)
+            return phases, phases
+
+        return jax.lax.scan(step, jnp.zeros(len(PERIODS)), moving)[1]
+
+    clocks = jax.vmap(GaitClock)(jnp.asarray(PERIODS, jnp.float32))
+    return np.asarray(roll(clocks, jnp.asarray(speeds != 0.0, jnp.float32)))
+
+
+@pytest.mark.parametrize("place", range(len(PERIODS)), ids=PERIODS)
+def test_the_clock_is_trainings_to_the_bit(place, walk, speeds, trained):
+    document = copy.deepcopy(walk.contract.document)
+    document["clock"]["period"] = float(np.float32(PERIODS[place]))
+    part = next(p for p in document["observation"] if p["kind"] == "gait_phase")
+    part["constants"]["period"] = document["clock"]["period"]
+    observer = Observer(read_contract(sealed(document)))
+    level = np.array([1.0, 0.0, 0.0, 0.0], np.float32)
+    observer._tell(level, 0.0)
+    found = np.empty_like(trained[:, place])
+    for k, speed in enumerate(speeds):
+        observer._tell(level, float(speed))
+        found[k] = observer.phase
+    assert np.array_equal(found.view(np.int32), trained[:, place].view(np.int32))
+    assert (found == 0.0).any()
+    assert len(np.unique(found)) > 15
+    assert FILE == "contract.json"
+
+
+@pytest.fixture(scope="module")
+def quats() -> np.ndarray:
+    quats = np.random.default_rng(1).normal(size=(500, 4))
+    return (quats / np.linalg.norm(quats, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_rotations_are_trainings(quats):
+    down = jnp.asarray([0.0, 0.0, -1.0], jnp.float32)
+    gravity = jax.vmap(lambda q: rotation.rotate_inverse(q, down))(quats)
+    heading = jax.vmap(rotation.yaw)(quats)
+    np.testing.assert_allclose([projected_gravity(q) for q in quats], gravity, atol=5e-7)
+    np.testing.assert_allclose([yaw(q) for q in quats], heading, atol=2e-6)
+    angles = np.linspace(-20.0, 20.0, 401).astype(np.float32)
+    np.testing.assert_allclose([wrap_angle(a) for a in angles], rotation.wrap_angle(jnp.asarray(angles)), atol=1e-6)
+
+
+def test_the_heading_hold_is_trainings(walk, quats):
+    """Limit, gain, wrap and the origin of the first reading."""
+    observer, hold = Observer(walk.contract), HeadingHold()
+    turns = [np.array([np.cos(a / 2), 0, 0, np.sin(a / 2)], np.float32) for a in np.linspace(2.5, 9.0, 60)]
+    observer._tell(turns[0], 0.3)
+    assert observer.yaw_rate == 0.0
+    for turn in turns[1:]:
+        observer._tell(turn, 0.3)
+        heading = rotation.wrap_angle(rotation.yaw(jnp.asarray(turn)) - rotation.yaw(jnp.asarray(turns[0])))
+        wanted = hold(jnp.zeros(()), heading)
+        assert observer.yaw_rate == pytest.approx(float(wanted), abs=2e-6)

@@ -1,0 +1,294 @@
+"""`export`, `play` and `bundle verify`, from a run to their exit statuses; and the bundle at the end of `run`."""
+
+import hashlib
+import io
+import json
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from tiny import TINY
+
+from wildrobot_eqx.deploy import extra
+from wildrobot_eqx.deploy.archive import read_files, write_zip
+from wildrobot_eqx.deploy.bundle import Bundle
+from wildrobot_eqx.deploy.contract import FILE, contract_digest
+from wildrobot_eqx.runs import bundles, evaluate
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    """The tiny run's bundle."""
+    from wildrobot_eqx.cli import main
+
+    out = tmp_path_factory.mktemp("exported") / "hop"
+    assert main(["export", str(trained.path), f"--out={out}.zip"]) == 0
+    return out
+
+
+def test_a_run_is_exported(exported, trained):
+    contract = Bundle.open(exported).contract
+    training = contract.document["training"]
+    assert training["recipe"] == "hop"
+    assert training["iteration"] == 40
+    assert training["steps"] == 16 * 8 * 40
+    assert training["recipe_sha256"] == trained.manifest()["recipe"]["sha256"]
+    assert contract.document["gate"] is None
+    assert contract.document["command"]["speed"]["deadband"] == pytest.approx(0.05)
+    assert Bundle.open(f"{exported}.zip").contract.document == contract.document
+
+
+def test_it_is_verified(exported, cli):
+    done = cli("bundle", "verify", f"{exported}.zip", "--json")
+    document = json.loads(done.out)
+    assert done.status == 0, done.err
+    assert document["passed"]
+    assert document["replay"]["steps"] == 100
+    assert document["replay"]["target"] <= 1e-5
+    assert document["retrace"]["passed"]
+    assert document["gate"] is None
+    assert "no verdict" in document["note"]
+    assert "golden vectors: 100 steps" in cli("bundle", "verify", exported).out
+
+
+def test_it_is_played(exported, cli):
+    done = cli("play", exported, "--speed=0.1", "--seconds=0.5", "--json")
+    document = json.loads(done.out)
+    assert done.status == (0 if document["survived"] else 1)
+    assert document["command_mps"] == 0.1
+    assert document["player_us"]["p50"] < 1000.0
+    done = cli("play", exported, "--speed=5", "--seconds=0.2", "--no-ramp")
+    assert "it was trained for 0 to 0.3 m/s, and goes no further" in done.err
+    assert "commanded 0.30 m/s" in done.out
+    assert "a step of the player took" in done.out
+
+
+def test_it_is_filmed(exported, cli, tmp_path):
+    from wildrobot_eqx.physics.render import NoRenderer, Renderer
+    from wildrobot_eqx.robots import load_robot
+
+    try:
+        Renderer(load_robot("hopper").model, 64, 48).close()
+    except NoRenderer as error:
+        pytest.skip(str(error))
+    film = tmp_path / "films" / "walk.mp4"
+    done = cli("play", exported, "--seconds=0.4", "--no-ramp", f"--video={film}", "--json")
+    assert json.loads(done.out)["video"] == str(film)
+    assert film.stat().st_size > 1000
+    assert b"ftyp" in film.read_bytes()[:16]
+
+
+def test_its_contract_is_shown(exported, cli):
+    done = cli("bundle", "show", exported)
+    assert done.status == 0
+    assert json.loads(done.out) == Bundle.open(exported).contract.document
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["export", "nowhere"], 2, "There is no run in 'nowhere'"),
+        (["play", "nowhere"], 2, "There is no bundle 'nowhere'"),
+        (["bundle", "verify", "nowhere"], 2, "There is no bundle 'nowhere'"),
+        (["bundle", "show", "nowhere"], 2, "There is no bundle 'nowhere'"),
+        (["play", "."], 1, "There is no contract.json: this is no policy bundle"),
+        (["bundle", "verfy", "x"], 2, "Did you mean 'verify'"),
+    ],
+)
+def test_wrong_usage_is_told(arguments, status, told, cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = cli(*arguments)
+    assert done.status == status
+    assert told in " ".join(done.err.replace("│", " ").split())
+    assert "Traceback" not in done.err
+
+
+def test_an_edited_bundle_is_refused(exported, cli, tmp_path):
+    import shutil
+
+    shutil.copytree(exported, tmp_path / "edited")
+    (tmp_path / "edited" / "README.md").write_text("better")
+    for command in (["play"], ["bundle", "verify"], ["bundle", "show"]):
+        done = cli(*command, tmp_path / "edited")
+        assert done.status == 1
+        assert "'README.md' is not the file that was exported" in done.err
+
+
+def _without_normaliser(document, files):
+    model = onnx.load_model_from_string(files["policy.onnx"])
+    for tensor in model.graph.initializer:
+        if tensor.name in ("norm.mean", "norm.sd"):
+            plain = np.full_like(onnx.numpy_helper.to_array(tensor), float(tensor.name == "norm.sd"))
+            tensor.CopyFrom(onnx.numpy_helper.from_array(plain, tensor.name))
+    files["policy.onnx"] = model.SerializeToString()
+
+
+def _joints_swapped(document, files):
+    """Throughout, with the policy's own mark of their order."""
+    from wildrobot_eqx.deploy.contract import observation_digest
+
+    joints = document["joints"]
+    joints[0], joints[1] = joints[1], joints[0]
+    model = onnx.load_model_from_string(files["policy.onnx"])
+    onnx.helper.set_model_props(model, {"observation": observation_digest(document)})
+    files["policy.onnx"] = model.SerializeToString()
+
+
+def _history_shifted(document, files):
+    """The last actions that the policy saw, one step later."""
+    from wildrobot_eqx.deploy.export import _arrays
+
+    (part,) = (p for p in document["observation"] if p["kind"] == "last_action")
+    with np.load(io.BytesIO(files["golden.npz"])) as arrays:
+        rows = {name: arrays[name].copy() for name in arrays.files}
+    seen = rows["observation"][:, part["start"] : part["stop"]]
+    seen[1:] = seen[:-1].copy()
+    files["golden.npz"] = _arrays(rows)
+
+
+def _action_rescaled(document, files):
+    document["joints"][2]["scale"] *= 1.05
+
+
+@pytest.mark.parametrize("tamper", [_without_normaliser, _joints_swapped, _history_shifted, _action_rescaled])
+def test_a_bundle_that_plays_otherwise_fails_though_its_hashes_are_right(tamper, exported, cli, tmp_path):
+    files = read_files(exported)
+    document = json.loads(files.pop(FILE))
+    tamper(document, files)
+    for name, data in files.items():
+        document["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    document["digest"] = contract_digest(document)
+    write_zip({**files, FILE: json.dumps(document).encode()}, tmp_path / "tampered.zip")
+    done = cli("bundle", "verify", tmp_path / "tampered.zip")
+    assert done.status == 1, done.out
+    assert "FAIL  golden vectors" in done.out
+    assert "is off by" in done.out
+    assert "The player does not do what training did." in done.out
+
+
+def test_a_player_that_goes_elsewhere_is_not_judged(exported, cli, tmp_path):
+    files = read_files(exported)
+    document = json.loads(files[FILE])
+    document["controller"]["delay"] = 3
+    document["digest"] = contract_digest(document)
+    write_zip({**files, FILE: json.dumps(document).encode()}, tmp_path / "late.zip")
+    done = cli("bundle", "verify", tmp_path / "late.zip")
+    assert done.status == 1
+    assert "ok    golden vectors" in done.out
+    assert "FAIL  closed loop: the golden rollout walked again" in done.out
+    assert "The player does not do what training did." in done.out
+
+
+def test_episodes_that_the_bundle_has_no_start_for_are_refused(walked, cli):
+    done = cli("bundle", "verify", walked, "--episodes=99")
+    assert done.status == 2
+    assert "holds 16 first states, not 99" in done.err
+
+
+# --- closed loop -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def walked(exported, tmp_path):
+    """The bundle with a verdict in it: of two seconds at 0 and 0.1 m/s, all lines passed."""
+    return _judged(exported, tmp_path / "judged.zip", passed=True)
+
+
+def _judged(exported, path, passed):
+    files = read_files(exported)
+    document = json.loads(files[FILE])
+    names = ("survival", "speed_error", "swing_peak_foot", "drift", "heading_error", "feet_down", "travel_speed")
+    names += ("pitch", "slip", "torque_rms", "saturated", "overspeed")
+    lines = [{"name": name, "command": c, "passed": passed} for name in names for c in (0.0, 0.1)]
+    document["gate"] = {
+        "passed": passed,
+        "provisional": None,
+        "failed": [] if passed else [line["name"] for line in lines],
+        "lines": lines,
+        "required": [0.0, 0.1],
+        "seconds": 2.0,
+        "warmup": 0.5,
+        "judge": "WalkGate",
+    }
+    document["digest"] = contract_digest(document)
+    write_zip({**files, FILE: json.dumps(document).encode()}, path)
+    return path
+
+
+def test_a_verdict_that_the_player_does_not_repeat_fails(walked, cli):
+    """A hopper that was trained for a second does not pass; a bundle that says it did is found out."""
+    done = cli("bundle", "verify", walked, "--episodes=2", "--json")
+    document = json.loads(done.out)
+    assert done.status == 1
+    assert document["replay"]["passed"]
+    assert not document["passed"]
+    failed = [str(line) for line in document["gate"]["failed"]]
+    assert document["lost"] == failed != []
+    assert any("speed error at 0.1 m/s (5 ms physics)" in line for line in failed)
+    assert document["gate"]["episodes"] == 2
+    assert {f["command"] for f in document["gate"]["figures"]} == {0.0, 0.1}
+
+
+def test_a_verdict_that_it_repeats_passes(exported, tmp_path, cli):
+    """What training failed, the player may fail."""
+    done = cli("bundle", "verify", _judged(exported, tmp_path / "failed.zip", passed=False), "--episodes=2")
+    assert done.status == 0, done.out
+    assert "closed loop" in done.out
+    assert "the training env's verdict: failed" in done.out
+
+
+# --- the end of a run ------------------------------------------------------------------------------------
+
+
+def test_a_run_ends_with_its_bundle(tmp_path, cli, monkeypatch):
+    monkeypatch.setattr(evaluate, "render", lambda *_: [])
+    run = tmp_path / "run"
+    done = cli("run", "hop", *TINY, f"--out={run}")
+    assert done.status == 0, done.err
+    assert Bundle.open(run / "bundle.zip").contract.document["training"]["iteration"] == 40
+    assert f"walk it: wildrobot-eqx play {run / 'bundle.zip'}" in done.err
+
+
+def test_without_the_extra_a_run_says_how_to_get_its_bundle(copied, cli, monkeypatch):
+    monkeypatch.setattr(evaluate, "render", lambda *_: [])
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setattr(extra.importlib.util, "find_spec", lambda name: None if name == "onnx" else object())
+    done = cli("run", f"--resume={copied.path}")
+    assert done.status == 0
+    assert 'no bundle for the robot, onnx not installed: pip install "wildrobot-eqx[deploy]"' in done.err
+    assert not (copied.path / "bundle").exists()
+    done = cli("export", copied.path)
+    assert done.status == 2
+    assert 'pip install "wildrobot-eqx[deploy]"' in done.err
+
+
+def test_what_cannot_be_described_costs_a_run_nothing_else(copied, cli, monkeypatch):
+    from wildrobot_eqx import WildRobotError
+
+    def refuse(*_):
+        raise WildRobotError("The controller is a Crooked.", where="env.controller")
+
+    monkeypatch.setattr(evaluate, "render", lambda *_: [])
+    monkeypatch.setattr(bundles, "export", refuse)
+    done = cli("run", f"--resume={copied.path}")
+    assert done.status == 0
+    assert "no bundle: The controller is a Crooked." in done.err
+    assert (copied.path / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_walk_is_exported_and_walks_through_the_player(tmp_path, cli, monkeypatch):
+    """Minutes: the biped learns to walk, is judged, and its player gives the same verdict."""
+    run = tmp_path / "walk"
+    assert cli("run", "walk", "--no-eval", f"--out={run}").status == 0
+    monkeypatch.setattr(bundles, "QUICK_EPISODES", 8)
+    assert cli("export", run).status == 0
+    done = cli("bundle", "verify", run / "bundle.zip", "--json")
+    document = json.loads(done.out)
+    assert done.status == 0, document["lost"]
+    assert document["gate"]["passed"]
+    played = json.loads(cli("play", run / "bundle.zip", "--speed=0.4", "--json").out)
+    assert played["survived"]
+    assert played["speed_error_mps"] < 0.03
+    assert played["distance_m"] == pytest.approx(4.0, abs=0.4)
