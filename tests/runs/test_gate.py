@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import make_env
+from helpers import make_env, wrong_world
 from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
@@ -228,6 +228,19 @@ def test_a_robot_with_one_foot_is_judged(hopper_env):
     assert "swing_peak_foot" in names
     assert "swing_ratio" not in names
     assert not result.passed
+
+
+def test_an_imperfect_world_is_judged_as_the_model_has_it(hopper):
+    """Without servos, calibration errors, pushes and drawn parameters; the policy's sensors are its own."""
+    env = make_env(hopper, **wrong_world(hopper))
+    judged = judged_env(env, 0.005)
+    assert (judged.servos, judged.events, judged.randomisers) == (None, {}, ())
+    calibration = judged.miscalibration(jax.random.key(0), env.action_size)
+    assert np.asarray(calibration.joint_offset) == pytest.approx(0.0)
+    state, timestep = eqx.filter_eval_shape(judged.reset, jax.random.key(0))
+    after, _ = eqx.filter_eval_shape(judged.step, state, jnp.zeros(env.action_size))
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    assert timestep.obs["policy"].shape == (env.observations["policy"].size,)
 
 
 def test_the_judge_changes_physics_and_command_only(robot):

@@ -24,6 +24,8 @@ _SEED = 0x7FFF_6A7E  # with the fold below a domain of keys that no training see
 def judged_env(env: Env, timestep: float) -> Env:
     """The env as it is judged: native physics at `timestep` (s), nominal parameters, constant commands.
 
+    Servos and calibration are the model's own and nothing befalls the robot; the policy sees through its own sensors.
+
     Raises:
         WildRobotError: the timestep does not divide the robot's control period.
     """
@@ -31,6 +33,13 @@ def judged_env(env: Env, timestep: float) -> Env:
     env = eqx.tree_at(lambda e: e.physics, env, physics)
     if env.randomisers:
         env = eqx.tree_at(lambda e: e.randomisers, env, ())
+    if env.events:
+        env = eqx.tree_at(lambda e: e.events, env, {})
+    if env.servos is not None:
+        env = eqx.tree_at(lambda e: e.servos, env, None)
+    if env.miscalibration is not None:
+        exact = jax.tree.map(jnp.zeros_like, env.miscalibration)  # not None: sensors may ask for it
+        env = eqx.tree_at(lambda e: e.miscalibration, env, exact)
     return eqx.tree_at(lambda e: (e.command.interval, e.command.deadband), env, (f32(float("inf")), f32(0.0)))
 
 
