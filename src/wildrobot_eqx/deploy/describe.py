@@ -77,6 +77,12 @@ def used_sensors(env: Env) -> tuple[dict[str, Sensor], dict[str, str], set[str]]
     """
     needed = {env.command.quat.name}
     stack = env.observations["policy"]
+    if stack.history > 1:
+        raise WildRobotError(
+            f"The policy's observation is a history of {stack.history} control steps, which no player keeps yet.",
+            where="env.observations['policy'], history",
+            hint="train with history=1 for a bundle",
+        )
     for part in stack.layout:
         term = stack.terms[part.name]
         if type(term) not in KINDS:
