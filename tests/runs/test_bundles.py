@@ -1,10 +1,12 @@
 """`export`, `play` and `bundle verify`, from a run to their exit statuses; and the bundle at the end of `run`."""
 
+import dataclasses
 import hashlib
 import io
 import json
 import sys
 
+import equinox as eqx
 import numpy as np
 import onnx
 import pytest
@@ -14,7 +16,9 @@ from wildrobot_eqx.deploy import extra
 from wildrobot_eqx.deploy.archive import read_files, write_zip
 from wildrobot_eqx.deploy.bundle import Bundle
 from wildrobot_eqx.deploy.contract import FILE, contract_digest
+from wildrobot_eqx.observe import Noise, ObservationStack
 from wildrobot_eqx.runs import bundles, evaluate
+from wildrobot_eqx.runs.opening import reopen
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,15 @@ def test_it_is_verified(exported, cli):
     assert document["gate"] is None
     assert "no verdict" in document["note"]
     assert "golden vectors: 100 steps" in cli("bundle", "verify", exported).out
+
+
+def test_simulated_sensor_errors_stay_behind(trained, tmp_path):
+    """The golden vectors of a policy that trained with bad sensors are what good ones read: the export replays them."""
+    recipe, _ = reopen(trained, False, print)
+    blurred = ObservationStack(recipe.env.observations["policy"].terms, sensing={"gyro": (Noise(0.5),)})
+    recipe = dataclasses.replace(recipe, env=eqx.tree_at(lambda e: e.observations["policy"], recipe.env, blurred))
+    folder, _ = bundles.export(recipe, trained, tmp_path / "bundle", print)
+    assert Bundle.open(folder).contract.document["training"]["recipe"] == "hop"
 
 
 def test_it_is_played(exported, cli):
