@@ -15,6 +15,7 @@ from wildrobot_eqx.deploy.archive import read_files, write_zip
 from wildrobot_eqx.deploy.bundle import Bundle
 from wildrobot_eqx.deploy.contract import FILE, contract_digest
 from wildrobot_eqx.runs import bundles, evaluate
+from wildrobot_eqx.runs.folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -244,8 +245,11 @@ def test_a_verdict_that_it_repeats_passes(exported, tmp_path, cli):
 def test_a_run_ends_with_its_bundle(tmp_path, cli, monkeypatch):
     monkeypatch.setattr(evaluate, "render", lambda *_: [])
     run = tmp_path / "run"
-    done = cli("run", "hop", *TINY, f"--out={run}")
+    done = cli("run", "hop", *TINY, "--json", f"--out={run}")
     assert done.status == 0, done.err
+    assert json.loads(done.out)["bundle"] == str(run / "bundle.zip")
+    assert bundles.current_bundle(RunFolder(run), 40) == str(run / "bundle.zip")
+    assert bundles.current_bundle(RunFolder(run), 41) is None
     assert Bundle.open(run / "bundle.zip").contract.document["training"]["iteration"] == 40
     assert f"walk it: wildrobot-eqx play {run / 'bundle.zip'}" in done.err
 
