@@ -15,7 +15,17 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "adapters": ("BraxEnv", "brax_stage", "check_brax"),
     "control": ("AbstractController", "Delay", "JointPosition", "LowPass"),
-    "deploy": ("AbstractRobot", "Bundle", "MujocoRobot", "Player", "ServoBus", "ServoMount", "ServoRobot", "drive"),
+    "deploy": (
+        "AbstractRobot",
+        "Attitude",
+        "Bundle",
+        "MujocoRobot",
+        "Player",
+        "ServoBus",
+        "ServoMount",
+        "ServoRobot",
+        "drive",
+    ),
     "env": ("Env", "EnvState", "ResetPool", "Timestep", "contract"),
     "errors": ("WildRobotError",),
     "learn": ("AbstractPolicy", "Agent", "PPOConfig", "TrainState", "ppo"),
