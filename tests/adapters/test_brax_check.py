@@ -67,8 +67,9 @@ FAULTS = {
         _in_step(pipeline_state=lambda s: {"x": jnp.int32(0)}),
         "state.pipeline_state['x']",
         "int32[]",
-        "astype(jnp.float32)",
+        "jnp.asarray(value, jnp.float32) (Stone)",
     ),
+    "no array": (_in_step(info=lambda s: {"rng": None}), "state.info['rng']", "None", "return an array from step"),
 }
 
 

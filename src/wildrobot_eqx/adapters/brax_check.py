@@ -17,6 +17,8 @@ from jaxtyping import PyTree
 
 from ..env import Env
 from ..env.contract import Finding
+from ..env.contract.leaves import Labels, differences
+from ..env.contract.tracing import Leaf, leaves_of
 from .brax import BraxEnv
 from .brax_compat import importing_brax
 
@@ -106,7 +108,8 @@ def _kinds(env: envs.Env, first: Any, second: Any) -> list[Finding]:
         right = [(one.shape, one.dtype) == (shape, jnp.float32) for one in (before, after)]
         if not all(right):
             wrong = "step" if right[0] else "reset"
-            findings.append(Finding(leaf, _shown(before), _shown(after), fix, _source(env, wrong, leaf)))
+            was, now = (str(leaves_of(one)[""]) for one in (before, after))
+            findings.append(Finding(leaf, was, now, fix, _source(env, wrong, leaf)))
 
     for leaf in ("done", "reward"):
         before, after = getattr(first, leaf), getattr(second, leaf)
@@ -136,45 +139,19 @@ def _scalar_fix(leaf: str, before: Any, after: Any) -> str:
 
 def _same(first: PyTree, second: PyTree, blamed: envs.Env, prefix: str) -> list[Finding]:
     """Leaf by leaf: the same paths, shapes, dtypes and weak types; then the same tree."""
-    before, after = _leaves(first), _leaves(second)
-    findings = []
-    for path in [*before, *(path for path in after if path not in before)]:
-        was, now = (_shown(leaves[path]) if path in leaves else "missing" for leaves in (before, after))
-        if path not in after or path not in before:
-            has, lacks = ("reset", "step") if path in before else ("step", "reset")
-            fix, wrong = f"return it from {lacks} as well as from {has}", lacks
-        elif _kind(before[path]) != _kind(after[path]):
-            fix, wrong = _fix(before[path], after[path]), "step"
-        else:
-            continue
-        findings.append(Finding(f"{prefix}state{path}", was, now, fix, _source(blamed, wrong, path)))
+    before, after = leaves_of(first), leaves_of(second)
+
+    def owner(path: str, leaf: Leaf | None) -> str:
+        return _source(blamed, "step" if path in before else "reset", path)
+
+    labels = Labels(lambda path: f"{prefix}state{path}", owner, lambda path: type(blamed.unwrapped).__name__)
+    findings = differences(before, after, labels)
     trees = [jax.tree.structure(tree) for tree in (first, second)]
     if not findings and len(set(trees)) > 1:
         was, now = (str(tree)[:400] for tree in trees)
         fix = "keep containers and static fields the same in reset and step"
         findings.append(Finding(f"{prefix}state", was, now, fix, _source(blamed, "step", "")))
     return findings
-
-
-def _fix(before: Any, after: Any) -> str:
-    if before.shape != after.shape:
-        return "give both the same shape"
-    if before.dtype != after.dtype:
-        return f"cast it: .astype(jnp.{before.dtype}) in step, or give reset's another dtype"
-    where = "reset" if before.weak_type else "step"
-    return f"name the dtype of the Python number in {where}: jnp.asarray(value, jnp.{before.dtype})"
-
-
-def _leaves(tree: PyTree) -> dict[str, Any]:
-    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
-
-
-def _kind(leaf: Any) -> tuple[Any, ...]:
-    return leaf.shape, leaf.dtype, leaf.weak_type
-
-
-def _shown(leaf: Any) -> str:
-    return f"{leaf.dtype}{list(leaf.shape)}" + (", weakly typed" if leaf.weak_type else "")
 
 
 def _source(env: envs.Env, method: str, leaf: str) -> str:

@@ -21,6 +21,9 @@ from .params import MODEL_FIELDS, PhysicsParams, subtree_mass_jax
 _NETFORCE = 3  # a contact sensor's reduce="netforce"; its sensor_intprm is (data, reduce, number)
 _FORCE = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE)
 _CORNERS = np.array([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [-1, -1, 1]])  # of a box; the others are opposite
+# MJX pays for every pass of the line search that is allowed, and under vmap for the Newton iterations
+# of the slowest env. With these caps nothing changes in the figures of docs/physics.md; its speed is fourfold.
+_ITERATIONS, _LS_ITERATIONS = 10, 4
 _WARP_CONTACTS = 2**17  # room for the contacts of all worlds together, which warp allocates once
 
 
@@ -123,6 +126,7 @@ class _JaxEngine:
     MJX lacks contact sensors that reduce to a net force, and of a box on a plane it keeps
     only the corners within 1 mm of the deepest: a foot that lands on its heel would lose
     its toe's contacts. Both are worked out here from the same public steps as `mjx.step`.
+    The solver may take as many iterations as float32 can use, not as many as the MJCF allows.
     """
 
     def __init__(self, model: Model):
@@ -136,10 +140,13 @@ class _JaxEngine:
             raise NotImplementedError("its integrator is neither Euler nor implicitfast")
         self.integrate = integrators[mj.opt.integrator]
         self.net_forces = self._take_net_forces(mj)
+        mj.opt.iterations = min(mj.opt.iterations, _ITERATIONS)
+        mj.opt.ls_iterations = min(mj.opt.ls_iterations, _LS_ITERATIONS)
         self.model = mjx.put_model(mj, impl="jax")
         self.data = mjx.make_data(mj, impl="jax")
         self.size = mj.geom_size
         self.plane_boxes = self._plane_boxes(mj)
+        self.forward, self.refresh = jax.jit(self._forward), jax.jit(self._refresh)  # so init and step share one trace
 
     def _plane_boxes(self, mj: mujoco.MjModel) -> np.ndarray:
         """Rows (contact, plane, box, corner) of the contacts of boxes with planes; corner 0 to 3."""
@@ -176,16 +183,20 @@ class _JaxEngine:
 
     def advance(self, model: Any, data: Any, n_steps: int) -> Any:
         """`n_steps` steps, or a forward pass when 0; all fields at the moments of `PhysicsState`."""
-        mjx = self.mjx
 
         def substep(carry: Any, _: None) -> tuple[Any, None]:
             old = carry[0]
-            return (self.integrate(model, self._forward(model, old)), old.qpos, old.qvel), None
+            return (self.integrate(model, self.forward(model, old)), old.qpos, old.qvel), None
 
         if n_steps:
             (new, qpos, qvel), _ = jax.lax.scan(substep, (data, data.qpos, data.qvel), None, n_steps)
         else:
-            new, qpos, qvel = self._forward(model, data), data.qpos, data.qvel
+            new, qpos, qvel = self.forward(model, data), data.qpos, data.qvel
+        return self.refresh(model, new, qpos, qvel)
+
+    def _refresh(self, model: Any, new: Any, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> Any:
+        """All that follows from the new state, after the sensors of the forces at the old one."""
+        mjx = self.mjx
         # Integration leaves all but the state itself at the last substep's start, where forces belong.
         sensordata = mjx.sensor_acc(model, new.replace(qpos=qpos, qvel=qvel)).sensordata
         for address, force in self._forces(model, new):

@@ -1,6 +1,9 @@
-"""A physics that is traced once, however often an env calls it: an engine in JAX takes seconds to trace."""
+"""Stand-ins for a physics: an engine in JAX takes seconds to trace, and as long again in each `vmap` around it."""
+
+from typing import Any, NoReturn
 
 import equinox as eqx
+import jax
 from jaxtyping import Array, Float
 
 from ...physics import AbstractPhysics, PhysicsParams, PhysicsState
@@ -32,6 +35,42 @@ class _Once(AbstractPhysics):
 def traced_once(physics: AbstractPhysics) -> AbstractPhysics:
     """The same physics, traced once for each of its methods."""
     return _Once(physics)
+
+
+class _Outline(AbstractPhysics):
+    """Returns what the physics returns, to the shape and dtype, by an operation that could not be run."""
+
+    inner: AbstractPhysics
+    robot: Robot
+    model: Model = eqx.field(static=True)
+    n_substeps: int = eqx.field(static=True)
+
+    def __init__(self, inner: AbstractPhysics):
+        self.inner = inner
+        self.robot, self.model, self.n_substeps = inner.robot, inner.model, inner.n_substeps
+
+    def params(self) -> PhysicsParams:
+        return self.inner.params()
+
+    def init(self, params: PhysicsParams, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> PhysicsState:
+        return _outline(eqx.filter_eval_shape(self.inner.init, params, qpos, qvel), params, qpos, qvel)
+
+    def step(self, params: PhysicsParams, state: PhysicsState, ctrl: Float[Array, " nu"]) -> PhysicsState:
+        return _outline(eqx.filter_eval_shape(self.inner.step, params, state, ctrl), params, state, ctrl)
+
+
+def outlined(physics: AbstractPhysics) -> AbstractPhysics:
+    """The same physics for shapes and dtypes alone, once it is known that they hold: a step is one operation."""
+    return _Outline(traced_once(physics))
+
+
+def _outline(result: PhysicsState, *inputs: Any) -> PhysicsState:
+    arrays, rest = eqx.partition(result, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
+    return eqx.combine(jax.pure_callback(_never, arrays, *inputs, vmap_method="expand_dims"), rest)
+
+
+def _never(*inputs: Any) -> NoReturn:
+    raise AssertionError("an outline of a physics was run, which can only be traced")
 
 
 @eqx.filter_jit

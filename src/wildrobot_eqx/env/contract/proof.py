@@ -19,7 +19,7 @@ from . import keys, names, source, telling
 from .findings import Finding, Report
 from .leaves import Labels, differences
 from .modules import f32, modules
-from .once import traced_once
+from .once import outlined, traced_once
 from .part import key_finding
 from .tracing import Leaf, Traced, trace
 
@@ -36,7 +36,7 @@ def check(env: Env, stages: Iterable[Stage] = ()) -> Report:
     began = time.monotonic()
     findings = _check(env)
     if not findings:
-        light = _with(env, traced_once(env.physics))
+        light = _with(env, outlined(env.physics))
         findings = [finding for stage in stages for finding in stage(light)]
     return Report(tuple(findings), time.monotonic() - began)
 
