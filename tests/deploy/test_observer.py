@@ -59,6 +59,20 @@ def test_the_clock_is_trainings_to_the_bit(place, walk, speeds, trained):
     assert FILE == "contract.json"
 
 
+def test_an_episode_begins_at_phase_zero(walk):
+    """As `Env.reset` does, whatever the command; the clock runs from the second observation on."""
+    observer = Observer(walk.contract)
+    level = np.array([1.0, 0.0, 0.0, 0.0], np.float32)
+    phases = []
+    for _ in range(2):
+        observer._tell(level, 0.3)
+        phases.append(float(observer.phase))
+    assert phases == [0.0, pytest.approx(2.0 * np.pi * 0.02 / 0.7)]
+    observer.start()
+    observer._tell(level, 0.3)
+    assert observer.phase == 0.0
+
+
 @pytest.fixture(scope="module")
 def quats() -> np.ndarray:
     quats = np.random.default_rng(1).normal(size=(500, 4))

@@ -23,6 +23,13 @@ def test_the_player_repeats_training(bundle):
     assert max(found.target, found.action) < TOLERANCE / 3
 
 
+def test_a_player_that_starts_again_remembers_nothing(bundle):
+    player = Player(bundle, unguarded=True)
+    first = replay(bundle, player)
+    assert replay(bundle, player) == first
+    assert first.passed
+
+
 def test_golden_vectors_are_worth_something(bundle):
     """They stand, walk and stop, and nothing in them is constant that a mistake could hide behind."""
     rows = bundle.golden()

@@ -7,6 +7,7 @@ import importlib
 from typing import Any
 
 _EXPORTS = {
+    "attitude": ("Attitude",),
     "bundle": ("Bundle",),
     "hardware": ("AbstractRobot", "drive"),
     "mujoco_robot": ("MujocoRobot",),

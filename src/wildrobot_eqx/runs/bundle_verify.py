@@ -60,7 +60,10 @@ class Verified:
 
 
 def _plain(found: Replay | Retrace) -> dict[str, Any]:
-    return {**dataclasses.asdict(found), "passed": found.passed}
+    """As JSON values, which know no infinity."""
+    figures = dataclasses.asdict(found)
+    broken = [name for name, value in figures.items() if isinstance(value, float) and not np.isfinite(value)]
+    return {**figures, **dict.fromkeys(broken), "passed": found.passed}
 
 
 def verify_bundle(bundle: Bundle, episodes: int, say: Say) -> Verified:

@@ -84,6 +84,13 @@ def export(recipe: Recipe, folder: RunFolder, out: Path | None, say: Say) -> tup
     return export_bundle(env, trainer_of(folder).policy(state), place, training, gate, say)
 
 
+def current_bundle(folder: RunFolder, iteration: int) -> str | None:
+    """The zip of the run's bundle, where it holds that iteration's policy and not an older one."""
+    training = read_object(folder.path / FOLDER / "contract.json").get("training", {})
+    archive = folder.path / f"{FOLDER}.zip"
+    return str(archive) if training.get("iteration") == iteration and archive.is_file() else None
+
+
 def newest(folder: RunFolder) -> int:
     """The iteration of the newest checkpoint; -1 where there is none."""
     return max(folder.checkpoints.iterations(), default=-1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WildRobotError
+from .bundles import current_bundle
 from .evaluate import evaluate, finish, render, report
 from .folder import RunFolder, sha256
 from .gate import GateResult
@@ -69,7 +70,7 @@ def run_recipe(
         "iterations": int(trained.state.iteration),
         "figures": trained.figures,
         "gate": None if result is None else _gate_json(result),
-        "bundle": str(bundle) if (bundle := folder.path / "bundle.zip").exists() else None,
+        "bundle": current_bundle(folder, int(trained.state.iteration)),
     }
     show(document, [*_verdict(result, folder), _closing(trained, folder)])
     return result is None or result.passed or bool(result.provisional)
