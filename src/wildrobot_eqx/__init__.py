@@ -95,7 +95,7 @@ _EXPORTS = {
         "make_physics",
     ),
     "robots": ("Mirror", "Robot", "load_robot", "robot_names"),
-    "runs": ("AbstractGate", "GateResult", "Recipe", "WalkGate", "load_recipe", "recipe"),
+    "runs": ("AbstractGate", "GateResult", "Recipe", "StandGate", "WalkGate", "load_recipe", "recipe"),
     "task": (
         "AbstractEvent",
         "AbstractReward",

@@ -98,6 +98,8 @@ def walk(
     sideways: float = 0.0,  # m/s
     heading: float = 0.0,  # rad
     pitch: float = 0.0,  # rad
+    roll: float = 0.0,  # rad
+    sway: float = 0.0,  # m/s, of the base to and fro
     slip: float = 0.0,  # m/s
     torque: float = 1.0,  # N m
     saturate: float = 0.0,  # share of the time in which one joint of eleven is at its limit
@@ -132,6 +134,8 @@ def walk(
         "position": position,
         "heading_error": np.full(n, heading),
         "pitch": np.full(n, pitch),
+        "tilt": np.full(n, np.arccos(np.cos(pitch) * np.cos(roll))),
+        "base_speed": np.full(n, np.hypot(command if speed is None else speed, sideways) + sway),
         "foot_height": foot_height,
         "foot_load": load,
         "foot_speed": np.where(inside, 1.0, slip),

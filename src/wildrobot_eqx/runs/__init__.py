@@ -7,3 +7,4 @@ from .recipe import Recipe as Recipe
 from .recipe import RecipeFunction as RecipeFunction
 from .recipe import load_recipe as load_recipe
 from .recipe import recipe as recipe
+from .stand_gate import StandGate as StandGate

@@ -64,6 +64,7 @@ def run_episodes(
     episodes: int,
     seconds: float,
     progress: Callable[[str], None] | None = None,
+    prepare: Callable[[EnvState], EnvState] | None = None,
 ) -> list[GaitTally]:
     """Run `episodes` of `seconds` for each commanded speed (m/s), and tally each.
 
@@ -75,6 +76,7 @@ def run_episodes(
         episodes: how many per command.
         seconds: their length, s.
         progress: told how far it is, now and then.
+        prepare: changes the first states of the whole batch, `episodes` per speed.
 
     Returns:
         One tally per command, NumPy leaves whose first axis is the episodes.
@@ -84,6 +86,8 @@ def run_episodes(
     commands = jnp.repeat(f32(speeds), episodes)
     keys = jax.random.split(judge_key(env.physics.timestep), commands.size)
     loop = _start(env, policy, meter, commands, keys)
+    if prepare is not None:
+        loop = (prepare(loop[0]), *loop[1:])
     for done in range(chunk, steps + 1, chunk):
         loop, upright = _advance(env, policy, meter, loop, chunk)
         if progress is not None:

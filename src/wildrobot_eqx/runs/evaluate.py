@@ -12,6 +12,7 @@ from .gate import GateResult
 from .opening import Say, restore
 from .plots import read_object
 from .recipe import Recipe
+from .stand_gate import StandGate
 from .trainers import trainer_of
 
 QUICK_EPISODES = 64  # per command, for the verdict at the end of a training
@@ -65,11 +66,12 @@ def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
     Raises:
         WildRobotError: there is no checkpoint, or nothing here can render.
     """
-    from .video import render_walk
+    from .video import SCRIPT, STANDING, render_walk
 
     state = restore(recipe, folder, say)
     with writing(folder.path / "walk.mp4"):
-        return render_walk(recipe.env, trainer_of(folder).policy(state), folder.path)
+        script = STANDING if isinstance(recipe.gate, StandGate) else SCRIPT
+        return render_walk(recipe.env, trainer_of(folder).policy(state), folder.path, script)
 
 
 def report(folder: RunFolder) -> Path:

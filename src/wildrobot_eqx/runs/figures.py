@@ -29,6 +29,7 @@ FIGURES: dict[str, Figure] = {
     "speed": Figure("mean speed", "m/s", digits=3),
     "speed_error": Figure("speed error", "m/s", digits=3),
     "drift": Figure("lateral drift", "m"),
+    "displacement": Figure("displacement", "m"),
     "heading_error": Figure("heading error", "deg", digits=1),
     "swing_peak": Figure("swing peak", "cm", 100.0, 1),
     "step_rate": Figure("step rate", "Hz"),
@@ -37,6 +38,8 @@ FIGURES: dict[str, Figure] = {
     "feet_down": Figure("all feet down", "%", 100.0, 1),
     "travel_speed": Figure("travel speed", "m/s", digits=3),
     "pitch": Figure("trunk pitch", "deg", digits=1),
+    "tilt": Figure("trunk tilt", "deg", digits=1),
+    "base_speed": Figure("base speed", "m/s", digits=3),
     "slip": Figure("foot slip", "m/s", digits=3),
     "torque_rms": Figure("RMS torque", "N m"),
     "torque_rms_share": Figure("RMS torque/limit", "%", 100.0, 0),
@@ -45,14 +48,16 @@ FIGURES: dict[str, Figure] = {
     "overspeed": Figure("overspeed", "%", 100.0, 2),
     "action_rate": Figure("action change", "", digits=3),
 }
-"""Every figure by name; `swing_peak` is followed by one of each foot, such as `swing_peak_left`."""
+"""Every figure by name; of `swing_peak` there is one of each foot, such as `swing_peak_left`, of `survival` one of
+each kick's direction, such as `survival_back`."""
 
 
 def describe(name: str) -> Figure:
     """How the figure `name` is shown."""
-    if name.startswith("swing_peak_"):
-        shown = FIGURES["swing_peak"]
-        return dataclasses.replace(shown, label=f"{shown.label}, {name.removeprefix('swing_peak_')}")
+    for whole in ("swing_peak", "survival"):
+        if name.startswith(f"{whole}_"):
+            part = name.removeprefix(f"{whole}_").replace("_", " ")
+            return dataclasses.replace(FIGURES[whole], label=f"{FIGURES[whole].label}, {part}")
     return FIGURES.get(name, Figure(name.replace("_", " ")))
 
 
@@ -94,6 +99,8 @@ def figures(meter: GaitMeter, tally: GaitTally, command: float) -> dict[str, flo
         "feet_down": _ratio(tally.down_samples, samples),
         "travel_speed": _mean(np.linalg.norm(moved, axis=-1)),
         "pitch": float(np.degrees(np.copysign(_mean(np.abs(pitch)), _mean(pitch)))),
+        "tilt": float(np.degrees(_ratio(tally.tilt, samples))),
+        "base_speed": _ratio(tally.base_speed, samples),
         "slip": _ratio(tally.slip, float(tally.slip_samples.sum())),
         "torque_rms": float(torque_rms),
         "torque_rms_share": float(torque_rms / np.mean(meter.torque_limit)),

@@ -25,6 +25,8 @@ class GaitTally(eqx.Module):
     position: Float[Array, "*batch 2"]  # m, the latest
     heading_error: Float[Array, "*batch"]  # rad, the latest
     pitch: Float[Array, "*batch"]  # rad, sum
+    tilt: Float[Array, "*batch"]  # rad, sum
+    base_speed: Float[Array, "*batch"]  # m/s, sum
     loaded: Bool[Array, "*batch nfoot"]  # on the floor at the latest sample
     stance: Bool[Array, "*batch nfoot"]  # the same, debounced
     streak: Int[Array, "*batch nfoot"]  # samples for which `loaded` has contradicted `stance`
@@ -90,6 +92,8 @@ class GaitMeter(eqx.Module):
             position=first.position,
             heading_error=first.heading_error,
             pitch=zero,
+            tilt=zero,
+            base_speed=zero,
             loaded=down,
             stance=down,
             streak=nones,
@@ -143,6 +147,8 @@ class GaitMeter(eqx.Module):
             position=sample.position,
             heading_error=sample.heading_error,
             pitch=tally.pitch + weight * sample.pitch,
+            tilt=tally.tilt + weight * sample.tilt,
+            base_speed=tally.base_speed + weight * sample.base_speed,
             loaded=loaded,
             stance=stance,
             streak=jnp.where(flip, 0, streak),

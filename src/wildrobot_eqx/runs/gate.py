@@ -61,17 +61,18 @@ class GateLine:
     """One figure of one command at one physics timestep, held to its limit."""
 
     name: str
-    command: float  # m/s
+    command: float  # m/s, or of the kick
     timestep: float  # s
     value: float
     limit: str
     passed: bool
+    when: str = "at"  # what `command` says of it
 
     def __str__(self) -> str:
         shown = describe(self.name)
         unit = f" {shown.unit}" if shown.unit else ""
         return (
-            f"{shown.label} at {self.command:g} m/s ({self.timestep * 1e3:g} ms physics): "
+            f"{shown.label} {self.when} {self.command:g} m/s ({self.timestep * 1e3:g} ms physics): "
             f"{shown.text(self.value)}{unit}, must be {self.limit}"
         )
 
@@ -80,7 +81,7 @@ class GateLine:
 class CommandFigures:
     """All figures of one command at one physics timestep."""
 
-    command: float  # m/s
+    command: float  # m/s, or of the kick
     timestep: float  # s
     required: bool
     values: dict[str, float]
@@ -95,6 +96,7 @@ class GateResult:
     episodes: int = 0  # per command and timestep
     seconds: float = 0.0  # each
     provisional: str = ""  # what the gate's own number was cut to, such as "64 of 256 episodes"
+    columns: str = "command"  # what the figures' `command` is: of what speed, m/s
 
     @property
     def passed(self) -> bool:
@@ -112,6 +114,7 @@ class GateResult:
             "provisional": self.provisional or None,
             "episodes": self.episodes,
             "episode_seconds": self.seconds,
+            "columns": self.columns,
             "failed": self.failed_lines(),
             "lines": [{**dataclasses.asdict(line), "value": _plain(line.value)} for line in self.lines],
             "figures": [
@@ -136,7 +139,9 @@ class GateResult:
         for timestep in dict.fromkeys(f.timestep for f in self.figures):
             block = {f.command: f.values for f in self.figures if f.timestep == timestep}
             table.add_section()
-            table.add_row(Text(f"physics at {timestep * 1e3:g} ms", style="bold"), Text("m/s:", style="dim"))
+            table.add_row(
+                Text(f"physics at {timestep * 1e3:g} ms", style="bold"), Text(f"{self.columns}, m/s:", style="dim")
+            )
             for name in dict.fromkeys(name for values in block.values() for name in values):
                 shown = describe(name)
                 judged = [line for (n, _, dt), line in verdict.items() if n == name and dt == timestep]
@@ -183,6 +188,15 @@ class AbstractGate(eqx.Module):
         Raises:
             WildRobotError: a timestep does not divide the control period, or there is nothing to judge.
         """
+
+
+def shortfall(own: int, own_timesteps: tuple[float, ...], episodes: int, timesteps: tuple[float, ...]) -> str:
+    """What of a gate's own episodes and timesteps (s) was run, where it was not all; else nothing."""
+    run = [known for known in own_timesteps if any(np.isclose(known, timestep) for timestep in timesteps)]
+    parts = [f"{episodes} of {own} episodes"] if episodes < own else []
+    if len(run) < len(own_timesteps):
+        parts.append(f"{len(run)} of {len(own_timesteps)} physics timesteps")
+    return ", ".join(parts)
 
 
 class WalkGate(AbstractGate):
@@ -235,11 +249,7 @@ class WalkGate(AbstractGate):
 
     def provisional(self, episodes: int, timesteps: tuple[float, ...]) -> str:
         """What of the gate's own episodes and timesteps was run, where it was not all; else nothing."""
-        run = [own for own in self.timesteps if any(np.isclose(own, timestep) for timestep in timesteps)]
-        parts = [f"{episodes} of {self.episodes} episodes"] if episodes < self.episodes else []
-        if len(run) < len(self.timesteps):
-            parts.append(f"{len(run)} of {len(self.timesteps)} physics timesteps")
-        return ", ".join(parts)
+        return shortfall(self.episodes, self.timesteps, episodes, timesteps)
 
     def judge(
         self, meter: GaitMeter, tally: GaitTally, command: float, timestep: float

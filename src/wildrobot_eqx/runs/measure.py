@@ -15,6 +15,8 @@ class Measurement(eqx.Module):
     position: Float[Array, "*batch 2"]  # m, of the base: along the commanded heading, and to its left
     heading_error: Float[Array, "*batch"]  # rad, measured minus commanded
     pitch: Float[Array, "*batch"]  # rad, of the trunk that carries the first IMU, positive nose down
+    tilt: Float[Array, "*batch"]  # rad, of the same trunk's up axis from the vertical
+    base_speed: Float[Array, "*batch"]  # m/s, horizontal
     foot_height: Float[Array, "*batch nfoot"]  # m, of each sole site above the floor
     foot_load: Float[Array, "*batch nfoot"]  # N, vertical force of the floor
     foot_speed: Float[Array, "*batch nfoot"]  # m/s, horizontal speed of each sole site
@@ -42,6 +44,8 @@ def measure(robot: Robot, state: EnvState, timestep: Timestep) -> Measurement:
         position=jnp.stack([c * x + s * y, c * y - s * x]),
         heading_error=rotation.wrap_angle(rotation.yaw(trunk) - angle),
         pitch=rotation.pitch(trunk),
+        tilt=jnp.arccos(jnp.clip(1.0 - 2.0 * (trunk[1] ** 2 + trunk[2] ** 2), -1.0, 1.0)),
+        base_speed=jnp.linalg.norm(robot.base.linvel.read(physics.sensordata)[:2]),
         foot_height=jnp.stack([physics.site_xpos[foot.site, 2] for foot in robot.feet]),
         foot_load=physics.foot_force[:, 2],
         foot_speed=jnp.linalg.norm(foot_linvel[:, :2], axis=-1),

@@ -69,7 +69,8 @@ def write_plots(run_dir: Path) -> list[Path]:
     verdict = read_object(run_dir / "eval.json")
     blocks = gate_blocks(verdict)
     if blocks:
-        save("tracking", _tracking(blocks))
+        if verdict.get("columns", "command") == "command":
+            save("tracking", _tracking(blocks))
         save("gate", _gate(verdict, blocks))
     lines = read_lines(run_dir / "metrics.jsonl")
     if len(lines) < 2:

@@ -137,7 +137,8 @@ def _gate(verdict: dict[str, Any]) -> Iterator[str]:
         heads = "".join(
             f'<th scope="col">{_text(f"{c:g}")}{"" if block[c].get("required") else "*"}</th>' for c in commands
         )
-        yield f'<tr><th scope="row">command, m/s</th><th class="limit">limit</th>{heads}</tr>'
+        columns = _text(verdict.get("columns", "command"))
+        yield f'<tr><th scope="row">{columns}, m/s</th><th class="limit">limit</th>{heads}</tr>'
         for name in dict.fromkeys(str(name) for entry in block.values() for name in entry["values"]):
             shown = describe(name)
             cells, limit = [], ""

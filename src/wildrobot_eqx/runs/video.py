@@ -25,6 +25,9 @@ from .episodes import judge_key, judged_env, with_command
 SCRIPT = ((0.0, 2.0), (0.1, 4.0), (0.2, 4.0), (0.3, 4.0), (0.4, 4.0), (0.0, 2.0))
 """The clip's commands: speed (m/s) and for how long (s)."""
 
+STANDING = ((0.0, 10.0),)
+"""The same of a robot that is to stand, and nothing else."""
+
 SIZE = (640, 480)
 _TIMESTEP = 0.005  # s
 _STRIDE_PICTURES = 8

@@ -1,0 +1,157 @@
+"""The stand gate: puppets of known figures, and its kicks in the engine."""
+
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import random_physics
+from puppets import Constant, gather, walk
+from rich.console import Console
+
+import wildrobot_eqx as we
+from wildrobot_eqx import StandGate, WildRobotError
+from wildrobot_eqx.runs.episodes import judged_env, run_episodes
+from wildrobot_eqx.runs.gait import GaitMeter
+from wildrobot_eqx.runs.gate import GateResult
+from wildrobot_eqx.runs.kicks import DIRECTIONS, TimedKick, aim, with_kicks
+
+
+@pytest.fixture(scope="module")
+def meter(env) -> GaitMeter:
+    return StandGate().meter(env)
+
+
+def failed(meter: GaitMeter, kick: float, *episodes) -> set[str]:
+    """Names of the lines that these episodes fail."""
+    _, lines = StandGate().judge(meter, gather(meter, *episodes), kick, 0.005)
+    return {line.name for line in lines if not line.passed}
+
+
+@pytest.mark.parametrize("kick", [0.0, 0.8])
+def test_a_robot_that_stands_passes_every_line(meter, kick):
+    _, lines = StandGate().judge(meter, gather(meter, walk(0.0)), kick, 0.005)
+    assert [str(line) for line in lines if not line.passed] == []
+    assert len(lines) == (11 if kick == 0.0 else 9)
+
+
+DEFECTS = {
+    "leans forward": ({"pitch": math.radians(8.1)}, {"tilt"}),
+    "leans sideways": ({"roll": math.radians(-8.1)}, {"tilt"}),
+    "sways": ({"sway": 0.031}, {"base_speed"}),
+    "creeps": ({"speed": -0.011}, {"travel_speed"}),
+    "marches": ({"march": True}, {"feet_down"}),
+    "slips": ({"slip": 0.06}, {"slip"}),
+    "strains": ({"torque": 1.48}, {"torque_rms"}),
+    "saturates": ({"saturate": 0.24}, {"saturated"}),
+    "overspeeds": ({"overspeed": 0.14}, {"overspeed"}),
+    "falls": ({"fall_at": 8.0}, {"survival", "travel_speed"}),
+    "is no number": ({"nan_at": 8.0}, {"survival", "travel_speed"}),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_each_defect_fails_its_own_line_and_no_other(meter, defect):
+    spoiled, lines = DEFECTS[defect]
+    assert failed(meter, 0.8, walk(0.0, **spoiled)) == lines
+
+
+def test_only_without_a_kick_must_it_stay_where_it_is(meter):
+    """0.9 cm/s are no creeping robot's, but 9 cm in 10 s; heading counts, too."""
+    aside, turned = walk(0.0, sideways=0.0099, speed=0.004), walk(0.0, heading=math.radians(5.1))
+    assert "displacement" in failed(meter, 0.0, aside)
+    assert "displacement" not in failed(meter, 0.8, aside)
+    assert failed(meter, 0.0, turned) == {"heading_error"}
+    assert failed(meter, 0.8, turned) == set()
+
+
+def test_what_happens_before_it_must_be_back_counts_only_for_survival(meter):
+    good, bad = walk(0.0), walk(0.0, torque=3.9, slip=1.0, pitch=0.5, sway=1.0)
+    time = np.arange(good.pitch.size) * meter.dt
+
+    def until(end):
+        return jax.tree.map(lambda a, b: jnp.where((time < end).reshape(-1, *[1] * (a.ndim - 1)), b, a), good, bad)
+
+    assert failed(meter, 0.8, until(5.9)) == set()
+    assert failed(meter, 0.8, until(8.0)) == {"tilt", "base_speed", "slip", "torque_rms"}
+    assert "survival" in failed(meter, 0.8, walk(0.0, fall_at=4.0))
+
+
+def test_survival_is_told_by_direction(meter):
+    episodes = [walk(0.0, fall_at=4.0 if i in (2, 10, 12) else None) for i in range(16)]
+    values = StandGate().judge(meter, gather(meter, *episodes), 0.8, 0.005)[0].values
+    told = [values[f"survival_{name}"] for name in DIRECTIONS]
+    assert told == [1.0, 1.0, 0.0, 1.0, 0.5, 1.0, 1.0, 1.0]
+    assert values["survival"] == 13 / 16
+
+
+def test_a_timed_kick_comes_once_and_at_its_time(robot):
+    physics, params = random_physics(robot), we.NativePhysics(robot).params()
+    event = TimedKick(robot, at=0.06)
+    state = event.init(jax.random.key(0), 0.02)
+    velocity = jnp.asarray([0.3, -0.4, 0.0], jnp.float32)
+    state = type(state)(velocity, state.left)
+    changes = []
+    for _ in range(6):
+        after, same, state = event(jax.random.key(0), state, physics, params, 0.02)
+        assert same is params
+        changes.append(np.asarray(after.qvel - physics.qvel)[:3])
+    assert np.abs(np.delete(changes, 3, axis=0)).max() == 0.0
+    assert changes[3] == pytest.approx(np.asarray(velocity), abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def stiff(env) -> GateResult:
+    """A robot that holds its home pose: nobody trained it."""
+    gate = StandGate(seconds=5.0, kick_at=1.0)
+    return gate(env, Constant(11), episodes=16, timesteps=(0.005,))
+
+
+def test_a_robot_that_only_holds_its_pose_fails_the_hard_kicks_and_nothing_else(stiff):
+    survival = {figures.command: figures.values["survival"] for figures in stiff.figures}
+    assert survival[0.0] == survival[0.5] == 1.0
+    assert 0.25 < survival[0.8] < 0.75
+    assert survival[1.0] <= 0.125
+    (hard,) = (figures for figures in stiff.figures if figures.command == 0.8)
+    assert hard.values["survival_ahead"] == hard.values["survival_back"] == 0.0
+    assert [(line.name, line.command) for line in stiff.lines if not line.passed] == [("survival", 0.8)]
+    assert all(line.command != 1.0 for line in stiff.lines), "reported only"
+
+
+def test_kicks_go_where_they_are_said_to(env):
+    """Before a stiff robot stops, it has moved along its kick, whatever its heading in the world."""
+    kicked = with_kicks(judged_env(env, 0.005), 0.0)
+    meter = GaitMeter(env.physics.robot, 0.1, 0.0)
+    (tally,) = run_episodes(kicked, Constant(11), meter, (0.0,), 8, 0.1, None, lambda state: aim(state, (0.5,), 8))
+    moved = tally.position - tally.start
+    off = np.arctan2(moved[:, 1], moved[:, 0]) - np.arange(8) * np.pi / 4
+    assert np.abs(np.angle(np.exp(1j * off))).max() < 0.4
+
+
+def test_a_result_is_plain_json_and_a_table(stiff):
+    document = json.loads(json.dumps(stiff.to_json(), allow_nan=False))
+    assert document["columns"] == "kick"
+    assert document["provisional"] == "16 of 256 episodes, 1 of 2 physics timesteps"
+    assert str(stiff.lines[-1]).startswith("overspeed after a kick of 0.8 m/s (5 ms physics): ")
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(stiff.table())
+    console.file.close()
+    shown = console.export_text()
+    assert "kick, m/s:" in shown
+    assert "survival, back left (%)" in shown
+    assert "…" not in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"episodes": 0}, "at least one episode"), ({"timesteps": ()}, "one")]
+)
+def test_bad_options_are_refused(env, options, message):
+    with pytest.raises(WildRobotError, match=message):
+        StandGate()(env, Constant(11), **options)
+
+
+def test_episodes_that_end_before_the_robot_must_be_back_are_refused():
+    with pytest.raises(WildRobotError, match="leave nothing"):
+        StandGate(seconds=6.0)
