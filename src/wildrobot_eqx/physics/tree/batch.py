@@ -1,72 +1,85 @@
-"""How a batch of envs runs through the scalar engine: in tiles that fit the cache, under every transform.
+"""A function of one env's packed parameters and state, under every transform.
 
-A function of one env's packed parameters and state becomes one that, under `vmap` on a CPU,
-runs tiles of the batch one after another with the batch as the last axis; alone, nested, on
-a GPU and under differentiation it is the plain function. `custom_vmap` alone would end
-differentiation, so it stands inside a `custom_jvp` whose rule differentiates the plain one.
+Alone, under `vmap` and under nested `vmap` it runs as the kernels of one batch. Its reverse
+derivative is a program on scalars too and runs the same way, so `grad`, `vmap(grad)` and
+`grad(vmap)` compile as the function itself does. It has no forward derivative.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-Packed = Callable[[jax.Array, jax.Array], list[jax.Array]]
-"""From packed parameters (p,) or (p, n) and state (s, n) or (s,) to the packed outputs' entries, (n,) or ()."""
+from . import kernels
+
+Program = Callable[..., list[jax.Array]]
+"""From the entries of packed inputs, scalars, to the entries of the packed output."""
 
 
-def batched(function: Packed, tile: int, lanes: int) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """`function` of one env, (p,) and (s,) to (o,), with a batching rule of its own."""
+def batched(program: Program, sizes: Sequence[int], tile: int) -> Callable[..., jax.Array]:
+    """`program` on packed arrays: inputs of `sizes` entries to the output, with derivative and batching."""
 
-    def plain(params: jax.Array, state: jax.Array) -> jax.Array:
-        return jnp.stack(function(params, state))
+    def flat(*inputs: jax.Array) -> list[jax.Array]:
+        return program(*inputs)
 
-    tiled = jax.custom_batching.custom_vmap(plain)
+    def backward(*inputs: jax.Array) -> list[jax.Array]:
+        primals, cotangents = inputs[: sum(sizes)], inputs[sum(sizes) :]
+        _, pull = jax.vjp(lambda *x: tuple(flat(*x)), *primals)
+        return list(pull(tuple(cotangents)))
 
-    @tiled.def_vmap
-    def rule(size: int, batched: list[bool], params: jax.Array, state: jax.Array) -> tuple[jax.Array, bool]:
-        if not batched[1]:
-            state = jnp.broadcast_to(state, (size, *state.shape))
-        return _tiles(function, tile, lanes, size, batched[0], params, state), True
+    forward = _vectorised(flat, tile)
+    reverse = _vectorised(backward, tile)
 
-    whole = jax.custom_jvp(lambda params, state: tiled(params, state))
+    @jax.custom_vjp
+    def function(*inputs: jax.Array) -> jax.Array:
+        return forward(jnp.concatenate(inputs))
 
-    @whole.defjvp
-    def differentiate(primals, tangents):  # type: ignore[no-untyped-def]
-        return jax.jvp(plain, primals, tangents)
+    def keep(*inputs: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+        return function(*inputs), inputs
 
-    return whole
+    def pull(inputs: tuple[jax.Array, ...], cotangent: jax.Array) -> tuple[jax.Array, ...]:
+        out = reverse(jnp.concatenate([*inputs, cotangent]))
+        ends = [sum(sizes[: k + 1]) for k in range(len(sizes))]
+        return tuple(out[end - size : end] for end, size in zip(ends, sizes))
+
+    function.defvjp(keep, pull)
+    return function
 
 
-def _tiles(
-    function: Packed, tile: int, lanes: int, size: int, varied: bool, params: jax.Array, state: jax.Array
-) -> jax.Array:
+def _vectorised(program: Program, tile: int) -> Callable[[jax.Array], jax.Array]:
+    """`program` as a function of one packed row, (i,) to (o,), with a batching rule of its own."""
+
+    @jax.custom_batching.custom_vmap
+    def rows(batch: jax.Array) -> jax.Array:  # (n, i) to (n, o)
+        return _tiles(program, tile, batch)
+
+    @rows.def_vmap
+    def nested(size: int, _: list[bool], batch: jax.Array) -> tuple[jax.Array, bool]:
+        out = rows(batch.reshape(-1, batch.shape[-1]))
+        return out.reshape(size, -1, out.shape[-1]), True
+
+    @jax.custom_batching.custom_vmap
+    def row(inputs: jax.Array) -> jax.Array:
+        return rows(inputs[None])[0]
+
+    @row.def_vmap
+    def rule(size: int, _: list[bool], inputs: jax.Array) -> tuple[jax.Array, bool]:
+        return rows(inputs), True
+
+    return row
+
+
+def _tiles(program: Program, tile: int, batch: jax.Array) -> jax.Array:
+    size, entries = batch.shape
+    traced = jax.make_jaxpr(program)(*[jax.ShapeDtypeStruct((), batch.dtype)] * entries)
     count = -(-size // tile)
-    if count > 1:
-        count = -(-count // lanes) * lanes  # equal work for every lane
+    if count == 1:
+        return jnp.stack(kernels.run(traced, list(batch.T)), axis=1)
     width = -(-size // count)
     short = count * width - size
-
-    def split(a: jax.Array) -> jax.Array:  # (size, k) to (count, k, width)
-        if short:
-            a = jnp.concatenate([a, jnp.broadcast_to(a[:1], (short, a.shape[1]))])
-        return jnp.swapaxes(a.reshape(count, width, -1), 1, 2)
-
-    state = split(state)
-    if varied:
-        params = split(params)
-
-    def one(inputs: tuple[jax.Array, ...]) -> list[jax.Array]:
-        return function(inputs[1] if varied else params, inputs[0])
-
-    inputs = (state, params) if varied else (state,)
-    if count == 1:
-        out = jnp.stack(one(tuple(a[0] for a in inputs)))
-        return jnp.swapaxes(out, 0, 1)[:size]
-    share = count // lanes if count % lanes == 0 else count
-    parts = [
-        lax.map(one, tuple(a[first : first + share] for a in inputs)) for first in range(0, count, share)
-    ]
-    rows = [jnp.concatenate(entry) if len(parts) > 1 else entry[0] for entry in zip(*parts)]
-    return jnp.stack([row.reshape(-1) for row in rows], axis=1)[:size]
+    if short:
+        batch = jnp.concatenate([batch, jnp.broadcast_to(batch[:1], (short, entries))])
+    tiles = jnp.swapaxes(batch.reshape(count, width, entries), 1, 2)
+    out = lax.map(lambda part: kernels.run(traced, list(part)), tiles)
+    return jnp.stack([a.reshape(-1) for a in out], axis=1)[:size]

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import mujoco
 from jaxtyping import Array, Float
 
 from ...robots import Model, Robot
 from ..base import AbstractPhysics, PhysicsState, control_model, foot_forces, nominal_ctrl
-from ..native import usable_cpus
 from ..params import MODEL_FIELDS, PhysicsParams
 from .actuation import Gains
 from .batch import batched
@@ -25,8 +25,8 @@ from .spatial import Vec
 EFFORT = Effort(steps=3, line=3)
 """What keeps one step's accelerations within 1% of MuJoCo's at 100 iterations; docs/physics.md tells how far."""
 
-TILE = 128
-"""Envs that run together on one core."""
+TILE = 1024
+"""Envs that run together."""
 
 
 class TreePhysics(AbstractPhysics):
@@ -101,12 +101,16 @@ def unpack(model: Model, row: Float[Array, " n"]) -> dict[str, Array]:
     return out
 
 
-def constants(model: Model, packed: jax.Array) -> Constants:
-    """One env's parameters from their packed entries, (p,) or (p, n)."""
+def _size(mj: mujoco.MjModel, name: str) -> int:
+    return int((mj.opt.gravity if name == "gravity" else getattr(mj, name)).size)
+
+
+def constants(model: Model, packed: list[Scalar]) -> Constants:
+    """One env's parameters from their packed entries."""
     mj, fields, first = model.mj, {}, 0
     for name in MODEL_FIELDS:
-        size = (mj.opt.gravity if name == "gravity" else getattr(mj, name)).size
-        fields[name] = [Num(packed[i]) for i in range(first, first + size)]
+        size = _size(mj, name)
+        fields[name] = packed[first : first + size]
         first += size
 
     def vectors(name: str) -> list[Vec]:
@@ -139,12 +143,16 @@ def control_step(model: Model, effort: Effort, n_steps: int) -> Callable[[jax.Ar
     """`n_steps` steps of one env, or forward dynamics alone when 0, from packed to packed arrays."""
     engine = Engine(model, effort)
 
-    def function(params: jax.Array, state: jax.Array) -> list[jax.Array]:
-        mj = model.mj
-        values: list[Scalar] = [Num(state[i]) for i in range(state.shape[0])]
-        ends = [mj.nq, mj.nq + mj.nv, mj.nq + mj.nv + 1, mj.nq + 2 * mj.nv + 1]
-        qpos, qvel, warm, ctrl = values[: ends[0]], values[ends[0] : ends[1]], values[ends[2] : ends[3]], values[ends[3] :]
-        out = engine.run(constants(model, params), qpos, qvel, values[ends[1]], warm, ctrl, n_steps, state[0])
-        return [array(x, state[0]) for name in shapes(model) for x in out[name]]
+    mj = model.mj
+    sizes = (sum(_size(mj, name) for name in MODEL_FIELDS), mj.nq + 2 * mj.nv + 1 + mj.nu)
 
-    return batched(function, TILE, usable_cpus())
+    def program(*entries: jax.Array) -> list[jax.Array]:
+        values: list[Scalar] = [Num(a) for a in entries]
+        params, state = values[: sizes[0]], values[sizes[0] :]
+        ends = [mj.nq, mj.nq + mj.nv, mj.nq + mj.nv + 1, mj.nq + 2 * mj.nv + 1]
+        qpos, qvel, warm, ctrl = state[: ends[0]], state[ends[0] : ends[1]], state[ends[2] : ends[3]], state[ends[3] :]
+        like = entries[-1]
+        out = engine.run(constants(model, params), qpos, qvel, state[ends[1]], warm, ctrl, n_steps, like)
+        return [array(x, like) for name in shapes(model) for x in out[name]]
+
+    return batched(program, sizes, TILE)
