@@ -74,12 +74,23 @@ def _tiles(program: Program, tile: int, batch: jax.Array) -> jax.Array:
     size, entries = batch.shape
     traced = jax.make_jaxpr(program)(*[jax.ShapeDtypeStruct((), batch.dtype)] * entries)
     count = -(-size // tile)
-    if count == 1:
-        return jnp.stack(kernels.run(traced, list(batch.T)), axis=1)
-    width = -(-size // count)
+    width = _width(-(-size // count))
     short = count * width - size
     if short:
         batch = jnp.concatenate([batch, jnp.broadcast_to(batch[:1], (short, entries))])
     tiles = jnp.swapaxes(batch.reshape(count, width, entries), 1, 2)
-    out = lax.map(lambda part: kernels.run(traced, list(part)), tiles)
+    if count == 1:
+        out = kernels.run(traced, list(tiles[0]))
+    else:
+        out = lax.map(lambda part: kernels.run(traced, list(part)), tiles)
     return jnp.stack([a.reshape(-1) for a in out], axis=1)[:size]
+
+
+def _width(envs: int) -> int:
+    """A tile's width: whole vectors, and an odd number of cache lines.
+
+    Arrays a power of two long would start at the same place in every cache way, and a kernel
+    that walks a hundred of them at once would find none in the cache again.
+    """
+    lines = -(-envs // 16)
+    return envs if envs < 16 else 16 * (lines + (lines % 2 == 0))

@@ -20,6 +20,9 @@ from jax.extend.core import ClosedJaxpr, Literal, Var
 PIECE = 600
 """Operations in one kernel; LLVM's time grows faster than their number."""
 
+ARRAYS = 90
+"""Arrays that a kernel reads, or writes; with many more LLVM no longer vectorises its loop."""
+
 _CALLS = {"sin", "cos", "tan", "exp", "log", "atan2", "pow", "tanh", "logistic", "exp2", "expm1", "log1p"}
 
 
@@ -33,12 +36,13 @@ def run(program: ClosedJaxpr, inputs: Sequence[jax.Array]) -> list[jax.Array]:
         v = jnp.asarray(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else env[atom]
         return v if v.ndim > atom.aval.ndim else jnp.broadcast_to(v[..., None], (*v.shape, n))
 
-    for group in _schedule(program.jaxpr):
+    groups = _schedule(program.jaxpr)
+    for group, kept in zip(groups, _used_later(program.jaxpr, groups)):
         if len(group) == 1 and not _elementwise(group[0]):
             eqn = group[0]
             env.update(zip(eqn.outvars, _single(eqn, [value(a) for a in eqn.invars], n)))
         else:
-            _kernel(group, env, value, _used_later(program.jaxpr, group), n)
+            _kernel(group, env, value, kept, n)
     return [value(a) for a in program.jaxpr.outvars]
 
 
@@ -82,20 +86,56 @@ def _schedule(jaxpr: Any) -> list[list[Any]]:
         ranked.append((rank, not inside, i, eqn))
         for out in eqn.outvars:
             phase[out] = rank if inside else rank + 1
+    uses: dict[Var, int] = dict.fromkeys((a for a in jaxpr.outvars if not isinstance(a, Literal)), 1)
+    for eqn in jaxpr.eqns:
+        for a in {a for a in eqn.invars if not isinstance(a, Literal)}:
+            uses[a] = uses.get(a, 0) + 1
     groups: list[list[Any]] = []
+    piece = _Piece(uses)
     for _, single, _, eqn in sorted(ranked, key=lambda r: r[:3]):
-        if single or not groups or len(groups[-1]) >= PIECE or not _elementwise(groups[-1][0]):
+        if single:
             groups.append([eqn])
+            piece = _Piece(uses)
+        elif piece.takes(eqn):
+            if len(piece.equations) == 1:
+                groups.append(piece.equations)
         else:
-            groups[-1].append(eqn)
+            piece = _Piece(uses)
+            piece.takes(eqn)
+            groups.append(piece.equations)
     return groups
 
 
-def _used_later(jaxpr: Any, group: list[Any]) -> list[Var]:
-    inside = {id(e) for e in group}
-    wanted = {a for e in jaxpr.eqns if id(e) not in inside for a in e.invars if not isinstance(a, Literal)}
-    wanted |= {a for a in jaxpr.outvars if not isinstance(a, Literal)}
-    return [out for e in group for out in e.outvars if out in wanted]
+class _Piece:
+    """A kernel that grows while it has room."""
+
+    def __init__(self, uses: dict[Var, int]):
+        self.uses, self.equations = uses, []
+        self.inputs: set[Var] = set()
+        self.open: dict[Var, int] = {}  # made here, with uses to come
+
+    def takes(self, eqn: Any) -> bool:
+        """Add the equation, if the kernel's arrays and operations stay within what LLVM vectorises."""
+        arguments = {a for a in eqn.invars if not isinstance(a, Literal)}
+        inputs = self.inputs | (arguments - self.open.keys())
+        left = {a: self.open[a] - 1 for a in arguments if a in self.open}
+        still = sum(n > 0 for n in (self.open | left).values()) + 1
+        if self.equations and (len(self.equations) >= PIECE or max(len(inputs), still) > ARRAYS):
+            return False
+        self.inputs = inputs
+        self.open |= left
+        self.open[eqn.outvars[0]] = self.uses.get(eqn.outvars[0], 0)
+        self.equations.append(eqn)
+        return True
+
+
+def _used_later(jaxpr: Any, groups: list[list[Any]]) -> list[list[Var]]:
+    """Of each group, what others or the program's outputs use."""
+    home = {out: i for i, group in enumerate(groups) for e in group for out in e.outvars}
+    wanted = {a for a in jaxpr.outvars if not isinstance(a, Literal)}
+    for i, group in enumerate(groups):
+        wanted |= {a for e in group for a in e.invars if not isinstance(a, Literal) and home.get(a, i) != i}
+    return [[out for e in group for out in e.outvars if out in wanted] for group in groups]
 
 
 def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Var], n: int) -> None:
