@@ -1,0 +1,116 @@
+"""What a contact answers to its acceleration: force and curvature of the cost, and both along a line.
+
+Source: MuJoCo's documentation, Computation, "Reduced primal problem" and "Friction cones";
+of the elliptic cone's three zones, Todorov 2014, "Convex and analytically-invertible dynamics
+with contacts and constraints".
+"""
+
+from typing import NamedTuple
+
+from .constraints import Touch
+from .scalar import Scalar, maximum, minimum, sqrt, total, where
+
+Axes = tuple[Scalar, ...]  # normal, first tangent, second tangent; or the normal alone
+
+
+class Curvature(NamedTuple):
+    """The cost's second derivatives in the contact's axes."""
+
+    nn: Scalar
+    n1: Scalar
+    n2: Scalar
+    aa: Scalar  # both tangents
+    bb: Scalar
+    ab: Scalar
+
+
+def _edges(touch: Touch, x: Axes) -> list[Scalar]:
+    """Accelerations of a pyramid's edges; of a frictionless contact, the normal's."""
+    if len(x) == 1:
+        return [x[0]]
+    first, second = touch.friction * x[1], touch.friction * x[2]
+    return [x[0] + first, x[0] - first, x[0] + second, x[0] - second]
+
+
+def respond(touch: Touch, elliptic: bool, x: Axes) -> tuple[Axes, Curvature]:
+    """Force in the contact's axes, N, and curvature, at the acceleration x - aref."""
+    if elliptic and len(x) > 1:
+        return _elliptic(touch, x)
+    d = touch.stiff[0]
+    edges = _edges(touch, x)
+    force = [-(d * minimum(e, 0.0)) for e in edges]
+    weight = [where(e < 0.0, d, 0.0) for e in edges]
+    if len(x) == 1:
+        return (force[0],), Curvature(weight[0], 0.0, 0.0, 0.0, 0.0, 0.0)
+    mu = touch.friction
+    square = mu * mu
+    one, two = weight[0] + weight[1], weight[2] + weight[3]
+    curvature = Curvature(
+        one + two, mu * (weight[0] - weight[1]), mu * (weight[2] - weight[3]), square * one, square * two, 0.0
+    )
+    return (force[0] + force[1] + force[2] + force[3], mu * (force[0] - force[1]), mu * (force[2] - force[3])), curvature
+
+
+def _elliptic(touch: Touch, x: Axes) -> tuple[Axes, Curvature]:
+    mu, friction, (stiff, tangential) = touch.mu, touch.friction, touch.stiff
+    n = mu * x[0]
+    first, second = friction * x[1], friction * x[2]
+    t = maximum(sqrt(first * first + second * second), 1e-15)
+    top, bottom = n >= mu * t, mu * n + t <= 0.0
+    mass = stiff / (mu * mu * (1.0 + mu * mu))
+    gap = n - mu * t  # negative between the zones
+    push = -(mass * gap * mu)  # of the normal there; the friction opposes the slip at the cone's edge
+    drag = push / t
+
+    def zones(inside: Scalar, between: Scalar) -> Scalar:
+        return where(top, 0.0, where(bottom, inside, between))
+
+    force = (
+        zones(-(stiff * x[0]), push * mu),
+        zones(-(tangential * x[1]), -(drag * first * friction)),
+        zones(-(tangential * x[2]), -(drag * second * friction)),
+    )
+    a, b = first / t, second / t
+    side = mu * mu - mu * n / t
+    bend = mu * n / t
+    scale = mass * friction
+    curvature = Curvature(
+        zones(stiff, mass * mu * mu),
+        zones(0.0, -(scale * mu * mu * a)),
+        zones(0.0, -(scale * mu * mu * b)),
+        zones(tangential, scale * friction * (side + bend * a * a)),
+        zones(tangential, scale * friction * (side + bend * b * b)),
+        zones(0.0, scale * friction * bend * a * b),
+    )
+    return force, curvature
+
+
+class Line(NamedTuple):
+    """A contact along a line of accelerations."""
+
+    touch: Touch
+    start: list[Scalar]  # edges, or an elliptic cone's axes
+    step: list[Scalar]
+
+
+def line(touch: Touch, elliptic: bool, x: Axes, dx: Axes) -> Line:
+    """What `slope` needs of x + alpha dx."""
+    if elliptic and len(x) > 1:
+        return Line(touch, list(x), list(dx))
+    return Line(touch, _edges(touch, x), _edges(touch, dx))
+
+
+def slope(on: Line, elliptic: bool, alpha: Scalar) -> tuple[Scalar, Scalar]:
+    """First and second derivative of the contact's cost by alpha."""
+    here = [a + alpha * b for a, b in zip(on.start, on.step)]
+    if elliptic and len(here) == 3:
+        force, c = _elliptic(on.touch, tuple(here))
+        n, a, b = on.step
+        bent = n * (c.nn * n + 2.0 * (c.n1 * a + c.n2 * b)) + a * (c.aa * a + 2.0 * c.ab * b) + c.bb * b * b
+        return -total(f * s for f, s in zip(force, on.step)), bent
+    d = on.touch.stiff[0]
+    first = total(minimum(e, 0.0) * s for e, s in zip(here, on.step))
+    second = total(where(e < 0.0, s * s, 0.0) for e, s in zip(here, on.step))
+    return d * first, d * second
+
+

@@ -1,0 +1,200 @@
+"""Soft constraints: friction loss, joint limits and contacts as rows of a convex cost.
+
+Each row has an acceleration x = J qacc - aref, and pays s(x) for it: friction loss a Huber
+cost, limits and the edges of pyramidal cones D x^2 / 2 where x < 0, an elliptic cone its
+own. Sources: MuJoCo's documentation, Computation, "Constraint model" (equations for R and
+aref), and Modeling, "Solver parameters" (impedance, stiffness, damping).
+"""
+
+import dataclasses
+
+from .collide import Contact
+from .kinematics import Poses, Velocities
+from .model import BALL, FREE, Joint, Tree
+from .rotations import quat_vector
+from .scalar import Mask, Num, Scalar, absolute, exp, known, log, maximum, minimum, where
+from .spatial import Spatial, Vec, at, dot, quat_unit
+
+MIN_IMPEDANCE, MAX_IMPEDANCE, TINY = 0.0001, 0.9999, 1e-15  # mjMINIMP, mjMAXIMP, mjMINVAL
+
+
+@dataclasses.dataclass
+class Rub:
+    """Friction loss of one dof."""
+
+    dof: int
+    bound: Scalar  # N m
+    stiff: Scalar  # D, the inverse of R
+    aref: Scalar
+
+
+@dataclasses.dataclass
+class Limit:
+    """The limit of a joint: x = sum of sign * qacc - aref, over one dof or a ball's three."""
+
+    terms: tuple[tuple[int, Scalar], ...]
+    stiff: Scalar  # 0 where the joint is inside its range
+    aref: Scalar
+
+
+@dataclasses.dataclass
+class Touch:
+    """One contact point; stiff is 0 where nothing touches."""
+
+    contact: Contact
+    body: int
+    offset: Vec
+    friction: Scalar
+    mu: Scalar  # of the regularised cone
+    stiff: tuple[Scalar, Scalar]  # D of a normal (or edge) row, of a tangential row
+    aref: tuple[Scalar, ...]  # normal; condim 3: both tangents, and with pyramids these enter the edges
+
+
+@dataclasses.dataclass
+class Rows:
+    """All constraints of one state."""
+
+    rubs: list[Rub]
+    limits: list[Limit]
+    touches: list[Touch]
+
+
+def _stiffness(tree: Tree, solref: tuple[float, ...], solimp: tuple[float, ...]) -> tuple[float, float]:
+    """k (to be multiplied by the impedance) and b of a constraint's virtual spring."""
+    constant, ratio = solref
+    if tree.refsafe and constant > 0:
+        constant = max(constant, 2 * tree.timestep)
+    dmax = min(max(solimp[1], MIN_IMPEDANCE), MAX_IMPEDANCE)
+    k = 1.0 / max(TINY, (dmax * constant * ratio) ** 2) if solref[0] > 0 else -solref[0] / dmax**2
+    b = 2.0 / max(TINY, dmax * constant) if solref[1] > 0 else -solref[1] / dmax
+    return k, b
+
+
+def _impedance(solimp: tuple[float, ...], residual: Scalar) -> Scalar:
+    """d(r) of the constraint's residual r."""
+    low, high = (min(max(s, MIN_IMPEDANCE), MAX_IMPEDANCE) for s in solimp[:2])
+    width, power = max(solimp[2], TINY), max(solimp[4], 1.0)
+    middle = min(max(solimp[3], MIN_IMPEDANCE), MAX_IMPEDANCE)
+    if low == high or not isinstance(residual, Num):
+        x = 0.0 if not isinstance(residual, Num) else 1.0
+        return low if x == 0.0 else high
+    x = minimum(absolute(residual) * (1.0 / width), 1.0)
+    if power == 1.0:
+        y = x
+    else:
+        rising = _power(x, power) * (1.0 / middle ** (power - 1.0))
+        falling = 1.0 - _power(1.0 - x, power) * (1.0 / (1.0 - middle) ** (power - 1.0))
+        y = where(x < middle, rising, falling)
+    return low + y * (high - low)
+
+
+def _power(x: Scalar, power: float) -> Scalar:
+    if power == int(power) and power <= 8:
+        out = x
+        for _ in range(int(power) - 1):
+            out = out * x
+        return out
+    return where(x > 0.0, exp(power * log(where(x > 0.0, x, 1.0))), 0.0)
+
+
+def _inverse_regulariser(impedance: Scalar, weight: Scalar) -> Scalar:
+    """1 / R with R = (1 - d) / d * weight, the approximate inverse inertia."""
+    return impedance / maximum((1.0 - impedance) * weight, TINY)
+
+
+def _where_positive(active: Mask, value: Scalar, like: Scalar) -> Scalar:
+    return where(active, known(value, like), 0.0)
+
+
+def rubs(tree: Tree, friction_loss: list[Scalar], qvel: list[Scalar]) -> list[Rub]:
+    """Rows of the dofs to which the model gives friction loss."""
+    out = []
+    for i, dof in enumerate(tree.dofs):
+        if dof.rubs:
+            _, b = _stiffness(tree, dof.solref, dof.solimp)
+            stiff = _inverse_regulariser(_impedance(dof.solimp, 0.0), dof.invweight)
+            out.append(Rub(i, friction_loss[i], stiff, -b * qvel[i]))
+    return out
+
+
+def limits(tree: Tree, qpos: list[Scalar], qvel: list[Scalar]) -> list[Limit]:
+    """Rows of all joint limits, in force or not."""
+    out = []
+    for body in tree.bodies:
+        for joint in body.joints:
+            if joint.limit and joint.kind == BALL:
+                q = qpos[joint.qpos : joint.qpos + 4]
+                vector, angle = quat_vector(quat_unit((q[0], q[1], q[2], q[3])))
+                size = absolute(angle)
+                safe = where(size < 1e-12, 1.0, size)
+                terms = tuple((joint.dof + k, -(vector[k] / safe)) for k in range(3))
+                out.append(_limit(tree, joint, max(joint.limit) - size - joint.margin, terms, qvel))
+            elif joint.limit and joint.kind != FREE:
+                out += _scalar_limits(tree, joint, qpos[joint.qpos], qvel)
+    return out
+
+
+def _scalar_limits(tree: Tree, joint: Joint, q: Scalar, qvel: list[Scalar]) -> list[Limit]:
+    low, high = joint.limit
+    below, above = q - low - joint.margin, high - q - joint.margin
+    if 2.0 * joint.margin >= high - low:  # both ends may act at once
+        ends = ((below, 1.0), (above, -1.0))
+        return [_limit(tree, joint, r, ((joint.dof, sign),), qvel) for r, sign in ends]
+    nearer = minimum(below, above)
+    one = known(1.0, nearer)
+    sign = where(below < above, one, -one)
+    return [_limit(tree, joint, nearer, ((joint.dof, sign),), qvel)]
+
+
+def _limit(
+    tree: Tree, joint: Joint, residual: Scalar, terms: tuple[tuple[int, Scalar], ...], qvel: list[Scalar]
+) -> Limit:
+    k, b = _stiffness(tree, joint.solref, joint.solimp)
+    impedance = _impedance(joint.solimp, residual)
+    speed: Scalar = 0.0
+    for dof, sign in terms:
+        speed = speed + sign * qvel[dof]
+    stiff = _inverse_regulariser(impedance, joint.invweight)
+    aref = -b * speed - (k * impedance) * residual
+    return Limit(terms, _where_positive(residual < 0.0, stiff, residual), aref)
+
+
+def touches(
+    p: Poses, v: Velocities, found: list[Contact], geom_friction: list[Scalar]
+) -> list[Touch]:
+    """Rows of all contact points, touching or not."""
+    out = []
+    for contact in found:
+        tree, pair = p.tree, contact.pair
+        k, b = _stiffness(tree, pair.solref, pair.solimp)
+        residual = contact.distance - pair.margin
+        impedance = _impedance(pair.solimp, residual)
+        friction: Scalar = pair.friction
+        for geom in pair.friction_of:
+            friction = maximum(geom_friction[geom], friction)
+        frame = contact.frame if pair.condim > 1 else contact.frame[:1]
+        velocity = at(v.body[pair.body], contact.offset)
+        speed = [dot(axis, velocity) for axis in frame]
+        aref = [-b * s for s in speed]
+        aref[0] = aref[0] - (k * impedance) * residual
+        mu = friction * (1.0 / tree.impratio**0.5)
+        weight: Scalar = pair.invweight
+        if pair.condim > 1 and not tree.elliptic:
+            square = friction * friction
+            weight = (weight + square * weight) * (2.0 / tree.impratio) * square
+        touching = residual < 0.0
+        normal = _where_positive(touching, _inverse_regulariser(impedance, weight), residual)
+        tangential = normal * tree.impratio
+        out.append(
+            Touch(contact, pair.body, contact.offset, friction, mu, (normal, tangential), tuple(aref))
+        )
+    return out
+
+
+def accelerations(touch: Touch, body: Spatial) -> tuple[Scalar, ...]:
+    """J qacc of a contact's axes, given the body's spatial acceleration by qacc alone."""
+    a = at(body, touch.offset)
+    frame = touch.contact.frame
+    return tuple(dot(axis, a) for axis in (frame if touch.contact.pair.condim > 1 else frame[:1]))
+
+

@@ -1,0 +1,171 @@
+"""How scalar programs run on batches: cut into kernels that XLA compiles as one vectorised loop each.
+
+XLA fuses elementwise operations backwards from each result and computes again what several
+results share; for a robot's step that takes minutes to compile and repeats most of the work.
+So the step is traced once on scalars, and its operations are cut into pieces of some hundreds.
+Each piece becomes one variadic `reduce_window` of window 1, whose body is the piece: XLA emits
+that body once, as straight-line code inside one loop over the batch, which LLVM vectorises and
+XLA spreads over the cores. Loops of the program (substeps, solver steps) stay loops.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import ClosedJaxpr, Literal, Var
+
+PIECE = 600
+"""Operations in one kernel; LLVM's time grows faster than their number."""
+
+ARRAYS = 90
+"""Arrays that a kernel reads, or writes; with many more LLVM no longer vectorises its loop."""
+
+_CALLS = {"sin", "cos", "tan", "exp", "log", "atan2", "pow", "tanh", "logistic", "exp2", "expm1", "log1p"}
+
+
+def run(program: ClosedJaxpr, inputs: Sequence[jax.Array]) -> list[jax.Array]:
+    """The outputs of a program on scalars for a batch: each input (n,), or with a loop's axes before the n."""
+    env: dict[Var, Any] = dict(zip(program.jaxpr.invars, inputs))
+    env |= dict(zip(program.jaxpr.constvars, program.consts))
+    n = inputs[0].shape[-1]
+
+    def value(atom: Any) -> jax.Array:
+        v = jnp.asarray(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else env[atom]
+        return v if v.ndim > atom.aval.ndim else jnp.broadcast_to(v[..., None], (*v.shape, n))
+
+    groups = _schedule(program.jaxpr)
+    for group, kept in zip(groups, _used_later(program.jaxpr, groups)):
+        if len(group) == 1 and not _elementwise(group[0]):
+            eqn = group[0]
+            env.update(zip(eqn.outvars, _single(eqn, [value(a) for a in eqn.invars], n)))
+        else:
+            _kernel(group, env, value, kept, n)
+    return [value(a) for a in program.jaxpr.outvars]
+
+
+def _single(eqn: Any, inputs: list[jax.Array], n: int) -> list[jax.Array]:
+    name = eqn.primitive.name
+    if name == "scan":
+        return _scan(eqn, inputs)
+    if name in ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "remat2", "checkpoint"):
+        inner = eqn.params.get("jaxpr") or eqn.params.get("call_jaxpr")
+        return run(inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ()), inputs)
+    out = jax.vmap(functools.partial(eqn.primitive.bind, **eqn.params), in_axes=-1, out_axes=-1)(*inputs)
+    return list(out) if eqn.primitive.multiple_results else [out]
+
+
+def _scan(eqn: Any, inputs: list[jax.Array]) -> list[jax.Array]:
+    p = eqn.params
+    consts, carry = inputs[: p["num_consts"]], inputs[p["num_consts"] : p["num_consts"] + p["num_carry"]]
+    xs = inputs[p["num_consts"] + p["num_carry"] :]
+
+    def body(carry: list[jax.Array], x: list[jax.Array]) -> tuple[list[jax.Array], list[jax.Array]]:
+        out = run(p["jaxpr"], [*consts, *carry, *x])
+        return out[: p["num_carry"]], out[p["num_carry"] :]
+
+    carry, ys = lax.scan(body, list(carry), list(xs), p["length"], reverse=p["reverse"])
+    return [*carry, *ys]
+
+
+def _elementwise(eqn: Any) -> bool:
+    """Whether the equation may stand inside a kernel: arithmetic on scalars that LLVM vectorises."""
+    scalars = all(a.aval.shape == () for a in (*eqn.invars, *eqn.outvars))
+    return scalars and not eqn.primitive.multiple_results and eqn.primitive.name not in _CALLS
+
+
+def _schedule(jaxpr: Any) -> list[list[Any]]:
+    """Equations in an order that keeps kernels long: those that cannot stand in one run when their inputs are ready."""
+    phase: dict[Var, int] = {}
+    ranked: list[tuple[int, bool, int, Any]] = []
+    for i, eqn in enumerate(jaxpr.eqns):
+        rank = max((phase.get(a, 0) for a in eqn.invars if not isinstance(a, Literal)), default=0)
+        inside = _elementwise(eqn)
+        ranked.append((rank, not inside, i, eqn))
+        for out in eqn.outvars:
+            phase[out] = rank if inside else rank + 1
+    uses: dict[Var, int] = dict.fromkeys((a for a in jaxpr.outvars if not isinstance(a, Literal)), 1)
+    for eqn in jaxpr.eqns:
+        for a in {a for a in eqn.invars if not isinstance(a, Literal)}:
+            uses[a] = uses.get(a, 0) + 1
+    groups: list[list[Any]] = []
+    piece = _Piece(uses)
+    for _, single, _, eqn in sorted(ranked, key=lambda r: r[:3]):
+        if single:
+            groups.append([eqn])
+            piece = _Piece(uses)
+        elif piece.takes(eqn):
+            if len(piece.equations) == 1:
+                groups.append(piece.equations)
+        else:
+            piece = _Piece(uses)
+            piece.takes(eqn)
+            groups.append(piece.equations)
+    return groups
+
+
+class _Piece:
+    """A kernel that grows while it has room."""
+
+    def __init__(self, uses: dict[Var, int]):
+        self.uses, self.equations = uses, []
+        self.inputs: set[Var] = set()
+        self.open: dict[Var, int] = {}  # made here, with uses to come
+
+    def takes(self, eqn: Any) -> bool:
+        """Add the equation, if the kernel's arrays and operations stay within what LLVM vectorises."""
+        arguments = {a for a in eqn.invars if not isinstance(a, Literal)}
+        inputs = self.inputs | (arguments - self.open.keys())
+        left = {a: self.open[a] - 1 for a in arguments if a in self.open}
+        still = sum(n > 0 for n in (self.open | left).values()) + 1
+        if self.equations and (len(self.equations) >= PIECE or max(len(inputs), still) > ARRAYS):
+            return False
+        self.inputs = inputs
+        self.open |= left
+        self.open[eqn.outvars[0]] = self.uses.get(eqn.outvars[0], 0)
+        self.equations.append(eqn)
+        return True
+
+
+def _used_later(jaxpr: Any, groups: list[list[Any]]) -> list[list[Var]]:
+    """Of each group, what others or the program's outputs use."""
+    home = {out: i for i, group in enumerate(groups) for e in group for out in e.outvars}
+    wanted = {a for a in jaxpr.outvars if not isinstance(a, Literal)}
+    for i, group in enumerate(groups):
+        wanted |= {a for e in group for a in e.invars if not isinstance(a, Literal) and home.get(a, i) != i}
+    return [[out for e in group for out in e.outvars if out in wanted] for group in groups]
+
+
+def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Var], n: int) -> None:
+    if not outputs:
+        return
+    made = {out for e in group for out in e.outvars}
+    inputs: list[Var] = []
+    for e in group:
+        for a in e.invars:
+            if not isinstance(a, Literal) and a not in made and a not in inputs:
+                inputs.append(a)
+    dtype = next(v.aval.dtype for v in [*inputs, *outputs] if jnp.issubdtype(v.aval.dtype, jnp.floating))
+    width = max(len(inputs), len(outputs), 2)
+    arrays = [value(a).astype(dtype) for a in inputs]
+    blank = arrays[0] if arrays else jnp.zeros((n,), dtype)
+    arrays += [blank] * (width - len(arrays))
+
+    def body(_: Any, entries: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        inner: dict[Var, Any] = {a: _from(a, x) for a, x in zip(inputs, entries)}
+        for e in group:
+            args = [a.val if isinstance(a, Literal) else inner[a] for a in e.invars]
+            inner[e.outvars[0]] = e.primitive.bind(*args, **e.params)
+        results = [inner[v].astype(dtype) for v in outputs]
+        return (*results, *entries[len(results) :])
+
+    zero = jnp.zeros((), dtype)
+    out = lax.reduce_window(tuple(arrays), (zero,) * width, body, (1,), (1,), "VALID")
+    env.update((v, _from(v, x)) for v, x in zip(outputs, out))
+
+
+def _from(var: Var, x: jax.Array) -> jax.Array:
+    """A mask travels between kernels as a number."""
+    return x > 0.5 if var.aval.dtype == jnp.bool_ else x

@@ -1,0 +1,280 @@
+"""The constraint solver: Newton's method on MuJoCo's reduced primal problem.
+
+    minimise over a:  (a - a0)^T M (a - a0) / 2 + s(J a - aref),   M a0 = applied forces
+
+With all contacts against ground that never moves, the Hessian M + J^T s'' J has M's own
+sparsity: a contact's curvature acts like an inertia of the body that touches, and rides
+along in the composite rigid body algorithm. Sources: MuJoCo's documentation, Computation,
+"Reduced primal problem" and "Algorithms"; RBDA chapters 5 and 6.
+"""
+
+import dataclasses
+
+import jax
+from jax import lax
+
+from . import cones
+from .constraints import Limit, Rows, Rub, Touch, accelerations
+from .inertia import Sparse, factor, multiply, solve
+from .kinematics import Poses
+from .model import Tree
+from .scalar import Num, Scalar, array, clip, known, minimum, total, where
+from .spatial import (
+    REST,
+    ZERO,
+    Mat,
+    Spatial,
+    Symmetric,
+    Vec,
+    add,
+    cross,
+    dot,
+    move,
+    power,
+    scale,
+    stretch,
+    transpose,
+    wrench,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Effort:
+    """How long the solver works: Newton steps, and evaluations of the cost's slope along each."""
+
+    steps: int
+    line: int
+
+
+@dataclasses.dataclass
+class Solution:
+    """Accelerations, and what holds them."""
+
+    qacc: list[Scalar]
+    constraint: list[Scalar]  # joint forces of all constraints
+    forces: list[cones.Axes]  # of each contact, in its own axes, N
+
+
+class Problem:
+    """One state's constrained dynamics."""
+
+    def __init__(self, poses: Poses, mass: Sparse, applied: list[Scalar], rows: Rows):
+        self.poses, self.tree, self.mass, self.applied, self.rows = poses, poses.tree, mass, applied, rows
+        touched = {t.body for t in rows.touches}
+        self.bodies = _with_parents(self.tree, touched)
+        self.dofs = [i for i, dof in enumerate(self.tree.dofs) if dof.body in self.bodies]
+
+    def body_motion(self, q: list[Scalar]) -> dict[int, Spatial]:
+        """Spatial motions S q of the bodies that contacts concern."""
+        out: dict[int, Spatial] = {}
+        own: dict[int, list[int]] = {b: [] for b in self.bodies}
+        for i in self.dofs:
+            own[self.tree.dofs[i].body].append(i)
+        for b in sorted(self.bodies):
+            motion = out.get(self.tree.bodies[b].parent, REST)
+            for i in own[b]:
+                motion = move(motion, stretch(q[i], self.poses.motion[i]))
+            out[b] = motion
+        return out
+
+    def contact_axes(self, q: list[Scalar]) -> list[cones.Axes]:
+        """J q of every contact."""
+        motions = self.body_motion(q)
+        return [accelerations(t, motions[t.body]) for t in self.rows.touches]
+
+    def contact_forces_to_joints(self, forces: list[cones.Axes]) -> list[Scalar]:
+        """J^T f of every contact together."""
+        loads: dict[int, Spatial] = {}
+        for touch, force in zip(self.rows.touches, forces):
+            world: Vec = ZERO
+            for axis, f in zip(touch.contact.frame, force):
+                world = add(world, scale(f, axis))
+            loads[touch.body] = move(loads.get(touch.body, REST), wrench(world, touch.offset))
+        for b in sorted(self.bodies, reverse=True):
+            parent = self.tree.bodies[b].parent
+            if parent in self.bodies:
+                loads[parent] = move(loads.get(parent, REST), loads[b])
+        out: list[Scalar] = [0.0] * self.tree.nv
+        for i in self.dofs:
+            out[i] = power(self.poses.motion[i], loads[self.tree.dofs[i].body])
+        return out
+
+
+def _with_parents(tree: Tree, bodies: set[int]) -> set[int]:
+    out = set()
+    for b in bodies:
+        while tree.bodies[b].tree >= 0:
+            out.add(b)
+            b = tree.bodies[b].parent
+    return out
+
+
+def run(problem: Problem, start: list[Scalar], effort: Effort) -> Solution:
+    """The constrained accelerations, from `start` on."""
+    tree, rows = problem.tree, problem.rows
+    if not (rows.rubs or rows.limits or rows.touches):
+        zero: list[Scalar] = [0.0] * tree.nv
+        return Solution(solve(tree, factor(tree, problem.mass), problem.applied), zero, [])
+    like = next(a for a in start if isinstance(a, Num)).a
+
+    def body(carry: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], None]:
+        new = _newton(problem, [Num(a) for a in carry], effort.line)
+        return tuple(array(a, like) for a in new), None
+
+    end, _ = lax.scan(body, tuple(array(a, like) for a in start), None, effort.steps)
+    qacc: list[Scalar] = [Num(a) for a in end]
+    _, forces, joint, _ = _respond(problem, qacc)
+    return Solution(qacc, joint, forces)
+
+
+def _respond(problem: Problem, qacc: list[Scalar]):
+    """Contact accelerations, contact forces, joint forces of all constraints, and their curvature."""
+    tree, rows = problem.tree, problem.rows
+    axes = [tuple(a - r for a, r in zip(x, t.aref)) for x, t in zip(problem.contact_axes(qacc), rows.touches)]
+    answers = [cones.respond(t, tree.elliptic, x) for x, t in zip(axes, rows.touches)]
+    forces = [force for force, _ in answers]
+    joint = problem.contact_forces_to_joints(forces) if rows.touches else [0.0] * tree.nv
+    for rub in rows.rubs:
+        joint[rub.dof] = joint[rub.dof] + clip(rub.stiff * (rub.aref - qacc[rub.dof]), -rub.bound, rub.bound)
+    for limit in rows.limits:
+        force = -(limit.stiff * minimum(_limit_axis(limit, qacc) - limit.aref, 0.0))
+        for dof, sign in limit.terms:
+            joint[dof] = joint[dof] + sign * force
+    return axes, forces, joint, [c for _, c in answers]
+
+
+def _limit_axis(limit: Limit, q: list[Scalar]) -> Scalar:
+    return total(sign * q[dof] for dof, sign in limit.terms)
+
+
+def _newton(problem: Problem, qacc: list[Scalar], line: int) -> list[Scalar]:
+    """One Newton step with a line search."""
+    tree, rows = problem.tree, problem.rows
+    axes, _, joint, curvatures = _respond(problem, qacc)
+    momentum = multiply(tree, problem.mass, qacc)
+    gradient = [m - f - c for m, f, c in zip(momentum, problem.applied, joint)]
+    hessian = _hessian(problem, qacc, curvatures)
+    step = [-s for s in solve(tree, factor(tree, hessian), gradient)]
+    inertial = multiply(tree, problem.mass, step)
+    first = total(s * (m - f) for s, m, f in zip(step, momentum, problem.applied))
+    second = total(s * m for s, m in zip(step, inertial))
+    lines = [
+        cones.line(t, tree.elliptic, x, dx) for t, x, dx in zip(rows.touches, axes, problem.contact_axes(step))
+    ]
+    rubs = [(r, qacc[r.dof] - r.aref, step[r.dof]) for r in rows.rubs]
+    limits = [(s, _limit_axis(s, qacc) - s.aref, _limit_axis(s, step)) for s in rows.limits]
+
+    def slope(alpha: Scalar) -> tuple[Scalar, Scalar]:
+        parts = [cones.slope(on, tree.elliptic, alpha) for on in lines]
+        parts += [_rub_slope(r, x + alpha * dx, dx) for r, x, dx in rubs]
+        parts += [_limit_slope(s, x + alpha * dx, dx) for s, x, dx in limits]
+        return first + alpha * second + total(p[0] for p in parts), second + total(p[1] for p in parts)
+
+    alpha = _search(slope, line)
+    return [a + alpha * s for a, s in zip(qacc, step)]
+
+
+def _rub_slope(rub: Rub, x: Scalar, dx: Scalar) -> tuple[Scalar, Scalar]:
+    pull = rub.stiff * x
+    inside = where(pull < rub.bound, where(pull > -rub.bound, rub.stiff * dx * dx, 0.0), 0.0)
+    return clip(pull, -rub.bound, rub.bound) * dx, inside
+
+
+def _limit_slope(limit: Limit, x: Scalar, dx: Scalar) -> tuple[Scalar, Scalar]:
+    stiff = limit.stiff * dx
+    return stiff * minimum(x, 0.0), where(x < 0.0, stiff * dx, 0.0)
+
+
+def _search(slope, evaluations: int) -> Scalar:
+    """Where the slope of the convex cost vanishes: Newton's method on it, held in a bracket; 1 is the first guess.
+
+    The slope at 0 is negative and never falls, so the bracket's ends are told by its sign.
+    """
+    alpha: Scalar = 1.0
+    low: Scalar = 0.0
+    high: Scalar = 1e10
+    for _ in range(evaluations):
+        first, second = slope(alpha)
+        alpha, low, high = (known(x, first) for x in (alpha, low, high))
+        short = first < 0.0
+        low = where(short, alpha, low)
+        high = where(short, high, alpha)
+        guess = alpha - first / second
+        outside = 0.5 * (low + minimum(high, 4.0 * low + 1.0))
+        alpha = where(guess > low, where(guess < high, guess, outside), outside)
+    return alpha
+
+
+def _hessian(problem: Problem, qacc: list[Scalar], curvatures: list[cones.Curvature]) -> Sparse:
+    """M + J^T s'' J, with M's sparsity but for the dofs of a limited ball joint, which one body holds."""
+    tree, rows = problem.tree, problem.rows
+    out = dict(problem.mass)
+    loads: dict[int, "Springs"] = {}
+    for touch, curvature in zip(rows.touches, curvatures):
+        spring = Springs.of(touch, curvature)
+        loads[touch.body] = loads[touch.body].plus(spring) if touch.body in loads else spring
+    for b in sorted(problem.bodies, reverse=True):
+        parent = tree.bodies[b].parent
+        if parent in problem.bodies:
+            loads[parent] = loads[parent].plus(loads[b]) if parent in loads else loads[b]
+    for i in problem.dofs:
+        pushed = loads[tree.dofs[i].body] @ problem.poses.motion[i]
+        for j in (i, *tree.dofs[i].parents):
+            out[i, j] = out[i, j] + power(problem.poses.motion[j], pushed)
+    for rub in rows.rubs:
+        pull = rub.stiff * (qacc[rub.dof] - rub.aref)
+        stiff = known(rub.stiff, pull)
+        inside = where(pull < rub.bound, where(pull > -rub.bound, stiff, 0.0), 0.0)
+        out[rub.dof, rub.dof] = out[rub.dof, rub.dof] + inside
+    for limit in rows.limits:
+        x = _limit_axis(limit, qacc)
+        stiff = where(x < limit.aref, known(limit.stiff, x), 0.0)
+        for i, a in limit.terms:
+            for j, b in limit.terms:
+                if j <= i:
+                    out[i, j] = out[i, j] + stiff * a * b
+    return out
+
+
+class Springs:
+    """A symmetric 6x6 matrix of blocks (angular, coupling, linear): contacts' curvature about the origin."""
+
+    def __init__(self, angular: Symmetric, coupling: Mat, linear: Symmetric):
+        self.angular, self.coupling, self.linear = angular, coupling, linear
+
+    @staticmethod
+    def of(touch: Touch, c: cones.Curvature) -> "Springs":
+        """P^T C P of a point at r, P = [-[r]x, 1]: linear C, coupling [r]x C, angular -[r]x C [r]x."""
+        n = touch.contact.frame[0]
+        rows = [scale(c.nn, n)]  # of C in the contact's axes times the frame
+        frame = touch.contact.frame[:1]
+        if touch.contact.pair.condim > 1:
+            n, a, b = frame = touch.contact.frame
+            rows = [
+                add(add(scale(c.nn, n), scale(c.n1, a)), scale(c.n2, b)),
+                add(add(scale(c.n1, n), scale(c.aa, a)), scale(c.ab, b)),
+                add(add(scale(c.n2, n), scale(c.ab, a)), scale(c.bb, b)),
+            ]
+
+        def entry(i: int, j: int) -> Scalar:
+            return total(axis[i] * row[j] for axis, row in zip(frame, rows))
+
+        linear = Symmetric(entry(0, 0), entry(1, 1), entry(2, 2), entry(0, 1), entry(0, 2), entry(1, 2))
+        columns = [linear @ unit for unit in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))]
+        r = touch.offset
+        coupling = transpose(tuple(cross(r, column) for column in columns))  # [r]x C
+        turned = [cross(r, row) for row in coupling]  # rows of coupling [r]x^T: (r x row) as row . [r]x^T
+        angular = Symmetric(turned[0][0], turned[1][1], turned[2][2], turned[0][1], turned[0][2], turned[1][2])
+        return Springs(angular, coupling, linear)
+
+    def plus(self, other: "Springs") -> "Springs":
+        """The sum."""
+        coupling = tuple(add(a, b) for a, b in zip(self.coupling, other.coupling))
+        return Springs(self.angular.plus(other.angular), coupling, self.linear.plus(other.linear))
+
+    def __matmul__(self, m: Spatial) -> Spatial:
+        """The spatial force that answers the motion m."""
+        w, u = m
+        moment = add(self.angular @ w, tuple(dot(row, u) for row in self.coupling))
+        back = transpose(self.coupling)
+        return (moment, add(tuple(dot(row, w) for row in back), self.linear @ u))
