@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from wildrobot_eqx import MjxPhysics, NativePhysics, PhysicsState, load_robot
+from wildrobot_eqx.physics.tree import TreePhysics
 
 
 class Engine:
@@ -43,6 +44,11 @@ def native(name: str) -> Engine:
 @functools.cache
 def mjx(name: str) -> Engine:
     return Engine(MjxPhysics(load_robot(name)))
+
+
+@functools.cache
+def tree(name: str) -> Engine:
+    return Engine(TreePhysics(load_robot(name)))
 
 
 def restless(engine: Engine, n: int, steps: int, seed: int = 0) -> tuple[PhysicsState, np.ndarray]:

@@ -66,5 +66,3 @@ def velocity_slopes(tree: Tree, slopes: list[Scalar]) -> list[Scalar]:
     for actuator, slope in zip(tree.actuators, slopes):
         out[actuator.dof] = out[actuator.dof] + actuator.gear * actuator.gear * slope
     return out
-
-

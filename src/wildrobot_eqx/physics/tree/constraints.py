@@ -159,9 +159,7 @@ def _limit(
     return Limit(terms, _where_positive(residual < 0.0, stiff, residual), aref)
 
 
-def touches(
-    p: Poses, v: Velocities, found: list[Contact], geom_friction: list[Scalar]
-) -> list[Touch]:
+def touches(p: Poses, v: Velocities, found: list[Contact], geom_friction: list[Scalar]) -> list[Touch]:
     """Rows of all contact points, touching or not."""
     out = []
     for contact in found:
@@ -185,9 +183,7 @@ def touches(
         touching = residual < 0.0
         normal = _where_positive(touching, _inverse_regulariser(impedance, weight), residual)
         tangential = normal * tree.impratio
-        out.append(
-            Touch(contact, pair.body, contact.offset, friction, mu, (normal, tangential), tuple(aref))
-        )
+        out.append(Touch(contact, pair.body, contact.offset, friction, mu, (normal, tangential), tuple(aref)))
     return out
 
 
@@ -196,5 +192,3 @@ def accelerations(touch: Touch, body: Spatial) -> tuple[Scalar, ...]:
     a = at(body, touch.offset)
     frame = touch.contact.frame
     return tuple(dot(axis, a) for axis in (frame if touch.contact.pair.condim > 1 else frame[:1]))
-
-

@@ -215,7 +215,7 @@ def _dof(mj: mujoco.MjModel, i: int) -> Dof:
     return Dof(
         parents=tuple(parents),
         body=int(mj.dof_bodyid[i]),
-        rubs=mj.dof_frictionloss[i] > 0 and not disabled(mj, "FRICTIONLOSS", "CONSTRAINT"),
+        rubs=bool(mj.dof_frictionloss[i] > 0) and not disabled(mj, "FRICTIONLOSS", "CONSTRAINT"),
         solref=_vec(mj.dof_solref[i]),
         solimp=_vec(mj.dof_solimp[i]),
         invweight=float(mj.dof_invweight0[i]),
@@ -230,8 +230,8 @@ def _actuator(mj: mujoco.MjModel, i: int) -> Actuator:
         qpos=int(mj.jnt_qposadr[joint]),
         zero=float(mj.qpos0[mj.jnt_qposadr[joint]]),
         gear=float(mj.actuator_gear[i, 0]),
-        affine_gain=mj.actuator_gaintype[i] == int(mujoco.mjtGain.mjGAIN_AFFINE),
-        affine_bias=mj.actuator_biastype[i] == int(mujoco.mjtBias.mjBIAS_AFFINE),
+        affine_gain=bool(mj.actuator_gaintype[i] == int(mujoco.mjtGain.mjGAIN_AFFINE)),
+        affine_bias=bool(mj.actuator_biastype[i] == int(mujoco.mjtBias.mjBIAS_AFFINE)),
         ctrl_range=_vec(mj.actuator_ctrlrange[i]) if clamped else None,
         limited=bool(mj.actuator_forcelimited[i]),
     )

@@ -5,9 +5,7 @@ import mujoco
 from .scalar import Mask, both, maximum, minimum, neither, sqrt, where
 from .spatial import Vec, dot
 
-SPHERE, ELLIPSOID, BOX = (
-    int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}")) for name in ("SPHERE", "ELLIPSOID", "BOX")
-)
+SPHERE, ELLIPSOID, BOX = (int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}")) for name in ("SPHERE", "ELLIPSOID", "BOX"))
 SHAPES = {SPHERE, ELLIPSOID, BOX}
 
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 Scalar = Union[float, "Num"]
-Mask = Union[bool, jax.Array]
+Mask = bool | jax.Array
 
 
 class Num:
@@ -137,7 +137,8 @@ def _unary(op, constant):
 
 
 sin, cos, exp, log = (
-    _unary(op, constant) for op, constant in [(lax.sin, math.sin), (lax.cos, math.cos), (lax.exp, math.exp), (lax.log, math.log)]
+    _unary(op, constant)
+    for op, constant in [(lax.sin, math.sin), (lax.cos, math.cos), (lax.exp, math.exp), (lax.log, math.log)]
 )
 absolute = _unary(lax.abs, abs)
 

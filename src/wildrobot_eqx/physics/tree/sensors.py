@@ -38,14 +38,15 @@ _REAL, _POSITIVE = int(mujoco.mjtDataType.mjDATATYPE_REAL), int(mujoco.mjtDataTy
 LATE = int(_STAGE.mjSTAGE_ACC)
 Readings = dict[int, Scalar]  # by address in sensordata
 
-NAMES = {
-    int(getattr(_SENSOR, f"mjSENS_{name}")): name
-    for name in (
-        "MAGNETOMETER JOINTPOS ACTUATORPOS BALLQUAT FRAMEPOS FRAMEQUAT FRAMEXAXIS FRAMEYAXIS FRAMEZAXIS SUBTREECOM "
-        "CLOCK VELOCIMETER GYRO JOINTVEL ACTUATORVEL BALLANGVEL FRAMELINVEL FRAMEANGVEL SUBTREELINVEL TOUCH "
-        "ACCELEROMETER ACTUATORFRC JOINTACTFRC FRAMELINACC FRAMEANGACC CONTACT"
-    ).split()
-}
+# fmt: off
+_NAMES = (
+    "MAGNETOMETER", "JOINTPOS", "ACTUATORPOS", "BALLQUAT", "FRAMEPOS", "FRAMEQUAT", "FRAMEXAXIS", "FRAMEYAXIS",
+    "FRAMEZAXIS", "SUBTREECOM", "CLOCK", "VELOCIMETER", "GYRO", "JOINTVEL", "ACTUATORVEL", "BALLANGVEL",
+    "FRAMELINVEL", "FRAMEANGVEL", "SUBTREELINVEL", "TOUCH", "ACCELEROMETER", "ACTUATORFRC", "JOINTACTFRC",
+    "FRAMELINACC", "FRAMEANGACC", "CONTACT",
+)
+# fmt: on
+NAMES = {int(getattr(_SENSOR, f"mjSENS_{name}")): name for name in _NAMES}
 OBJECTS = {int(getattr(_OBJECT, f"mjOBJ_{name}")): name for name in ("BODY", "XBODY", "GEOM", "SITE")}
 
 
@@ -73,7 +74,17 @@ def read_sensors(model: Model) -> tuple[Sensor, ...]:
         real = int(mj.sensor_datatype[i]) in (_REAL, _POSITIVE)
         positive = int(mj.sensor_datatype[i]) == _POSITIVE
         cutoff = float(mj.sensor_cutoff[i]) if real and kind != "CONTACT" else 0.0
-        out.append(Sensor(kind, int(mj.sensor_adr[i]), objects, cutoff, positive, int(mj.sensor_needstage[i]), int(mj.sensor_dim[i])))
+        out.append(
+            Sensor(
+                kind,
+                int(mj.sensor_adr[i]),
+                objects,
+                cutoff,
+                positive,
+                int(mj.sensor_needstage[i]),
+                int(mj.sensor_dim[i]),
+            )
+        )
     return tuple(out)
 
 
@@ -298,5 +309,3 @@ def _touch(model: Model, frames: _Frames, site: int, f: Forces) -> Scalar:
             met = hits(int(mj.site_type[site]), tuple(float(x) for x in mj.site_size[site]), point, ray)
             result = result + where(met, force[0], 0.0)
     return result
-
-

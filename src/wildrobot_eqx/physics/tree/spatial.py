@@ -142,6 +142,7 @@ def rotate_about(r: Mat, axis: Vec, angle: Scalar) -> Mat:
     s, c = sin(angle), cos(angle)
     x, y, z = axis
     one = 1.0 - c
+
     def near(v: float) -> float:
         return float(round(v)) if abs(v - round(v)) < 1e-15 else v
 
@@ -233,6 +234,7 @@ class Inertia(NamedTuple):
 def rotated_symmetric(r: Mat, s: Symmetric) -> Symmetric:
     """r s r^T."""
     half = tuple(s @ row for row in r)  # (r s) by rows, s being symmetric
+
     def entry(i: int, j: int) -> Scalar:
         return dot(half[i], r[j])
 
@@ -254,5 +256,3 @@ def inertia_about(mass: Scalar, centre: Vec, central: Symmetric) -> Inertia:
         central.yz - fy * z,
     )
     return Inertia(mass, first, second)
-
-

@@ -1,0 +1,53 @@
+"""The tree engine against MuJoCo's C engine: one control step from the same states, in contact and in the air."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from engines import native, restless, tree
+from helpers import replace
+
+
+def layout(state):
+    return [(path, leaf.shape, leaf.dtype, leaf.weak_type) for path, leaf in jax.tree.leaves_with_path(state)]
+
+
+def test_its_state_is_that_of_native(hopper):
+    states = []
+    for engine in (native("hopper"), tree("hopper")):
+        physics, params = engine.physics, engine.physics.params()
+        first = jax.eval_shape(physics.init, params, hopper.home_qpos, jnp.zeros((hopper.nv,), jnp.float32))
+        states += [first, jax.eval_shape(physics.step, params, first, hopper.home_joints)]
+    assert all(layout(state) == layout(states[0]) for state in states[1:])
+
+
+@pytest.mark.parametrize("name", ["hopper", pytest.param("wildrobot", marks=pytest.mark.slow)])
+def test_a_step_is_that_of_native(name):
+    """With parameters that differ from robot to robot, feet on the floor; then the same robots in the air."""
+    reference, ours, n = native(name), tree(name), 256
+    params, ctrl = reference.params(n), reference.home(n)
+    factor = jnp.asarray(np.random.default_rng(0).uniform(0.7, 1.3, (n, 1)), jnp.float32)
+    params = replace(
+        params,
+        body_mass=params.body_mass * factor,
+        body_inertia=params.body_inertia * factor[..., None],
+        geom_friction=params.geom_friction * factor[..., None],
+        dof_damping=params.dof_damping * factor,
+        dof_frictionloss=params.dof_frictionloss * factor,
+        actuator_gainprm=params.actuator_gainprm * factor[..., None],
+        actuator_biasprm=params.actuator_biasprm * factor[..., None],
+    )
+    state, up = restless(reference, n, 12)
+    assert up.mean() > 0.8
+    assert (np.asarray(state.foot_force[:, :, 2]).sum(axis=1) > 1.0).mean() > 0.4, "many must touch the floor"
+    height = 2 if name == "wildrobot" else 1
+    air = replace(state, qpos=state.qpos.at[:, height].add(5.0), carry=jnp.zeros_like(state.carry))
+    for start in (state, air):
+        expected, found = (engine.step(params, start, ctrl) for engine in (reference, ours))
+        for field, tolerance in {"qpos": 1e-5, "qvel": 1e-3, "xpos": 1e-5, "xquat": 1e-5, "site_xpos": 1e-5}.items():
+            error = np.abs(getattr(found, field) - getattr(expected, field)).reshape(n, -1).max(axis=1)
+            assert np.percentile(error, 99) < tolerance, field
+        for field in ("sensordata", "foot_force", "actuator_force"):
+            a, b = getattr(found, field), getattr(expected, field)
+            error = (np.abs(a - b) / (1.0 + np.abs(b))).reshape(n, -1).max(axis=1)
+            assert np.percentile(error, 95) < 2e-3, field
