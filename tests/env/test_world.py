@@ -11,7 +11,6 @@ import wildrobot_eqx as we
 from wildrobot_eqx.env import contract
 from wildrobot_eqx.observe import ObservationStack
 
-
 NOISE = {"gravity": (we.Noise(0.1),)}
 
 
