@@ -15,8 +15,8 @@ class CommandDelay(AbstractServo):
 
     Where that is no whole number of updates, the target is the mean of what arrives within
     the update (`delay_line.read`); with one update per substep the change comes at the
-    right substep. A bus at 115,200 baud with 11 servos takes 4.5 to 8 ms to read and write
-    three of them, as measured on this robot's bus; computing comes on top.
+    right substep. The bus of this robot reads one servo in 3.6 ms, and reads and writes
+    three in 8 ms, as measured at 115,200 baud; computing comes on top.
 
     Args:
         seconds: range of the delay, s.

@@ -12,8 +12,10 @@ from ..env import Env
 from . import source, telling
 from .findings import Finding
 from .leaves import Labels, differences
+from .measurable import leaks
 from .part import UNKNOWN, Part, examine
 from .tracing import Traced
+from .world import examine_sensing, examine_world
 
 Names = tuple[tuple[str, str], ...]
 
@@ -54,8 +56,12 @@ class _Alone:
         takes = "phase float32[], moving float32[]"
         clock = (f32(), f32(), self.env.physics.control_dt)
         self.part("env.clock", env.clock, clock, takes, names, f32(), method="step")
-        nu = f32(n["nu"])
-        self.terms(jax.eval_shape(Signals, _state(state, n), nu, nu, nu, command, f32()))
+        nu, physics = f32(n["nu"]), _state(state, n)
+        told = examine_world(self, params, physics)
+        signals = jax.eval_shape(Signals, physics, nu, nu, nu, command, f32(), **told)
+        self.terms(signals)
+        examine_sensing(self, signals)
+        self.found += leaks(self.env, signals)
         return self.found, self.subtle
 
     def part(

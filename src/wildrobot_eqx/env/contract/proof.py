@@ -154,6 +154,13 @@ def _module(env: Env, path: str) -> tuple[str, Any]:
         ".controller": ("env.controller", env.controller),
         ".command": ("env.command", env.command),
         ".phase": ("env.clock", env.clock),
+        ".world.calibration": ("env.miscalibration", env.miscalibration),
+    }
+    servos = {} if env.servos is None else env.servos.parts
+    owners |= {f".world.servo[{name!r}]": (f"env.servos.parts[{name!r}]", part) for name, part in servos.items()}
+    owners |= {f".world.events[{name!r}]": (f"env.events[{name!r}]", event) for name, event in env.events.items()}
+    owners |= {
+        f".world.senses[{name!r}]": (f"env.observations[{name!r}]", stack) for name, stack in env.observations.items()
     }
     owners |= {f".obs[{name!r}]": (f"env.observations[{name!r}]", stack) for name, stack in env.observations.items()}
     for name, term in env.rewards.items():
