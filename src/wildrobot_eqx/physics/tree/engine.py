@@ -2,8 +2,8 @@
 
 import dataclasses
 
-import jax
 from jax import lax
+from jaxtyping import Array, Shaped
 
 from ...robots import Model
 from . import bias, collide, constraints, inertia, integrate, kinematics, sensors, solver
@@ -85,7 +85,7 @@ class Engine:
         warm: list[Scalar],
         ctrl: list[Scalar],
         n_steps: int,
-        like: jax.Array,
+        like: Shaped[Array, "..."],
     ) -> dict[str, list[Scalar]]:
         """The fields of `PhysicsState` after `n_steps` steps, or of forward dynamics alone when 0."""
 
@@ -95,7 +95,9 @@ class Engine:
         nq, nv = self.tree.nq, self.tree.nv
         if n_steps:
 
-            def substep(carry: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], None]:
+            def substep(
+                carry: tuple[Shaped[Array, "..."], ...], _: None
+            ) -> tuple[tuple[Shaped[Array, "..."], ...], None]:
                 values: list[Scalar] = [Num(a) for a in carry]
                 q, v, w = values[:nq], values[nq : nq + nv], values[nq + nv : nq + 2 * nv]
                 moment = self.dynamics(c, q, v, w, ctrl)

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Literal, Var
+from jaxtyping import Array, Shaped
 
 PIECE = 300
 """Operations in one kernel; LLVM's time grows faster than their number."""
@@ -26,13 +27,13 @@ ARRAYS = 56
 _CALLS = {"sin", "cos", "tan", "exp", "log", "atan2", "pow", "tanh", "logistic", "exp2", "expm1", "log1p"}
 
 
-def run(program: ClosedJaxpr, inputs: Sequence[jax.Array]) -> list[jax.Array]:
+def run(program: ClosedJaxpr, inputs: Sequence[Shaped[Array, "..."]]) -> list[Shaped[Array, "..."]]:
     """The outputs of a program on scalars for a batch: each input (n,), or with a loop's axes before the n."""
     env: dict[Var, Any] = dict(zip(program.jaxpr.invars, inputs))
     env |= dict(zip(program.jaxpr.constvars, program.consts))
     n = inputs[0].shape[-1]
 
-    def value(atom: Any) -> jax.Array:
+    def value(atom: Any) -> Shaped[Array, "..."]:
         v = jnp.asarray(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else env[atom]
         return v if v.ndim > atom.aval.ndim else jnp.broadcast_to(v[..., None], (*v.shape, n))
 
@@ -46,7 +47,7 @@ def run(program: ClosedJaxpr, inputs: Sequence[jax.Array]) -> list[jax.Array]:
     return [value(a) for a in program.jaxpr.outvars]
 
 
-def _single(eqn: Any, inputs: list[jax.Array], n: int) -> list[jax.Array]:
+def _single(eqn: Any, inputs: list[Shaped[Array, "..."]], n: int) -> list[Shaped[Array, "..."]]:
     name = eqn.primitive.name
     if name == "scan":
         return _scan(eqn, inputs)
@@ -57,12 +58,14 @@ def _single(eqn: Any, inputs: list[jax.Array], n: int) -> list[jax.Array]:
     return list(out) if eqn.primitive.multiple_results else [out]
 
 
-def _scan(eqn: Any, inputs: list[jax.Array]) -> list[jax.Array]:
+def _scan(eqn: Any, inputs: list[Shaped[Array, "..."]]) -> list[Shaped[Array, "..."]]:
     p = eqn.params
     consts, carry = inputs[: p["num_consts"]], inputs[p["num_consts"] : p["num_consts"] + p["num_carry"]]
     xs = inputs[p["num_consts"] + p["num_carry"] :]
 
-    def body(carry: list[jax.Array], x: list[jax.Array]) -> tuple[list[jax.Array], list[jax.Array]]:
+    def body(
+        carry: list[Shaped[Array, "..."]], x: list[Shaped[Array, "..."]]
+    ) -> tuple[list[Shaped[Array, "..."]], list[Shaped[Array, "..."]]]:
         out = run(p["jaxpr"], [*consts, *carry, *x])
         return out[: p["num_carry"]], out[p["num_carry"] :]
 
@@ -153,7 +156,7 @@ def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Var
     blank = arrays[0] if arrays else jnp.zeros((n,), dtype)
     arrays += [blank] * (width - len(arrays))
 
-    def body(_: Any, entries: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+    def body(_: Any, entries: tuple[Shaped[Array, "..."], ...]) -> tuple[Shaped[Array, "..."], ...]:
         inner: dict[Var, Any] = {a: _from(a, x) for a, x in zip(inputs, entries)}
         for e in group:
             args = [a.val if isinstance(a, Literal) else inner[a] for a in e.invars]
@@ -166,6 +169,6 @@ def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Var
     env.update((v, _from(v, x)) for v, x in zip(outputs, out))
 
 
-def _from(var: Var, x: jax.Array) -> jax.Array:
+def _from(var: Var, x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
     """A mask travels between kernels as a number."""
     return x > 0.5 if var.aval.dtype == jnp.bool_ else x

@@ -2,12 +2,12 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import mujoco
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from ...robots import Model, Robot
 from ..base import AbstractPhysics, PhysicsState, control_model, foot_forces, nominal_ctrl
@@ -91,7 +91,7 @@ def shapes(model: Model) -> dict[str, tuple[int, ...]]:
     }
 
 
-def unpack(model: Model, row: Float[Array, " n"]) -> dict[str, Array]:
+def unpack(model: Model, row: Float[Array, " n"]) -> dict[str, Shaped[Array, "..."]]:
     """The packed outputs by name."""
     out, first = {}, 0
     for name, shape in shapes(model).items():
@@ -139,14 +139,14 @@ def constants(model: Model, packed: list[Scalar]) -> Constants:
 
 
 @functools.lru_cache(maxsize=64)
-def control_step(model: Model, effort: Effort, n_steps: int) -> Callable[[jax.Array, jax.Array], jax.Array]:
+def control_step(model: Model, effort: Effort, n_steps: int) -> Callable[..., Any]:
     """`n_steps` steps of one env, or forward dynamics alone when 0, from packed to packed arrays."""
     engine = Engine(model, effort)
 
     mj = model.mj
     sizes = (sum(_size(mj, name) for name in MODEL_FIELDS), mj.nq + 2 * mj.nv + 1 + mj.nu)
 
-    def program(*entries: jax.Array) -> list[jax.Array]:
+    def program(*entries: Shaped[Array, "..."]) -> list[Shaped[Array, "..."]]:
         values: list[Scalar] = [Num(a) for a in entries]
         params, state = values[: sizes[0]], values[sizes[0] :]
         ends = [mj.nq, mj.nq + mj.nv, mj.nq + mj.nv + 1, mj.nq + 2 * mj.nv + 1]
