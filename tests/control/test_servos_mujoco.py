@@ -69,6 +69,7 @@ def dc_motors(robot, voltage: float, strength: float) -> mujoco.MjModel:
     return mj
 
 
+@pytest.mark.slow
 def test_the_motor_is_mujocos_dc_motor_behind_a_duty_cycle(chain, hopper):
     """Same joint angles as `<dcmotor>` fed with volts by a loop in NumPy, in float64, at every substep."""
     state, servo = chain.begin(2)
@@ -96,6 +97,7 @@ def test_the_motor_is_mujocos_dc_motor_behind_a_duty_cycle(chain, hopper):
     assert np.abs(np.asarray(state.qpos[0] - state.qpos[1])).max() > 0.01, "two voltages move alike"
 
 
+@pytest.mark.slow
 def test_speed_without_load_goes_with_the_voltage(chain, hopper):
     """A free joint at full duty; what is left of friction is MuJoCo's own."""
     state, servo = chain.begin(2)
@@ -184,6 +186,7 @@ def test_backlash_holds_a_load_where_a_passive_joint_in_series_does():
     assert tight == pytest.approx(-load / STIFFNESS, rel=0.1)
 
 
+@pytest.mark.slow
 def test_backlash_moves_like_a_passive_joint_in_series():
     """Under a load that changes sides three times a second, as a leg's does."""
     torque = 0.6 * np.sin(2 * np.pi * 3.0 * np.arange(1000) * 0.001)
@@ -208,6 +211,7 @@ def test_a_joint_breaks_away_at_the_static_friction(share, moves):
     assert bool(abs(joint.data.qpos[0]) > 0.005) is moves
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("angle", "stays"), [(-0.0206, True), (-0.0188, False)])
 def test_load_on_the_gears_adds_friction(angle, stays):
     """Held above its balance, an arm stays where friction by load can hold what the motor does not.

@@ -32,6 +32,7 @@ def test_a_perfect_env_carries_no_world(hopper_env, wrong):
     assert state.world is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [
@@ -95,6 +96,7 @@ def test_the_policy_sees_noise_and_the_critic_the_truth(wrong):
     assert np.abs(frames[:, 0] - frames[:, 1]).max() > 0.0
 
 
+@pytest.mark.slow
 def test_joints_go_by_their_encoders(hopper):
     """Told to hold the home pose, each joint settles its offset short of it, and the encoder reads home."""
     calm = {"reset_state": we.HomeReset(hopper, joint_noise=0.0, velocity_noise=0.0)}
@@ -122,6 +124,7 @@ def test_a_redraw_is_the_resets_world(wrong):
     assert jax.tree.structure(fresh) == jax.tree.structure(full)
 
 
+@pytest.mark.slow
 def test_a_weak_battery_moves_the_robot_otherwise(hopper):
     """Voltage is a leaf: one compiled env, two batteries."""
     servos = we.Servos(hopper, {"motor": we.DCMotor(hopper, voltage=(11.1, 11.1))})
@@ -135,6 +138,7 @@ def test_a_weak_battery_moves_the_robot_otherwise(hopper):
     np.testing.assert_allclose(force, [8.0, 8.0 * 5.0 / 11.1], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_updates_within_a_period_hardly_change_a_law_that_is_exact(hopper):
     """The DC motor's law holds in every substep already; the engine's rounding between calls is all that differs."""
     states = []

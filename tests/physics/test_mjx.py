@@ -23,6 +23,7 @@ def layout(tree):
     return [(path, leaf.shape, leaf.dtype, leaf.weak_type) for path, leaf in jax.tree.leaves_with_path(tree)]
 
 
+@pytest.mark.slow
 def test_both_backends_have_one_state_type(hopper):
     native, mjx = NativePhysics(hopper), MjxPhysics(hopper)
     params, qvel = native.params(), jnp.zeros((hopper.nv,), jnp.float32)

@@ -219,6 +219,7 @@ def trained_by_sac(tmp_path_factory) -> RunFolder:
     return folder
 
 
+@pytest.mark.slow
 def test_sac_trains_into_a_run_folder(trained_by_sac):
     lines = read_metrics(trained_by_sac.metrics)
     assert [line["iteration"] for line in lines] == [1, 2, 3, 4]
@@ -229,6 +230,7 @@ def test_sac_trains_into_a_run_folder(trained_by_sac):
     assert trained_by_sac.checkpoints.iterations()[-1] == 4
 
 
+@pytest.mark.slow
 def test_the_policy_of_sac_is_brax_s_own(trained_by_sac):
     recipe, state, policy = _policy(trained_by_sac)
     env = BraxEnv(recipe.env)

@@ -109,6 +109,7 @@ def stiff(env) -> GateResult:
     return gate(env, Constant(11), episodes=16, timesteps=(0.005,))
 
 
+@pytest.mark.slow
 def test_a_robot_that_only_holds_its_pose_fails_the_hard_kicks_and_nothing_else(stiff):
     survival = {figures.command: figures.values["survival"] for figures in stiff.figures}
     assert survival[0.0] == survival[0.5] == 1.0
@@ -130,6 +131,7 @@ def test_kicks_go_where_they_are_said_to(env):
     assert np.abs(np.angle(np.exp(1j * off))).max() < 0.4
 
 
+@pytest.mark.slow
 def test_a_result_is_plain_json_and_a_table(stiff):
     document = json.loads(json.dumps(stiff.to_json(), allow_nan=False))
     assert document["columns"] == "kick"
