@@ -11,3 +11,4 @@ from .randomise import ScaleGains as ScaleGains
 from .randomise import ScaleMass as ScaleMass
 from .select import Backend as Backend
 from .select import make_physics as make_physics
+from .tree import TreePhysics as TreePhysics

@@ -17,10 +17,10 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Literal, Var
 
-PIECE = 600
+PIECE = 300
 """Operations in one kernel; LLVM's time grows faster than their number."""
 
-ARRAYS = 90
+ARRAYS = 56
 """Arrays that a kernel reads, or writes; with many more LLVM no longer vectorises its loop."""
 
 _CALLS = {"sin", "cos", "tan", "exp", "log", "atan2", "pow", "tanh", "logistic", "exp2", "expm1", "log1p"}

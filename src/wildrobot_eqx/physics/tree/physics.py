@@ -22,7 +22,7 @@ from .scalar import Num, Scalar, array
 from .solver import Effort
 from .spatial import Vec
 
-EFFORT = Effort(steps=3, line=3)
+EFFORT = Effort(steps=4, line=3)
 """What keeps one step's accelerations within 1% of MuJoCo's at 100 iterations; docs/physics.md tells how far."""
 
 TILE = 1024

@@ -9,6 +9,7 @@ along in the composite rigid body algorithm. Sources: MuJoCo's documentation, Co
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 from jax import lax
@@ -170,7 +171,7 @@ def _newton(problem: Problem, qacc: list[Scalar], line: int) -> list[Scalar]:
         parts += [_limit_slope(s, x + alpha * dx, dx) for s, x, dx in limits]
         return first + alpha * second + total(p[0] for p in parts), second + total(p[1] for p in parts)
 
-    alpha = _search(slope, line)
+    alpha = _search(slope, total(s * g for s, g in zip(step, gradient)), line)
     return [a + alpha * s for a, s in zip(qacc, step)]
 
 
@@ -185,23 +186,21 @@ def _limit_slope(limit: Limit, x: Scalar, dx: Scalar) -> tuple[Scalar, Scalar]:
     return stiff * minimum(x, 0.0), where(x < 0.0, stiff * dx, 0.0)
 
 
-def _search(slope, evaluations: int) -> Scalar:
-    """Where the slope of the convex cost vanishes: Newton's method on it, held in a bracket; 1 is the first guess.
+def _search(slope: Callable[[Scalar], tuple[Scalar, Scalar]], start: Scalar, evaluations: int) -> Scalar:
+    """Where the slope of the convex cost vanishes, 1 being the first guess: Newton's method, else the bracket's secant.
 
-    The slope at 0 is negative and never falls, so the bracket's ends are told by its sign.
+    The slope is negative at 0 (`start`) and never falls, so its sign tells the bracket's ends.
     """
-    alpha: Scalar = 1.0
-    low: Scalar = 0.0
-    high: Scalar = 1e10
+    alpha, low, high = (known(x, start) for x in (1.0, 0.0, 1e10))
+    at_low, at_high = start, known(1.0, start)
     for _ in range(evaluations):
         first, second = slope(alpha)
-        alpha, low, high = (known(x, first) for x in (alpha, low, high))
         short = first < 0.0
-        low = where(short, alpha, low)
-        high = where(short, high, alpha)
+        low, at_low = where(short, alpha, low), where(short, first, at_low)
+        high, at_high = where(short, high, alpha), where(short, at_high, first)
         guess = alpha - first / second
-        outside = 0.5 * (low + minimum(high, 4.0 * low + 1.0))
-        alpha = where(guess > low, where(guess < high, guess, outside), outside)
+        secant = low - at_low * (high - low) / (at_high - at_low)
+        alpha = where(guess > low, where(guess < high, guess, secant), secant)
     return alpha
 
 
