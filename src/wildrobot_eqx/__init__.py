@@ -46,6 +46,7 @@ _EXPORTS = {
         "ScaleFriction",
         "ScaleGains",
         "ScaleMass",
+        "TreePhysics",
         "make_physics",
     ),
     "robots": ("Mirror", "Robot", "load_robot", "robot_names"),

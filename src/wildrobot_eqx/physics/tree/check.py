@@ -126,9 +126,7 @@ def _contacts(mj: mujoco.MjModel, ignore_self_contact: bool) -> list[str]:
         found.append(f"contacts of condim {sorted(dims)}, not 1 or 3")
     for pair in planes:
         i = listed_pair(mj, *pair)
-        if i is not None and (
-            mj.pair_friction[i, 0] != mj.pair_friction[i, 1] or np.any(mj.pair_solreffriction[i])
-        ):
+        if i is not None and (mj.pair_friction[i, 0] != mj.pair_friction[i, 1] or np.any(mj.pair_solreffriction[i])):
             found.append(f"anisotropic friction of a <pair> ({_pair(mj, pair)})")
     return found
 
@@ -144,7 +142,9 @@ def _sensors(mj: mujoco.MjModel) -> list[str]:
     for i in range(mj.nsensor):
         kind, name = int(mj.sensor_type[i]), mj.sensor(i).name
         objects = [
-            int(k) for k, j in ((mj.sensor_objtype[i], mj.sensor_objid[i]), (mj.sensor_reftype[i], mj.sensor_refid[i])) if j >= 0
+            int(k)
+            for k, j in ((mj.sensor_objtype[i], mj.sensor_objid[i]), (mj.sensor_reftype[i], mj.sensor_refid[i]))
+            if j >= 0
         ]
         if kind not in NAMES or mj.sensor_delay[i] or np.any(mj.sensor_interval[i]):
             found.append(f"the sensor {name!r} ({_name(mujoco.mjtSensor, kind)})")

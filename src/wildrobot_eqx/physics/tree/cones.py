@@ -48,7 +48,11 @@ def respond(touch: Touch, elliptic: bool, x: Axes) -> tuple[Axes, Curvature]:
     curvature = Curvature(
         one + two, mu * (weight[0] - weight[1]), mu * (weight[2] - weight[3]), square * one, square * two, 0.0
     )
-    return (force[0] + force[1] + force[2] + force[3], mu * (force[0] - force[1]), mu * (force[2] - force[3])), curvature
+    return (
+        force[0] + force[1] + force[2] + force[3],
+        mu * (force[0] - force[1]),
+        mu * (force[2] - force[3]),
+    ), curvature
 
 
 def _elliptic(touch: Touch, x: Axes) -> tuple[Axes, Curvature]:
@@ -112,5 +116,3 @@ def slope(on: Line, elliptic: bool, alpha: Scalar) -> tuple[Scalar, Scalar]:
     first = total(minimum(e, 0.0) * s for e, s in zip(here, on.step))
     second = total(where(e < 0.0, s * s, 0.0) for e, s in zip(here, on.step))
     return d * first, d * second
-
-

@@ -122,7 +122,7 @@ class Engine:
     def _stepped(self, c: Constants, moment: Moment) -> list[Scalar]:
         """The acceleration that the integrator applies."""
         tree = self.tree
-        damping = list(c.damping) if tree.dampers else [0.0] * tree.nv
+        damping: list[Scalar] = list(c.damping) if tree.dampers else [0.0] * tree.nv
         if tree.implicit_fast:
             damping = [d - s for d, s in zip(damping, moment.slopes)]
         elif not tree.implicit_damping:

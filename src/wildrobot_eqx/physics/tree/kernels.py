@@ -17,6 +17,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Literal, Var
 
+from ...errors import WildRobotError
+
 PIECE = 300
 """Operations in one kernel; LLVM's time grows faster than their number."""
 
@@ -28,13 +30,14 @@ _CALLS = {"sin", "cos", "tan", "exp", "log", "atan2", "pow", "tanh", "logistic",
 
 def run(program: ClosedJaxpr, inputs: Sequence[jax.Array]) -> list[jax.Array]:
     """The outputs of a program on scalars for a batch: each input (n,), or with a loop's axes before the n."""
-    env: dict[Var, Any] = dict(zip(program.jaxpr.invars, inputs))
+    env: dict[Any, Any] = dict(zip(program.jaxpr.invars, inputs))
     env |= dict(zip(program.jaxpr.constvars, program.consts))
     n = inputs[0].shape[-1]
 
     def value(atom: Any) -> jax.Array:
-        v = jnp.asarray(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else env[atom]
-        return v if v.ndim > atom.aval.ndim else jnp.broadcast_to(v[..., None], (*v.shape, n))
+        shape: Any = atom.aval
+        v = jnp.asarray(atom.val, shape.dtype) if isinstance(atom, Literal) else env[atom]
+        return v if v.ndim > shape.ndim else jnp.broadcast_to(v[..., None], (*v.shape, n))
 
     groups = _schedule(program.jaxpr)
     for group, kept in zip(groups, _used_later(program.jaxpr, groups)):
@@ -110,7 +113,8 @@ class _Piece:
     """A kernel that grows while it has room."""
 
     def __init__(self, uses: dict[Var, int]):
-        self.uses, self.equations = uses, []
+        self.uses = uses
+        self.equations: list[Any] = []
         self.inputs: set[Var] = set()
         self.open: dict[Var, int] = {}  # made here, with uses to come
 
@@ -138,11 +142,35 @@ def _used_later(jaxpr: Any, groups: list[list[Any]]) -> list[list[Var]]:
     return [[out for e in group for out in e.outvars if out in wanted] for group in groups]
 
 
-def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Var], n: int) -> None:
+@functools.cache
+def check_compiler() -> None:
+    """Make sure that a window of 1 applies its body once to each entry, which XLA's rules leave to it.
+
+    Raises:
+        WildRobotError: this version of XLA leaves the body out, or applies it twice.
+    """
+    with jax.ensure_compile_time_eval():
+        x = jnp.arange(1.0, 17.0, dtype=jnp.float32)
+        zero = jnp.zeros((), jnp.float32)
+
+        def body(_: Any, entry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+            return lax.mul(entry[0], entry[1]), lax.sub(entry[0], entry[1])
+
+        out = jax.jit(lambda x, y: lax.reduce_window((x, y), (zero, zero), body, (1,), (1,), "VALID"))(x, 2.0 * x)
+        sound = bool(jnp.all(out[0] == 2.0 * x * x) & jnp.all(out[1] == -x))
+    if not sound:
+        raise WildRobotError(
+            "This version of XLA changes the tree engine's kernels.",
+            where=f"TreePhysics, jax {jax.__version__}",
+            hint="take --physics native, or another version of jax",
+        )
+
+
+def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Any], n: int) -> None:
     if not outputs:
         return
     made = {out for e in group for out in e.outvars}
-    inputs: list[Var] = []
+    inputs: list[Any] = []
     for e in group:
         for a in e.invars:
             if not isinstance(a, Literal) and a not in made and a not in inputs:
@@ -166,6 +194,6 @@ def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Var
     env.update((v, _from(v, x)) for v, x in zip(outputs, out))
 
 
-def _from(var: Var, x: jax.Array) -> jax.Array:
+def _from(var: Any, x: jax.Array) -> jax.Array:
     """A mask travels between kernels as a number."""
     return x > 0.5 if var.aval.dtype == jnp.bool_ else x

@@ -25,7 +25,7 @@ class Joint:
     kind: int
     dof: int
     qpos: int
-    axis: Vec
+    axis: tuple[float, float, float]
     pos: Vec
     zero: float  # reference position of a scalar joint
     spring: tuple[float, ...]  # rest position
@@ -132,7 +132,8 @@ class Tree:
     magnetic: Vec
 
 
-def _vec(a: Any) -> tuple[float, ...]:
+def _vec(a: Any) -> Any:
+    """The numbers of an array, as many as there are: a vector, a quaternion, a range."""
     return tuple(float(x) for x in np.asarray(a).ravel())
 
 
@@ -257,7 +258,8 @@ def contact_pairs(mj: mujoco.MjModel) -> tuple[list[tuple[int, int]], list[tuple
             if touches and w1 != w2 and not related and (body[0] << 16) + body[1] not in excluded:
                 found.add((a, b))
     found |= {tuple(sorted(pair)) for pair in zip(mj.pair_geom1.tolist(), mj.pair_geom2.tolist())}
-    planes, others = [], []
+    planes: list[tuple[int, int]] = []
+    others: list[tuple[int, int]] = []
     for a, b in sorted(found):
         first, second = (a, b) if mj.geom_type[a] == PLANE else (b, a)
         plane = mj.geom_type[first] == PLANE and weld[mj.geom_bodyid[first]] == 0 and mj.geom_type[second] != PLANE
@@ -283,6 +285,7 @@ def _pair(mj: mujoco.MjModel, plane: int, geom: int) -> Pair:
     p1, p2 = int(mj.geom_priority[plane]), int(mj.geom_priority[geom])
     body = int(mj.geom_bodyid[geom])
     listed = listed_pair(mj, plane, geom)
+    friction: tuple[int, ...] = ()
     margin, least = float(mj.geom_margin[plane] + mj.geom_margin[geom]), MIN_MU
     if listed is not None:
         condim, solref, solimp, friction = int(mj.pair_dim[listed]), mj.pair_solref[listed], mj.pair_solimp[listed], ()

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 Scalar = Union[float, "Num"]
-Mask = Union[bool, jax.Array]
+Mask = bool | jax.Array
 
 
 class Num:
@@ -102,7 +102,7 @@ def where(mask: Mask, x: Scalar, y: Scalar) -> Scalar:
         if x == y:
             return x
         raise TypeError("a choice between two constants needs a dtype: make one a Num with `known`")
-    like = (x if isinstance(x, Num) else y).a
+    like = x.a if isinstance(x, Num) else y.a if isinstance(y, Num) else mask
     a = x.a if isinstance(x, Num) else lax.full_like(like, x)
     b = y.a if isinstance(y, Num) else lax.full_like(like, y)
     shape = jnp.broadcast_shapes(mask.shape, a.shape, b.shape)
@@ -137,7 +137,8 @@ def _unary(op, constant):
 
 
 sin, cos, exp, log = (
-    _unary(op, constant) for op, constant in [(lax.sin, math.sin), (lax.cos, math.cos), (lax.exp, math.exp), (lax.log, math.log)]
+    _unary(op, constant)
+    for op, constant in [(lax.sin, math.sin), (lax.cos, math.cos), (lax.exp, math.exp), (lax.log, math.log)]
 )
 absolute = _unary(lax.abs, abs)
 
@@ -147,16 +148,17 @@ def sqrt(x: Scalar) -> Scalar:
     if not isinstance(x, Num):
         return math.sqrt(x)
     positive = x > 0.0
-    return where(positive, Num(lax.sqrt(where(positive, x, 1.0).a)), 0.0)
+    safe = where(positive, x, 1.0)
+    return where(positive, Num(lax.sqrt(array(safe, x.a))), 0.0)
 
 
 def maximum(x: Scalar, y: Scalar) -> Scalar:
     """The larger one."""
-    if isinstance(x, Num) and isinstance(y, Num):
-        return Num(_both(lax.max, x.a, y.a))
-    if isinstance(x, Num):
-        return Num(_with(lax.max, x.a, y))
-    return Num(_with(lax.max, y.a, x)) if isinstance(y, Num) else max(x, y)
+    if not isinstance(x, Num):
+        x, y = y, x
+    if not isinstance(x, Num):
+        return max(float(x), float(y)) if not isinstance(y, Num) else y
+    return Num(_both(lax.max, x.a, y.a)) if isinstance(y, Num) else Num(_with(lax.max, x.a, y))
 
 
 def minimum(x: Scalar, y: Scalar) -> Scalar:
