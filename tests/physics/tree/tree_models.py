@@ -103,7 +103,7 @@ def tree_outputs(model: Model, effort, states, n_steps: int, dtype) -> dict[str,
     found, first = {}, 0
     for name, shape in shapes(model).items():
         size = int(np.prod(shape))
-        found[name], first = out[:, first : first + size].reshape(-1, *shape), first + size
+        found[name], first = out[:, first : first + size].reshape(len(out), *shape), first + size
     return found
 
 

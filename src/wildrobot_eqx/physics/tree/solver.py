@@ -19,7 +19,7 @@ from .constraints import Limit, Rows, Rub, Touch, accelerations
 from .inertia import Sparse, factor, multiply, solve
 from .kinematics import Poses
 from .model import Tree
-from .scalar import Num, Scalar, array, clip, known, minimum, total, where
+from .scalar import Num, Scalar, array, clip, known, maximum, minimum, total, where
 from .spatial import (
     IDENTITY,
     REST,
@@ -39,6 +39,10 @@ from .spatial import (
     transpose,
     wrench,
 )
+
+
+TINY = 1e-30
+"""Keeps a search along a step of length 0, where all is solved already, from dividing 0 by 0."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,8 +206,8 @@ def _search(slope: Callable[[Scalar], tuple[Scalar, Scalar]], start: Scalar, eva
         short = first < 0.0
         low, at_low = where(short, alpha, low), where(short, first, at_low)
         high, at_high = where(short, high, alpha), where(short, at_high, first)
-        guess = alpha - first / second
-        secant = low - at_low * (high - low) / (at_high - at_low)
+        guess = alpha - first / maximum(second, TINY)
+        secant = low - at_low * (high - low) / maximum(at_high - at_low, TINY)
         alpha = where(guess > low, where(guess < high, guess, secant), secant)
     return alpha
 
