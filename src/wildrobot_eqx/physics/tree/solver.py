@@ -40,7 +40,6 @@ from .spatial import (
     wrench,
 )
 
-
 TINY = 1e-30
 """Keeps a search along a step of length 0, where all is solved already, from dividing 0 by 0."""
 
