@@ -170,7 +170,10 @@ def run_benchmarks(what: str, seeds: int, say: Say) -> tuple[dict[str, Any], lis
 
     document: dict[str, Any] = {}
     if what in ("all", "physics"):
-        document["physics"] = bench_physics()
+        document["physics"] = bench_physics(backends=("native", "mjx", "tree"))
+        document["physics by envs"] = {
+            str(n): bench_physics(backends=("native", "tree"), num_envs=n, seconds=3.0) for n in (1, 16, 256, 4096)
+        }
     if what in ("all", "train"):
         document["train"] = bench_train(say)
     if what in ("all", "train", "trainers"):

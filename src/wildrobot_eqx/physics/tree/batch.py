@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Array, Float
 
 from . import kernels
 
@@ -17,7 +18,7 @@ Program = Callable[..., list[jax.Array]]
 """From the entries of packed inputs, scalars, to the entries of the packed output."""
 
 
-def batched(program: Program, sizes: Sequence[int], tile: int) -> Callable[..., jax.Array]:
+def batched(program: Program, sizes: Sequence[int], tile: int) -> Callable[..., Float[Array, " o"]]:
     """`program` on packed arrays: inputs of `sizes` entries to the output, with derivative and batching."""
 
     def flat(*inputs: jax.Array) -> list[jax.Array]:

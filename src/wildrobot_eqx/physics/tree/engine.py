@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 from jax import lax
+from jaxtyping import Array, Float
 
 from ...robots import Model
 from . import bias, collide, constraints, inertia, integrate, kinematics, sensors, solver
@@ -85,7 +86,7 @@ class Engine:
         warm: list[Scalar],
         ctrl: list[Scalar],
         n_steps: int,
-        like: jax.Array,
+        like: Float[Array, ""],
     ) -> dict[str, list[Scalar]]:
         """The fields of `PhysicsState` after `n_steps` steps, or of forward dynamics alone when 0."""
 

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Literal, Var
+from jaxtyping import Array, Shaped
 
 from ...errors import WildRobotError
 
@@ -28,7 +29,7 @@ ARRAYS = 56
 _CALLS = {"sin", "cos", "tan", "exp", "log", "atan2", "pow", "tanh", "logistic", "exp2", "expm1", "log1p"}
 
 
-def run(program: ClosedJaxpr, inputs: Sequence[jax.Array]) -> list[jax.Array]:
+def run(program: ClosedJaxpr, inputs: Sequence[Shaped[Array, "..."]]) -> list[Shaped[Array, "..."]]:
     """The outputs of a program on scalars for a batch: each input (n,), or with a loop's axes before the n."""
     env: dict[Any, Any] = dict(zip(program.jaxpr.invars, inputs))
     env |= dict(zip(program.jaxpr.constvars, program.consts))

@@ -146,7 +146,7 @@ def disabled(mj: mujoco.MjModel, *names: str) -> bool:
 def read(model: Model) -> Tree:
     """The model's constants; the class check has passed."""
     mj = model.mj
-    fast = mj.opt.integrator == int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST)
+    fast = int(mj.opt.integrator) == int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST)
     return Tree(
         nq=mj.nq,
         nv=mj.nv,
@@ -162,7 +162,7 @@ def read(model: Model) -> Tree:
         ),
         timestep=float(mj.opt.timestep),
         impratio=float(mj.opt.impratio),
-        elliptic=mj.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC),
+        elliptic=int(mj.opt.cone) == int(mujoco.mjtCone.mjCONE_ELLIPTIC),
         refsafe=not disabled(mj, "REFSAFE"),
         implicit_damping=not fast and not disabled(mj, "EULERDAMP", "DAMPER"),
         implicit_fast=fast,
@@ -216,7 +216,7 @@ def _dof(mj: mujoco.MjModel, i: int) -> Dof:
     return Dof(
         parents=tuple(parents),
         body=int(mj.dof_bodyid[i]),
-        rubs=mj.dof_frictionloss[i] > 0 and not disabled(mj, "FRICTIONLOSS", "CONSTRAINT"),
+        rubs=bool(mj.dof_frictionloss[i] > 0) and not disabled(mj, "FRICTIONLOSS", "CONSTRAINT"),
         solref=_vec(mj.dof_solref[i]),
         solimp=_vec(mj.dof_solimp[i]),
         invweight=float(mj.dof_invweight0[i]),
@@ -231,8 +231,8 @@ def _actuator(mj: mujoco.MjModel, i: int) -> Actuator:
         qpos=int(mj.jnt_qposadr[joint]),
         zero=float(mj.qpos0[mj.jnt_qposadr[joint]]),
         gear=float(mj.actuator_gear[i, 0]),
-        affine_gain=mj.actuator_gaintype[i] == int(mujoco.mjtGain.mjGAIN_AFFINE),
-        affine_bias=mj.actuator_biastype[i] == int(mujoco.mjtBias.mjBIAS_AFFINE),
+        affine_gain=int(mj.actuator_gaintype[i]) == int(mujoco.mjtGain.mjGAIN_AFFINE),
+        affine_bias=int(mj.actuator_biastype[i]) == int(mujoco.mjtBias.mjBIAS_AFFINE),
         ctrl_range=_vec(mj.actuator_ctrlrange[i]) if clamped else None,
         limited=bool(mj.actuator_forcelimited[i]),
     )

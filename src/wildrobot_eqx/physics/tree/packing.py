@@ -33,7 +33,7 @@ def shapes(model: Model) -> dict[str, tuple[int, ...]]:
     }
 
 
-def unpack(model: Model, row: Float[Array, " n"]) -> dict[str, Array]:
+def unpack(model: Model, row: Float[Array, " n"]) -> dict[str, Float[Array, "..."]]:
     """The packed outputs by name."""
     out, first = {}, 0
     for name, shape in shapes(model).items():

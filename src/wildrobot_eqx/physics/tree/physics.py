@@ -74,7 +74,7 @@ class TreePhysics(AbstractPhysics):
 
 
 @functools.lru_cache(maxsize=64)
-def control_step(model: Model, effort: Effort, n_steps: int) -> Callable[[jax.Array, jax.Array], jax.Array]:
+def control_step(model: Model, effort: Effort, n_steps: int) -> Callable[..., Float[Array, " o"]]:
     """`n_steps` steps of one env, or forward dynamics alone when 0, from packed to packed arrays."""
     engine = Engine(model, effort)
 

@@ -18,7 +18,7 @@ from .spatial import at
 
 
 @functools.lru_cache(maxsize=32)
-def smooth_quantities(model: Model) -> Callable[..., dict[str, Array]]:
+def smooth_quantities(model: Model) -> Callable[..., dict[str, Float[Array, "..."]]]:
     """A function `(params, qpos, qvel)` of one robot to its smooth dynamics by name.
 
     `mass_matrix` (nv, nv), `bias` (nv), `passive` (nv), `xpos` (nbody, 3), `xquat` (nbody, 4),

@@ -8,14 +8,16 @@ batch shape, or none: every operation is elementwise, so a batch stays the last 
 """
 
 import math
+from collections.abc import Iterable
 from typing import Union
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Array, Bool, Float
 
 Scalar = Union[float, "Num"]
-Mask = bool | jax.Array
+Mask = bool | Bool[Array, "..."]
 
 
 class Num:
@@ -23,7 +25,7 @@ class Num:
 
     __slots__ = ("a",)
 
-    def __init__(self, a: jax.Array):
+    def __init__(self, a: Float[Array, "..."]):
         self.a = a
 
     def __add__(self, other: Scalar) -> Scalar:
@@ -171,19 +173,14 @@ def clip(x: Scalar, low: Scalar, high: Scalar) -> Scalar:
     return minimum(maximum(x, low), high)
 
 
-def array(x: Scalar, like: jax.Array) -> jax.Array:
+def array(x: Scalar, like: Float[Array, "..."]) -> Float[Array, "..."]:
     """The scalar as an array of `like`'s shape and dtype."""
     if isinstance(x, Num):
         return x.a if x.a.shape == like.shape else jnp.broadcast_to(x.a, like.shape)
     return jnp.full(like.shape, x, like.dtype)
 
 
-def numbers(a: jax.Array) -> list[Scalar]:
-    """The entries along the first axis."""
-    return [Num(a[i]) for i in range(a.shape[0])]
-
-
-def total(terms) -> Scalar:
+def total(terms: Iterable[Scalar]) -> Scalar:
     """The sum; 0 of nothing."""
     result: Scalar = 0.0
     for term in terms:

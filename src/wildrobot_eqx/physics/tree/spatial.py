@@ -8,7 +8,7 @@ and the force. A rigid body's inertia is ten numbers (RBDA section 2.13).
 
 from typing import NamedTuple
 
-from .scalar import Scalar, cos, sin, sqrt, where
+from .scalar import Mask, Scalar, cos, sin, sqrt, where
 
 Vec = tuple[Scalar, Scalar, Scalar]
 Mat = tuple[Vec, Vec, Vec]  # rows
@@ -55,7 +55,7 @@ def norm(a: Vec) -> Scalar:
     return sqrt(dot(a, a))
 
 
-def choose(mask, a: Vec, b: Vec) -> Vec:
+def choose(mask: Mask, a: Vec, b: Vec) -> Vec:
     """`a` where the mask holds, else `b`."""
     return (where(mask, a[0], b[0]), where(mask, a[1], b[1]), where(mask, a[2], b[2]))
 
