@@ -92,6 +92,7 @@ _EXPORTS = {
         "ScaleStrength",
         "ShiftCentreOfMass",
         "TiltGravity",
+        "TreePhysics",
         "make_physics",
     ),
     "robots": ("Mirror", "Robot", "load_robot", "robot_names"),

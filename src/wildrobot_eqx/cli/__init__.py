@@ -218,6 +218,12 @@ def evaluate(
     run: Run,
     episodes: Annotated[int | None, typer.Option(min=1, help="Episodes per command.")] = None,
     timestep: Annotated[list[float] | None, typer.Option(help="Physics timestep, s; repeat for several.")] = None,
+    physics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENGINE,...", help="Engines to compare it on, such as native,mjx,tree.", show_default="native"
+        ),
+    ] = None,
     trust: Trust = False,
     json: Json = False,
 ) -> None:
@@ -225,7 +231,7 @@ def evaluate(
     from ..runs.commands import evaluate_run
 
     with results(json) as show:
-        passed = evaluate_run(run, episodes, tuple(timestep or ()) or None, trust, say, show)
+        passed = evaluate_run(run, episodes, tuple(timestep or ()) or None, physics, trust, say, show)
     raise typer.Exit(0 if passed else 1)
 
 

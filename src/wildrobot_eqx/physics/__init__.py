@@ -20,3 +20,4 @@ from .randomise import ShiftCentreOfMass as ShiftCentreOfMass
 from .randomise import TiltGravity as TiltGravity
 from .select import Backend as Backend
 from .select import make_physics as make_physics
+from .tree import TreePhysics as TreePhysics

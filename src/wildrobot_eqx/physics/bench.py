@@ -26,7 +26,8 @@ def bench_physics(
 
     All cases start from the same poses, follow the same targets and use the same model and
     number of threads. They take turns for about `seconds` s (at least 5 turns each); a
-    case's figures are its median rate, and that as a share of the bare loop's.
+    case's figures are its median rate, that as a share of the bare loop's and as a multiple of
+    `native`'s, and the seconds of its first call, which compiles.
 
     - `bare`: writes the targets and steps; derived quantities lag one substep behind.
     - `bare_fresh`: also refreshes poses and velocities after each control step, as backends must.
@@ -42,8 +43,11 @@ def bench_physics(
     }
     for backend in backends:
         cases[backend] = _backend_loop(make_physics(backend, native.robot, native.timestep), qpos, targets)
-    for case in cases.values():
-        case()  # compile, fault the memory in
+    compile_seconds: dict[str, float] = {}
+    for name, case in cases.items():  # compile, fault the memory in
+        start = time.perf_counter()
+        case()
+        compile_seconds[name] = time.perf_counter() - start
     times: dict[str, list[float]] = {name: [] for name in cases}
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times["bare"]) < 5:
@@ -57,6 +61,8 @@ def bench_physics(
         name: {
             "steps_per_second": rate[name],
             "share_of_bare": rate[name] / rate["bare"],
+            **({"times_native": rate[name] / rate["native"]} if "native" in rate else {}),
+            "first_call_seconds": compile_seconds[name],
             "turns": float(len(times[name])),
         }
         for name in cases

@@ -7,8 +7,9 @@ from ..robots import Robot
 from .base import AbstractPhysics
 from .mjx import MjxPhysics
 from .native import NativePhysics
+from .tree import TreePhysics
 
-Backend = Literal["native", "mjx"]
+Backend = Literal["native", "mjx", "tree"]
 
 
 def make_physics(backend: str, robot: Robot, timestep: float = 0.005) -> AbstractPhysics:
@@ -21,6 +22,8 @@ def make_physics(backend: str, robot: Robot, timestep: float = 0.005) -> Abstrac
         return NativePhysics(robot, timestep)
     if backend == "mjx":
         return MjxPhysics(robot, timestep)
+    if backend == "tree":
+        return TreePhysics(robot, timestep)
     raise WildRobotError(
         f"There is no physics backend {backend!r}.", where="--physics", hint=nearest(backend, get_args(Backend))
     )

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..errors import WildRobotError
 from .bundles import current_bundle
-from .evaluate import evaluate, finish, render, report
+from .engines import engine_names
+from .evaluate import evaluate, evaluate_engines, finish, render, report
 from .folder import RunFolder, sha256
 from .gate import GateResult
 from .opening import Say, reopen, start
@@ -142,12 +143,25 @@ def verify_recipe(
 
 
 def evaluate_run(
-    run: Path, episodes: int | None, timesteps: tuple[float, ...] | None, trust: bool, say: Say, show: Show
+    run: Path,
+    episodes: int | None,
+    timesteps: tuple[float, ...] | None,
+    engines: str | None,
+    trust: bool,
+    say: Say,
+    show: Show,
 ) -> bool:
-    """Judge a run's newest policy and renew its report; False where the gate is not passed."""
+    """Judge a run's newest policy and renew its report, or judge it on `engines`; False where a gate is not passed."""
     enable_compilation_cache()
     folder = RunFolder.open(run)
+    names = None if engines is None else engine_names(engines)
     recipe, _ = reopen(folder, trust, say)
+    if names is not None:
+        matrix = evaluate_engines(recipe, folder, names, say, episodes, timesteps)
+        failed = [f"  {line}" for line in matrix.failed_lines()]
+        words = "The gate is passed on every engine." if not failed else f"{len(failed)} lines failed:"
+        show({"run": str(run), **matrix.to_json()}, [matrix.table(), words, *failed])
+        return matrix.passed
     result = evaluate(recipe, folder, say, episodes, timesteps)
     report(folder)
     show({"run": str(run), **result.to_json()}, _verdict(result, folder))
@@ -172,7 +186,10 @@ def run_benchmarks(what: str, seeds: int, say: Say) -> tuple[dict[str, Any], lis
 
     document: dict[str, Any] = {}
     if what in ("all", "physics"):
-        document["physics"] = bench_physics()
+        document["physics"] = bench_physics(backends=("native", "mjx", "tree"))
+        document["physics by envs"] = {
+            str(n): bench_physics(backends=("native", "tree"), num_envs=n, seconds=3.0) for n in (1, 16, 256, 4096)
+        }
     if what in ("all", "train"):
         document["train"] = bench_train(say)
     if what in ("all", "train", "trainers"):

@@ -1,4 +1,4 @@
-"""Judged episodes: a policy's mean actions on the native engine, all commands in one batch."""
+"""Judged episodes: a policy's mean actions, on the native engine unless told otherwise, all commands in one batch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from ..arrays import f32
 from ..env import Env, EnvState, Timestep
 from ..env.rollout import batch_step, where
 from ..learn.networks import AbstractPolicy
-from ..physics import NativePhysics
+from ..physics import make_physics
 from .gait import GaitMeter, GaitTally
 from .measure import measure
 
@@ -21,15 +21,15 @@ _MAX_CHUNK = 50  # control steps per compiled call: progress is told in between
 _SEED = 0x7FFF_6A7E  # with the fold below a domain of keys that no training seed reaches
 
 
-def judged_env(env: Env, timestep: float) -> Env:
-    """The env as it is judged: native physics at `timestep` (s), nominal parameters, constant commands.
+def judged_env(env: Env, timestep: float, engine: str = "native") -> Env:
+    """The env as it is judged: `engine`'s physics at `timestep` (s), nominal parameters, constant commands.
 
     Servos and calibration are the model's own and nothing befalls the robot; the policy sees through its own sensors.
 
     Raises:
-        WildRobotError: the timestep does not divide the robot's control period.
+        WildRobotError: the timestep does not divide the robot's control period, or the engine cannot simulate it.
     """
-    physics = NativePhysics(env.physics.robot, timestep)
+    physics = make_physics(engine, env.physics.robot, timestep)
     env = eqx.tree_at(lambda e: e.physics, env, physics)
     if env.randomisers:
         env = eqx.tree_at(lambda e: e.randomisers, env, ())

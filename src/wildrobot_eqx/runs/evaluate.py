@@ -1,12 +1,13 @@
 """After training: the gate's verdict, the video and the report of a run."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import WildRobotError
 from .disk import writing
+from .engines import EngineMatrix, judge_on_engines
 from .folder import RunFolder, now, write_json
 from .gate import GateResult
 from .opening import Say, restore
@@ -54,6 +55,27 @@ def evaluate(
     else:
         write_json(folder.verdict, verdict)
     return result
+
+
+def evaluate_engines(
+    recipe: Recipe,
+    folder: RunFolder,
+    engines: Sequence[str],
+    say: Say,
+    episodes: int | None = None,
+    timesteps: tuple[float, ...] | None = None,
+) -> EngineMatrix:
+    """Put the run's newest policy through the recipe's gate on each engine, and write engines.json.
+
+    Raises:
+        WildRobotError: the recipe has no gate, there is no checkpoint, or an engine cannot simulate the robot.
+    """
+    state = restore(recipe, folder, say)
+
+    def keep(matrix: EngineMatrix) -> None:
+        write_json(folder.path / "engines.json", {"iteration": int(state.iteration), "when": now(), **matrix.to_json()})
+
+    return judge_on_engines(recipe, trainer_of(folder).policy(state), engines, say, episodes, timesteps, keep)
 
 
 def _fuller(kept: dict[str, Any], new: dict[str, Any]) -> bool:

@@ -173,6 +173,7 @@ class AbstractGate(eqx.Module):
         *,
         episodes: int | None = None,
         timesteps: tuple[float, ...] | None = None,
+        engine: str = "native",
         progress: Callable[[str], None] | None = None,
     ) -> GateResult:
         """Judge `policy`.
@@ -183,6 +184,7 @@ class AbstractGate(eqx.Module):
             episodes: per command and timestep; the gate's own number if None. Where it is
                 fewer, the result says so: it is `provisional`.
             timesteps: of physics, s; the gate's own if None. The same goes for these.
+            engine: the physics backend that simulates; a verdict of another than `native` is that engine's only.
             progress: told how far it is, now and then.
 
         Raises:
@@ -224,6 +226,7 @@ class WalkGate(AbstractGate):
         *,
         episodes: int | None = None,
         timesteps: tuple[float, ...] | None = None,
+        engine: str = "native",
         progress: Callable[[str], None] | None = None,
     ) -> GateResult:
         episodes = self.episodes if episodes is None else episodes
@@ -239,11 +242,12 @@ class WalkGate(AbstractGate):
         lines: list[GateLine] = []
         found: list[CommandFigures] = []
         for timestep in timesteps:
-            tallies = run_episodes(judged_env(env, timestep), policy, meter, speeds, episodes, self.seconds, progress)
+            judged = judged_env(env, timestep, engine)
+            tallies = run_episodes(judged, policy, meter, speeds, episodes, self.seconds, progress)
             for speed, tally in zip(speeds, tallies):
-                judged = self.judge(meter, tally, speed, timestep)
-                found.append(judged[0])
-                lines += judged[1]
+                shown, held = self.judge(meter, tally, speed, timestep)
+                found.append(shown)
+                lines += held
         provisional = self.provisional(episodes, timesteps)
         return GateResult(tuple(lines), tuple(found), episodes, self.seconds, provisional)
 

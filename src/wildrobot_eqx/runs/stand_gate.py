@@ -62,6 +62,7 @@ class StandGate(AbstractGate):
         *,
         episodes: int | None = None,
         timesteps: tuple[float, ...] | None = None,
+        engine: str = "native",
         progress: Callable[[str], None] | None = None,
     ) -> GateResult:
         count = self.episodes if episodes is None else episodes
@@ -78,7 +79,7 @@ class StandGate(AbstractGate):
         found: list[CommandFigures] = []
         for timestep in timesteps:
             tallies = run_episodes(
-                with_kicks(judged_env(env, timestep), self.kick_at),
+                with_kicks(judged_env(env, timestep, engine), self.kick_at),
                 policy,
                 meter,
                 (0.0,) * len(kicks),

@@ -25,13 +25,15 @@ def actuator_forces(
     tree: Tree, gains: list[Gains], qpos: list[Scalar], qvel: list[Scalar], ctrl: list[Scalar]
 ) -> tuple[list[Scalar], list[Scalar]]:
     """Each actuator's force, and the derivative of each by its velocity (0 where its range clips it)."""
-    forces, slopes = [], []
+    forces: list[Scalar] = []
+    slopes: list[Scalar] = []
     for i, actuator in enumerate(tree.actuators):
         length, speed = actuator_length(tree, i, qpos), actuator_velocity(tree, i, qvel)
         command, g = ctrl[i], gains[i]
         if actuator.ctrl_range:
             command = clip(command, *actuator.ctrl_range)
-        gain, slope = g.gain[0], 0.0
+        gain = g.gain[0]
+        slope: Scalar = 0.0
         if actuator.affine_gain:
             gain = gain + g.gain[1] * length + g.gain[2] * speed
             slope = slope + g.gain[2] * command

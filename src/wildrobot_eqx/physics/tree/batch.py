@@ -10,21 +10,21 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Shaped
+from jaxtyping import Array, Float
 
 from . import kernels
 
-Program = Callable[..., list[Shaped[Array, "..."]]]
+Program = Callable[..., list[jax.Array]]
 """From the entries of packed inputs, scalars, to the entries of the packed output."""
 
 
-def batched(program: Program, sizes: Sequence[int], tile: int) -> Callable[..., Shaped[Array, "..."]]:
+def batched(program: Program, sizes: Sequence[int], tile: int) -> Callable[..., Float[Array, " o"]]:
     """`program` on packed arrays: inputs of `sizes` entries to the output, with derivative and batching."""
 
-    def flat(*inputs: Shaped[Array, "..."]) -> list[Shaped[Array, "..."]]:
+    def flat(*inputs: jax.Array) -> list[jax.Array]:
         return program(*inputs)
 
-    def backward(*inputs: Shaped[Array, "..."]) -> list[Shaped[Array, "..."]]:
+    def backward(*inputs: jax.Array) -> list[jax.Array]:
         primals, cotangents = inputs[: sum(sizes)], inputs[sum(sizes) :]
         _, pull = jax.vjp(lambda *x: tuple(flat(*x)), *primals)
         return list(pull(tuple(cotangents)))
@@ -33,15 +33,13 @@ def batched(program: Program, sizes: Sequence[int], tile: int) -> Callable[..., 
     reverse = _vectorised(backward, tile)
 
     @jax.custom_vjp
-    def function(*inputs: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    def function(*inputs: jax.Array) -> jax.Array:
         return forward(jnp.concatenate(inputs))
 
-    def keep(*inputs: Shaped[Array, "..."]) -> tuple[Shaped[Array, "..."], tuple[Shaped[Array, "..."], ...]]:
+    def keep(*inputs: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         return function(*inputs), inputs
 
-    def pull(
-        inputs: tuple[Shaped[Array, "..."], ...], cotangent: Shaped[Array, "..."]
-    ) -> tuple[Shaped[Array, "..."], ...]:
+    def pull(inputs: tuple[jax.Array, ...], cotangent: jax.Array) -> tuple[jax.Array, ...]:
         out = reverse(jnp.concatenate([*inputs, cotangent]))
         ends = [sum(sizes[: k + 1]) for k in range(len(sizes))]
         return tuple(out[end - size : end] for end, size in zip(ends, sizes))
@@ -50,30 +48,30 @@ def batched(program: Program, sizes: Sequence[int], tile: int) -> Callable[..., 
     return function
 
 
-def _vectorised(program: Program, tile: int) -> Callable[[Shaped[Array, "..."]], Shaped[Array, "..."]]:
+def _vectorised(program: Program, tile: int) -> Callable[[jax.Array], jax.Array]:
     """`program` as a function of one packed row, (i,) to (o,), with a batching rule of its own."""
 
     @jax.custom_batching.custom_vmap
-    def rows(batch: Shaped[Array, "..."]) -> Shaped[Array, "..."]:  # (n, i) to (n, o)
+    def rows(batch: jax.Array) -> jax.Array:  # (n, i) to (n, o)
         return _tiles(program, tile, batch)
 
     @rows.def_vmap
-    def nested(size: int, _: list[bool], batch: Shaped[Array, "..."]) -> tuple[Shaped[Array, "..."], bool]:
+    def nested(size: int, _: list[bool], batch: jax.Array) -> tuple[jax.Array, bool]:
         out = rows(batch.reshape(-1, batch.shape[-1]))
         return out.reshape(size, -1, out.shape[-1]), True
 
     @jax.custom_batching.custom_vmap
-    def row(inputs: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    def row(inputs: jax.Array) -> jax.Array:
         return rows(inputs[None])[0]
 
     @row.def_vmap
-    def rule(size: int, _: list[bool], inputs: Shaped[Array, "..."]) -> tuple[Shaped[Array, "..."], bool]:
+    def rule(size: int, _: list[bool], inputs: jax.Array) -> tuple[jax.Array, bool]:
         return rows(inputs), True
 
     return row
 
 
-def _tiles(program: Program, tile: int, batch: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+def _tiles(program: Program, tile: int, batch: jax.Array) -> jax.Array:
     size, entries = batch.shape
     traced = jax.make_jaxpr(program)(*[jax.ShapeDtypeStruct((), batch.dtype)] * entries)
     count = -(-size // tile)

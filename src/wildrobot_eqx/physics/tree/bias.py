@@ -36,7 +36,9 @@ def passive_forces(tree: Tree, damping: list[Scalar], qpos: list[Scalar], qvel: 
             q = qpos[joint.qpos : joint.qpos + len(joint.spring)]
             stretch = [a - b for a, b in zip(q, joint.spring)]
             if joint.kind in (FREE, BALL):
-                turn = quat_difference(tuple(q[-4:]), joint.spring[-4:])
+                w, x, y, z = q[-4:]
+                rest = joint.spring
+                turn = quat_difference((w, x, y, z), (rest[-4], rest[-3], rest[-2], rest[-1]))
                 stretch = [*stretch[:-4], *turn]
             for n, s in enumerate(stretch):
                 out[joint.dof + n] = out[joint.dof + n] - k * s

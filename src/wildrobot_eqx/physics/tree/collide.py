@@ -55,11 +55,11 @@ def _points(pair: Pair, mat: Mat, normal: Vec) -> list[tuple[Vec, Scalar]]:
         return [(add(half, low), rise - r), (sub(low, half), -rise - r)]
     if pair.kind == BOX:
         x, y, z = (scale(pair.size[k], column(mat, k)) for k in range(3))
-        rise = [dot(normal, v) for v in (x, y, z)]
+        rises = [dot(normal, v) for v in (x, y, z)]
         found = []
         for sx, sy in ((1.0, 1.0), (-1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)):
             away = add(add(scale(sx, x), scale(sy, y)), z)
-            up = sx * rise[0] + sy * rise[1] + rise[2]
+            up = sx * rises[0] + sy * rises[1] + rises[2]
             down = where(up > 0.0, known(-1.0, up), known(1.0, up))
             found.append((scale(down, away), -absolute(up)))
         return found
@@ -67,8 +67,8 @@ def _points(pair: Pair, mat: Mat, normal: Vec) -> list[tuple[Vec, Scalar]]:
     inside = apply_transposed(mat, normal)
     stretched = (pair.size[0] * inside[0], pair.size[1] * inside[1], pair.size[2] * inside[2])
     length = norm(stretched)
-    away = tuple(-(pair.size[k] * stretched[k]) / length for k in range(3))
-    return [(apply(mat, away), -length)]
+    a, b, c = (-(pair.size[k] * stretched[k]) / length for k in range(3))
+    return [(apply(mat, (a, b, c)), -length)]
 
 
 def _default_tangent(normal: Vec) -> Vec:

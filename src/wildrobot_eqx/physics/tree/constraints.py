@@ -12,7 +12,7 @@ from .collide import Contact
 from .kinematics import Poses, Velocities
 from .model import BALL, FREE, Joint, Tree
 from .rotations import quat_vector
-from .scalar import Mask, Num, Scalar, absolute, exp, known, log, maximum, minimum, where
+from .scalar import Mask, Scalar, absolute, exp, known, log, maximum, minimum, where
 from .spatial import Spatial, Vec, at, dot, quat_unit
 
 MIN_IMPEDANCE, MAX_IMPEDANCE, TINY = 0.0001, 0.9999, 1e-15  # mjMINIMP, mjMAXIMP, mjMINVAL
@@ -75,13 +75,11 @@ def _impedance(solimp: tuple[float, ...], residual: Scalar) -> Scalar:
     low, high = (min(max(s, MIN_IMPEDANCE), MAX_IMPEDANCE) for s in solimp[:2])
     width, power = max(solimp[2], TINY), max(solimp[4], 1.0)
     middle = min(max(solimp[3], MIN_IMPEDANCE), MAX_IMPEDANCE)
-    if low == high or not isinstance(residual, Num):
-        x = 0.0 if not isinstance(residual, Num) else 1.0
-        return low if x == 0.0 else high
+    if low == high or residual == 0.0:  # friction has no residual
+        return low
     x = minimum(absolute(residual) * (1.0 / width), 1.0)
-    if power == 1.0:
-        y = x
-    else:
+    y = x
+    if power > 1.0:
         rising = _power(x, power) * (1.0 / middle ** (power - 1.0))
         falling = 1.0 - _power(1.0 - x, power) * (1.0 / (1.0 - middle) ** (power - 1.0))
         y = where(x < middle, rising, falling)
@@ -135,6 +133,7 @@ def limits(tree: Tree, qpos: list[Scalar], qvel: list[Scalar]) -> list[Limit]:
 
 
 def _scalar_limits(tree: Tree, joint: Joint, q: Scalar, qvel: list[Scalar]) -> list[Limit]:
+    assert joint.limit
     low, high = joint.limit
     below, above = q - low - joint.margin, high - q - joint.margin
     if 2.0 * joint.margin >= high - low:  # both ends may act at once

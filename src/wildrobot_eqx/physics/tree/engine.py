@@ -2,8 +2,9 @@
 
 import dataclasses
 
+import jax
 from jax import lax
-from jaxtyping import Array, Shaped
+from jaxtyping import Array, Float
 
 from ...robots import Model
 from . import bias, collide, constraints, inertia, integrate, kinematics, sensors, solver
@@ -85,7 +86,7 @@ class Engine:
         warm: list[Scalar],
         ctrl: list[Scalar],
         n_steps: int,
-        like: Shaped[Array, "..."],
+        like: Float[Array, ""],
     ) -> dict[str, list[Scalar]]:
         """The fields of `PhysicsState` after `n_steps` steps, or of forward dynamics alone when 0."""
 
@@ -95,9 +96,7 @@ class Engine:
         nq, nv = self.tree.nq, self.tree.nv
         if n_steps:
 
-            def substep(
-                carry: tuple[Shaped[Array, "..."], ...], _: None
-            ) -> tuple[tuple[Shaped[Array, "..."], ...], None]:
+            def substep(carry: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], None]:
                 values: list[Scalar] = [Num(a) for a in carry]
                 q, v, w = values[:nq], values[nq : nq + nv], values[nq + nv : nq + 2 * nv]
                 moment = self.dynamics(c, q, v, w, ctrl)
@@ -124,7 +123,7 @@ class Engine:
     def _stepped(self, c: Constants, moment: Moment) -> list[Scalar]:
         """The acceleration that the integrator applies."""
         tree = self.tree
-        damping = list(c.damping) if tree.dampers else [0.0] * tree.nv
+        damping: list[Scalar] = list(c.damping) if tree.dampers else [0.0] * tree.nv
         if tree.implicit_fast:
             damping = [d - s for d, s in zip(damping, moment.slopes)]
         elif not tree.implicit_damping:

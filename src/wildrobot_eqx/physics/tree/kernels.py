@@ -18,6 +18,8 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, Literal, Var
 from jaxtyping import Array, Shaped
 
+from ...errors import WildRobotError
+
 PIECE = 300
 """Operations in one kernel; LLVM's time grows faster than their number."""
 
@@ -29,13 +31,14 @@ _CALLS = {"sin", "cos", "tan", "exp", "log", "atan2", "pow", "tanh", "logistic",
 
 def run(program: ClosedJaxpr, inputs: Sequence[Shaped[Array, "..."]]) -> list[Shaped[Array, "..."]]:
     """The outputs of a program on scalars for a batch: each input (n,), or with a loop's axes before the n."""
-    env: dict[Var, Any] = dict(zip(program.jaxpr.invars, inputs))
+    env: dict[Any, Any] = dict(zip(program.jaxpr.invars, inputs))
     env |= dict(zip(program.jaxpr.constvars, program.consts))
     n = inputs[0].shape[-1]
 
-    def value(atom: Any) -> Shaped[Array, "..."]:
-        v = jnp.asarray(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else env[atom]
-        return v if v.ndim > atom.aval.ndim else jnp.broadcast_to(v[..., None], (*v.shape, n))
+    def value(atom: Any) -> jax.Array:
+        shape: Any = atom.aval
+        v = jnp.asarray(atom.val, shape.dtype) if isinstance(atom, Literal) else env[atom]
+        return v if v.ndim > shape.ndim else jnp.broadcast_to(v[..., None], (*v.shape, n))
 
     groups = _schedule(program.jaxpr)
     for group, kept in zip(groups, _used_later(program.jaxpr, groups)):
@@ -47,7 +50,7 @@ def run(program: ClosedJaxpr, inputs: Sequence[Shaped[Array, "..."]]) -> list[Sh
     return [value(a) for a in program.jaxpr.outvars]
 
 
-def _single(eqn: Any, inputs: list[Shaped[Array, "..."]], n: int) -> list[Shaped[Array, "..."]]:
+def _single(eqn: Any, inputs: list[jax.Array], n: int) -> list[jax.Array]:
     name = eqn.primitive.name
     if name == "scan":
         return _scan(eqn, inputs)
@@ -58,14 +61,12 @@ def _single(eqn: Any, inputs: list[Shaped[Array, "..."]], n: int) -> list[Shaped
     return list(out) if eqn.primitive.multiple_results else [out]
 
 
-def _scan(eqn: Any, inputs: list[Shaped[Array, "..."]]) -> list[Shaped[Array, "..."]]:
+def _scan(eqn: Any, inputs: list[jax.Array]) -> list[jax.Array]:
     p = eqn.params
     consts, carry = inputs[: p["num_consts"]], inputs[p["num_consts"] : p["num_consts"] + p["num_carry"]]
     xs = inputs[p["num_consts"] + p["num_carry"] :]
 
-    def body(
-        carry: list[Shaped[Array, "..."]], x: list[Shaped[Array, "..."]]
-    ) -> tuple[list[Shaped[Array, "..."]], list[Shaped[Array, "..."]]]:
+    def body(carry: list[jax.Array], x: list[jax.Array]) -> tuple[list[jax.Array], list[jax.Array]]:
         out = run(p["jaxpr"], [*consts, *carry, *x])
         return out[: p["num_carry"]], out[p["num_carry"] :]
 
@@ -113,7 +114,8 @@ class _Piece:
     """A kernel that grows while it has room."""
 
     def __init__(self, uses: dict[Var, int]):
-        self.uses, self.equations = uses, []
+        self.uses = uses
+        self.equations: list[Any] = []
         self.inputs: set[Var] = set()
         self.open: dict[Var, int] = {}  # made here, with uses to come
 
@@ -141,11 +143,35 @@ def _used_later(jaxpr: Any, groups: list[list[Any]]) -> list[list[Var]]:
     return [[out for e in group for out in e.outvars if out in wanted] for group in groups]
 
 
-def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Var], n: int) -> None:
+@functools.cache
+def check_compiler() -> None:
+    """Make sure that a window of 1 applies its body once to each entry, which XLA's rules leave to it.
+
+    Raises:
+        WildRobotError: this version of XLA leaves the body out, or applies it twice.
+    """
+    with jax.ensure_compile_time_eval():
+        x = jnp.arange(1.0, 17.0, dtype=jnp.float32)
+        zero = jnp.zeros((), jnp.float32)
+
+        def body(_: Any, entry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+            return lax.mul(entry[0], entry[1]), lax.sub(entry[0], entry[1])
+
+        out = jax.jit(lambda x, y: lax.reduce_window((x, y), (zero, zero), body, (1,), (1,), "VALID"))(x, 2.0 * x)
+        sound = bool(jnp.all(out[0] == 2.0 * x * x) & jnp.all(out[1] == -x))
+    if not sound:
+        raise WildRobotError(
+            "This version of XLA changes the tree engine's kernels.",
+            where=f"TreePhysics, jax {jax.__version__}",
+            hint="take --physics native, or another version of jax",
+        )
+
+
+def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Any], n: int) -> None:
     if not outputs:
         return
     made = {out for e in group for out in e.outvars}
-    inputs: list[Var] = []
+    inputs: list[Any] = []
     for e in group:
         for a in e.invars:
             if not isinstance(a, Literal) and a not in made and a not in inputs:
@@ -156,7 +182,7 @@ def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Var
     blank = arrays[0] if arrays else jnp.zeros((n,), dtype)
     arrays += [blank] * (width - len(arrays))
 
-    def body(_: Any, entries: tuple[Shaped[Array, "..."], ...]) -> tuple[Shaped[Array, "..."], ...]:
+    def body(_: Any, entries: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         inner: dict[Var, Any] = {a: _from(a, x) for a, x in zip(inputs, entries)}
         for e in group:
             args = [a.val if isinstance(a, Literal) else inner[a] for a in e.invars]
@@ -169,6 +195,6 @@ def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Var
     env.update((v, _from(v, x)) for v, x in zip(outputs, out))
 
 
-def _from(var: Var, x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+def _from(var: Any, x: jax.Array) -> jax.Array:
     """A mask travels between kernels as a number."""
     return x > 0.5 if var.aval.dtype == jnp.bool_ else x

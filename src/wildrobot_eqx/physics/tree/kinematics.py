@@ -17,8 +17,6 @@ from .spatial import (
     Vec,
     add,
     apply,
-    apply_transposed,
-    at,
     column,
     cross,
     cross_motion,
@@ -184,16 +182,6 @@ def accelerations(p: Poses, v: Velocities, qacc: list[Scalar], gravity: Vec) -> 
         chain.append(a)
         out.append(move(move(a, v.drift[i]), out[0]))
     return out
-
-
-def point_velocity(v: Spatial, offset: Vec) -> Vec:
-    """The velocity of the body's point at `offset` from the origin, m/s."""
-    return at(v, offset)
-
-
-def local(rotation: Mat, v: Vec) -> Vec:
-    """A world vector in a frame of rotation `rotation`."""
-    return apply_transposed(rotation, v)
 
 
 def centre_of_mass(p: Poses, body: int, masses: list[Scalar], centres: list[Vec]) -> Vec:

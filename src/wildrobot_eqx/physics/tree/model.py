@@ -25,7 +25,7 @@ class Joint:
     kind: int
     dof: int
     qpos: int
-    axis: Vec
+    axis: tuple[float, float, float]
     pos: Vec
     zero: float  # reference position of a scalar joint
     spring: tuple[float, ...]  # rest position
@@ -132,7 +132,8 @@ class Tree:
     magnetic: Vec
 
 
-def _vec(a: Any) -> tuple[float, ...]:
+def _vec(a: Any) -> Any:
+    """The numbers of an array, as many as there are: a vector, a quaternion, a range."""
     return tuple(float(x) for x in np.asarray(a).ravel())
 
 
@@ -145,7 +146,7 @@ def disabled(mj: mujoco.MjModel, *names: str) -> bool:
 def read(model: Model) -> Tree:
     """The model's constants; the class check has passed."""
     mj = model.mj
-    fast = mj.opt.integrator == int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST)
+    fast = int(mj.opt.integrator) == int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST)
     return Tree(
         nq=mj.nq,
         nv=mj.nv,
@@ -161,7 +162,7 @@ def read(model: Model) -> Tree:
         ),
         timestep=float(mj.opt.timestep),
         impratio=float(mj.opt.impratio),
-        elliptic=mj.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC),
+        elliptic=int(mj.opt.cone) == int(mujoco.mjtCone.mjCONE_ELLIPTIC),
         refsafe=not disabled(mj, "REFSAFE"),
         implicit_damping=not fast and not disabled(mj, "EULERDAMP", "DAMPER"),
         implicit_fast=fast,
@@ -230,8 +231,8 @@ def _actuator(mj: mujoco.MjModel, i: int) -> Actuator:
         qpos=int(mj.jnt_qposadr[joint]),
         zero=float(mj.qpos0[mj.jnt_qposadr[joint]]),
         gear=float(mj.actuator_gear[i, 0]),
-        affine_gain=bool(mj.actuator_gaintype[i] == int(mujoco.mjtGain.mjGAIN_AFFINE)),
-        affine_bias=bool(mj.actuator_biastype[i] == int(mujoco.mjtBias.mjBIAS_AFFINE)),
+        affine_gain=int(mj.actuator_gaintype[i]) == int(mujoco.mjtGain.mjGAIN_AFFINE),
+        affine_bias=int(mj.actuator_biastype[i]) == int(mujoco.mjtBias.mjBIAS_AFFINE),
         ctrl_range=_vec(mj.actuator_ctrlrange[i]) if clamped else None,
         limited=bool(mj.actuator_forcelimited[i]),
     )
@@ -257,7 +258,8 @@ def contact_pairs(mj: mujoco.MjModel) -> tuple[list[tuple[int, int]], list[tuple
             if touches and w1 != w2 and not related and (body[0] << 16) + body[1] not in excluded:
                 found.add((a, b))
     found |= {tuple(sorted(pair)) for pair in zip(mj.pair_geom1.tolist(), mj.pair_geom2.tolist())}
-    planes, others = [], []
+    planes: list[tuple[int, int]] = []
+    others: list[tuple[int, int]] = []
     for a, b in sorted(found):
         first, second = (a, b) if mj.geom_type[a] == PLANE else (b, a)
         plane = mj.geom_type[first] == PLANE and weld[mj.geom_bodyid[first]] == 0 and mj.geom_type[second] != PLANE
@@ -283,6 +285,7 @@ def _pair(mj: mujoco.MjModel, plane: int, geom: int) -> Pair:
     p1, p2 = int(mj.geom_priority[plane]), int(mj.geom_priority[geom])
     body = int(mj.geom_bodyid[geom])
     listed = listed_pair(mj, plane, geom)
+    friction: tuple[int, ...] = ()
     margin, least = float(mj.geom_margin[plane] + mj.geom_margin[geom]), MIN_MU
     if listed is not None:
         condim, solref, solimp, friction = int(mj.pair_dim[listed]), mj.pair_solref[listed], mj.pair_solimp[listed], ()

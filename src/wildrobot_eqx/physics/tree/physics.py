@@ -2,25 +2,22 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-import mujoco
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float
 
 from ...robots import Model, Robot
 from ..base import AbstractPhysics, PhysicsState, control_model, foot_forces, nominal_ctrl
-from ..params import MODEL_FIELDS, PhysicsParams
-from .actuation import Gains
+from ..params import PhysicsParams
 from .batch import batched
 from .check import check_class
-from .engine import Constants, Engine
-from .inertia import central_inertia
-from .model import read
+from .engine import Engine
+from .kernels import check_compiler
+from .packing import constants, pack_params, params_size, shapes, unpack
 from .scalar import Num, Scalar, array
 from .solver import Effort
-from .spatial import Vec
 
 EFFORT = Effort(steps=6, line=4)
 """What keeps one step's accelerations within 1% of MuJoCo's at 100 iterations; docs/physics.md tells how far."""
@@ -58,6 +55,7 @@ class TreePhysics(AbstractPhysics):
         self.model, self.n_substeps = control_model(robot, timestep)
         self.ignore_self_contact, self.effort = ignore_self_contact, effort
         check_class(self.model, ignore_self_contact)
+        check_compiler()
 
     def init(self, params: PhysicsParams, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> PhysicsState:
         zero = jnp.zeros((), qpos.dtype)
@@ -69,84 +67,21 @@ class TreePhysics(AbstractPhysics):
     def _run(self, n_steps: int, params: PhysicsParams, *state: Array) -> PhysicsState:
         dtype = state[0].dtype
         inputs = jnp.concatenate([jnp.atleast_1d(a).astype(dtype) for a in state])
-        packed = jnp.concatenate([getattr(params, name).ravel().astype(dtype) for name in MODEL_FIELDS])
-        out = unpack(self.model, control_step(self.model, self.effort, n_steps)(packed, inputs))
+        run = control_step(self.model, self.effort, n_steps)
+        out = unpack(self.model, run(pack_params(params, dtype), inputs))
         carry = out.pop("qacc_warmstart")
         return PhysicsState(**out, foot_force=foot_forces(self.robot, out["sensordata"]), carry=carry)
 
 
-def shapes(model: Model) -> dict[str, tuple[int, ...]]:
-    """The engine's outputs in the order in which they are packed."""
-    mj = model.mj
-    return {
-        "qpos": (mj.nq,),
-        "qvel": (mj.nv,),
-        "time": (),
-        "qacc_warmstart": (mj.nv,),
-        "actuator_force": (mj.nu,),
-        "xpos": (mj.nbody, 3),
-        "xquat": (mj.nbody, 4),
-        "site_xpos": (mj.nsite, 3),
-        "sensordata": (mj.nsensordata,),
-    }
-
-
-def unpack(model: Model, row: Float[Array, " n"]) -> dict[str, Shaped[Array, "..."]]:
-    """The packed outputs by name."""
-    out, first = {}, 0
-    for name, shape in shapes(model).items():
-        size = functools.reduce(lambda a, b: a * b, shape, 1)
-        out[name] = row[first : first + size].reshape(shape)
-        first += size
-    return out
-
-
-def _size(mj: mujoco.MjModel, name: str) -> int:
-    return int((mj.opt.gravity if name == "gravity" else getattr(mj, name)).size)
-
-
-def constants(model: Model, packed: list[Scalar]) -> Constants:
-    """One env's parameters from their packed entries."""
-    mj, fields, first = model.mj, {}, 0
-    for name in MODEL_FIELDS:
-        size = _size(mj, name)
-        fields[name] = packed[first : first + size]
-        first += size
-
-    def vectors(name: str) -> list[Vec]:
-        values = fields[name]
-        return [(values[i], values[i + 1], values[i + 2]) for i in range(0, len(values), 3)]
-
-    tree = read(model)
-    gain, bias, span = fields["actuator_gainprm"], fields["actuator_biasprm"], fields["actuator_forcerange"]
-    width = mj.actuator_gainprm.shape[1] if mj.nu else 1
-    return Constants(
-        mass=fields["body_mass"],
-        centre=vectors("body_ipos"),
-        central=[
-            central_inertia(body.principal, moments) for body, moments in zip(tree.bodies, vectors("body_inertia"))
-        ],
-        friction=[v[0] for v in vectors("geom_friction")],
-        damping=fields["dof_damping"],
-        friction_loss=fields["dof_frictionloss"],
-        armature=fields["dof_armature"],
-        gains=[
-            Gains(gain[i * width : i * width + 3], bias[i * width : i * width + 3], span[2 * i : 2 * i + 2])
-            for i in range(mj.nu)
-        ],
-        gravity=vectors("gravity")[0] if tree.gravity else (0.0, 0.0, 0.0),
-    )
-
-
 @functools.lru_cache(maxsize=64)
-def control_step(model: Model, effort: Effort, n_steps: int) -> Callable[..., Any]:
+def control_step(model: Model, effort: Effort, n_steps: int) -> Callable[..., Float[Array, " o"]]:
     """`n_steps` steps of one env, or forward dynamics alone when 0, from packed to packed arrays."""
     engine = Engine(model, effort)
 
     mj = model.mj
-    sizes = (sum(_size(mj, name) for name in MODEL_FIELDS), mj.nq + 2 * mj.nv + 1 + mj.nu)
+    sizes = (params_size(model), mj.nq + 2 * mj.nv + 1 + mj.nu)
 
-    def program(*entries: Shaped[Array, "..."]) -> list[Shaped[Array, "..."]]:
+    def program(*entries: jax.Array) -> list[jax.Array]:
         values: list[Scalar] = [Num(a) for a in entries]
         params, state = values[: sizes[0]], values[sizes[0] :]
         ends = [mj.nq, mj.nq + mj.nv, mj.nq + mj.nv + 1, mj.nq + 2 * mj.nv + 1]

@@ -11,12 +11,13 @@ import math
 from collections.abc import Iterable
 from typing import Union
 
+import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Shaped
+from jaxtyping import Array, Bool, Float
 
 Scalar = Union[float, "Num"]
-Mask = bool | Shaped[Array, "..."]
+Mask = bool | Bool[Array, "..."]
 
 
 class Num:
@@ -24,7 +25,7 @@ class Num:
 
     __slots__ = ("a",)
 
-    def __init__(self, a: Shaped[Array, "..."]):
+    def __init__(self, a: Float[Array, "..."]):
         self.a = a
 
     def __add__(self, other: Scalar) -> Scalar:
@@ -81,11 +82,11 @@ class Num:
         return _compare(lax.ge, self, other)
 
 
-def _with(op, a: Shaped[Array, "..."], constant: float) -> Shaped[Array, "..."]:
+def _with(op, a: jax.Array, constant: float) -> jax.Array:
     return op(a, lax.full_like(a, constant))
 
 
-def _both(op, a: Shaped[Array, "..."], b: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+def _both(op, a: jax.Array, b: jax.Array) -> jax.Array:
     if a.shape != b.shape:
         a, b = jnp.broadcast_arrays(a, b)
     return op(a, b)
@@ -103,7 +104,7 @@ def where(mask: Mask, x: Scalar, y: Scalar) -> Scalar:
         if x == y:
             return x
         raise TypeError("a choice between two constants needs a dtype: make one a Num with `known`")
-    like = (x if isinstance(x, Num) else y).a
+    like = x.a if isinstance(x, Num) else y.a if isinstance(y, Num) else mask
     a = x.a if isinstance(x, Num) else lax.full_like(like, x)
     b = y.a if isinstance(y, Num) else lax.full_like(like, y)
     shape = jnp.broadcast_shapes(mask.shape, a.shape, b.shape)
@@ -149,16 +150,17 @@ def sqrt(x: Scalar) -> Scalar:
     if not isinstance(x, Num):
         return math.sqrt(x)
     positive = x > 0.0
-    return where(positive, Num(lax.sqrt(where(positive, x, 1.0).a)), 0.0)
+    safe = where(positive, x, 1.0)
+    return where(positive, Num(lax.sqrt(array(safe, x.a))), 0.0)
 
 
 def maximum(x: Scalar, y: Scalar) -> Scalar:
     """The larger one."""
-    if isinstance(x, Num) and isinstance(y, Num):
-        return Num(_both(lax.max, x.a, y.a))
-    if isinstance(x, Num):
-        return Num(_with(lax.max, x.a, y))
-    return Num(_with(lax.max, y.a, x)) if isinstance(y, Num) else max(x, y)
+    if not isinstance(x, Num):
+        x, y = y, x
+    if not isinstance(x, Num):
+        return max(float(x), float(y)) if not isinstance(y, Num) else y
+    return Num(_both(lax.max, x.a, y.a)) if isinstance(y, Num) else Num(_with(lax.max, x.a, y))
 
 
 def minimum(x: Scalar, y: Scalar) -> Scalar:
@@ -171,16 +173,11 @@ def clip(x: Scalar, low: Scalar, high: Scalar) -> Scalar:
     return minimum(maximum(x, low), high)
 
 
-def array(x: Scalar, like: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+def array(x: Scalar, like: Float[Array, "..."]) -> Float[Array, "..."]:
     """The scalar as an array of `like`'s shape and dtype."""
     if isinstance(x, Num):
         return x.a if x.a.shape == like.shape else jnp.broadcast_to(x.a, like.shape)
     return jnp.full(like.shape, x, like.dtype)
-
-
-def numbers(a: Shaped[Array, "..."]) -> list[Scalar]:
-    """The entries along the first axis."""
-    return [Num(a[i]) for i in range(a.shape[0])]
 
 
 def total(terms: Iterable[Scalar]) -> Scalar:

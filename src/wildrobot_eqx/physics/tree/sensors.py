@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import mujoco
 
@@ -38,15 +39,14 @@ _REAL, _POSITIVE = int(mujoco.mjtDataType.mjDATATYPE_REAL), int(mujoco.mjtDataTy
 LATE = int(_STAGE.mjSTAGE_ACC)
 Readings = dict[int, Scalar]  # by address in sensordata
 
-# fmt: off
-_NAMES = (
-    "MAGNETOMETER", "JOINTPOS", "ACTUATORPOS", "BALLQUAT", "FRAMEPOS", "FRAMEQUAT", "FRAMEXAXIS", "FRAMEYAXIS",
-    "FRAMEZAXIS", "SUBTREECOM", "CLOCK", "VELOCIMETER", "GYRO", "JOINTVEL", "ACTUATORVEL", "BALLANGVEL",
-    "FRAMELINVEL", "FRAMEANGVEL", "SUBTREELINVEL", "TOUCH", "ACCELEROMETER", "ACTUATORFRC", "JOINTACTFRC",
-    "FRAMELINACC", "FRAMEANGACC", "CONTACT",
+_KINDS = (
+    "MAGNETOMETER",
+    *("JOINTPOS", "JOINTVEL", "JOINTACTFRC", "ACTUATORPOS", "ACTUATORVEL", "ACTUATORFRC", "BALLQUAT", "BALLANGVEL"),
+    *("FRAMEPOS", "FRAMEQUAT", "FRAMEXAXIS", "FRAMEYAXIS", "FRAMEZAXIS", "FRAMELINVEL", "FRAMEANGVEL"),
+    *("FRAMELINACC", "FRAMEANGACC", "ACCELEROMETER", "GYRO", "VELOCIMETER", "SUBTREECOM", "SUBTREELINVEL"),
+    *("TOUCH", "CONTACT", "CLOCK"),
 )
-# fmt: on
-NAMES = {int(getattr(_SENSOR, f"mjSENS_{name}")): name for name in _NAMES}
+NAMES = {int(getattr(_SENSOR, f"mjSENS_{name}")): name for name in _KINDS}
 OBJECTS = {int(getattr(_OBJECT, f"mjOBJ_{name}")): name for name in ("BODY", "XBODY", "GEOM", "SITE")}
 
 
@@ -101,7 +101,7 @@ class _Frames:
         if kind == "GEOM":
             return self.poses.tree.geoms[i]
         if kind == "BODY":
-            return Place(i, self.centres[i], tuple(float(q) for q in self.mj.body_iquat[i]))
+            return Place(i, self.centres[i], _quat4(self.mj.body_iquat[i]))
         return Place(i, ZERO, (1.0, 0.0, 0.0, 0.0))
 
     def pose(self, target: tuple[str, int]) -> tuple[int, Vec, Mat]:
@@ -124,6 +124,11 @@ class _Frames:
         return sub(self.position(a), self.position(b))
 
 
+def _quat4(values: Any) -> Quat:
+    w, x, y, z = values
+    return (w, x, y, z) if isinstance(values, list) else (float(w), float(x), float(y), float(z))
+
+
 def _cut(sensor: Sensor, values: list[Scalar]) -> Readings:
     if sensor.cutoff > 0.0:
         if sensor.positive:
@@ -137,7 +142,8 @@ def position_sensors(
     model: Model, p: Poses, quats: list[Quat], qpos: list[Scalar], time: Scalar, mass: list[Scalar], centres: list[Vec]
 ) -> Readings:
     """Readings of the sensors that positions decide."""
-    frames, out = _Frames(model, p, centres), {}
+    frames = _Frames(model, p, centres)
+    out: Readings = {}
     for s in read_sensors(model):
         if s.stage == int(_STAGE.mjSTAGE_POS):
             out |= _cut(s, _position(model, frames, s, quats, qpos, time, mass))
@@ -156,7 +162,7 @@ def _position(
         return [actuator_length(p.tree, index, qpos)]
     if s.kind == "BALLQUAT":
         first = int(mj.jnt_qposadr[index])
-        return list(quat_unit(tuple(qpos[first : first + 4])))
+        return list(quat_unit(_quat4(qpos[first : first + 4])))
     if s.kind == "SUBTREECOM":
         return list(subtree_centre(p, index, mass, frames.centres))
     if s.kind == "MAGNETOMETER":
@@ -191,7 +197,8 @@ def velocity_sensors(
     model: Model, p: Poses, v: Velocities, qvel: list[Scalar], mass: list[Scalar], centres: list[Vec]
 ) -> Readings:
     """Readings of the sensors that velocities decide."""
-    frames, out = _Frames(model, p, centres), {}
+    frames = _Frames(model, p, centres)
+    out: Readings = {}
     for s in read_sensors(model):
         if s.stage == int(_STAGE.mjSTAGE_VEL):
             out |= _cut(s, _velocity(model, frames, s, v, qvel, mass))
@@ -251,7 +258,8 @@ class Forces:
 
 def acceleration_sensors(model: Model, p: Poses, v: Velocities, f: Forces, centres: list[Vec]) -> Readings:
     """Readings of the sensors that accelerations and forces decide."""
-    frames, out = _Frames(model, p, centres), {}
+    frames = _Frames(model, p, centres)
+    out: Readings = {}
     for s in read_sensors(model):
         if s.stage == LATE:
             out |= _cut(s, _acceleration(model, frames, s, v, f))

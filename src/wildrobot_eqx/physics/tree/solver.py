@@ -19,8 +19,9 @@ from .constraints import Limit, Rows, Rub, Touch, accelerations
 from .inertia import Sparse, factor, multiply, solve
 from .kinematics import Poses
 from .model import Tree
-from .scalar import Num, Scalar, array, clip, known, minimum, total, where
+from .scalar import Num, Scalar, array, clip, known, maximum, minimum, total, where
 from .spatial import (
+    IDENTITY,
     REST,
     ZERO,
     Mat,
@@ -28,8 +29,9 @@ from .spatial import (
     Symmetric,
     Vec,
     add,
+    apply,
+    apply_transposed,
     cross,
-    dot,
     move,
     power,
     scale,
@@ -37,6 +39,9 @@ from .spatial import (
     transpose,
     wrench,
 )
+
+TINY = 1e-30
+"""Keeps a search along a step of length 0, where all is solved already, from dividing 0 by 0."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +139,7 @@ def _respond(problem: Problem, qacc: list[Scalar]):
     axes = [tuple(a - r for a, r in zip(x, t.aref)) for x, t in zip(problem.contact_axes(qacc), rows.touches)]
     answers = [cones.respond(t, tree.elliptic, x) for x, t in zip(axes, rows.touches)]
     forces = [force for force, _ in answers]
-    joint = problem.contact_forces_to_joints(forces) if rows.touches else [0.0] * tree.nv
+    joint = problem.contact_forces_to_joints(forces) if rows.touches else _zeros(tree)
     for rub in rows.rubs:
         joint[rub.dof] = joint[rub.dof] + clip(rub.stiff * (rub.aref - qacc[rub.dof]), -rub.bound, rub.bound)
     for limit in rows.limits:
@@ -142,6 +147,10 @@ def _respond(problem: Problem, qacc: list[Scalar]):
         for dof, sign in limit.terms:
             joint[dof] = joint[dof] + sign * force
     return axes, forces, joint, [c for _, c in answers]
+
+
+def _zeros(tree: Tree) -> list[Scalar]:
+    return [0.0] * tree.nv
 
 
 def _limit_axis(limit: Limit, q: list[Scalar]) -> Scalar:
@@ -196,7 +205,7 @@ def _search(slope: Callable[[Scalar], tuple[Scalar, Scalar]], start: Scalar, eva
         short = first < 0.0
         low, at_low = where(short, alpha, low), where(short, first, at_low)
         high, at_high = where(short, high, alpha), where(short, at_high, first)
-        guess = alpha - first / second
+        guess = alpha - first / maximum(second, TINY)
         rises = at_high - at_low
         flat = rises <= 0.0  # both ends at the minimum: stay
         secant = where(flat, alpha, low - at_low * (high - low) / where(flat, known(1.0, start), rises))
@@ -228,10 +237,10 @@ def _hessian(problem: Problem, qacc: list[Scalar], curvatures: list[cones.Curvat
     for limit in rows.limits:
         x = _limit_axis(limit, qacc)
         stiff = where(x < limit.aref, known(limit.stiff, x), 0.0)
-        for i, a in limit.terms:
-            for j, b in limit.terms:
+        for i, s in limit.terms:
+            for j, t in limit.terms:
                 if j <= i:
-                    out[i, j] = out[i, j] + stiff * a * b
+                    out[i, j] = out[i, j] + stiff * s * t
     return out
 
 
@@ -244,11 +253,10 @@ class Springs:
     @staticmethod
     def of(touch: Touch, c: cones.Curvature) -> "Springs":
         """P^T C P of a point at r, P = [-[r]x, 1]: linear C, coupling [r]x C, angular -[r]x C [r]x."""
-        n = touch.contact.frame[0]
-        rows = [scale(c.nn, n)]  # of C in the contact's axes times the frame
-        frame = touch.contact.frame[:1]
+        n, a, b = touch.contact.frame
+        frame, rows = [n], [scale(c.nn, n)]  # C in the contact's axes times the frame
         if touch.contact.pair.condim > 1:
-            n, a, b = frame = touch.contact.frame
+            frame = [n, a, b]
             rows = [
                 add(add(scale(c.nn, n), scale(c.n1, a)), scale(c.n2, b)),
                 add(add(scale(c.n1, n), scale(c.aa, a)), scale(c.ab, b)),
@@ -259,21 +267,19 @@ class Springs:
             return total(axis[i] * row[j] for axis, row in zip(frame, rows))
 
         linear = Symmetric(entry(0, 0), entry(1, 1), entry(2, 2), entry(0, 1), entry(0, 2), entry(1, 2))
-        columns = [linear @ unit for unit in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))]
-        r = touch.offset
-        coupling = transpose(tuple(cross(r, column) for column in columns))  # [r]x C
-        turned = [cross(r, row) for row in coupling]  # rows of coupling [r]x^T: (r x row) as row . [r]x^T
+        x, y, z = (cross(touch.offset, linear @ unit) for unit in IDENTITY)
+        coupling = transpose((x, y, z))  # [r]x C
+        turned = [cross(touch.offset, row) for row in coupling]  # rows of coupling [r]x^T
         angular = Symmetric(turned[0][0], turned[1][1], turned[2][2], turned[0][1], turned[0][2], turned[1][2])
         return Springs(angular, coupling, linear)
 
     def plus(self, other: "Springs") -> "Springs":
         """The sum."""
-        coupling = tuple(add(a, b) for a, b in zip(self.coupling, other.coupling))
-        return Springs(self.angular.plus(other.angular), coupling, self.linear.plus(other.linear))
+        x, y, z = (add(a, b) for a, b in zip(self.coupling, other.coupling))
+        return Springs(self.angular.plus(other.angular), (x, y, z), self.linear.plus(other.linear))
 
     def __matmul__(self, m: Spatial) -> Spatial:
         """The spatial force that answers the motion m."""
         w, u = m
-        moment = add(self.angular @ w, tuple(dot(row, u) for row in self.coupling))
-        back = transpose(self.coupling)
-        return (moment, add(tuple(dot(row, w) for row in back), self.linear @ u))
+        moment = add(self.angular @ w, apply(self.coupling, u))
+        return (moment, add(apply_transposed(self.coupling, w), self.linear @ u))

@@ -137,24 +137,25 @@ def quat_exp(v: Vec) -> Quat:
     return (c, s * v[0], s * v[1], s * v[2])
 
 
-def rotate_about(r: Mat, axis: Vec, angle: Scalar) -> Mat:
+def rotate_about(r: Mat, axis: tuple[float, float, float], angle: Scalar) -> Mat:
     """r Rot(axis, angle) with a constant unit axis (Rodrigues): an axis along a frame's axis mixes two columns only."""
     s, c = sin(angle), cos(angle)
-    x, y, z = axis
+    x, y, z = (_whole(a) for a in axis)
     one = 1.0 - c
 
-    def near(v: float) -> float:
-        return float(round(v)) if abs(v - round(v)) < 1e-15 else v
+    def square(a: float) -> Scalar:
+        return c if a == 0.0 else 1.0 if abs(a) == 1.0 else c + (a * a) * one
 
-    def entry(i: int, j: int) -> Scalar:
-        if i == j:
-            square = near(axis[i] * axis[i])
-            return c if square == 0.0 else 1.0 if square == 1.0 else c + square * one
-        sign = {(0, 1): -z, (0, 2): y, (1, 0): z, (1, 2): -x, (2, 0): -y, (2, 1): x}[i, j]
-        return near(axis[i] * axis[j]) * one + near(sign) * s
-
-    turn = tuple(tuple(entry(i, j) for j in range(3)) for i in range(3))
+    turn = (
+        (square(x), x * y * one - z * s, x * z * one + y * s),
+        (x * y * one + z * s, square(y), y * z * one - x * s),
+        (x * z * one - y * s, y * z * one + x * s, square(z)),
+    )
     return product(r, turn)
+
+
+def _whole(a: float) -> float:
+    return float(round(a)) if abs(a - round(a)) < 1e-15 else a
 
 
 def move(a: Spatial, b: Spatial) -> Spatial:

@@ -1,0 +1,146 @@
+"""The tree engine as a backend: one state type, every transform, its gradients, what it refuses."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from engines import Engine, native, restless
+from helpers import replace
+from tree_models import compile_text
+
+from wildrobot_eqx import NativePhysics, TreePhysics, WildRobotError, load_robot
+from wildrobot_eqx.physics import make_physics
+from wildrobot_eqx.physics.tree.check import check_class
+from wildrobot_eqx.physics.tree.kernels import check_compiler
+
+N = 24
+
+
+@pytest.fixture(scope="module")
+def tree() -> Engine:
+    return Engine(TreePhysics(load_robot("hopper")))
+
+
+def layout(tree):
+    return [(path, leaf.shape, leaf.dtype, leaf.weak_type) for path, leaf in jax.tree.leaves_with_path(tree)]
+
+
+def test_the_state_is_every_backends(hopper):
+    physics, native_physics = make_physics("tree", hopper), NativePhysics(hopper)
+    qvel = jnp.zeros((hopper.nv,), jnp.float32)
+    wanted = eqx.filter_eval_shape(native_physics.init, physics.params(), hopper.home_qpos, qvel)
+    first = eqx.filter_eval_shape(physics.init, physics.params(), hopper.home_qpos, qvel)
+    second = eqx.filter_eval_shape(physics.step, physics.params(), first, hopper.home_joints)
+    for state in (first, second):
+        assert jax.tree.structure(state) == jax.tree.structure(wanted)
+        assert layout(state) == layout(wanted)
+
+
+def test_randomised_steps_agree_with_native_in_every_nesting(tree):
+    """Each env has parameters of its own; alone, vmapped, nested and scanned are one function."""
+    engine = native("hopper")
+    state, _ = restless(engine, N, 12)
+    factor = jnp.asarray(np.random.default_rng(0).uniform(0.7, 1.3, (N, 1)), jnp.float32)
+    params = engine.params(N)
+    params = replace(
+        params,
+        body_mass=params.body_mass * factor,
+        body_inertia=params.body_inertia * factor[..., None],
+        body_ipos=params.body_ipos * factor[..., None],
+        geom_friction=params.geom_friction * factor[..., None],
+        dof_damping=params.dof_damping * factor,
+        dof_frictionloss=params.dof_frictionloss * factor,
+        dof_armature=params.dof_armature * factor,
+        actuator_gainprm=params.actuator_gainprm * factor[..., None],
+        actuator_biasprm=params.actuator_biasprm * factor[..., None],
+        actuator_forcerange=params.actuator_forcerange * factor[..., None],
+        gravity=params.gravity * factor,
+    )
+    ctrl = engine.home(N)
+    expected, found = engine.step(params, state, ctrl), tree.step(params, state, ctrl)
+    assert (np.asarray(state.foot_force[:, 0, 2]) > 1.0).mean() > 0.4, "many must touch the floor"
+    for name in ("qpos", "qvel", "xpos", "xquat", "site_xpos", "time"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=2e-4, err_msg=name)
+    for name in ("sensordata", "foot_force", "actuator_force"):
+        a, b = np.asarray(getattr(found, name)), np.asarray(getattr(expected, name))
+        assert np.percentile(np.abs(a - b) / (1.0 + np.abs(b)), 99) < 2e-3, name
+
+    pairs = jax.tree.map(lambda a: a.reshape(2, N // 2, *a.shape[1:]), (params, state, ctrl))
+    nested = jax.jit(jax.vmap(jax.vmap(tree.physics.step)))(*pairs)
+    np.testing.assert_allclose(nested.qpos.reshape(N, -1), found.qpos, atol=1e-6)
+    alone = tree.physics.step(*jax.tree.map(lambda a: a[3], (params, state, ctrl)))
+    np.testing.assert_allclose(alone.qvel, found.qvel[3], atol=1e-4)
+
+    broken = replace(state, qvel=state.qvel.at[3, 0].set(jnp.nan))
+    ended = tree.step(params, broken, ctrl)
+    assert np.isnan(ended.qpos[3]).any()
+    assert np.isfinite(np.delete(np.asarray(ended.qpos), 3, axis=0)).all()
+
+
+def test_feet_carry_the_weight(tree):
+    state = tree.stand(tree.params(2), 3.0)
+    weight = tree.robot.model.mj.body_mass.sum() * 9.81
+    np.testing.assert_allclose(state.foot_force.sum(axis=1), [[0, 0, weight]] * 2, atol=1e-2 * weight)
+
+
+@pytest.mark.slow
+def test_gradients_are_central_differences():
+    """Float64: a control step in the air, and the accelerations of a tilted foot on the floor."""
+    with jax.enable_x64(True):
+        physics = TreePhysics(load_robot("hopper"))
+        params = jax.tree.map(lambda a: a.astype(jnp.float64), physics.params())
+        ctrl = jnp.asarray(physics.robot.home_joints, jnp.float64)
+        home = np.asarray(physics.robot.home_qpos, np.float64)
+        qvel = np.random.default_rng(0).normal(0, 0.1, 6)
+        weights = jnp.arange(1.0, 7.0)
+
+        def step(x):
+            state = physics.step(params, physics.init(params, x[:6], x[6:]), ctrl)
+            return jnp.sum(state.qpos**2) + jnp.sum(state.qvel * weights)
+
+        def acceleration(x):
+            return jnp.sum(physics.init(params, x[:6], x[6:]).carry * weights)
+
+        for loss, lift, tilt in ((step, 0.5, 0.0), (acceleration, -0.0004, 0.003)):
+            x = np.concatenate([home, qvel])
+            x[1] += lift
+            x[2] += tilt
+            rows = jnp.asarray(np.stack([x, x + 1e-4]))
+            slopes = jax.jit(jax.vmap(jax.grad(loss)))(rows)
+            together = jax.jit(jax.grad(lambda rows, f=loss: jnp.sum(jax.vmap(f)(rows))))(rows)
+            np.testing.assert_allclose(together, slopes, rtol=1e-9)
+            np.testing.assert_allclose(jax.grad(loss)(rows[0]), slopes[0], rtol=1e-9)
+            values, eps = jax.jit(jax.vmap(loss)), 1e-6 * jnp.eye(12)
+            wanted = (values(rows[0] + eps) - values(rows[0] - eps)) / 2e-6
+            assert np.isfinite(slopes).all()
+            np.testing.assert_allclose(slopes[0], wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_out_of_the_class_is_listed_at_once():
+    model = compile_text(
+        """
+    <mujoco><option integrator="RK4" density="1.2"/><worldbody><geom type="plane" size="0 0 1"/>
+      <body name="a"><freejoint/><geom type="cylinder" size=".1 .1"/><geom name="b" size=".1"/></body>
+      <body pos="0 0 3"><joint name="j"/><geom name="c" size=".1"/></body></worldbody>
+      <actuator><general joint="j" dyntype="integrator" name="slow"/></actuator>
+      <sensor><torque site="s" name="t"/></sensor></mujoco>""".replace(
+            '<geom name="b"', '<site name="s"/><geom name="b"'
+        )
+    )
+    with pytest.raises(WildRobotError) as caught:
+        check_class(model, ignore_self_contact=False)
+    for text in ("rk4", "fluid", "'slow' has dynamics", "'t' (torque)", "with a cylinder", "among moving geoms"):
+        assert text in str(caught.value)
+    assert "--physics native" in caught.value.hint
+    assert "ignore_self_contact=True" in caught.value.hint
+    with pytest.raises(WildRobotError) as caught:
+        check_class(model, ignore_self_contact=True)
+    assert "among moving" not in str(caught.value)
+
+
+def test_a_compiler_that_drops_the_kernels_body_is_refused(monkeypatch):
+    check_compiler()
+    monkeypatch.setattr(jax.lax, "reduce_window", lambda operands, *_: operands)
+    with pytest.raises(WildRobotError, match="version of XLA"):
+        check_compiler.__wrapped__()
