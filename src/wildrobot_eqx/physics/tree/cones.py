@@ -70,7 +70,7 @@ def _elliptic(touch: Touch, x: Axes) -> tuple[Axes, Curvature]:
         return where(top, 0.0, where(bottom, inside, between))
 
     force = (
-        zones(-(stiff * x[0]), push * mu),
+        zones(-(stiff * x[0]), push),
         zones(-(tangential * x[1]), -(drag * first * friction)),
         zones(-(tangential * x[2]), -(drag * second * friction)),
     )
