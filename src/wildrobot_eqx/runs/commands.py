@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WildRobotError
+from ..physics import engine_name, fastest_engine
 from .bundles import current_bundle
 from .engines import engine_names
 from .evaluate import evaluate, evaluate_engines, finish, render, report
@@ -55,6 +56,10 @@ def run_recipe(
         if named is not None and sha256(find_recipe(named)) != sha256(folder.recipe):
             say(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
         recipe, changes = reopen(folder, trust, say, options, assignments)
+    physics = recipe.env.physics
+    engine, why = fastest_engine(physics.robot, physics.timestep)
+    chosen = engine_name(physics)
+    say(f"physics: {chosen}; {why}" if chosen == engine else f"physics: {chosen}; {engine} would be faster here: {why}")
     say(f"{recipe.name}: {recipe.iterations} iterations of {recipe.ppo.steps_per_iteration} steps -> {folder.path}")
     trained = train(recipe, folder, say, wandb, changes)
     try:
