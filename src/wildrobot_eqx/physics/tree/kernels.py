@@ -8,6 +8,7 @@ that body once, as straight-line code inside one loop over the batch, which LLVM
 XLA spreads over the cores. Loops of the program (substeps, solver steps) stay loops.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -20,11 +21,24 @@ from jaxtyping import Array, Shaped
 
 from ...errors import WildRobotError
 
-PIECE = 300
-"""Operations in one kernel; LLVM's time grows faster than their number."""
+NARROW = 256
+"""Up to so many envs the start of a kernel costs more than its loop."""
 
-ARRAYS = 56
-"""Arrays that a kernel reads, or writes; with many more LLVM no longer vectorises its loop."""
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """What one kernel may hold; LLVM's time grows faster than its operations, and with many more arrays no loop is a
+    vector loop.
+    """
+
+    operations: int
+    arrays: int  # that it reads, or writes
+
+    @staticmethod
+    def of(envs: int) -> "Size":
+        """Long kernels for few envs, kernels whose arrays fit the cache for many."""
+        return Size(600, 90) if envs <= NARROW else Size(300, 56)
+
 
 _CALLS = {"sin", "cos", "tan", "exp", "log", "atan2", "pow", "tanh", "logistic", "exp2", "expm1", "log1p"}
 
@@ -40,7 +54,7 @@ def run(program: ClosedJaxpr, inputs: Sequence[Shaped[Array, "..."]]) -> list[Sh
         v = jnp.asarray(atom.val, shape.dtype) if isinstance(atom, Literal) else env[atom]
         return v if v.ndim > shape.ndim else jnp.broadcast_to(v[..., None], (*v.shape, n))
 
-    groups = _schedule(program.jaxpr)
+    groups = _schedule(program.jaxpr, Size.of(n))
     for group, kept in zip(groups, _used_later(program.jaxpr, groups)):
         if len(group) == 1 and not _elementwise(group[0]):
             eqn = group[0]
@@ -80,7 +94,7 @@ def _elementwise(eqn: Any) -> bool:
     return scalars and not eqn.primitive.multiple_results and eqn.primitive.name not in _CALLS
 
 
-def _schedule(jaxpr: Any) -> list[list[Any]]:
+def _schedule(jaxpr: Any, size: Size) -> list[list[Any]]:
     """Equations in an order that keeps kernels long: those that cannot stand in one run when their inputs are ready."""
     phase: dict[Var, int] = {}
     ranked: list[tuple[int, bool, int, Any]] = []
@@ -95,16 +109,16 @@ def _schedule(jaxpr: Any) -> list[list[Any]]:
         for a in {a for a in eqn.invars if not isinstance(a, Literal)}:
             uses[a] = uses.get(a, 0) + 1
     groups: list[list[Any]] = []
-    piece = _Piece(uses)
+    piece = _Piece(uses, size)
     for _, single, _, eqn in sorted(ranked, key=lambda r: r[:3]):
         if single:
             groups.append([eqn])
-            piece = _Piece(uses)
+            piece = _Piece(uses, size)
         elif piece.takes(eqn):
             if len(piece.equations) == 1:
                 groups.append(piece.equations)
         else:
-            piece = _Piece(uses)
+            piece = _Piece(uses, size)
             piece.takes(eqn)
             groups.append(piece.equations)
     return groups
@@ -113,8 +127,8 @@ def _schedule(jaxpr: Any) -> list[list[Any]]:
 class _Piece:
     """A kernel that grows while it has room."""
 
-    def __init__(self, uses: dict[Var, int]):
-        self.uses = uses
+    def __init__(self, uses: dict[Var, int], size: Size):
+        self.uses, self.size = uses, size
         self.equations: list[Any] = []
         self.inputs: set[Var] = set()
         self.open: dict[Var, int] = {}  # made here, with uses to come
@@ -125,7 +139,8 @@ class _Piece:
         inputs = self.inputs | (arguments - self.open.keys())
         left = {a: self.open[a] - 1 for a in arguments if a in self.open}
         still = sum(n > 0 for n in (self.open | left).values()) + 1
-        if self.equations and (len(self.equations) >= PIECE or max(len(inputs), still) > ARRAYS):
+        full = len(self.equations) >= self.size.operations or max(len(inputs), still) > self.size.arrays
+        if self.equations and full:
             return False
         self.inputs = inputs
         self.open |= left

@@ -20,7 +20,7 @@ from .packing import constants, pack_params, params_size, shapes, unpack
 from .scalar import Num, Scalar, array
 from .solver import Effort
 
-EFFORT = Effort(steps=6, line=4)
+EFFORT = Effort(steps=5, line=3)
 """What keeps one step's accelerations within 1% of MuJoCo's at 100 iterations; docs/physics.md tells how far."""
 
 TILE = 1024

@@ -40,6 +40,9 @@ from .spatial import (
     wrench,
 )
 
+FAR = 1e10
+"""The far end of a line search's bracket before one is found."""
+
 TINY = 1e-30
 """Keeps a search along a step of length 0, where all is solved already, from dividing 0 by 0."""
 
@@ -197,8 +200,9 @@ def _search(slope: Callable[[Scalar], tuple[Scalar, Scalar]], start: Scalar, eva
     """Where the slope of the convex cost vanishes, 1 being the first guess: Newton's method, else the bracket's secant.
 
     The slope is negative at 0 (`start`) and never falls, so its sign tells the bracket's ends.
+    Until the far end is known, what is no longer a step forward in floating point leaves the guess where it is.
     """
-    alpha, low, high = (known(x, start) for x in (1.0, 0.0, 1e10))
+    alpha, low, high = (known(x, start) for x in (1.0, 0.0, FAR))
     at_low, at_high = start, known(1.0, start)
     for _ in range(evaluations):
         first, second = slope(alpha)
@@ -207,8 +211,9 @@ def _search(slope: Callable[[Scalar], tuple[Scalar, Scalar]], start: Scalar, eva
         high, at_high = where(short, high, alpha), where(short, at_high, first)
         guess = alpha - first / maximum(second, TINY)
         rises = at_high - at_low
-        flat = rises <= 0.0  # both ends at the minimum: stay
-        secant = where(flat, alpha, low - at_low * (high - low) / where(flat, known(1.0, start), rises))
+        settled = where(high < FAR, rises, 0.0) <= 0.0  # no far end, or both at the minimum: stay
+        secant = low - at_low * (high - low) / where(settled, known(1.0, start), rises)
+        secant = where(settled, alpha, secant)
         alpha = where(guess > low, where(guess < high, guess, secant), secant)
     return alpha
 
