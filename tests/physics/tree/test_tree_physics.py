@@ -84,39 +84,6 @@ def test_feet_carry_the_weight(tree):
     np.testing.assert_allclose(state.foot_force.sum(axis=1), [[0, 0, weight]] * 2, atol=1e-2 * weight)
 
 
-@pytest.mark.slow
-def test_gradients_are_central_differences():
-    """Float64: a control step in the air, and the accelerations of a tilted foot on the floor."""
-    with jax.enable_x64(True):
-        physics = TreePhysics(load_robot("hopper"))
-        params = jax.tree.map(lambda a: a.astype(jnp.float64), physics.params())
-        ctrl = jnp.asarray(physics.robot.home_joints, jnp.float64)
-        home = np.asarray(physics.robot.home_qpos, np.float64)
-        qvel = np.random.default_rng(0).normal(0, 0.1, 6)
-        weights = jnp.arange(1.0, 7.0)
-
-        def step(x):
-            state = physics.step(params, physics.init(params, x[:6], x[6:]), ctrl)
-            return jnp.sum(state.qpos**2) + jnp.sum(state.qvel * weights)
-
-        def acceleration(x):
-            return jnp.sum(physics.init(params, x[:6], x[6:]).carry * weights)
-
-        for loss, lift, tilt in ((step, 0.5, 0.0), (acceleration, -0.0004, 0.003)):
-            x = np.concatenate([home, qvel])
-            x[1] += lift
-            x[2] += tilt
-            rows = jnp.asarray(np.stack([x, x + 1e-4]))
-            slopes = jax.jit(jax.vmap(jax.grad(loss)))(rows)
-            together = jax.jit(jax.grad(lambda rows, f=loss: jnp.sum(jax.vmap(f)(rows))))(rows)
-            np.testing.assert_allclose(together, slopes, rtol=1e-9)
-            np.testing.assert_allclose(jax.grad(loss)(rows[0]), slopes[0], rtol=1e-9)
-            values, eps = jax.jit(jax.vmap(loss)), 1e-6 * jnp.eye(12)
-            wanted = (values(rows[0] + eps) - values(rows[0] - eps)) / 2e-6
-            assert np.isfinite(slopes).all()
-            np.testing.assert_allclose(slopes[0], wanted, rtol=1e-4, atol=1e-4)
-
-
 def test_what_is_out_of_the_class_is_listed_at_once():
     model = compile_text(
         """
