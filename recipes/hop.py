@@ -33,7 +33,7 @@ from wildrobot_eqx import (
 @recipe
 def hop(
     robot: str = "hopper",
-    physics: Backend = "native",
+    physics: Backend = "auto",
     steps: int = 400_000,
     seed: int = 0,
     num_envs: int = 128,

@@ -45,7 +45,7 @@ from wildrobot_eqx import (
 @recipe
 def walk(
     robot: str = "wildrobot",
-    physics: Backend = "native",
+    physics: Backend = "auto",
     steps: int = 1_000_000,
     seed: int = 0,
     num_envs: int = 128,

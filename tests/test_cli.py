@@ -65,7 +65,14 @@ def test_without_a_command_help_is_shown(call):
 def test_help_of_a_recipe_lists_its_own_options(call):
     status, out, _ = call("run", "hop", "--help")
     assert status == 0
-    for text in ("--max-speed", "--num-envs", "native|mjx|tree", "Options of the recipe 'hop'", "--resume", "--verify"):
+    for text in (
+        "--max-speed",
+        "--num-envs",
+        "auto|native|mjx|tree",
+        "Options of the recipe 'hop'",
+        "--resume",
+        "--verify",
+    ):
         assert text in out
     assert "Move at a commanded speed on one leg" in out
 
@@ -77,7 +84,7 @@ def test_help_of_a_recipe_lists_its_own_options(call):
         (["run", "hop", "--stesp=3"], "No such option: --stesp (Possible options: --seed, --set, --steps)"),
         (["run", "hop", "--nun-envs=3"], "No such option: --nun-envs (Possible options: --no-eval, --num-envs)"),
         (["run", "hop", "--max-sped=1"], "--max-speed"),
-        (["run", "hop", "--physics=bullet"], "'bullet' is not one of 'native', 'mjx', 'tree'"),
+        (["run", "hop", "--physics=bullet"], "'bullet' is not one of 'auto', 'native', 'mjx', 'tree'"),
         (["run", "hop", "--seed=x"], "Invalid value for '--seed'"),
         (["run", "hop", "--robot=hoper"], "There is no robot 'hoper'. where: robots that ship with the package, "
          "and folders with a robot.toml try: did you mean 'hopper'?"),

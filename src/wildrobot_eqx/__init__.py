@@ -93,6 +93,7 @@ _EXPORTS = {
         "ShiftCentreOfMass",
         "TiltGravity",
         "TreePhysics",
+        "fastest_engine",
         "make_physics",
     ),
     "robots": ("Mirror", "Robot", "load_robot", "robot_names"),

@@ -4,12 +4,18 @@ import pytest
 
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.physics.bench import bench_physics
+from wildrobot_eqx.physics.bench_growth import bench_growth
 
 
 def test_bench_physics():
-    result = bench_physics("hopper", num_envs=4, seconds=0.0)
-    assert list(result) == ["bare", "bare_fresh", "native"]
-    assert result["bare"]["share_of_bare"] == 1.0
+    result = bench_physics("hopper", backends=("native", "mjx-warp"), num_envs=4, seconds=0.0)
+    assert list(result) == ["bare", "bare_fresh", "native", "mjx-warp"]
+    assert result["bare"]["share_of_bare"] == result["native"]["times_native"] == 1.0
+    assert result["native"]["compile_seconds"] > 0
+    assert result["native"]["memory_mb"] > 0
+    if "skipped" in result["mjx-warp"]:  # no Warp on most machines
+        assert list(result["mjx-warp"]) == ["skipped"]
+        assert "warp" in result.pop("mjx-warp")["skipped"].lower()
     for case in result.values():
         assert case["steps_per_second"] > 0
         assert case["turns"] >= 5
@@ -19,3 +25,10 @@ def test_bench_physics():
 def test_unknown_backend():
     with pytest.raises(WildRobotError, match="no physics backend 'nativ'"):
         bench_physics("hopper", backends=("nativ",), num_envs=2, seconds=0.0)
+
+
+@pytest.mark.slow
+def test_growth_counts_joints_and_contacts():
+    found = bench_growth(legs=(2,), num_envs=16)
+    assert [(case["joints"], case["contact_points"]) for case in found.values()] == [(6.0, 8.0)]
+    assert all(case["tree_steps_per_second"] > 0 and case["bare_steps_per_second"] > 0 for case in found.values())

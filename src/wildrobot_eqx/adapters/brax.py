@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 from ..env import Env, EnvState, Timestep
 from ..errors import WildRobotError
-from ..physics import PhysicsParams
+from ..physics import PhysicsParams, engine_name
 from .brax_compat import importing_brax
 
 with importing_brax():
@@ -77,7 +77,7 @@ class BraxEnv(envs.Env):
     @property
     def backend(self) -> str:
         """The engine's name, such as `native` or `mjx`."""
-        return type(self.env.physics).__name__.removesuffix("Physics").lower()
+        return engine_name(self.env.physics)
 
     @property
     def dt(self) -> float:

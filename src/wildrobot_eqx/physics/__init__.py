@@ -19,5 +19,8 @@ from .randomise import ScaleStrength as ScaleStrength
 from .randomise import ShiftCentreOfMass as ShiftCentreOfMass
 from .randomise import TiltGravity as TiltGravity
 from .select import Backend as Backend
+from .select import Engine as Engine
+from .select import engine_name as engine_name
+from .select import fastest_engine as fastest_engine
 from .select import make_physics as make_physics
 from .tree import TreePhysics as TreePhysics

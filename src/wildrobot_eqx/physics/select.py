@@ -2,6 +2,8 @@
 
 from typing import Literal, get_args
 
+import jax
+
 from ..errors import WildRobotError, nearest
 from ..robots import Robot
 from .base import AbstractPhysics
@@ -9,7 +11,31 @@ from .mjx import MjxPhysics
 from .native import NativePhysics
 from .tree import TreePhysics
 
-Backend = Literal["native", "mjx", "tree"]
+Engine = Literal["native", "mjx", "tree"]
+"""A physics engine."""
+
+Backend = Literal["auto", "native", "mjx", "tree"]
+"""An engine, or `auto`: the fastest one here that can simulate the robot."""
+
+
+def fastest_engine(robot: Robot, timestep: float = 0.005) -> tuple[Engine, str]:
+    """The engine that trains `robot` in the least time on this machine, and why.
+
+    docs/benchmarks.md has the figures behind it.
+    """
+    device = jax.default_backend()
+    if device == "cpu":
+        return "native", "on a CPU MuJoCo's C engine starts at once, and nothing reaches the gate sooner"
+    try:
+        TreePhysics(robot, timestep)
+    except WildRobotError as error:
+        return "mjx", f"it runs on the {device}, and the tree engine does not take this robot: {error.what}"
+    return "tree", f"it runs on the {device} and compiles sooner than MJX"
+
+
+def engine_name(physics: AbstractPhysics) -> str:
+    """The name under which `make_physics` makes such a backend."""
+    return type(physics).__name__.removesuffix("Physics").lower()
 
 
 def make_physics(backend: str, robot: Robot, timestep: float = 0.005) -> AbstractPhysics:
@@ -18,6 +44,8 @@ def make_physics(backend: str, robot: Robot, timestep: float = 0.005) -> Abstrac
     Raises:
         WildRobotError: no such backend, or it cannot simulate this robot at this timestep.
     """
+    if backend == "auto":
+        backend, _ = fastest_engine(robot, timestep)
     if backend == "native":
         return NativePhysics(robot, timestep)
     if backend == "mjx":

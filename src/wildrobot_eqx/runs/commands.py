@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WildRobotError
+from ..physics import engine_name, fastest_engine
 from .bundles import current_bundle
 from .engines import engine_names
 from .evaluate import evaluate, evaluate_engines, finish, render, report
@@ -55,6 +56,10 @@ def run_recipe(
         if named is not None and sha256(find_recipe(named)) != sha256(folder.recipe):
             say(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
         recipe, changes = reopen(folder, trust, say, options, assignments)
+    physics = recipe.env.physics
+    engine, why = fastest_engine(physics.robot, physics.timestep)
+    chosen = engine_name(physics)
+    say(f"physics: {chosen}; {why}" if chosen == engine else f"physics: {chosen}; {engine} would be faster here: {why}")
     say(f"{recipe.name}: {recipe.iterations} iterations of {recipe.ppo.steps_per_iteration} steps -> {folder.path}")
     trained = train(recipe, folder, say, wandb, changes)
     try:
@@ -181,20 +186,43 @@ def render_run(run: Path, trust: bool, say: Say, show: Show) -> None:
 def run_benchmarks(what: str, seeds: int, say: Say) -> tuple[dict[str, Any], list[str]]:
     """The figures of `what` ("physics", "train", "trainers" or "all"), as a document and as lines."""
     from ..physics.bench import bench_physics
+    from ..physics.bench_growth import bench_growth
     from .bench_train import bench_train
     from .bench_trainers import bench_trainers
 
     document: dict[str, Any] = {}
     if what in ("all", "physics"):
-        document["physics"] = bench_physics(backends=("native", "mjx", "tree"))
-        document["physics by envs"] = {
-            str(n): bench_physics(backends=("native", "tree"), num_envs=n, seconds=3.0) for n in (1, 16, 256, 4096)
-        }
+        document["device"] = device_name()
+        say("physics: every engine at 1024 envs ...")
+        document["physics"] = bench_physics(backends=("native", "mjx", "mjx-warp", "tree"))
+        document["physics by envs"] = {}
+        for envs in (1, 16, 64, 256, 4096, *(() if on_cpu() else (8192, 32768))):
+            say(f"physics: {envs} envs ...")
+            engines = ("native", "tree") if on_cpu() else ("mjx", "mjx-warp", "tree")
+            document["physics by envs"][str(envs)] = bench_physics(backends=engines, num_envs=envs, seconds=3.0)
+        say("physics: more legs ...")
+        document["physics by legs"] = bench_growth()
     if what in ("all", "train"):
         document["train"] = bench_train(say)
     if what in ("all", "train", "trainers"):
         document["trainers"] = bench_trainers(say, seeds=seeds)
     return document, _lines(document)
+
+
+def on_cpu() -> bool:
+    """Whether JAX computes on the CPU."""
+    import jax
+
+    return jax.default_backend() == "cpu"
+
+
+def device_name() -> str:
+    """What JAX computes on, and how many cores the machine has."""
+    import os
+
+    import jax
+
+    return f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores"
 
 
 def _lines(document: dict[str, Any], indent: str = "") -> list[str]:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ..errors import WildRobotError, nearest
 from ..learn.networks import AbstractPolicy
-from ..physics import Backend
+from ..physics import Engine
 from .figures import describe
 from .gate import GateLine, GateResult
 from .opening import Say
@@ -100,7 +100,7 @@ def engine_names(given: str) -> tuple[str, ...]:
         WildRobotError: one is unknown, or there is none.
     """
     names = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
-    known = get_args(Backend)
+    known = get_args(Engine)
     for name in names:
         if name not in known:
             raise WildRobotError(f"There is no physics backend {name!r}.", where="--physics", hint=nearest(name, known))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WildRobotError
+from ..physics import engine_name
 from .checkpoint import unflatten
 from .folder import RunFolder, environment, now
 from .identity import check_robot, robot_identity
@@ -31,6 +32,8 @@ def start(
     """
     kept = to_manifest(function, options)
     made = function(**options)
+    if kept.get("physics") == "auto":  # a run goes on with the engine that it began with, on whatever machine
+        kept["physics"] = engine_name(made.env.physics)
     recipe = trainer(trained_by).schedule(apply_overrides(made, assignments))
     around = environment()  # before the folder: it takes a while, and a Ctrl-C now leaves nothing behind
     folder = RunFolder.create(out, recipe.name, recipe.seed)
@@ -45,6 +48,7 @@ def start(
         seed=recipe.seed,
         steps=recipe.steps,
         iterations=recipe.iterations,
+        physics=engine_name(recipe.env.physics),
         control_dt=recipe.env.physics.control_dt,
         ppo=dataclasses.asdict(recipe.ppo),
         status="created",

@@ -1,80 +1,98 @@
 """A function of one env's packed parameters and state, under every transform.
 
-Alone, under `vmap` and under nested `vmap` it runs as the kernels of one batch. Its reverse
+It is a JAX primitive of its own, on rows of numbers with any axes before them: `vmap` adds an
+axis, tracing costs nothing, and lowering lays all rows side by side for the kernels. Its reverse
 derivative is a program on scalars too and runs the same way, so `grad`, `vmap(grad)` and
 `grad(vmap)` compile as the function itself does. It has no forward derivative.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.core import ShapedArray
+from jax.extend.core import Primitive
+from jax.interpreters import batching, mlir
 from jaxtyping import Array, Float
 
 from . import kernels
 
-Program = Callable[..., list[jax.Array]]
-"""From the entries of packed inputs, scalars, to the entries of the packed output."""
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Program:
+    """From the entries of a packed row, scalars, to those of the output.
+
+    Args:
+        function: takes and returns scalars.
+        outputs: how many it returns.
+        tile: how many rows run together.
+    """
+
+    function: Callable[..., Sequence[jax.Array]]
+    outputs: int
+    tile: int
 
 
-def batched(program: Program, sizes: Sequence[int], tile: int) -> Callable[..., Float[Array, " o"]]:
-    """`program` on packed arrays: inputs of `sizes` entries to the output, with derivative and batching."""
-
-    def flat(*inputs: jax.Array) -> list[jax.Array]:
-        return program(*inputs)
+def batched(
+    function: Callable[..., Sequence[jax.Array]], sizes: Sequence[int], outputs: int, tile: int
+) -> Callable[..., Float[Array, " o"]]:
+    """`function` of scalars on packed arrays, inputs of `sizes` entries, with derivative and batching."""
 
     def backward(*inputs: jax.Array) -> list[jax.Array]:
         primals, cotangents = inputs[: sum(sizes)], inputs[sum(sizes) :]
-        _, pull = jax.vjp(lambda *x: tuple(flat(*x)), *primals)
+        _, pull = jax.vjp(lambda *x: tuple(function(*x)), *primals)
         return list(pull(tuple(cotangents)))
 
-    forward = _vectorised(flat, tile)
-    reverse = _vectorised(backward, tile)
+    forward = Program(function, outputs, tile)
+    reverse = Program(backward, sum(sizes), tile)
 
     @jax.custom_vjp
-    def function(*inputs: jax.Array) -> jax.Array:
-        return forward(jnp.concatenate(inputs))
+    def packed(*inputs: jax.Array) -> jax.Array:
+        return rows_p.bind(jnp.concatenate(inputs), program=forward)
 
     def keep(*inputs: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-        return function(*inputs), inputs
+        return packed(*inputs), inputs
 
     def pull(inputs: tuple[jax.Array, ...], cotangent: jax.Array) -> tuple[jax.Array, ...]:
-        out = reverse(jnp.concatenate([*inputs, cotangent]))
+        out = rows_p.bind(jnp.concatenate([*inputs, cotangent]), program=reverse)
         ends = [sum(sizes[: k + 1]) for k in range(len(sizes))]
         return tuple(out[end - size : end] for end, size in zip(ends, sizes))
 
-    function.defvjp(keep, pull)
-    return function
+    packed.defvjp(keep, pull)
+    return packed
 
 
-def _vectorised(program: Program, tile: int) -> Callable[[jax.Array], jax.Array]:
-    """`program` as a function of one packed row, (i,) to (o,), with a batching rule of its own."""
-
-    @jax.custom_batching.custom_vmap
-    def rows(batch: jax.Array) -> jax.Array:  # (n, i) to (n, o)
-        return _tiles(program, tile, batch)
-
-    @rows.def_vmap
-    def nested(size: int, _: list[bool], batch: jax.Array) -> tuple[jax.Array, bool]:
-        out = rows(batch.reshape(-1, batch.shape[-1]))
-        return out.reshape(size, -1, out.shape[-1]), True
-
-    @jax.custom_batching.custom_vmap
-    def row(inputs: jax.Array) -> jax.Array:
-        return rows(inputs[None])[0]
-
-    @row.def_vmap
-    def rule(size: int, _: list[bool], inputs: jax.Array) -> tuple[jax.Array, bool]:
-        return rows(inputs), True
-
-    return row
+rows_p = Primitive("tree_rows")
+"""A program on each row of an array: (..., inputs) to (..., outputs)."""
 
 
-def _tiles(program: Program, tile: int, batch: jax.Array) -> jax.Array:
+@rows_p.def_abstract_eval
+def _shape(batch: ShapedArray, *, program: Program) -> ShapedArray:
+    return ShapedArray((*batch.shape[:-1], program.outputs), batch.dtype)
+
+
+@functools.partial(jax.jit, static_argnames="program")
+def _rows(batch: jax.Array, program: Program) -> jax.Array:
+    flat = batch.reshape(-1, batch.shape[-1])
+    return _tiles(program, flat).reshape(*batch.shape[:-1], program.outputs)
+
+
+def _move(inputs: Sequence[jax.Array], axes: Sequence[int], *, program: Program) -> tuple[jax.Array, int]:
+    return rows_p.bind(jnp.moveaxis(inputs[0], axes[0], 0), program=program), 0
+
+
+rows_p.def_impl(_rows)
+batching.primitive_batchers[rows_p] = _move
+mlir.register_lowering(rows_p, mlir.lower_fun(_rows, multiple_results=False))
+
+
+def _tiles(program: Program, batch: jax.Array) -> jax.Array:
     size, entries = batch.shape
-    traced = jax.make_jaxpr(program)(*[jax.ShapeDtypeStruct((), batch.dtype)] * entries)
-    count = -(-size // tile)
+    traced = jax.make_jaxpr(program.function)(*[jax.ShapeDtypeStruct((), batch.dtype)] * entries)
+    count = -(-size // program.tile)
     width = _width(-(-size // count))
     short = count * width - size
     if short:

@@ -1,6 +1,7 @@
 """The tree engine as a backend: packing, batching and `PhysicsState`."""
 
 import functools
+import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -90,4 +91,5 @@ def control_step(model: Model, effort: Effort, n_steps: int) -> Callable[..., Fl
         out = engine.run(constants(model, params), qpos, qvel, state[ends[1]], warm, ctrl, n_steps, like)
         return [array(x, like) for name in shapes(model) for x in out[name]]
 
-    return batched(program, sizes, TILE)
+    outputs = sum(math.prod(shape) for shape in shapes(model).values())
+    return batched(program, sizes, outputs, TILE)

@@ -1,6 +1,7 @@
 """Mass matrix, bias forces, poses and Jacobians by themselves, to hold the engine against MuJoCo or to build on it."""
 
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -57,7 +58,8 @@ def smooth_quantities(model: Model) -> Callable[..., dict[str, Float[Array, "...
                 out += [columns[i][k] if i in columns else 0.0 for k in range(3) for i in range(nv)]
         return [array(x, entries[-1]) for x in out]
 
-    run = batched(program, (params_size(model), tree.nq + tree.nv), 1024)
+    outputs = sum(math.prod(shape) for shape in shapes.values())
+    run = batched(program, (params_size(model), tree.nq + tree.nv), outputs, 1024)
 
     def quantities(params: Array, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> dict[str, Array]:
         row, out, first = run(params, jnp.concatenate([qpos, qvel])), {}, 0
