@@ -16,6 +16,7 @@ robot = we.load_robot("hopper")
 real, model = we.NativePhysics(robot), we.TreePhysics(robot)
 KNEE = robot.joint_names.index("knee_pitch")
 DOF = robot.joint_dof[KNEE]
+STEPS = 150
 TRUE = {"dof_frictionloss": 0.06, "dof_armature": 0.016}  # the MJCF says 0.02 N m and 0.01 kg m^2
 
 
@@ -38,13 +39,16 @@ def record(ctrl):
 
     def body(state, command):
         new = real.step(truth, state, command)
-        return new, (state, new.qpos, new.qvel)
+        return new, (state, new.qvel)
 
     return jax.lax.scan(body, start, ctrl)[1]
 
 
-ctrl = jnp.asarray(ctrl, jnp.float32)
-states, qpos, qvel = record(ctrl)
+recording = (*record(jnp.asarray(ctrl, jnp.float32)), jnp.asarray(ctrl, jnp.float32))
+
+# The fit, in float64: the tree engine computes in the precision of the states that it is given.
+jax.config.update("jax_enable_x64", True)
+(states, qvel, ctrl), params = jax.tree.map(lambda a: a.astype(jnp.float64), (recording, params))
 
 
 def loss(logs):
@@ -56,7 +60,7 @@ def loss(logs):
 
 nominal = {name: getattr(params, name)[DOF] for name in TRUE}
 logs = jax.tree.map(jnp.log, nominal)  # by logarithms: both stay positive, and steps are relative
-optimiser = optax.adam(optax.cosine_decay_schedule(0.1, 150))
+optimiser = optax.adam(optax.cosine_decay_schedule(0.1, STEPS))
 
 
 @jax.jit
@@ -67,7 +71,7 @@ def update(logs, memory):
 
 
 memory = optimiser.init(logs)
-for i in range(151):
+for i in range(STEPS + 1):
     logs, memory, error = update(logs, memory)
     if i % 30 == 0:
         print(f"step {i:3d}: error {float(error) ** 0.5:.1e} rad/s, ", end="")

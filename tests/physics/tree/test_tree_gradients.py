@@ -42,8 +42,9 @@ class Case:
 
     def rows(self) -> jax.Array:
         """The row with every entry moved to both sides."""
-        return self.row(jnp.float64) + EPS * jnp.concatenate([jnp.eye(len(self.row(jnp.float64))), -jnp.eye(
-            len(self.row(jnp.float64)))])
+        return self.row(jnp.float64) + EPS * jnp.concatenate(
+            [jnp.eye(len(self.row(jnp.float64))), -jnp.eye(len(self.row(jnp.float64)))]
+        )
 
 
 def settled(model: Model, robot, lift: float) -> np.ndarray:

@@ -28,7 +28,9 @@ ZOO = """
         <geom type="capsule" size="0.02" fromto="0 0 0 0.2 0 0"/>
         <body name="hand" pos="0.2 0 0"><joint name="ball" type="ball" pos="0 0.01 0"/>
           <geom type="ellipsoid" size="0.04 0.03 0.05" pos="0 0 0.04" contype="1"/>
-          <body name="rod" pos="0 0 0.1"><joint name="slide" type="slide" axis="0 1 1" damping="0.1"/><geom size="0.03"/></body>
+          <body name="rod" pos="0 0 0.1"><joint name="slide" type="slide" axis="0 1 1" damping="0.1"/>
+            <geom size="0.03"/>
+          </body>
         </body>
       </body>
     </body>
