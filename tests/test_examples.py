@@ -51,6 +51,19 @@ def test_brax_bool_done(capsys):
     assert told.count("try:") == 1
 
 
+@pytest.mark.slow
+def test_system_identification():
+    """Friction loss and armature of a joint come out within a few percent, from guesses that are far off."""
+    command = [sys.executable, "-W", "error", str(ROOT / "docs" / "examples" / "system_identification.py")]
+    out = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert out.returncode == 0, out.stderr
+    pairs = re.findall(r"found ([\d.]+) .*, true ([\d.]+), the MJCF's ([\d.]+)", out.stdout)
+    assert len(pairs) == 2
+    for found, true, nominal in (map(float, pair) for pair in pairs):
+        assert abs(found / true - 1.0) < 0.03
+        assert abs(nominal / true - 1.0) > 0.3
+
+
 def test_gymnasium_hopper_without_its_learner(monkeypatch, capsys):
     """One line that names what to install, and a usage error."""
     monkeypatch.setitem(sys.modules, "torch", None)
@@ -74,7 +87,12 @@ def test_gymnasium_hopper():
 
 
 def test_every_example_has_a_test():
-    assert [path.name for path in EXAMPLES] == ["brax_bool_done.py", "compose_env.py", "gymnasium_hopper.py"]
+    assert [path.name for path in EXAMPLES] == [
+        "brax_bool_done.py",
+        "compose_env.py",
+        "gymnasium_hopper.py",
+        "system_identification.py",
+    ]
 
 
 def _blocks(page: Path, language: str) -> list[str]:

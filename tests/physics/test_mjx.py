@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from engines import restless
 from helpers import replace
+from walks import walking
 
 from wildrobot_eqx import MjxPhysics, WildRobotError, load_robot
-from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.physics import NativePhysics, make_physics
-from wildrobot_eqx.runs.recipe import load_recipe
 
 N = 64
 
@@ -86,20 +85,6 @@ def test_mjx_agrees_with_native_and_runs_its_parameters(native_hopper, mjx_hoppe
     ended = mjx_hopper.step(params, broken, ctrl)
     assert np.isnan(ended.qpos[3]).any()
     assert np.isfinite(np.delete(np.asarray(ended.qpos), 3, axis=0)).all()
-
-
-def walking(n):
-    """States of the walk recipe's own robots while they walk, and the command that each was given next."""
-    recipe = load_recipe("walk")(steps=400_000)
-    env, config = recipe.env, recipe.ppo
-    kept = []
-    for state, figures in ppo.train(env, config, ppo.init(env, config, jax.random.key(0)), 156):
-        if int(state.iteration) > 148:
-            kept.append((state.env_state.physics, state.obs["policy"]))
-            assert float(figures["speed_error"]) < 0.12, "they do not walk yet"
-    physics, obs = jax.tree.map(lambda *a: jnp.concatenate(a)[:n], *kept)
-    action = state.agent.policy(obs, ())[0].mean
-    return physics, jax.vmap(lambda a: env.controller((), a)[0])(action)
 
 
 def tumbling(engine, n):

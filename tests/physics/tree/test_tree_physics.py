@@ -37,8 +37,21 @@ def test_the_state_is_every_backends(hopper):
         assert layout(state) == layout(wanted)
 
 
-def test_randomised_steps_agree_with_native_in_every_nesting(tree):
-    """Each env has parameters of its own; alone, vmapped, nested and scanned are one function."""
+def programs(function, *arguments):
+    """The engine's programs that a function runs, and the rows of each."""
+    equations = jax.make_jaxpr(function)(*arguments).eqns
+    return [rows for eqn in equations for rows in _programs(eqn)]
+
+
+def _programs(eqn):
+    if eqn.primitive.name == "tree_rows":
+        return [(eqn.params["program"], eqn.outvars[0].aval.shape[:-1])]
+    inner = [v for v in eqn.params.values() if hasattr(v, "eqns") or hasattr(v, "jaxpr")]
+    return [rows for jaxpr in inner for e in jaxpr.eqns for rows in _programs(e)]
+
+
+def test_randomised_steps_agree_with_native(tree):
+    """Each env has parameters of its own; in every nesting it is one program, which test_tree_batch.py runs in all."""
     engine = native("hopper")
     state, _ = restless(engine, N, 12)
     factor = jnp.asarray(np.random.default_rng(0).uniform(0.7, 1.3, (N, 1)), jnp.float32)
@@ -67,10 +80,11 @@ def test_randomised_steps_agree_with_native_in_every_nesting(tree):
         assert np.percentile(np.abs(a - b) / (1.0 + np.abs(b)), 99) < 2e-3, name
 
     pairs = jax.tree.map(lambda a: a.reshape(2, N // 2, *a.shape[1:]), (params, state, ctrl))
-    nested = jax.jit(jax.vmap(jax.vmap(tree.physics.step)))(*pairs)
-    np.testing.assert_allclose(nested.qpos.reshape(N, -1), found.qpos, atol=1e-6)
-    alone = tree.physics.step(*jax.tree.map(lambda a: a[3], (params, state, ctrl)))
-    np.testing.assert_allclose(alone.qvel, found.qvel[3], atol=1e-4)
+    flat = programs(jax.vmap(tree.physics.step), params, state, ctrl)
+    nested = programs(jax.vmap(jax.vmap(tree.physics.step)), *pairs)
+    alone = programs(tree.physics.step, *jax.tree.map(lambda a: a[3], (params, state, ctrl)))
+    assert [[shape for _, shape in found] for found in (flat, nested, alone)] == [[(N,)], [(2, N // 2)], [()]]
+    assert flat[0][0] is nested[0][0] is alone[0][0]
 
     broken = replace(state, qvel=state.qvel.at[3, 0].set(jnp.nan))
     ended = tree.step(params, broken, ctrl)
@@ -78,43 +92,21 @@ def test_randomised_steps_agree_with_native_in_every_nesting(tree):
     assert np.isfinite(np.delete(np.asarray(ended.qpos), 3, axis=0)).all()
 
 
+def test_friction_loss_of_zero_is_no_friction(tree):
+    """Drawn as 0 where the MJCF has some: the constraint is there, and bound to nothing, as MuJoCo leaves it out."""
+    engine = native("hopper")
+    state, _ = restless(engine, N, 12)
+    params = engine.params(N)
+    none = replace(params, dof_frictionloss=jnp.zeros_like(params.dof_frictionloss))
+    expected, found = engine.step(none, state, engine.home(N)), tree.step(none, state, tree.home(N))
+    np.testing.assert_allclose(found.qpos, expected.qpos, atol=2e-5)
+    assert np.abs(found.qvel - tree.step(params, state, tree.home(N)).qvel).max() > 1e-3
+
+
 def test_feet_carry_the_weight(tree):
     state = tree.stand(tree.params(2), 3.0)
     weight = tree.robot.model.mj.body_mass.sum() * 9.81
     np.testing.assert_allclose(state.foot_force.sum(axis=1), [[0, 0, weight]] * 2, atol=1e-2 * weight)
-
-
-@pytest.mark.slow
-def test_gradients_are_central_differences():
-    """Float64: a control step in the air, and the accelerations of a tilted foot on the floor."""
-    with jax.enable_x64(True):
-        physics = TreePhysics(load_robot("hopper"))
-        params = jax.tree.map(lambda a: a.astype(jnp.float64), physics.params())
-        ctrl = jnp.asarray(physics.robot.home_joints, jnp.float64)
-        home = np.asarray(physics.robot.home_qpos, np.float64)
-        qvel = np.random.default_rng(0).normal(0, 0.1, 6)
-        weights = jnp.arange(1.0, 7.0)
-
-        def step(x):
-            state = physics.step(params, physics.init(params, x[:6], x[6:]), ctrl)
-            return jnp.sum(state.qpos**2) + jnp.sum(state.qvel * weights)
-
-        def acceleration(x):
-            return jnp.sum(physics.init(params, x[:6], x[6:]).carry * weights)
-
-        for loss, lift, tilt in ((step, 0.5, 0.0), (acceleration, -0.0004, 0.003)):
-            x = np.concatenate([home, qvel])
-            x[1] += lift
-            x[2] += tilt
-            rows = jnp.asarray(np.stack([x, x + 1e-4]))
-            slopes = jax.jit(jax.vmap(jax.grad(loss)))(rows)
-            together = jax.jit(jax.grad(lambda rows, f=loss: jnp.sum(jax.vmap(f)(rows))))(rows)
-            np.testing.assert_allclose(together, slopes, rtol=1e-9)
-            np.testing.assert_allclose(jax.grad(loss)(rows[0]), slopes[0], rtol=1e-9)
-            values, eps = jax.jit(jax.vmap(loss)), 1e-6 * jnp.eye(12)
-            wanted = (values(rows[0] + eps) - values(rows[0] - eps)) / 2e-6
-            assert np.isfinite(slopes).all()
-            np.testing.assert_allclose(slopes[0], wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_what_is_out_of_the_class_is_listed_at_once():
@@ -137,6 +129,38 @@ def test_what_is_out_of_the_class_is_listed_at_once():
     with pytest.raises(WildRobotError) as caught:
         check_class(model, ignore_self_contact=True)
     assert "among moving" not in str(caught.value)
+
+
+BODY = '<body name="a"><freejoint/><geom size=".1" contype="0" conaffinity="0"/>{}</body>'
+LINK = '<body><joint name="j" axis="0 1 0" range="-1 1"/><geom size=".1" contype="0" conaffinity="0"/></body>'
+REFUSED = {
+    "its integrator is implicit": '<option integrator="implicit"/><worldbody>{body}</worldbody>',
+    "fluid forces": '<option viscosity="1e-5"/><worldbody>{body}</worldbody>',
+    "noslip iterations": '<option noslip_iterations="3"/><worldbody>{body}</worldbody>',
+    "the flag override": '<option><flag override="enable"/></option><worldbody>{body}</worldbody>',
+    "1 equality constraints": '<worldbody>{body}</worldbody><equality><weld body1="a"/></equality>',
+    "1 tendons": '<worldbody>{body}</worldbody><tendon><fixed><joint joint="j" coef="1"/></fixed></tendon>',
+    "1 mocap bodies": '<worldbody>{body}<body mocap="true"/></worldbody>',
+    "gravity compensation": '<worldbody>{body}<body gravcomp="1"><joint/><geom size="1" contype="0"/></body>'
+    "</worldbody>",
+    "contacts of condim [4]": '<worldbody>{body}<geom type="plane" size="0 0 1" condim="4"/><body pos="0 0 5">'
+    '<joint/><geom size=".1"/></body></worldbody>',
+    "still geoms other than planes": '<worldbody>{body}<geom name="kerb" type="box" size="1 1 1"/><body pos="0 0 5">'
+    '<joint/><geom size=".1"/></body></worldbody>',
+    "'pull' acts on no hinge": '<worldbody>{body}</worldbody><actuator><motor name="pull" site="s"/></actuator>',
+    "and has a gain or bias that is neither": '<worldbody>{body}</worldbody><actuator><muscle name="push" joint="j"/></actuator>',
+    "'seen' (rangefinder)": '<worldbody>{body}</worldbody><sensor><rangefinder name="seen" site="s"/></sensor>',
+}
+
+
+@pytest.mark.parametrize("told", REFUSED)
+def test_each_thing_out_of_the_class_is_refused_by_name(told):
+    body = BODY.format('<site name="s"/>' + LINK)
+    with pytest.raises(WildRobotError, match="The tree engine cannot simulate this model") as caught:
+        check_class(compile_text(f"<mujoco>{REFUSED[told].format(body=body)}</mujoco>"), ignore_self_contact=False)
+    assert told in str(caught.value)
+    assert "native" in caught.value.hint
+    check_class(compile_text(f"<mujoco><worldbody>{body}</worldbody></mujoco>"), ignore_self_contact=False)
 
 
 def test_a_compiler_that_drops_the_kernels_body_is_refused(monkeypatch):

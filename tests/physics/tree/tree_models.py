@@ -84,8 +84,9 @@ def exact(model: Model) -> mujoco.MjModel:
     return mj
 
 
-def mujoco_data(mj: mujoco.MjModel, state, n_steps: int = 0) -> mujoco.MjData:
+def mujoco_data(mj: mujoco.MjModel, state, n_steps: int = 0, time: float = 0.0) -> mujoco.MjData:
     data = mujoco.MjData(mj)
+    data.time = time
     data.qpos[:], data.qvel[:], data.qacc_warmstart[:], data.ctrl[:] = state
     if not n_steps:
         mujoco.mj_forward(mj, data)
@@ -94,10 +95,10 @@ def mujoco_data(mj: mujoco.MjModel, state, n_steps: int = 0) -> mujoco.MjData:
     return data
 
 
-def tree_outputs(model: Model, effort, states, n_steps: int, dtype) -> dict[str, np.ndarray]:
-    """What the engine packs, by name, for a batch of states."""
+def tree_outputs(model: Model, effort, states, n_steps: int, dtype, time: float = 0.0) -> dict[str, np.ndarray]:
+    """What the engine packs, by name, for a batch of states at one time."""
     qpos, qvel, warm, ctrl = states
-    rows = jnp.asarray(np.concatenate([qpos, qvel, np.zeros((len(qpos), 1)), warm, ctrl], axis=1), dtype)
+    rows = jnp.asarray(np.concatenate([qpos, qvel, np.full((len(qpos), 1), time), warm, ctrl], axis=1), dtype)
     packed = jnp.concatenate([getattr(params(model, dtype), n).ravel() for n in MODEL_FIELDS])
     out = np.asarray(jax.jit(jax.vmap(control_step(model, effort, n_steps), (None, 0)))(packed, rows))
     found, first = {}, 0
