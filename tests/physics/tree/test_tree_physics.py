@@ -148,7 +148,7 @@ REFUSED = {
     "still geoms other than planes": '<worldbody>{body}<geom name="kerb" type="box" size="1 1 1"/><body pos="0 0 5">'
     '<joint/><geom size=".1"/></body></worldbody>',
     "'pull' acts on no hinge": '<worldbody>{body}</worldbody><actuator><motor name="pull" site="s"/></actuator>',
-    "and has a gain or bias that is neither": '<worldbody>{body}</worldbody><actuator><muscle name="push" joint="j"/></actuator>',
+    "has a gain or bias that is neither": '<worldbody>{body}</worldbody><actuator><muscle joint="j"/></actuator>',
     "'seen' (rangefinder)": '<worldbody>{body}</worldbody><sensor><rangefinder name="seen" site="s"/></sensor>',
 }
 
