@@ -93,7 +93,6 @@ def test_gradients_are_central_differences(name, steps, lift):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the line search divides by the square of a step that underflows", strict=False)
 @pytest.mark.parametrize("gravity", [1.0, 0.0], ids=["standing", "weightless at rest"])
 def test_gradients_in_float32_are_near(gravity):
     """Finite even where the solver starts at its answer, and float64's within a percent."""

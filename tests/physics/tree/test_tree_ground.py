@@ -27,10 +27,6 @@ SHAPES = {
     "egg": {"shape": "ellipsoid", "size": "0.08 0.07 0.04", "height": 0.04, "turn": ""},
 }
 SOFT, BOUNCY = "", 'solref="-5000 -10"'
-slow_and_late = [
-    pytest.mark.slow,
-    pytest.mark.xfail(reason="in float32 the solver's line search may end outside its bracket", strict=False),
-]
 each_cone = pytest.mark.parametrize("cone", ["pyramidal", pytest.param("elliptic", marks=pytest.mark.slow)])
 
 
@@ -83,7 +79,7 @@ def test_a_body_comes_to_rest_where_mujocos_does(shape, cone):
 
 
 @each_cone
-@pytest.mark.parametrize("double", [True, pytest.param(False, marks=slow_and_late)], ids=["float64", "float32"])
+@pytest.mark.parametrize("double", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["float64", "float32"])
 def test_friction_brakes_a_box_by_mu_g(cone, double):
     """From 2 m/s to rest along both axes: the way is v^2 / (2 mu g)."""
     chosen = scene("box", cone)
@@ -97,7 +93,7 @@ def test_friction_brakes_a_box_by_mu_g(cone, double):
     print(f"braking over mu g: {braking.min():.4f} to {braking.max():.4f}, ", end="")
     print(f"way off by {np.abs(way / wanted - 1).max():.1e}")
     assert np.abs(braking - 1.0).max() < 0.02
-    assert np.abs(way / wanted - 1.0).max() < (1e-9 if double else 0.01)
+    assert np.abs(way / wanted - 1.0).max() < (1e-6 if double else 1e-4)
 
 
 @each_cone

@@ -19,7 +19,7 @@ from .constraints import Limit, Rows, Rub, Touch, accelerations
 from .inertia import Sparse, factor, multiply, solve
 from .kinematics import Poses
 from .model import Tree
-from .scalar import Num, Scalar, array, clip, known, maximum, minimum, total, where
+from .scalar import Num, Scalar, array, clip, known, minimum, total, where
 from .spatial import (
     IDENTITY,
     REST,
@@ -43,8 +43,9 @@ from .spatial import (
 FAR = 1e10
 """The far end of a line search's bracket before one is found."""
 
-TINY = 1e-30
-"""Keeps a search along a step of length 0, where all is solved already, from dividing 0 by 0."""
+TINY = 1e-15
+"""Less is no slope: a search along a step of length 0, where all is solved already, divides by nothing whose square
+float32 cannot hold, so that its derivative is finite, too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,9 +210,10 @@ def _search(slope: Callable[[Scalar], tuple[Scalar, Scalar]], start: Scalar, eva
         short = first < 0.0
         low, at_low = where(short, alpha, low), where(short, first, at_low)
         high, at_high = where(short, high, alpha), where(short, at_high, first)
-        guess = alpha - first / maximum(second, TINY)
+        bends = second > TINY
+        guess = alpha - where(bends, first / where(bends, second, known(1.0, start)), known(0.0, start))
         rises = at_high - at_low
-        settled = where(high < FAR, rises, 0.0) <= 0.0  # no far end, or both at the minimum: stay
+        settled = where(high < FAR, rises, 0.0) <= TINY  # no far end, or both at the minimum: stay
         secant = low - at_low * (high - low) / where(settled, known(1.0, start), rises)
         secant = where(settled, alpha, secant)
         alpha = where(guess > low, where(guess < high, guess, secant), secant)
