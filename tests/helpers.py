@@ -57,6 +57,8 @@ def all_rewards(robot: Robot) -> dict[str, task.AbstractReward]:
         "joint_speed": task.JointSpeedLimit(robot, share=0.8),
         "joint_deviation": task.JointDeviation(robot),
         "stand_still": task.StandStill(robot),
+        "capture_point": task.CapturePoint(robot, margin=0.03, time=0.175),
+        "idle_feet": task.IdleFeet(robot, speed=1.5, near=0.03, load=3.0, margin=0.03, time=0.175),
         "alive": task.Alive(),
     }
 

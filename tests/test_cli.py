@@ -313,4 +313,4 @@ def test_a_recipe_is_copied_once(tmp_path, call, monkeypatch):
     assert call("recipes", "copy", "hop", "mine.py")[0] == 0
     assert (tmp_path / "new" / "folder" / "hop.py").read_bytes() == (tmp_path / "mine.py").read_bytes()
     status, out, _ = call("recipes", "list", "--json")
-    assert {"hop", "walk"} <= {recipe["name"] for recipe in json.loads(out)}
+    assert {"hop", "stand", "walk"} <= {recipe["name"] for recipe in json.loads(out)}

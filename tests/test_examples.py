@@ -139,7 +139,7 @@ def known_options() -> dict[str, set[str]]:
 
     commands = re.findall(r"^. (\w+) ", listed().split("Commands")[1], re.M)
     options = {command: set(re.findall(r"--[\w-]+", listed(command))) for command in commands}
-    for recipe in ("walk", "hop"):
+    for recipe in ("walk", "hop", "stand"):
         options["run"] |= set(re.findall(r"--[\w-]+", listed("run", str(ROOT / "recipes" / f"{recipe}.py"))))
     assert {"run", "check", "eval", "render"} <= set(options)
     return options

@@ -21,7 +21,7 @@ from wildrobot_eqx.deploy.describe import describe, split_controller, used_senso
 from wildrobot_eqx.deploy.export import export_bundle
 from wildrobot_eqx.deploy.graph import policy_graph
 from wildrobot_eqx.deploy.replay import Replay
-from wildrobot_eqx.learn.networks import AbstractPolicy, Normal, PhaseMirror
+from wildrobot_eqx.learn.networks import AbstractPolicy, Normal, SideMirror
 from wildrobot_eqx.learn.normalise import RunningNorm
 from wildrobot_eqx.learn.squashed import SquashedPolicy
 
@@ -83,7 +83,7 @@ class Remembers(AbstractPolicy):
 
     norm: RunningNorm
     log_std: Float[Array, " nu"]
-    mirror: PhaseMirror | None
+    mirror: SideMirror | None
 
     def init(self) -> Any:
         return jnp.zeros(3)

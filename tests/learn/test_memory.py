@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from wildrobot_eqx import AbstractPolicy, PPOConfig
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.learn.memory import first_memory, replay
-from wildrobot_eqx.learn.networks import Normal, PhaseMirror
+from wildrobot_eqx.learn.networks import Normal, SideMirror
 from wildrobot_eqx.learn.normalise import RunningNorm
 
 CONFIG = PPOConfig(
@@ -34,7 +34,7 @@ class Leaky(AbstractPolicy):
 
     norm: RunningNorm
     log_std: Float[Array, " nu"]
-    mirror: PhaseMirror | None
+    mirror: SideMirror | None
     start: Float[Array, " h"]
     inward: Float[Array, "nobs h"]
     outward: Float[Array, "h nu"]

@@ -7,7 +7,7 @@ import pytest
 from helpers import policy_terms
 from scipy import stats
 
-from wildrobot_eqx.learn.networks import MLP, MLPPolicy, MLPValue, Normal, PhaseMirror
+from wildrobot_eqx.learn.networks import MLP, MLPPolicy, MLPValue, Normal, SideMirror
 from wildrobot_eqx.learn.normalise import RunningNorm
 from wildrobot_eqx.learn.ppo import _kl
 from wildrobot_eqx.observe import ObservationStack
@@ -85,12 +85,12 @@ def test_running_norm_is_numpys_over_all_batches():
     assert float(norm(jnp.full((3,), 1e6)).max()) == 10.0
 
 
-@pytest.fixture(scope="module")
-def symmetric(robot):
-    """A policy and a value with random weights and statistics, mirrored by the gait clock."""
+@pytest.fixture(scope="module", params=["gait_phase", "gravity"])
+def symmetric(robot, request):
+    """A policy and a value with random weights and statistics, mirrored by the gait clock or by the lean."""
     stack = ObservationStack(policy_terms(robot))
-    index = next(s.start for s in stack.layout if s.name == "gait_phase")
-    mirror = PhaseMirror(stack.mirror, robot.joint_mirror, index)
+    index = next(s.start for s in stack.layout if s.name == request.param) + (request.param == "gravity")
+    mirror = SideMirror(stack.mirror, robot.joint_mirror, index)
     rng = np.random.default_rng(0)
     norm = RunningNorm.init(stack.size).update(jnp.asarray(rng.normal(1.0, 2.0, (50, stack.size)), jnp.float32))
     keys = jax.random.split(jax.random.key(0))
@@ -102,7 +102,7 @@ def symmetric(robot):
 
 
 def test_a_mirrored_policy_is_exactly_symmetric(symmetric):
-    """policy(mirror(obs)) is mirror(policy(obs)), to the bit, wherever the clock is not at rest."""
+    """policy(mirror(obs)) is mirror(policy(obs)), to the bit, wherever the side is clear."""
     policy, _, obs, mirror = symmetric
     action = policy(obs, ())[0].mean
     seen = policy(mirror.observation(obs), ())[0].mean

@@ -11,7 +11,7 @@ from helpers import Elapsed, make_env, still_env
 
 from wildrobot_eqx import PPOConfig, WildRobotError, task
 from wildrobot_eqx.learn import ppo
-from wildrobot_eqx.observe import JointVelocities
+from wildrobot_eqx.observe import GaitPhase, JointVelocities, ProjectedGravity
 
 # Named in full, so that tuning a default changes no test.
 BASE = PPOConfig(
@@ -253,13 +253,20 @@ def test_a_new_weight_or_range_recompiles_nothing(hopper_task):
     assert float(after.mean()) > float(before.mean()) + 0.05
 
 
-def test_a_symmetric_agent_needs_a_gait_clock(hopper_task, hopper):
+def test_a_symmetric_agent_needs_a_gait_clock_or_a_lean(hopper_task, hopper, robot):
     agent = ppo.make_agent(hopper_task, HOPPER, jax.random.key(0))
     assert agent.policy.mirror is not None
     plain = ppo.make_agent(hopper_task, dataclasses.replace(HOPPER, symmetric=False), jax.random.key(0))
     assert plain.policy.mirror is None
     clockless = still_env(hopper, {"elapsed": Elapsed()})
     assert ppo.make_agent(clockless, HOPPER, jax.random.key(0)).policy.mirror is None
+    leaning = {"elapsed": Elapsed(), "gravity": ProjectedGravity(hopper)}
+    assert ppo.make_agent(still_env(hopper, leaning), HOPPER, jax.random.key(0)).policy.mirror is None, "on one foot"
+    leaning = {"elapsed": Elapsed(), "gravity": ProjectedGravity(robot)}
+    agent = ppo.make_agent(still_env(robot, leaning), HOPPER, jax.random.key(0))
+    assert agent.policy.mirror.index == agent.value.mirror.index == 2, "the y of gravity"
+    clocked = still_env(robot, {**leaning, "clock": GaitPhase()})
+    assert ppo.make_agent(clocked, HOPPER, jax.random.key(0)).policy.mirror.index == 4, "the clock comes first"
 
 
 def test_first_episodes_start_at_ages_of_their_own(hopper_task):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from wildrobot_eqx import Env
-from wildrobot_eqx.learn.networks import AbstractPolicy, Normal, PhaseMirror
+from wildrobot_eqx.learn.networks import AbstractPolicy, Normal, SideMirror
 from wildrobot_eqx.learn.normalise import RunningNorm
 from wildrobot_eqx.runs.gait import GaitMeter, GaitTally
 from wildrobot_eqx.runs.measure import Measurement
@@ -22,7 +22,7 @@ class Constant(AbstractPolicy):
     action: jax.Array
     norm: RunningNorm
     log_std: jax.Array
-    mirror: PhaseMirror | None
+    mirror: SideMirror | None
 
     def __init__(self, nu: int, value: float = 0.0):
         self.action = jnp.asarray(np.full(nu, value), jnp.float32)
@@ -48,7 +48,7 @@ class March(AbstractPolicy):
     clock: int = eqx.field(static=True)
     norm: RunningNorm
     log_std: jax.Array
-    mirror: PhaseMirror | None
+    mirror: SideMirror | None
 
     def __init__(self, env: Env, left: float, right: float, bias: float = 0.0):
         robot = env.physics.robot

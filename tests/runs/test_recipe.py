@@ -23,7 +23,7 @@ def write(tmp_path):
 
 
 def test_shipped_recipes_load_by_name():
-    assert {"walk", "hop"} <= set(recipe_names())
+    assert {"walk", "hop", "stand"} <= set(recipe_names())
     hop = load_recipe("hop")
     assert isinstance(hop, RecipeFunction)
     assert hop.name == "hop"

@@ -243,7 +243,7 @@ def test_verify_notices_a_checkpoint_that_differs(cli, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["hop", "walk"])
+@pytest.mark.parametrize("recipe", ["hop", "walk", "stand"])
 @pytest.mark.parametrize("physics", ["native", "mjx"])
 def test_verify_passes_for_shipped_recipes_on_every_backend(recipe, physics, cli):
     done = cli("run", recipe, f"--physics={physics}", "--verify", "--json")

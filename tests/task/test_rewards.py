@@ -84,6 +84,33 @@ def _stand_still(r, s):
     return np.sum(error**2) + 0.02 * np.sum(speed**2)
 
 
+def _ahead_left(s, vector):
+    angle = float(s.command.origin) + float(s.command.target)
+    x, y = np.asarray(vector, np.float64)[:2]
+    return np.array([np.cos(angle) * x + np.sin(angle) * y, -np.sin(angle) * x + np.cos(angle) * y])
+
+
+def _beyond_the_feet(r, s):
+    """From the nearest point of the box around both soles, 3 cm wider on each side, to the capture point."""
+    mj = r.model.mj
+    sites = [mujoco.mj_name2id(mj, mujoco.mjtObj.mjOBJ_SITE, name) for name in ("left_foot", "right_foot")]
+    soles = np.array([_ahead_left(s, s.physics.site_xpos[i]) for i in sites])
+    waist = mujoco.mj_name2id(mj, mujoco.mjtObj.mjOBJ_BODY, "waist")
+    point = _ahead_left(s, s.physics.xpos[waist]) + 0.175 * _ahead_left(s, _sensor(r, s, "pelvis_global_linvel"))
+    return point - np.clip(point, soles.min(axis=0) - 0.03, soles.max(axis=0) + 0.03)
+
+
+def _idle_feet(r, s):
+    error = _beyond_the_feet(r, s)
+    distance = np.linalg.norm(error)
+    swinging = 0.0
+    for i, name in enumerate(("left_foot_linvel", "right_foot_linvel")):
+        if s.physics.foot_force[i, 2] < 3.0:
+            toward = _ahead_left(s, _sensor(r, s, name)) @ error / distance
+            swinging = max(swinging, np.clip(toward / 1.5, 0.0, 1.0))
+    return min(distance / 0.03, 1.0) * (1.0 - swinging)
+
+
 def _track_lin_vel(r, s):
     error = _forward_left(r, s)[0] - float(s.command.speed)
     return _kernel(error, 0.15) - 0.5 * abs(error)
@@ -104,6 +131,8 @@ FORMULAS = {
     "joint_speed": lambda r, s: np.sum(np.maximum(np.abs(_joints(r, s)[1]) - 0.8 * 5.818, 0.0) ** 2),
     "joint_deviation": lambda r, s: np.sum(_joints(r, s)[0] ** 2),
     "stand_still": _stand_still,
+    "capture_point": lambda r, s: np.linalg.norm(_beyond_the_feet(r, s)),
+    "idle_feet": _idle_feet,
     "alive": lambda r, s: 1.0,
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ..errors import WildRobotError
-from ..learn.networks import MLP, AbstractPolicy, MLPPolicy, PhaseMirror
+from ..learn.networks import MLP, AbstractPolicy, MLPPolicy, SideMirror
 from ..learn.normalise import RunningNorm
 from ..learn.squashed import SquashedPolicy
 from .extra import require
@@ -120,13 +120,13 @@ class _Graph:
         picked = self.add("Gather", [x, self.constant(f"{name}.source", np.array(source, np.int64))], axis=1)
         return self.add("Mul", [picked, self.constant(f"{name}.sign", np.array(sign, np.float32))])
 
-    def symmetric(self, x: str, mirror: PhaseMirror | None, body: Callable[[str], str]) -> str:
-        """`body`, reflected in the second half of the gait cycle, as `PhaseMirror` has it."""
+    def symmetric(self, x: str, mirror: SideMirror | None, body: Callable[[str], str]) -> str:
+        """`body`, reflected on one of the two sides, as `SideMirror` has it."""
         if mirror is None:
             return body(x)
         index = self.constant("mirror.index", np.array([mirror.index], np.int64))
-        sine = self.add("Gather", [x, index], axis=1)
-        second = self.add("Less", [sine, self.constant("mirror.zero", np.array(0.0, np.float32))])
+        side = self.add("Gather", [x, index], axis=1)
+        second = self.add("Less", [side, self.constant("mirror.zero", np.array(0.0, np.float32))])
         image = self.reflect(x, "mirror.observation", mirror.observation.source, mirror.observation.sign)
         mean = body(self.add("Where", [second, image, x]))
         turned = self.reflect(mean, "mirror.action", mirror.action.source, mirror.action.sign)

@@ -31,7 +31,7 @@ class PPOConfig:
     max_grad_norm: float = 1.0
     init_std: float = 0.3
     hidden: tuple[int, ...] = (128, 128)
-    symmetric: bool = True  # a left-right symmetric policy, where the observation has a gait clock
+    symmetric: bool = True  # a left-right symmetric policy, by the gait clock or else by the lean
     reset_pool: int = 64
 
     def __post_init__(self):

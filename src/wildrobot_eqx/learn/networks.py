@@ -57,19 +57,21 @@ class MLP(eqx.Module):
         return x
 
 
-class PhaseMirror(eqx.Module):
-    """Makes a policy symmetric: observations of the clock's second half are reflected, and their actions back.
+class SideMirror(eqx.Module):
+    """Makes a policy symmetric: observations of one side are reflected to the other, and their actions back.
 
-    The network then only ever sees the half cycle in which the left foot swings (the PHASE
-    method of Abdolhosseini et al. 2019, "On Learning Symmetric Locomotion", section 4.3).
+    The side is the sign of one entry, which its own reflection turns around. By the gait
+    clock's sine the network only ever sees the half cycle in which the left foot swings (the
+    PHASE method of Abdolhosseini et al. 2019, "On Learning Symmetric Locomotion", section
+    4.3); by the sideways part of gravity, robots that lean to one side.
     """
 
     observation: Mirror
     action: Mirror
-    index: int = eqx.field(static=True)  # of the clock's sine in the observation
+    index: int = eqx.field(static=True)  # of the entry whose sign tells the side
 
     def reflected(self, obs: Float[Array, "*batch nobs"]) -> Bool[Array, "*batch 1"]:
-        """Which samples lie in the second half of the cycle."""
+        """Which samples are reflected: those whose entry is negative."""
         return obs[..., self.index, None] < 0.0
 
 
@@ -78,7 +80,7 @@ class AbstractPolicy(eqx.Module):
 
     norm: eqx.AbstractVar[RunningNorm]
     log_std: eqx.AbstractVar[Float[Array, " nu"]]  # of the actions, the same in every state
-    mirror: eqx.AbstractVar[PhaseMirror | None]
+    mirror: eqx.AbstractVar[SideMirror | None]
 
     @abc.abstractmethod
     def init(self) -> Any:
@@ -94,7 +96,7 @@ class MLPPolicy(AbstractPolicy):
 
     norm: RunningNorm
     log_std: Float[Array, " nu"]
-    mirror: PhaseMirror | None
+    mirror: SideMirror | None
     mlp: MLP
 
     def init(self) -> tuple[()]:
@@ -113,7 +115,7 @@ class MLPValue(eqx.Module):
 
     norm: RunningNorm
     mlp: MLP
-    mirror: PhaseMirror | None
+    mirror: SideMirror | None
 
     def __call__(self, obs: Float[Array, "*batch nobs"]) -> Float[Array, "*batch"]:
         """The value of each observation."""

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .networks import MLP, AbstractPolicy, Normal, PhaseMirror
+from .networks import MLP, AbstractPolicy, Normal, SideMirror
 from .normalise import RunningNorm
 
 
@@ -18,7 +18,7 @@ class SquashedPolicy(AbstractPolicy):
 
     norm: RunningNorm
     log_std: Float[Array, " nu"]
-    mirror: PhaseMirror | None
+    mirror: SideMirror | None
     mlp: MLP
 
     def init(self) -> tuple[()]:

@@ -1,5 +1,7 @@
 """Task: commands, rewards, terminations and resets."""
 
+from .balance import CapturePoint as CapturePoint
+from .balance import IdleFeet as IdleFeet
 from .commands import GaitClock as GaitClock
 from .commands import HeadingHold as HeadingHold
 from .commands import VelocityCommand as VelocityCommand

@@ -1,0 +1,111 @@
+"""Rewards of balance: whether the feet are where they have to be for the robot to come to rest over them.
+
+The capture point is where a robot that falls like a pendulum of height `h` would have to
+put its foot to come to rest over it: position plus velocity times `sqrt(h / g)` (Pratt et
+al. 2006, "Capture Point: A Step toward Humanoid Push Recovery", equation 4). Here it is
+that of the base, whose velocity the simulator knows. While it lies within the box around
+the centres of the soles, the ankles suffice; where it does not, a foot has to get there.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..arrays import f32
+from ..observe import Signals
+from ..robots import Foot, Robot, Sensor
+from .rewards import AbstractReward
+
+
+class _Capture(eqx.Module):
+    """How far the capture point is from the feet."""
+
+    feet: tuple[Foot, ...]
+    linvel: Sensor
+    body: int = eqx.field(static=True)
+    margin: Float[Array, ""]  # m
+    time: Float[Array, ""]  # s
+
+    def __init__(self, robot: Robot, margin: float, time: float):
+        self.feet, self.linvel, self.body = robot.feet, robot.base.linvel, robot.base.body
+        self.margin, self.time = f32(margin), f32(time)
+
+    def error(self, signals: Signals) -> Float[Array, " 2"]:
+        """From the feet to the capture point, m, in the commanded heading's frame; 0 where it is between them."""
+        physics = signals.physics
+        soles = jnp.stack([signals.heading_frame(physics.site_xpos[foot.site])[:2] for foot in self.feet])
+        velocity = self.linvel.read(physics.sensordata)
+        point = signals.heading_frame(physics.xpos[self.body] + self.time * velocity)[:2]
+        beyond = jnp.maximum(point - jnp.max(soles, axis=0) - self.margin, 0.0)
+        behind = jnp.maximum(jnp.min(soles, axis=0) - self.margin - point, 0.0)
+        return beyond - behind
+
+
+def _length(vector: Float[Array, " 2"]) -> Float[Array, ""]:
+    return jnp.sqrt(jnp.sum(jnp.square(vector)) + 1e-8)  # of a slope that is finite at 0, too
+
+
+class CapturePoint(AbstractReward):
+    """Distance of the capture point from the box around the feet's centres, m.
+
+    Args:
+        robot: whose base and feet they are.
+        weight: per m and s.
+        margin: by which the box is larger on every side, m; less than half a sole.
+        time: `sqrt(h / g)` for the height of the centre of mass, s.
+    """
+
+    capture: _Capture
+    weight: Float[Array, ""]
+
+    def __init__(self, robot: Robot, weight: float = -15.0, margin: float = 0.03, time: float = 0.175):
+        self.capture, self.weight = _Capture(robot, margin, time), f32(weight)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        return _length(self.capture.error(signals))
+
+
+class IdleFeet(AbstractReward):
+    """1 while the capture point is away from the feet and none is on its way to it, 0 while one swings there fast.
+
+    It shows a robot that tips over its toes what a step is: the fall alone tells so only
+    once a whole step has happened by chance. It is a penalty that a step lifts, and no
+    bonus: a bonus is best earned by leaning and running on.
+
+    Args:
+        robot: whose base and feet they are.
+        weight: per s.
+        speed: of a foot toward the capture point from which it is on its way, m/s.
+        near: distance of the capture point from which the penalty is whole, m.
+        load: force from which a foot counts as loaded, N.
+        margin, time: as for `CapturePoint`.
+    """
+
+    capture: _Capture
+    weight: Float[Array, ""]
+    speed: Float[Array, ""]  # m/s
+    near: Float[Array, ""]  # m
+    load: Float[Array, ""]  # N
+
+    def __init__(
+        self,
+        robot: Robot,
+        weight: float = -4.5,
+        speed: float = 1.5,
+        near: float = 0.03,
+        load: float = 3.0,
+        margin: float = 0.03,
+        time: float = 0.175,
+    ):
+        self.capture, self.weight = _Capture(robot, margin, time), f32(weight)
+        self.speed, self.near, self.load = f32(speed), f32(near), f32(load)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        physics = signals.physics
+        error = self.capture.error(signals)
+        distance = _length(error)
+        velocity = [signals.heading_frame(foot.linvel.read(physics.sensordata))[:2] for foot in self.capture.feet]
+        toward = jnp.stack(velocity) @ (error / distance)
+        aloft = (physics.foot_force[:, 2] < self.load).astype(jnp.float32)
+        swinging = jnp.max(aloft * jnp.clip(toward / self.speed, 0.0, 1.0))
+        return jnp.clip(distance / self.near, 0.0, 1.0) * (1.0 - swinging)

@@ -1,0 +1,43 @@
+"""The stand recipe: what its policy is told, and, in minutes, that it learns to step."""
+
+import pytest
+
+from wildrobot_eqx import StandGate, load_recipe
+from wildrobot_eqx.env import contract
+from wildrobot_eqx.runs.folder import RunFolder
+from wildrobot_eqx.runs.opening import reopen, restore
+from wildrobot_eqx.runs.trainers import trainer_of
+
+
+@pytest.fixture(scope="module")
+def made():
+    return load_recipe("stand")(num_envs=8)
+
+
+def test_it_keeps_the_contract(made):
+    assert contract.check(made.env).passed
+    assert isinstance(made.gate, StandGate)
+
+
+def test_its_policy_is_told_of_no_push(made):
+    seen = {part.name for part in made.env.layout("policy")}
+    assert seen == {"gravity", "gyro", "joint_pos", "joint_vel", "last_action", "command"}
+    assert made.env.command.speed_range.tolist() == [0.0, 0.0]
+
+
+def test_its_kicks_reach_beyond_those_that_the_gate_requires(made):
+    low, high = made.env.events["kick"].speed
+    assert low < min(kick for kick in StandGate().required if kick)
+    assert high > max(StandGate().required)
+
+
+@pytest.mark.slow
+def test_it_learns_to_step_and_to_stand_again(tmp_path, cli):
+    """Minutes: every line of the gate with 64 episodes per kick, where a stiff robot falls in half of the hard ones."""
+    run = tmp_path / "run"
+    assert cli("run", "stand", "--no-eval", f"--out={run}").status == 0
+    folder = RunFolder.open(run)
+    recipe, _ = reopen(folder, False, print)
+    policy = trainer_of(folder).policy(restore(recipe, folder, print))
+    result = StandGate()(recipe.env, policy, episodes=64, timesteps=(0.005,))
+    assert result.failed_lines() == []
