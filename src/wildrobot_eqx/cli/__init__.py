@@ -218,14 +218,24 @@ def evaluate(
     run: Run,
     episodes: Annotated[int | None, typer.Option(min=1, help="Episodes per command.")] = None,
     timestep: Annotated[list[float] | None, typer.Option(help="Physics timestep, s; repeat for several.")] = None,
+    robust: Annotated[
+        bool, typer.Option("--robust", help="In wrong worlds, parameter by parameter, and pushed.")
+    ] = False,
+    seconds: Annotated[float | None, typer.Option(help="With --robust: length of an episode, s.")] = None,
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Put a run's policy through its recipe's gate."""
-    from ..runs.commands import evaluate_run
+    """Put a run's policy through its recipe's gate; with --robust, through what makes real robots fall."""
+    from ..runs.commands import evaluate_robustly, evaluate_run
 
+    if seconds is not None and not robust:
+        raise WildRobotError("The gate's episodes have their own length.", where="--seconds", hint="add --robust")
+    timesteps = tuple(timestep or ())
     with results(json) as show:
-        passed = evaluate_run(run, episodes, tuple(timestep or ()) or None, trust, say, show)
+        if robust:
+            passed = evaluate_robustly(run, episodes, seconds, timesteps, trust, say, show)
+        else:
+            passed = evaluate_run(run, episodes, timesteps or None, trust, say, show)
     raise typer.Exit(0 if passed else 1)
 
 
