@@ -94,7 +94,7 @@ _EXPORTS = {
         "TiltGravity",
         "make_physics",
     ),
-    "robots": ("Mirror", "Robot", "load_robot", "robot_names"),
+    "robots": ("Ground", "Mirror", "Robot", "load_robot", "on_ground", "robot_names"),
     "runs": ("AbstractGate", "GateResult", "Recipe", "StandGate", "WalkGate", "load_recipe", "recipe"),
     "task": (
         "AbstractEvent",

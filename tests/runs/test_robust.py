@@ -267,7 +267,7 @@ def test_all_of_it_on_a_hopper(copied, cli):
     done = cli("eval", copied.path, "--robust", "--episodes=8", "--seconds=0.4", "--json")
     document = json.loads(done.out)
     assert done.status == (0 if document["passed"] else 1)
-    assert document["provisional"] == "8 of 1024 episodes, 0.4 of 20 s"
+    assert document["provisional"] == "8 of 1024 episodes, 0.4 of 10 s"
     written = json.loads((copied.path / "robust.json").read_text())
     assert written["iteration"] == 40
     assert {k: written[k] for k in ("lines", "sweep", "pushes")} == {

@@ -88,8 +88,8 @@ def dial_env(env: Env, timestep: float) -> Env:
     }
     return replaced(
         judged,
-        servos=Servos(robot, servos, judged.physics.n_substeps),
-        miscalibration=Miscalibration(imu_angle=(0.0, 0.0)),
+        servos=Servos(robot, servos, 2 - judged.physics.n_substeps % 2),
+        miscalibration=Miscalibration(imu_angle=f32((0.0, 0.0))),
         observations={"policy": with_sensing(stack, sensing)},
         randomisers=(ScaleMass(), ScaleFriction(), TiltGravity()),
         events={NAME: TimedPush(robot)},
@@ -102,15 +102,23 @@ def turn(env: Env, dials: Dials) -> Env:
     def where(env: Env) -> list:
         assert env.servos is not None
         assert env.miscalibration is not None
-        parts, randomisers = env.servos.parts, env.randomisers
+        delay, motor, backlash = (env.servos.parts[name] for name in ("delay", "motor", "backlash"))
+        mass, friction, tilt = env.randomisers
+        assert isinstance(delay, CommandDelay)
+        assert isinstance(motor, DCMotor)
+        assert isinstance(backlash, Backlash)
+        assert isinstance(mass, ScaleMass)
+        assert isinstance(friction, ScaleFriction)
+        assert isinstance(tilt, TiltGravity)
         biases = [part for part in jax.tree.leaves(env.observations, is_leaf=_is_bias) if _is_bias(part)]
         return [
-            parts["delay"].seconds,
-            parts["motor"].voltage,
-            parts["backlash"].play,
+            delay.seconds,
+            motor.voltage,
+            backlash.play,
             env.miscalibration.joint_offset,
-            *(randomiser.range for randomiser in randomisers[:2]),
-            randomisers[2].angle,
+            mass.range,
+            friction.range,
+            tilt.angle,
             *(bias.std for bias in biases),
         ]
 

@@ -24,8 +24,8 @@ from .sweep import sweep
 from .trials import errors, keys_of, run, score
 from .world import wrong_world
 
-EPISODES, SECONDS, TIMESTEP = 1024, 20.0, 0.005
-SWEEP_EPISODES, SWEEP_SECONDS = 40, 8.0  # per level
+EPISODES, SECONDS, TIMESTEP = 1024, 10.0, 0.005
+SWEEP_EPISODES, SWEEP_SECONDS = 32, 6.0  # per level
 _FEWEST_PHASES = 2
 
 
@@ -116,13 +116,11 @@ def _world(result: RobustResult, recipe: Recipe, policy: AbstractPolicy, count: 
     env: Env = world.env
     keys = keys_of(result.timestep, count)
     tally = run(env, policy, with_command, f32(told), keys, length, lambda text: say(f"wrong world: {text}"))
-    error = errors(tally, told, env.physics.control_dt)
+    error, upright = errors(tally, told, env.physics.control_dt), np.asarray(tally.upright)
     each = {
-        speed: score(tally.upright[i :: len(speeds)], error[i :: len(speeds)])
-        for i, speed in enumerate(speeds)
-        if i < count
+        speed: score(upright[i :: len(speeds)], error[i :: len(speeds)]) for i, speed in enumerate(speeds) if i < count
     }
-    result.world = World(score(tally.upright, error), each, count, length, world.sources, world.ranges)
+    result.world = World(score(upright, error), each, count, length, world.sources, world.ranges)
 
 
 def _sweep(result: RobustResult, recipe: Recipe, policy: AbstractPolicy, count: int, length: float, say: Say) -> None:

@@ -19,10 +19,10 @@ from .push import aim
 from .trials import Tell, control_steps, keys_of, meter_of
 
 DURATIONS = (0.0, 0.1, 0.3)  # s; 0 is a velocity kick
-PHASES = 12
+PHASES = 10
 RUNG = 0.1  # m/s, of impulse over mass
 TOP = 30  # rungs
-RUN_IN, RECOVERY = 3.0, 3.0  # s, before the first phase and after the end of a push
+RUN_IN, RECOVERY = 3.0, 2.5  # s, before the first phase and after the end of a push
 
 
 @dataclasses.dataclass(frozen=True)

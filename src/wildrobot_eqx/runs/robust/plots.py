@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
+from matplotlib.projections.polar import PolarAxes
 
 _INK, _GRID, _BLUE, _RED, _BAND = "#1b2a3a", "#d8dee4", "#1f5f99", "#c0392b", "#e4f2e8"
 
@@ -66,7 +67,8 @@ def _pushes(pushes: dict[str, Any]) -> Canvas:
     outer = max(entry["50%"]["velocity"] for kind in kinds for entry in kind["directions"].values())
     for i, kind in enumerate(kinds):
         axes = canvas.add_subplot(1, len(kinds), i + 1, projection="polar")
-        axes.set_theta_zero_location("N")  # type: ignore[attr-defined]
+        assert isinstance(axes, PolarAxes)
+        axes.set_theta_zero_location("N")
         for share, colour in (("50%", "#9db8d2"), ("95%", _BLUE)):
             reach = [kind["directions"][name][share]["velocity"] for name in names]
             axes.plot(angles, [*reach, reach[0]], color=colour, marker="o", markersize=4, label=f"{share} survive")

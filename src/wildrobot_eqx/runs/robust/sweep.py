@@ -152,7 +152,7 @@ def sweep(
     keys = jnp.tile(keys_of(env.physics.timestep, episodes), len(points))
     tally = run(env, policy, turn, cases, keys, seconds, tell)
     error = errors(tally, told, env.physics.control_dt).reshape(len(points), episodes)
-    upright = tally.upright.reshape(error.shape)
+    upright = np.asarray(tally.upright).reshape(error.shape)
     found = {point: score(upright[i], error[i]) for i, point in enumerate(points)}
     curves = tuple(
         Curve(p, tuple(found[("", 0.0) if level == p.nominal else (p.name, level)] for level in p.levels))

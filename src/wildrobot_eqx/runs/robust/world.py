@@ -4,6 +4,7 @@ import copy
 import dataclasses
 from typing import Any
 
+from ...arrays import f32
 from ...control import Backlash, CommandDelay, CommandResolution, DCMotor, Miscalibration, Servos
 from ...env import Env
 from ...observe import (
@@ -104,9 +105,9 @@ def standard_servos(robot: Robot) -> dict[str, Any]:
     """Late and rounded commands, the motor's torque-speed line at any charge of the battery, and backlash."""
     return {
         "delay": CommandDelay((0.005, 0.02)),
-        "resolution": CommandResolution(_RESOLUTION),
+        "resolution": CommandResolution(f32(_RESOLUTION)),
         "motor": DCMotor(robot, voltage=(9.6, 12.6), strength=(0.9, 1.1)),
-        "backlash": Backlash((0.0, 0.01745)),
+        "backlash": Backlash(f32((0.0, 0.01745))),
     }
 
 
@@ -120,7 +121,7 @@ def standard_sensing(stack: ObservationStack, dt: float) -> dict[str, tuple[Abst
     kinds: dict[type[AbstractTerm], tuple[AbstractSensing, ...]] = {
         ProjectedGravity: (MountingError(), Noise(0.01)),
         AngularVelocity: (MountingError(), Bias(0.01), Noise(0.02)),
-        JointPositions: (EncoderOffset(), ReadingResolution(_RESOLUTION), late),
+        JointPositions: (EncoderOffset(), ReadingResolution(f32(_RESOLUTION)), late),
         JointVelocities: (Noise(_RESOLUTION / (6.0**0.5 * dt)), late),
     }
     return {name: kinds[type(term)] for name, term in stack.terms.items() if type(term) in kinds}
