@@ -176,7 +176,7 @@ def _span(low: float, high: float, scale: float) -> str:
 
 def _ladder_table(ladder: Ladder) -> Table:
     """The largest push on whose rung, and all below, so many survive."""
-    title = f"Largest push survived at {ladder.command:g} m/s, in 8 directions and {ladder.survived.shape[-1]} phases"
+    title = f"Largest push at {ladder.command:g} m/s, {ladder.survived.shape[-1]} phases"
     columns = ("by 50%:", "N s", "m/s", "N", "by 95%: N s", "m/s", "N", "weakest side")
     table = _table(title if ladder.complete else f"{title}; stopped early", columns)
     for i, duration in enumerate(DURATIONS):
