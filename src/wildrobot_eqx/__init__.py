@@ -96,7 +96,7 @@ _EXPORTS = {
         "fastest_engine",
         "make_physics",
     ),
-    "robots": ("Mirror", "Robot", "load_robot", "robot_names"),
+    "robots": ("Ground", "Mirror", "Robot", "load_robot", "on_ground", "robot_names"),
     "runs": ("AbstractGate", "GateResult", "Recipe", "StandGate", "WalkGate", "load_recipe", "recipe"),
     "task": (
         "AbstractEvent",

@@ -220,18 +220,28 @@ def evaluate(
     timestep: Annotated[list[float] | None, typer.Option(help="Physics timestep, s; repeat for several.")] = None,
     physics: Annotated[
         str | None,
-        typer.Option(
-            metavar="ENGINE,...", help="Engines to compare it on, such as native,mjx,tree.", show_default="native"
-        ),
+        typer.Option(metavar="ENGINE,...", help="Compare it on these: native,mjx,tree.", show_default="native"),
     ] = None,
+    robust: Annotated[
+        bool, typer.Option("--robust", help="In wrong worlds, parameter by parameter, and pushed.")
+    ] = False,
+    seconds: Annotated[float | None, typer.Option(help="With --robust: length of an episode, s.")] = None,
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Put a run's policy through its recipe's gate."""
-    from ..runs.commands import evaluate_run
+    """Put a run's policy through its recipe's gate; with --robust, through what makes real robots fall."""
+    from ..runs.commands import evaluate_robustly, evaluate_run
 
+    if seconds is not None and not robust:
+        raise WildRobotError("The gate's episodes have their own length.", where="--seconds", hint="add --robust")
+    if physics is not None and robust:
+        raise WildRobotError("A robust evaluation runs on native.", where="--physics", hint="leave one of the two away")
+    timesteps = tuple(timestep or ())
     with results(json) as show:
-        passed = evaluate_run(run, episodes, tuple(timestep or ()) or None, physics, trust, say, show)
+        if robust:
+            passed = evaluate_robustly(run, episodes, seconds, timesteps, trust, say, show)
+        else:
+            passed = evaluate_run(run, episodes, timesteps or None, physics, trust, say, show)
     raise typer.Exit(0 if passed else 1)
 
 

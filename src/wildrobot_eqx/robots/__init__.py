@@ -10,3 +10,5 @@ from .robot import Mirror as Mirror
 from .robot import Robot as Robot
 from .robot import Sensor as Sensor
 from .robot import Servo as Servo
+from .terrain import Ground as Ground
+from .terrain import on_ground as on_ground

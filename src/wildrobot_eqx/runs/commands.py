@@ -173,6 +173,37 @@ def evaluate_run(
     return result.passed
 
 
+def evaluate_robustly(
+    run: Path,
+    episodes: int | None,
+    seconds: float | None,
+    timesteps: tuple[float, ...],
+    trust: bool,
+    say: Say,
+    show: Show,
+) -> bool:
+    """Judge a run's newest policy in wrong worlds and under pushes; False where it does not hold."""
+    from .robust.evaluate import TIMESTEP, evaluate_robust
+
+    if len(timesteps) > 1:
+        raise WildRobotError(
+            f"A robust evaluation takes one physics timestep, got {len(timesteps)}.",
+            where="--timestep",
+            hint="leave one",
+        )
+    enable_compilation_cache()
+    folder = RunFolder.open(run)
+    recipe, _ = reopen(folder, trust, say)
+    result = evaluate_robust(recipe, folder, say, episodes, seconds, *(timesteps or (TIMESTEP,)))
+    report(folder)
+    failed = [f"  {line}" for line in result.failed_lines()]
+    words = [f"{len(failed)} lines failed:", *failed] if failed else []
+    show(
+        {"run": str(run), **result.to_json()}, [*result.pages(), *words, f"Plots: {folder.path / 'plots'}/robust_*.png"]
+    )
+    return result.passed
+
+
 def render_run(run: Path, trust: bool, say: Say, show: Show) -> None:
     """Film a run's newest policy, renew its report, and show the files."""
     enable_compilation_cache()

@@ -85,11 +85,11 @@ def run_episodes(
     chunk = max(n for n in range(1, _MAX_CHUNK + 1) if steps % n == 0)
     commands = jnp.repeat(f32(speeds), episodes)
     keys = jax.random.split(judge_key(env.physics.timestep), commands.size)
-    loop = _start(env, policy, meter, commands, keys)
+    loop = begin(env, policy, meter, with_command, commands, keys)
     if prepare is not None:
         loop = (prepare(loop[0]), *loop[1:])
     for done in range(chunk, steps + 1, chunk):
-        loop, upright = _advance(env, policy, meter, loop, chunk)
+        loop, upright = advance(env, policy, meter, loop, chunk)
         if progress is not None:
             progress(
                 f"{env.physics.timestep * 1e3:g} ms steps: {done * env.physics.control_dt:.0f} of {seconds:.0f} s, "
@@ -102,22 +102,37 @@ def run_episodes(
 
 
 @eqx.filter_jit
-def _start(
-    env: Env, policy: AbstractPolicy, meter: GaitMeter, speeds: Float[Array, " n"], keys: Key[Array, " n"]
+def begin(
+    env: Env,
+    policy: AbstractPolicy,
+    meter: GaitMeter,
+    vary: Callable[[Env, Any], Env],
+    cases: Any,
+    keys: Key[Array, " n"],
 ) -> tuple:
-    """First states, observations, policy memories and tallies."""
+    """First states, observations, policy memories and tallies of one batch.
 
-    def reset(speed: Float[Array, ""], key: PRNGKeyArray) -> tuple[EnvState, Timestep]:
-        return with_command(env, speed).reset(key)
+    Args:
+        env: what the episodes have in common.
+        policy: its memories are begun.
+        meter: begins the tallies.
+        vary: the env in which an episode of a case is drawn; only array leaves may differ.
+        cases: a tree whose leaves have one row per episode. What a case changes must lie in
+            the drawn state: the steps after are those of `env`.
+        keys: one per episode.
+    """
 
-    state, timestep = jax.vmap(reset)(speeds, keys)
-    carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (speeds.size, *leaf.shape)), policy.init())
+    def reset(case: Any, key: PRNGKeyArray) -> tuple[EnvState, Timestep]:
+        return vary(env, case).reset(key)
+
+    state, timestep = jax.vmap(reset)(cases, keys)
+    carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (keys.size, *leaf.shape)), policy.init())
     samples = jax.vmap(lambda s, t: measure(env.physics.robot, s, t))(state, timestep)
     return state, timestep.obs["policy"], carry, jax.vmap(meter.init)(samples)
 
 
 @eqx.filter_jit
-def _advance(
+def advance(
     env: Env, policy: AbstractPolicy, meter: GaitMeter, loop: tuple, steps: int
 ) -> tuple[tuple, Int[Array, ""]]:
     """Some control steps; episodes that are over stay frozen where they were."""

@@ -43,8 +43,8 @@ _FACTS = ("status", "started", "finished", "seed", "steps_done", "training_s", "
 def write_report(run_dir: Path) -> Path:
     """Write `report.html`, self-contained, and the plots that it shows.
 
-    It reads manifest.json, metrics.jsonl, eval.json, walk.mp4 and stride.png; what is missing
-    or unreadable is said so in the page. Everything read is escaped.
+    It reads manifest.json, metrics.jsonl, eval.json, walk.mp4 and stride.png, and robust.json
+    with its plots where there is one; what is missing or unreadable is said so in the page. Everything read is escaped.
 
     Returns:
         The page's path.
@@ -70,6 +70,7 @@ def write_report(run_dir: Path) -> Path:
             *_media(run_dir),
             "<h2>The gate</h2>",
             *_gate(verdict),
+            *_robust(run_dir),
             "<h2>Learning</h2>",
             *_learning(run_dir, plots),
             "<h2>The run</h2>",
@@ -154,6 +155,32 @@ def _gate(verdict: dict[str, Any]) -> Iterator[str]:
         yield "</table></div>"
         if not all(entry.get("required") for entry in block.values()):
             yield '<p class="note">* reported, not required.</p>'
+
+
+def _robust(run_dir: Path) -> Iterator[str]:
+    """What `eval --robust` found; nothing where it was not run."""
+    document = read_object(run_dir / "robust.json")
+    if not document:
+        return
+    passed, lines = document.get("passed") is True, document.get("lines")
+    yield f'<h2>Robustness</h2><div class="verdict {"passed" if passed else "failed"}">'
+    yield f"<strong>{'Passed' if passed else 'Failed'}</strong> in a wrong world"
+    if document.get("provisional"):
+        yield f", provisional: {_text(document['provisional'])}"
+    yield "<ul>"
+    for line in lines if isinstance(lines, list) else []:
+        shown = describe(str(line.get("name")))
+        unit = f" {shown.unit}" if shown.unit else ""
+        value = shown.text(number(line.get("value")))
+        limit = _text(line.get("limit"))
+        yield f"<li>{_text(shown.label)} {_text(value)}{_text(unit)}, must be {limit}</li>"
+    sweep = document.get("sweep")
+    if isinstance(sweep, dict):
+        yield f"<li>{_text(sweep.get('told', ''))}</li>"
+    yield "</ul></div>"
+    for name in ("robust_sweep", "robust_pushes"):
+        if (path := run_dir / "plots" / f"{name}.png").is_file():
+            yield _image(path, name.replace("_", " "))
 
 
 def _learning(run_dir: Path, plots: list[Path]) -> Iterator[str]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ..observe import Signals
-from ..robots import Robot
+from ..robots import Ground, Robot
 
 
 class AbstractTermination(eqx.Module):
@@ -19,18 +19,25 @@ class AbstractTermination(eqx.Module):
 
 
 class Fallen(AbstractTermination):
-    """The base is too low or tilts too far; a state that is not finite counts as fallen, too."""
+    """The base is too low or tilts too far; a state that is not finite counts as fallen, too.
+
+    On a `ground` (`robots.on_ground`) it is low above the ground below it.
+    """
 
     body: int = eqx.field(static=True)
     min_height: Float[Array, ""]  # m
     max_tilt: Float[Array, ""]  # rad
+    ground: Ground | None
 
-    def __init__(self, robot: Robot, max_tilt: float = 0.8):
+    def __init__(self, robot: Robot, max_tilt: float = 0.8, ground: Ground | None = None):
+        self.ground = ground
         self.body, self.min_height = robot.base.body, robot.min_root_height
         self.max_tilt = jnp.asarray(max_tilt, jnp.float32)
 
     def __call__(self, signals: Signals) -> Bool[Array, ""]:
         _, x, y, _ = signals.physics.xquat[self.body]
         up = 1.0 - 2.0 * (x * x + y * y)
-        standing = (signals.physics.xpos[self.body, 2] > self.min_height) & (up > jnp.cos(self.max_tilt))
+        place = signals.physics.xpos[self.body]
+        height = place[2] if self.ground is None else place[2] - self.ground.height(place[:2])
+        standing = (height > self.min_height) & (up > jnp.cos(self.max_tilt))
         return ~standing

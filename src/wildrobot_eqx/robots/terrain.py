@@ -1,0 +1,119 @@
+"""Terrain: the floor as a heightfield of figures, one large field on which every episode takes its own place."""
+
+import dataclasses
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..errors import WildRobotError
+from .model import Model
+from .robot import Robot
+
+_BASE = 0.5  # m, of ground below the lowest point
+_LEAST = 1e-3  # m, the least elevation that MuJoCo takes
+
+
+class Ground(eqx.Module):
+    """Heights on a square grid about the world's origin, x along the columns and y along the rows.
+
+    Between grid points the ground is MuJoCo's: each cell is two triangles, which share the
+    edge from its corner at low x, low y to the one at high x, high y.
+    """
+
+    heights: Float[Array, "n n"]  # m
+    half: float = eqx.field(static=True)  # m, half of the side
+
+    @staticmethod
+    def make(
+        slope: float = 0.0,
+        bumps: float = 0.0,
+        length: float = 0.4,
+        half: float = 8.0,
+        spacing: float = 0.1,
+        seed: int = 0,
+    ) -> "Ground":
+        """A slope with bumps on it.
+
+        Args:
+            slope: rise along x, rad.
+            bumps: greatest height of a bump above the slope, m; lowest is 0.
+            length: distance over which bumps change, m; at least the spacing.
+            half: half of the field's side, m.
+            spacing: of the grid, m. MJX looks at every cell that a foot may touch: finer costs.
+            seed: of the bumps.
+
+        Raises:
+            WildRobotError: a figure that makes no ground.
+        """
+        if not (abs(slope) < math.radians(60.0) and bumps >= 0.0 and 0.0 < spacing <= length and half >= 4.0 * spacing):
+            raise WildRobotError(
+                f"No ground has a slope of {slope:g} rad, bumps of {bumps:g} m over {length:g} m on a grid of "
+                f"{spacing:g} m, {2.0 * half:g} m wide.",
+                where="Ground.make",
+                hint="slopes below 60 degrees, bumps of 0 or more, a length of at least the grid's spacing",
+            )
+        n = round(2.0 * half / spacing) + 1
+        at = np.linspace(-half, half, n)
+        rough = np.zeros((n, n))
+        if bumps:
+            coarse = max(2, round(2.0 * half / length) + 1)
+            knots, places = np.linspace(-half, half, coarse), np.random.default_rng(seed).random((coarse, coarse))
+            along = np.stack([np.interp(at, knots, row) for row in places])
+            rough = np.stack([np.interp(at, knots, column) for column in along.T], axis=1)
+            rough = bumps * (rough - rough.min()) / np.ptp(rough)
+        return Ground(jnp.asarray(np.tan(slope) * at[None, :] + rough, jnp.float32), half)
+
+    def height(self, place: Float[Array, "*batch 2"]) -> Float[Array, "*batch"]:
+        """The ground's height (m) at x and y (m); beyond the edge, that of the edge."""
+        n = self.heights.shape[0]
+        cell = jnp.clip((place + self.half) * ((n - 1) / (2.0 * self.half)), 0.0, n - 1.001)
+        low = jnp.floor(cell).astype(jnp.int32)
+        x, y = jnp.moveaxis(cell - low, -1, 0)
+        column, row = jnp.moveaxis(low, -1, 0)
+        a, b = self.heights[row, column], self.heights[row, column + 1]
+        c, d = self.heights[row + 1, column], self.heights[row + 1, column + 1]
+        right = a + x * (b - a) + y * (d - b)
+        left = a + x * (d - c) + y * (c - a)
+        return jnp.where(x >= y, right, left)
+
+
+def on_ground(robot: Robot, ground: Ground) -> Robot:
+    """The robot with its MJCF's floor, a plane, made the heightfield; the name and all of its contact figures stay.
+
+    The `native` backend and `mjx` simulate it, the `tree` engine refuses it. Give the same
+    ground to `HomeReset` and `Fallen`.
+
+    Raises:
+        WildRobotError: the robot does not come from a file, or has no plane to replace, or several.
+    """
+    path = robot.model.path
+    if path is None:
+        raise WildRobotError(
+            f"The robot {robot.name!r} does not come from an MJCF file, so its floor cannot be replaced.",
+            where="on_ground",
+            hint="take a robot of load_robot",
+        )
+    spec = mujoco.MjSpec.from_file(str(path))
+    planes = [geom for geom in spec.worldbody.geoms if geom.type == mujoco.mjtGeom.mjGEOM_PLANE]
+    if len(planes) != 1:
+        raise WildRobotError(
+            f"The robot {robot.name!r} has {len(planes)} planes in its world; exactly one is the floor.",
+            where=str(path),
+            hint="give the worldbody one geom of type plane",
+        )
+    heights = np.asarray(ground.heights, np.float64)
+    low, rise = float(heights.min()), max(float(np.ptp(heights)), _LEAST)
+    spec.add_hfield(
+        name="terrain",
+        nrow=heights.shape[0],
+        ncol=heights.shape[1],
+        size=[ground.half, ground.half, rise, _BASE],
+        userdata=((heights - low) / rise).ravel().tolist(),
+    )
+    (floor,) = planes
+    floor.type, floor.hfieldname, floor.pos = mujoco.mjtGeom.mjGEOM_HFIELD, "terrain", [0.0, 0.0, low]
+    return dataclasses.replace(robot, model=Model(spec.compile(), path))

@@ -1,0 +1,144 @@
+"""`eval RUN --robust`: a wrong world, each parameter by itself, and pushes; writes robust.json beside eval.json."""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from ...arrays import f32
+from ...env import Env
+from ...errors import WildRobotError
+from ...learn.networks import AbstractPolicy
+from ..episodes import with_command
+from ..folder import RunFolder, now, write_json
+from ..gate import WalkGate
+from ..opening import Say, restore
+from ..recipe import Recipe
+from ..stand_gate import StandGate
+from ..trainers import trainer_of
+from .dials import dial_env
+from .ladder import PHASES, Ladder, climb
+from .plots import write_robust_plots
+from .result import RobustResult, World
+from .sweep import sweep
+from .trials import errors, keys_of, run, score
+from .world import wrong_world
+
+EPISODES, SECONDS, TIMESTEP = 1024, 10.0, 0.005
+SWEEP_EPISODES, SWEEP_SECONDS = 32, 6.0  # per level
+_FEWEST_PHASES = 2
+
+
+def evaluate_robust(
+    recipe: Recipe,
+    folder: RunFolder,
+    say: Say,
+    episodes: int | None = None,
+    seconds: float | None = None,
+    timestep: float = TIMESTEP,
+) -> RobustResult:
+    """Judge the run's newest policy and write robust.json and its plots, after each part that is done.
+
+    Fewer episodes than `EPISODES`, or shorter ones than `SECONDS`, make all parts smaller in
+    proportion, and the verdict provisional.
+
+    Raises:
+        WildRobotError: there is no checkpoint; or it was stopped, exit code 130, what was done being written.
+    """
+    count, length = EPISODES if episodes is None else episodes, SECONDS if seconds is None else seconds
+    if count < 1 or not length > 0.0:
+        raise WildRobotError(
+            f"A robust evaluation needs episodes of some length, got {count} of {length:g} s.",
+            where="--episodes, --seconds",
+            hint=f"leave them away: {EPISODES} of {SECONDS:g} s",
+        )
+    state = restore(recipe, folder, say)
+    policy = trainer_of(folder).policy(state)
+    result = RobustResult(timestep, shortfall(count, length))
+    began = time.monotonic()
+
+    def save() -> None:
+        document: dict[str, Any] = {
+            "iteration": int(state.iteration),
+            "when": now(),
+            "seconds": round(time.monotonic() - began, 2),
+            **result.to_json(),
+        }
+        write_json(folder.path / "robust.json", document)
+
+    try:
+        for part in (_world, _sweep, _ladder):
+            part(result, recipe, policy, count, length, say)
+            save()
+    except KeyboardInterrupt as error:
+        result.provisional = ", ".join(filter(None, (result.provisional, "stopped")))
+        save()
+        draw(folder)
+        raise WildRobotError(
+            "Stopped; what was done is saved.",
+            where=str(folder.path / "robust.json"),
+            hint=f"all of it: wildrobot-eqx eval {folder.path} --robust",
+            exit_code=130,
+        ) from error
+    draw(folder)
+    return result
+
+
+def draw(folder: RunFolder) -> None:
+    """Draw the plots of the folder's robust.json."""
+    from ..plots import read_object
+
+    write_robust_plots(folder.path / "plots", read_object(folder.path / "robust.json"))
+
+
+def shortfall(episodes: int, seconds: float) -> str:
+    """What was run, where it was less than the whole; else nothing."""
+    parts = [f"{episodes} of {EPISODES} episodes"] if episodes < EPISODES else []
+    if seconds < SECONDS:
+        parts.append(f"{seconds:g} of {SECONDS:g} s")
+    return ", ".join(parts)
+
+
+def commands_of(recipe: Recipe) -> tuple[float, ...]:
+    """The commands that are judged, m/s: those that the gate requires; without a gate, five of the recipe's own."""
+    if isinstance(recipe.gate, WalkGate):
+        return recipe.gate.required
+    if isinstance(recipe.gate, StandGate):
+        return (0.0,)
+    low, high = (float(bound) for bound in recipe.env.command.speed_range)
+    return tuple(round(float(speed), 6) for speed in np.linspace(low, high, 5))
+
+
+def _world(result: RobustResult, recipe: Recipe, policy: AbstractPolicy, count: int, length: float, say: Say) -> None:
+    world, speeds = wrong_world(recipe.env, result.timestep), commands_of(recipe)
+    told = np.resize(np.asarray(speeds, np.float32), count)
+    say(f"1 of 3, a wrong world: {count} episodes of {length:g} s")
+    env: Env = world.env
+    keys = keys_of(result.timestep, count)
+    tally = run(env, policy, with_command, f32(told), keys, length, lambda text: say(f"wrong world: {text}"))
+    error, upright = errors(tally, told, env.physics.control_dt), np.asarray(tally.upright)
+    each = {
+        speed: score(upright[i :: len(speeds)], error[i :: len(speeds)]) for i, speed in enumerate(speeds) if i < count
+    }
+    result.world = World(score(upright, error), each, count, length, world.sources, world.ranges)
+
+
+def _sweep(result: RobustResult, recipe: Recipe, policy: AbstractPolicy, count: int, length: float, say: Say) -> None:
+    episodes = min(SWEEP_EPISODES, max(1, SWEEP_EPISODES * count // EPISODES))
+    seconds = min(SWEEP_SECONDS, length)
+    say(f"2 of 3, one parameter at a time: {episodes} episodes of {seconds:g} s per level")
+    env = dial_env(recipe.env, result.timestep)
+    result.sweep = sweep(env, policy, commands_of(recipe), episodes, seconds, lambda text: say(f"sweep: {text}"))
+
+
+def _ladder(result: RobustResult, recipe: Recipe, policy: AbstractPolicy, count: int, length: float, say: Say) -> None:
+    phases = min(PHASES, max(_FEWEST_PHASES, PHASES * count // EPISODES))
+    speeds = commands_of(recipe)
+    command = speeds[len(speeds) * 3 // 4] if len(speeds) > 1 else speeds[0]
+    say(f"3 of 3, pushes from 8 sides in {phases} phases of the step, at {command:g} m/s")
+
+    def keep(ladder: Ladder) -> None:
+        result.ladder = ladder
+
+    env = dial_env(recipe.env, result.timestep)
+    result.ladder = climb(env, policy, command, phases, lambda text: say(f"pushes: {text}"), keep)

@@ -1,0 +1,81 @@
+"""Episodes of a robust evaluation: run as one batch, and told as survival and speed error."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Bool, Float, Key
+
+from ...env import Env
+from ...learn.networks import AbstractPolicy
+from ..episodes import advance, begin, judge_key
+from ..gait import GaitMeter, GaitTally
+
+Tell = Callable[[str], None]
+
+_MAX_CHUNK = 50  # control steps per compiled call
+_DOMAIN = 0x0B0B  # of keys, besides the gates' own
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """How some episodes went."""
+
+    survival: float  # share of episodes
+    speed_error: float  # m/s, |mean speed - command|, mean over those that survived; NaN if none did
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        error = self.speed_error
+        return {"survival": self.survival, "speed_error": error if np.isfinite(error) else None}
+
+
+def keys_of(timestep: float, n: int) -> Key[Array, " n"]:
+    """Keys of `n` episodes that training never draws; the i-th is the same for any `n`."""
+    key = jax.random.fold_in(judge_key(timestep), _DOMAIN)
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(np.arange(n, dtype=np.uint32))
+
+
+def meter_of(env: Env, seconds: float) -> GaitMeter:
+    """A meter of episodes of `seconds`, whose first quarter, at most 3 s, is a warm-up."""
+    return GaitMeter(env.physics.robot, seconds, min(3.0, 0.25 * seconds))
+
+
+def run(
+    env: Env,
+    policy: AbstractPolicy,
+    vary: Callable[[Env, Any], Env],
+    cases: Any,
+    keys: Key[Array, " n"],
+    seconds: float,
+    tell: Tell,
+) -> GaitTally:
+    """Run one episode per case, `seconds` long; NumPy leaves with the episodes as their first axis."""
+    meter = meter_of(env, seconds)
+    loop, steps = begin(env, policy, meter, vary, cases, keys), control_steps(env, seconds)
+    chunk = max(n for n in range(1, _MAX_CHUNK + 1) if steps % n == 0)
+    for done in range(chunk, steps + 1, chunk):
+        loop, upright = advance(env, policy, meter, loop, chunk)
+        tell(f"{done * env.physics.control_dt:.0f} of {seconds:g} s, {int(upright)} of {keys.size} upright")
+        if not int(upright):
+            break
+    return jax.tree.map(np.asarray, loop[-1])
+
+
+def control_steps(env: Env, seconds: float) -> int:
+    """The control steps of `seconds`, at least one."""
+    return max(1, round(seconds / env.physics.control_dt))
+
+
+def errors(tally: GaitTally, speeds: Float[np.ndarray, " n"], dt: float) -> Float[np.ndarray, " n"]:
+    """Each episode's speed error, m/s: its mean speed after the warm-up from the command; NaN where it fell."""
+    moved = (tally.position - tally.warm)[:, 0] / (dt * np.maximum(tally.judged, 1))
+    return np.where(tally.upright, np.abs(moved - speeds), np.nan)
+
+
+def score(upright: Bool[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> Score:
+    """The score of some episodes."""
+    error = error[upright]
+    return Score(float(upright.mean()), float(error.mean()) if error.size else float("nan"))
