@@ -31,13 +31,13 @@ class Program:
         tile: how many rows run together.
     """
 
-    function: Callable[..., Sequence[jax.Array]]
+    function: Callable[..., Sequence[Float[Array, ""]]]
     outputs: int
     tile: int
 
 
 def batched(
-    function: Callable[..., Sequence[jax.Array]], sizes: Sequence[int], outputs: int, tile: int
+    function: Callable[..., Sequence[Float[Array, ""]]], sizes: Sequence[int], outputs: int, tile: int
 ) -> Callable[..., Float[Array, " o"]]:
     """`function` of scalars on packed arrays, inputs of `sizes` entries, with derivative and batching."""
 
