@@ -114,6 +114,7 @@ _EXPORTS = {
         "ActionRate",
         "Alive",
         "BaseHeightError",
+        "Curriculum",
         "Fallen",
         "FootHeight",
         "FootSlip",
