@@ -231,6 +231,14 @@ def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3, phase: float
     )
 
 
+def planar_signals(robot: Robot, seed: int = 0, **options: Any) -> Signals:
+    """The same signals, told to walk sideways and to turn as well."""
+    signals = random_signals(robot, seed, **options)
+    lateral, turn = np.random.default_rng(seed + 3000).uniform(0.05, 0.5, 2).astype(np.float32)
+    command = dataclasses.replace(signals.command, lateral=jnp.asarray(lateral), turn=jnp.asarray(turn))
+    return dataclasses.replace(signals, command=command)
+
+
 def replace(module: Any, **changes: Any) -> Any:
     """A copy of a module made without its `__init__`: its fields are replaced, not derived anew."""
     names = tuple(changes)

@@ -23,7 +23,7 @@ from wildrobot_eqx import Delay, JointPosition, LowPass, task
 from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.env import Env
 from wildrobot_eqx.learn import ppo
-from wildrobot_eqx.observe import AbstractTerm, ObservationStack
+from wildrobot_eqx.observe import AbstractTerm, ObservationStack, PlanarCommands
 
 ROOT = Path(package.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -217,7 +217,7 @@ CONTROLLERS = {
 
 def _terms(robot) -> dict[type, object]:
     """An instance of every class that reads `Signals`: observation terms, stacks, rewards, terminations."""
-    observed = [*critic_terms(robot).values(), *drawn_terms(robot).values()]
+    observed = [*critic_terms(robot).values(), *drawn_terms(robot).values(), PlanarCommands()]
     parts = [*observed, *all_rewards(robot).values(), task.Fallen(robot)]
     parts.append(ObservationStack(critic_terms(robot), policy=False))
     return {type(part): part for part in parts}

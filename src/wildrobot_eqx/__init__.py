@@ -76,6 +76,7 @@ _EXPORTS = {
         "MountingError",
         "Noise",
         "ObservationStack",
+        "PlanarCommands",
         "ProjectedGravity",
         "ReadingDelay",
         "ReadingResolution",

@@ -189,6 +189,11 @@ def collect(
 
 def _summary(env: Env, metrics: dict, ended: dict, rollout: Rollout) -> dict[str, Array]:
     """One iteration's figures: means over time and envs, falls per minute of simulated time."""
+    errors = {
+        f"{name}_error": jnp.mean(jnp.abs(jnp.mean(metrics[name] - metrics[f"commanded_{name}"], axis=0)))
+        for name in ("lateral_speed", "turn")
+        if name in metrics
+    }
     speed, commanded = jnp.mean(metrics["speed"], axis=0), jnp.mean(metrics["commanded_speed"], axis=0)
     minutes = rollout.reward.size * env.physics.control_dt / 60.0
     return {
@@ -197,6 +202,7 @@ def _summary(env: Env, metrics: dict, ended: dict, rollout: Rollout) -> dict[str
         "episodes": ended["done"],
         "falls_per_minute": ended["falls"] / minutes,
         "speed_error": jnp.mean(jnp.abs(speed - commanded)),
+        **errors,
     }
 
 

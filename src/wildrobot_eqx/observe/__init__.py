@@ -33,5 +33,6 @@ from .terms import GaitPhase as GaitPhase
 from .terms import JointPositions as JointPositions
 from .terms import JointVelocities as JointVelocities
 from .terms import LastAction as LastAction
+from .terms import PlanarCommands as PlanarCommands
 from .terms import ProjectedGravity as ProjectedGravity
 from .terms import VelocityCommands as VelocityCommands

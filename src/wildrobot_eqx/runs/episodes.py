@@ -43,9 +43,20 @@ def judged_env(env: Env, timestep: float) -> Env:
     return eqx.tree_at(lambda e: (e.command.interval, e.command.deadband), env, (f32(float("inf")), f32(0.0)))
 
 
-def with_command(env: Env, speed: Float[Array, ""]) -> Env:
-    """The env with one commanded speed (m/s), 0 meaning: stand; only array leaves change."""
-    stand = jnp.where(speed == 0.0, 1.0, 0.0).astype(jnp.float32)
+def with_command(env: Env, speed: Float[Array, ""], motion: Float[Array, " 2"] | None = None) -> Env:
+    """The env with one commanded speed (m/s), 0 meaning: stand; only array leaves change.
+
+    `motion` is the lateral speed (m/s) and the turn (rad/s) beside it, where the env's command knows them.
+    """
+    still = speed == 0.0
+    if env.command.planar:
+        lateral, turn = jnp.zeros((2,), jnp.float32) if motion is None else motion
+        still = still & (lateral == 0.0) & (turn == 0.0)
+        for name, value in (("lateral_range", lateral), ("turn_range", turn)):
+            if getattr(env.command, name) is not None:
+                env = eqx.tree_at(lambda e, name=name: getattr(e.command, name), env, jnp.stack([value, value]))
+        env = eqx.tree_at(lambda e: e.command.mix, env, jnp.ones((), jnp.float32))
+    stand = jnp.where(still, 1.0, 0.0).astype(jnp.float32)
     return eqx.tree_at(
         lambda e: (e.command.speed_range, e.command.stand_probability), env, (jnp.stack([speed, speed]), stand)
     )
