@@ -107,7 +107,7 @@ _EXPORTS = {
         "make_physics",
     ),
     "robots": ("Mirror", "Robot", "load_robot", "robot_names"),
-    "runs": ("AbstractGate", "GateResult", "Recipe", "StandGate", "WalkGate", "load_recipe", "recipe"),
+    "runs": ("AbstractGate", "GateResult", "Motion", "Recipe", "StandGate", "WalkGate", "load_recipe", "recipe"),
     "task": (
         "AbstractEvent",
         "AbstractReward",

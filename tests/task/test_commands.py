@@ -179,10 +179,10 @@ class TestPlanar:
 
     @pytest.mark.parametrize("turn", [0.5, -0.5])
     def test_it_waits_for_a_robot_that_does_not(self, hopper, turn):
-        """At most limit / gain = 0.4 rad ahead, where the correction is at its limit of 0.6 rad/s."""
+        """At most its lead of 0.1 rad ahead, which the heading hold answers with 0.15 rad/s more."""
         seen = self._go(hopper, turn, 0.0)
-        np.testing.assert_allclose(seen[-1], [np.sign(turn) * 0.4, 0.0, np.sign(turn) * 1.1], atol=1e-4)
-        assert np.abs(seen[:, 0]).max() <= 0.4 + 1e-5
+        np.testing.assert_allclose(seen[-1], [np.sign(turn) * 0.1, 0.0, np.sign(turn) * 0.65], atol=1e-4)
+        assert np.abs(seen[:, 0]).max() <= 0.1 + 1e-5
 
     def test_a_turn_that_is_over_leaves_the_heading_where_it_is(self, hopper):
         seen = self._go(hopper, 0.0, 0.2, seconds=1.0)

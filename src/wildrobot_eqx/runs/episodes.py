@@ -37,6 +37,8 @@ def judged_env(env: Env, timestep: float) -> Env:
         env = eqx.tree_at(lambda e: e.events, env, {})
     if env.servos is not None:
         env = eqx.tree_at(lambda e: e.servos, env, None)
+        # A critic may ask for what the servos have drawn, and nobody judges by what it sees.
+        env = eqx.tree_at(lambda e: e.observations, env, {"policy": env.observations["policy"]})
     if env.miscalibration is not None:
         exact = jax.tree.map(jnp.zeros_like, env.miscalibration)  # not None: sensors may ask for it
         env = eqx.tree_at(lambda e: e.miscalibration, env, exact)
@@ -52,9 +54,10 @@ def with_command(env: Env, speed: Float[Array, ""], motion: Float[Array, " 2"] |
     if env.command.planar:
         lateral, turn = jnp.zeros((2,), jnp.float32) if motion is None else motion
         still = still & (lateral == 0.0) & (turn == 0.0)
-        for name, value in (("lateral_range", lateral), ("turn_range", turn)):
-            if getattr(env.command, name) is not None:
-                env = eqx.tree_at(lambda e, name=name: getattr(e.command, name), env, jnp.stack([value, value]))
+        if env.command.lateral_range is not None:
+            env = eqx.tree_at(lambda e: e.command.lateral_range, env, jnp.stack([lateral, lateral]))
+        if env.command.turn_range is not None:
+            env = eqx.tree_at(lambda e: e.command.turn_range, env, jnp.stack([turn, turn]))
         env = eqx.tree_at(lambda e: e.command.mix, env, jnp.ones((), jnp.float32))
     stand = jnp.where(still, 1.0, 0.0).astype(jnp.float32)
     return eqx.tree_at(
@@ -76,6 +79,7 @@ def run_episodes(
     seconds: float,
     progress: Callable[[str], None] | None = None,
     prepare: Callable[[EnvState], EnvState] | None = None,
+    motions: tuple[tuple[float, float], ...] | None = None,
 ) -> list[GaitTally]:
     """Run `episodes` of `seconds` for each commanded speed (m/s), and tally each.
 
@@ -88,6 +92,7 @@ def run_episodes(
         seconds: their length, s.
         progress: told how far it is, now and then.
         prepare: changes the first states of the whole batch, `episodes` per speed.
+        motions: lateral speed (m/s) and turn (rad/s) beside each commanded speed; none if None.
 
     Returns:
         One tally per command, NumPy leaves whose first axis is the episodes.
@@ -95,8 +100,9 @@ def run_episodes(
     steps = round(seconds / env.physics.control_dt)
     chunk = max(n for n in range(1, _MAX_CHUNK + 1) if steps % n == 0)
     commands = jnp.repeat(f32(speeds), episodes)
+    beside = None if motions is None else jnp.repeat(f32(np.asarray(motions)), episodes, axis=0)
     keys = jax.random.split(judge_key(env.physics.timestep), commands.size)
-    loop = _start(env, policy, meter, commands, keys)
+    loop = _start(env, policy, meter, commands, beside, keys)
     if prepare is not None:
         loop = (prepare(loop[0]), *loop[1:])
     for done in range(chunk, steps + 1, chunk):
@@ -114,14 +120,21 @@ def run_episodes(
 
 @eqx.filter_jit
 def _start(
-    env: Env, policy: AbstractPolicy, meter: GaitMeter, speeds: Float[Array, " n"], keys: Key[Array, " n"]
+    env: Env,
+    policy: AbstractPolicy,
+    meter: GaitMeter,
+    speeds: Float[Array, " n"],
+    motions: Float[Array, "n 2"] | None,
+    keys: Key[Array, " n"],
 ) -> tuple:
     """First states, observations, policy memories and tallies."""
 
-    def reset(speed: Float[Array, ""], key: PRNGKeyArray) -> tuple[EnvState, Timestep]:
-        return with_command(env, speed).reset(key)
+    def reset(
+        speed: Float[Array, ""], motion: Float[Array, " 2"] | None, key: PRNGKeyArray
+    ) -> tuple[EnvState, Timestep]:
+        return with_command(env, speed, motion).reset(key)
 
-    state, timestep = jax.vmap(reset)(speeds, keys)
+    state, timestep = jax.vmap(reset)(speeds, motions, keys)
     carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (speeds.size, *leaf.shape)), policy.init())
     samples = jax.vmap(lambda s, t: measure(env.physics.robot, s, t))(state, timestep)
     return state, timestep.obs["policy"], carry, jax.vmap(meter.init)(samples)

@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from ..arrays import f32, uniform
 from ..observe import Command
@@ -27,17 +27,6 @@ class HeadingHold(eqx.Module):
         """The yaw rate, rad/s, for a commanded and a measured heading, rad."""
         return jnp.clip(self.gain * rotation.wrap_angle(target - heading), -self.limit, self.limit)
 
-    def advance(
-        self, target: Float[Array, ""], heading: Float[Array, ""], turn: Float[Array, ""], dt: float
-    ) -> Float[Array, ""]:
-        """The commanded heading (rad) after turning at `turn` (rad/s) for `dt` seconds.
-
-        It is ahead of the measured heading by `limit / gain` at most, where the correction is at its limit.
-        """
-        ahead = rotation.wrap_angle(target + turn * dt - heading)
-        led = rotation.wrap_angle(heading + jnp.clip(ahead, -self.limit / self.gain, self.limit / self.gain))
-        return jnp.where(turn == 0.0, target, led)
-
 
 class VelocityCommand(eqx.Module):
     """A forward speed drawn from a range, or standing, redrawn about every `interval` seconds.
@@ -47,8 +36,8 @@ class VelocityCommand(eqx.Module):
 
     With `lateral_range` or `turn_range` the robot is told to walk sideways and to turn, too:
     each with the probability `mix`, so that some commands are forward alone. Told to turn,
-    the commanded heading turns on, but never ahead of the robot by more than what the
-    heading hold's limit answers: a robot that cannot keep up is not wound up.
+    the commanded heading turns on, but never ahead of the robot by more than `lead`: one
+    that cannot keep up is not wound up, and walks where it looks.
     """
 
     quat: Sensor
@@ -60,6 +49,7 @@ class VelocityCommand(eqx.Module):
     lateral_range: Float[Array, " 2"] | None  # m/s, to the left
     turn_range: Float[Array, " 2"] | None  # rad/s, to the left
     mix: Float[Array, ""] | None
+    lead: Float[Array, ""] | None  # rad
 
     def __init__(
         self,
@@ -72,6 +62,7 @@ class VelocityCommand(eqx.Module):
         lateral_range: tuple[float, float] | None = None,
         turn_range: tuple[float, float] | None = None,
         mix: float = 0.5,
+        lead: float = 0.1,
     ):
         self.quat = robot.imu().quat
         self.hold = HeadingHold() if hold is None else hold
@@ -82,6 +73,7 @@ class VelocityCommand(eqx.Module):
         self.lateral_range = None if lateral_range is None else f32(lateral_range)
         self.turn_range = None if turn_range is None else f32(turn_range)
         self.mix = f32(mix) if self.planar else None
+        self.lead = None if turn_range is None else f32(lead)
 
     @property
     def planar(self) -> bool:
@@ -128,14 +120,22 @@ class VelocityCommand(eqx.Module):
         key_when, key_what = jax.random.split(key)
         redraw = jax.random.uniform(key_when) < dt / self.interval
         heading = rotation.wrap_angle(rotation.yaw(self.quat.read(physics.sensordata)) - command.origin)
-        new = self.draw_all(key_what)
-        told = (command.speed, command.lateral, command.turn)
-        speed, lateral, turn = (None if a is None else jnp.where(redraw, b, a) for a, b in zip(told, new))
+        drawn = self.draw_all(key_what)
+        speed = jnp.where(redraw, drawn[0], command.speed)
+        lateral = _either(redraw, drawn[1], command.lateral)
+        turn = _either(redraw, drawn[2], command.turn)
         target, yaw_rate = command.target, self.hold(command.target, heading)
-        if turn is not None:
-            target = self.hold.advance(target, heading, turn, dt)
+        if turn is not None and self.lead is not None:
+            ahead = jnp.clip(rotation.wrap_angle(target + turn * dt - heading), -self.lead, self.lead)
+            target = jnp.where(turn == 0.0, target, rotation.wrap_angle(heading + ahead))
             yaw_rate = turn + self.hold(target, heading)
         return Command(speed, yaw_rate, heading, target, command.origin, lateral, turn)
+
+
+def _either(
+    redraw: Bool[Array, ""], new: Float[Array, ""] | None, old: Float[Array, ""] | None
+) -> Float[Array, ""] | None:
+    return None if new is None or old is None else jnp.where(redraw, new, old)
 
 
 class GaitClock(eqx.Module):
