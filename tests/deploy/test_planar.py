@@ -14,6 +14,7 @@ from wildrobot_eqx.deploy.bundle import Bundle
 from wildrobot_eqx.deploy.contract import FILE, read_contract
 from wildrobot_eqx.deploy.player import Player
 from wildrobot_eqx.deploy.replay import replay
+from wildrobot_eqx.deploy.retrace import retrace
 from wildrobot_eqx.deploy.sensing import Observer
 
 
@@ -34,6 +35,12 @@ def test_the_player_repeats_training_sideways_and_turning(planar):
     assert rows["speed"][-1] == rows["lateral"][-1] == rows["turn"][-1] == 0.0
     found = replay(planar)
     assert found.passed, found.wrong
+
+
+def test_the_player_walks_the_golden_rollout_again(planar):
+    """In closed loop in plain MuJoCo, sideways steps and turns told as they were."""
+    walked = retrace(planar)
+    assert walked.passed, walked.wrong
 
 
 @pytest.mark.parametrize("name", ["lateral", "turn"])
