@@ -13,7 +13,9 @@ from jaxtyping import Array, Float
 import wildrobot_eqx as we
 from wildrobot_eqx import AbstractPhysics, Env, JointPosition, NativePhysics, PhysicsParams, PhysicsState, Robot, task
 from wildrobot_eqx import observe as obs
+from wildrobot_eqx.control.motors import MotorState
 from wildrobot_eqx.observe import Command, ObservationStack, Signals
+from wildrobot_eqx.physics.params import nominal_params
 from wildrobot_eqx.robots import Model
 
 
@@ -37,6 +39,27 @@ def critic_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
         "linear_velocity": obs.BaseLinearVelocity(robot),
         "height": obs.BaseHeight(robot),
         "foot_contacts": obs.FootContacts(robot),
+    }
+
+
+def drawn_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
+    """What is drawn for an episode of `wrong_world`, one term of every kind."""
+    return {
+        "stiffness": obs.JointRatios(robot, "stiffness"),
+        "torque_limit": obs.JointRatios(robot, "torque limit"),
+        "armature": obs.JointRatios(robot, "armature"),
+        "damping": obs.JointRatios(robot, "damping"),
+        "friction_loss": obs.JointRatios(robot, "friction loss"),
+        "mass": obs.MassRatios(robot),
+        "centre_of_mass": obs.CentreOfMassShift(robot),
+        "friction": obs.FrictionRatio(robot),
+        "floor_tilt": obs.FloorTilt(),
+        "encoder_offsets": obs.EncoderOffsets(robot),
+        "imu_rotation": obs.ImuRotation(),
+        "voltage": obs.BatteryVoltage("motor"),
+        "strength": obs.MotorStrengths(robot, "motor"),
+        "lag": obs.CommandLag(robot, "delay"),
+        "play": obs.GearPlay(robot, "backlash"),
     }
 
 
@@ -111,7 +134,7 @@ def wrong_world(robot: Robot, updates: int = 2) -> dict[str, Any]:
         "randomisers": (we.ScaleMass(), we.Payload(robot), we.TiltGravity(), we.ScaleFriction()),
         "observations": {
             "policy": ObservationStack(policy_terms(robot), sensing=sensing, history=3),
-            "critic": ObservationStack(critic_terms(robot), policy=False),
+            "critic": ObservationStack({**critic_terms(robot), **drawn_terms(robot)}, policy=False),
         },
     }
 
@@ -164,6 +187,28 @@ def random_physics(robot: Robot, seed: int = 0) -> PhysicsState:
     return PhysicsState(**{name: jnp.asarray(value) for name, value in arrays.items()}, carry=())
 
 
+def random_draws(robot: Robot, seed: int = 0) -> dict[str, Any]:
+    """What `Signals` carries of an episode's draws: parameters, calibration, and the servos' states by part."""
+    rng = np.random.default_rng(seed + 2000)
+
+    def around(leaf: Array) -> Array:
+        return leaf * jnp.asarray(rng.uniform(0.8, 1.2, leaf.shape), jnp.float32)
+
+    def vector(n: int = robot.nu) -> Array:
+        return jnp.asarray(rng.uniform(0.01, 0.05, n), jnp.float32)
+
+    voltage = jnp.asarray(rng.uniform(9.6, 12.6), jnp.float32)
+    return {
+        "params": jax.tree.map(around, nominal_params(robot.model)),
+        "calibration": we.Calibration(vector(), vector(3)),
+        "servo": {
+            "motor": MotorState(voltage, 1.0 + vector(), voltage),
+            "delay": (vector(1)[0], jnp.zeros((3, robot.nu), jnp.float32)),
+            "backlash": vector(),
+        },
+    }
+
+
 def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3, phase: float | None = None) -> Signals:
     """Signals of random numbers in the right shapes; the clock rests where the command is to stand."""
     rng = np.random.default_rng(seed + 1000)
@@ -184,7 +229,16 @@ def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3, phase: float
         target=vector(),
         command=Command(scalar(speed), scalar(yaw_rate), scalar(heading), scalar(target), scalar(origin)),
         phase=scalar(phase),
+        **random_draws(robot, seed),
     )
+
+
+def planar_signals(robot: Robot, seed: int = 0, **options: Any) -> Signals:
+    """The same signals, told to walk sideways and to turn as well."""
+    signals = random_signals(robot, seed, **options)
+    lateral, turn = np.random.default_rng(seed + 3000).uniform(0.05, 0.5, 2).astype(np.float32)
+    command = dataclasses.replace(signals.command, lateral=jnp.asarray(lateral), turn=jnp.asarray(turn))
+    return dataclasses.replace(signals, command=command)
 
 
 def replace(module: Any, **changes: Any) -> Any:

@@ -33,6 +33,8 @@ def env_and_policy(name: str) -> tuple[Env, AbstractPolicy]:
     recipe = load_recipe(name)()
     env = judged_env(recipe.env, 0.005)
     env = eqx.tree_at(lambda e: e.command.deadband, env, recipe.env.command.deadband)
+    if env.observations["policy"].sensing:  # a robot brings its own
+        env = eqx.tree_at(lambda e: e.observations["policy"].sensing, env, {})
     if name == "hop":
         home = env.physics.robot.home_joints
         inner = LowPass(LowPass(env.controller, home, 0.6), home, 0.9)

@@ -162,9 +162,9 @@ def test_a_last_action_that_is_a_step_late_is_found(walk, monkeypatch):
     observe = player._observer.__class__.__call__
     seen = [np.zeros(11, np.float32)]
 
-    def late(self, sensors, positions, velocities, speed, last_action):
+    def late(self, sensors, positions, velocities, speed, last_action, *beside):
         seen.append(last_action)
-        return observe(self, sensors, positions, velocities, speed, seen[-2])
+        return observe(self, sensors, positions, velocities, speed, seen[-2], *beside)
 
     monkeypatch.setattr(player._observer.__class__, "__call__", late)
     found = replay(walk, player)

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pytest
-from helpers import critic_terms, make_env, policy_terms
+from helpers import critic_terms, drawn_terms, make_env, policy_terms, wrong_world
 from jaxtyping import Array, Float
 
 import wildrobot_eqx as we
@@ -49,11 +49,25 @@ def leaks(hopper, term, **changes):
         (lambda s: s.physics.sensordata @ jnp.ones_like(s.physics.sensordata), "that are no IMU of 'hopper'"),
         (lambda s: s.params.body_mass[1], "signals.params.body_mass"),
         (lambda s: s.command.origin + s.command.heading, "signals.command.origin"),
+        (lambda s: s.calibration.joint_offset[0], "signals.calibration.joint_offset"),
+        (lambda s: s.servo["motor"].source + s.phase, "signals.servo['motor'].source"),
     ],
-    ids=["pose", "all velocities", "height", "force", "comparison", "all sensors", "parameters", "world heading"],
+    ids=[
+        "pose",
+        "all velocities",
+        "height",
+        "force",
+        "comparison",
+        "all sensors",
+        "parameters",
+        "world heading",
+        "calibration",
+        "battery",
+    ],
 )
 def test_a_term_that_claims_what_it_cannot_measure_is_found(hopper, read, told):
-    (finding,) = leaks(hopper, Claims(read))
+    world = {"servos": we.Servos(hopper, {"motor": we.DCMotor(hopper)}), "miscalibration": we.Miscalibration()}
+    (finding,) = leaks(hopper, Claims(read), **world)
     assert told in finding.after
     assert "give the term to the critic" in finding.fix
 
@@ -76,6 +90,40 @@ def test_the_critic_may_see_everything_and_the_policy_not(hopper):
     found = {finding.leaf for finding in contract.check(make_env(hopper, observations=stacks)).findings}
     names = ("linear_velocity", "height", "foot_contacts")
     assert found == {f"env.observations['policy'].terms[{name!r}]" for name in names}
+
+
+class Relabelled(we.AbstractTerm):
+    """Another term, said to be measurable."""
+
+    term: we.AbstractTerm
+    unit = "1"
+    frame = "test"
+    measurable = True
+
+    @property
+    def mirror(self):
+        return self.term.mirror
+
+    @property
+    def source(self) -> str:
+        return "a claim"
+
+    def __call__(self, signals: Signals) -> Float[Array, " n"]:
+        return self.term(signals)
+
+
+def test_no_drawn_parameter_reaches_the_policy_whatever_it_is_called(hopper):
+    """Each term of a draw, named measurable, is found by what it reads; as it is, by what it says of itself."""
+    world = wrong_world(hopper)
+    drawn = drawn_terms(hopper)
+    for terms in (drawn, {name: Relabelled(term) for name, term in drawn.items()}):
+        world["observations"] = {"policy": ObservationStack({**policy_terms(hopper), **terms}, policy=False)}
+        findings = contract.check(make_env(hopper, **world)).findings
+        assert {f.leaf for f in findings} == {f"env.observations['policy'].terms[{name!r}]" for name in drawn}
+    assert all("reads signals." in finding.after for finding in findings)
+    for name, term in drawn.items():
+        with pytest.raises(we.WildRobotError, match="cannot measure"):
+            ObservationStack({name: term})
 
 
 class Cheats(we.AbstractSensing):

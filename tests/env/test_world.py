@@ -96,6 +96,25 @@ def test_the_policy_sees_noise_and_the_critic_the_truth(wrong):
     assert np.abs(frames[:, 0] - frames[:, 1]).max() > 0.0
 
 
+def test_an_env_shows_its_critic_what_it_has_drawn(hopper, wrong):
+    """In a running env: the servos' and the calibration's draws, those of each robot, from the first observation on."""
+    state, first = wrong.reset()
+    _, later = wrong.hold(state, 2)
+    world = state.world
+    expected = {
+        "voltage": world.servo["motor"].source[:, None],
+        "strength": world.servo["motor"].strength,
+        "lag": world.servo["delay"][0][:, None] / hopper.control_dt,
+        "play": world.servo["backlash"],
+        "encoder_offsets": world.calibration.joint_offset,
+        "imu_rotation": world.calibration.imu_rotation,
+    }
+    spot = {part.name: slice(part.start, part.stop) for part in wrong.env.observations["critic"].layout}
+    for name, value in expected.items():
+        for timestep in (first, later):
+            np.testing.assert_allclose(timestep.obs["critic"][:, spot[name]], value, rtol=1e-5, err_msg=name)
+
+
 @pytest.mark.slow
 def test_joints_go_by_their_encoders(hopper):
     """Told to hold the home pose, each joint settles its offset short of it, and the encoder reads home."""

@@ -315,3 +315,62 @@ def test_an_error_of_the_compile_thread_is_raised_where_the_caller_stands(hopper
     state = ppo.init(hopper_task, HOPPER, jax.random.key(0))
     with pytest.raises(FloatingPointError, match="no update"):
         next(ppo.train(hopper_task, HOPPER, state, 1))
+
+
+class _Counting(task.AbstractReward):
+    """Counts how often it is traced."""
+
+    traces: list = eqx.field(static=True)
+    weight: jax.Array
+
+    def __call__(self, signals):
+        self.traces.append(None)
+        return jnp.zeros((), jnp.float32)
+
+
+class TestCurriculum:
+    """On an engine where nothing falls: the level rises with every iteration."""
+
+    CONFIG = dataclasses.replace(BASE, num_envs=4, unroll_length=4, num_epochs=1, hidden=(8,), reset_pool=4)
+    CURRICULUM = task.Curriculum({"command.speed_range": (0.1, 0.1)}, {"falls_per_minute": 1.0}, rise=0.25, window=1.0)
+
+    def _env(self, hopper, **changes):
+        return still_env(
+            hopper,
+            {"joint_velocities": JointVelocities(hopper)},
+            command=task.VelocityCommand(hopper, (0.4, 0.4), stand_probability=0.0, interval=0.02),
+            episode_length=0.08,
+            **changes,
+        )
+
+    def _run(self, env, iterations, state=None):
+        if state is None:
+            state = ppo.init(env, self.CONFIG, jax.random.key(0), curriculum=self.CURRICULUM)
+        return list(ppo.train(env, self.CONFIG, state, iterations, self.CURRICULUM))
+
+    def test_levels_rise_ranges_follow_and_nothing_is_traced_again(self, hopper):
+        traces = []
+        env = self._env(hopper, rewards={"count": _Counting(traces, jnp.ones((), jnp.float32))})
+        state = ppo.init(env, self.CONFIG, jax.random.key(0), curriculum=self.CURRICULUM)
+        rows, counts = [], []
+        for row in ppo.train(env, self.CONFIG, state, 6, self.CURRICULUM):
+            rows.append(row)
+            counts.append(len(traces))
+        assert counts == [counts[0]] * 6
+        assert counts[0] > 0
+        assert [float(row["curriculum_level"]) for _, row in rows] == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
+        told = [float(row["commanded_speed"]) for _, row in rows]
+        assert told[0] == pytest.approx(0.1)
+        assert told[-1] == pytest.approx(0.4)
+        assert told == sorted(told)
+
+    def test_a_run_that_is_split_goes_on_at_its_level(self, hopper):
+        env = self._env(hopper)
+        whole = self._run(env, 5)[-1][0]
+        half = self._run(env, 3)[-1][0]
+        assert float(half.curriculum.level) == 0.75
+        assert _differences(self._run(env, 5, half)[-1][0], whole) == []
+
+    def test_without_one_a_state_holds_nothing_of_it(self, hopper):
+        env = self._env(hopper)
+        assert ppo.init(env, self.CONFIG, jax.random.key(0)).curriculum is None

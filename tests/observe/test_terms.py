@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-from helpers import critic_terms, policy_terms, random_signals
+from helpers import critic_terms, planar_signals, policy_terms, random_signals
 
 from wildrobot_eqx import NativePhysics
-from wildrobot_eqx.observe import Command, ObservationStack, Signals
+from wildrobot_eqx.observe import Command, ObservationStack, PlanarCommands, Signals
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +162,17 @@ def test_the_mirror_of_a_stack_is_the_mirror_of_the_world(robot, init, seed):
     changed = np.abs(expected - np.asarray(stack(signals))) > 1e-3
     assert changed.sum() > 30, "a mirror that changes nothing would pass, too"
     np.testing.assert_array_equal(stack.mirror(stack.mirror(stack(signals))), stack(signals))
+
+
+def test_a_planar_command_mirrors_as_the_world_does(robot):
+    """Sideways and turns change their sides, ahead stays ahead."""
+    signals = planar_signals(robot)
+    command = signals.command
+    term = PlanarCommands()
+    value = np.asarray(term(signals))
+    np.testing.assert_array_equal(value, [command.speed, command.lateral, command.yaw_rate])
+    np.testing.assert_array_equal(term.mirror(jnp.asarray(value)), value * np.array([1, -1, -1]))
+    np.testing.assert_array_equal(term(random_signals(robot))[1], 0.0)  # one that is never told to
 
 
 def test_foot_contacts_swap_in_the_mirror(robot, init):

@@ -97,6 +97,7 @@ def walk(
     drag: bool = False,  # the feet stay loaded
     sideways: float = 0.0,  # m/s
     heading: float = 0.0,  # rad
+    turn: float = 0.0,  # rad/s
     pitch: float = 0.0,  # rad
     roll: float = 0.0,  # rad
     sway: float = 0.0,  # m/s, of the base to and fro
@@ -132,6 +133,7 @@ def walk(
         position[t >= nan_at] = np.nan
     arrays = {
         "position": position,
+        "heading": (3.0 + turn * t + np.pi) % (2 * np.pi) - np.pi,
         "heading_error": np.full(n, heading),
         "pitch": np.full(n, pitch),
         "tilt": np.full(n, np.arccos(np.cos(pitch) * np.cos(roll))),

@@ -10,12 +10,13 @@ from helpers import make_env, wrong_world
 from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
-from wildrobot_eqx import WildRobotError
+from wildrobot_eqx import VelocityCommand, WildRobotError
 from wildrobot_eqx.physics import NativePhysics, ScaleMass
 from wildrobot_eqx.runs.episodes import judge_key, judged_env, with_command
 from wildrobot_eqx.runs.gait import GaitMeter
 from wildrobot_eqx.runs.gate import GateLine, GateResult, Limit, WalkGate
 from wildrobot_eqx.runs.measure import measure
+from wildrobot_eqx.runs.motions import Motion, judge_motion
 
 
 @pytest.fixture(scope="module")
@@ -310,3 +311,63 @@ def test_a_provisional_verdict_says_so():
     assert result.table().title == "Gate, provisional (64 of 256 episodes): passed"
     assert result.to_json()["provisional"] == "64 of 256 episodes"
     assert GateResult((line,), (), 256, 20.0).to_json()["provisional"] is None
+
+
+class TestMotions:
+    """Sideways and turning: puppets whose every figure is known."""
+
+    def lines(self, meter, motion, *episodes):
+        found, lines = judge_motion(meter, gather(meter, *episodes), motion, 0.005)
+        return found, {line.name for line in lines if not line.passed}
+
+    def test_a_step_to_the_left_as_commanded(self, meter):
+        found, wrong = self.lines(meter, Motion("left", 0.1), walk(0.0, march=True, sideways=0.1))
+        assert wrong == set()
+        assert found.values["lateral_speed"] == pytest.approx(0.1, abs=1e-4)
+        assert found.axis == "left"
+
+    @pytest.mark.parametrize(
+        ("motion", "spoiled", "wrong"),
+        [
+            (Motion("left", 0.1), {"sideways": 0.05}, {"lateral_error"}),
+            (Motion("left", -0.1), {"sideways": 0.1}, {"lateral_error"}),
+            (Motion("left", 0.1), {"sideways": 0.1, "heading": math.radians(6.0)}, {"heading_error"}),
+            (Motion("left", 0.1), {"sideways": 0.1, "fall_at": 5.0}, {"survival", "lateral_error", "heading_error"}),
+            (Motion("turn", 0.5), {"turn": 0.35}, {"turn_error"}),
+            (Motion("turn", -0.5), {"turn": 0.5}, {"turn_error"}),
+            (Motion("turn", 0.5), {"turn": 0.5, "torque": 1.48}, {"torque_rms"}),
+            (Motion("turn", 0.5, required=False), {"turn": 0.0}, set()),
+        ],
+    )
+    def test_each_defect_fails_its_own_line(self, meter, motion, spoiled, wrong):
+        assert self.lines(meter, motion, walk(0.0, march=True, **spoiled))[1] == wrong
+
+    def test_turns_add_up_beyond_half_a_circle_and_opposite_errors_do_not_cancel(self, meter):
+        found, wrong = self.lines(meter, Motion("turn", 1.0), walk(0.0, march=True, turn=1.0))
+        assert found.values["turn"] == pytest.approx(1.0, abs=1e-3)
+        assert wrong == set()
+        two = [walk(0.0, march=True, turn=turn) for turn in (0.8, 1.2)]
+        assert self.lines(meter, Motion("turn", 1.0), *two)[1] == {"turn_error"}
+
+    def test_an_env_that_never_asks_for_it_is_refused(self, hopper_env):
+        gate = WalkGate(required=(), reported=(), motions=(Motion("turn", 0.2),), seconds=0.2, warmup=0.1)
+        with pytest.raises(WildRobotError, match="turn_range"):
+            gate(hopper_env, Constant(3), episodes=1, timesteps=(0.005,))
+
+    def test_a_gate_shows_speeds_and_motions_in_tables_of_their_own(self, hopper):
+        """In the engine: a robot that stands still while it is told to turn fails that line, and says so."""
+        command = VelocityCommand(hopper, turn_range=(-1.0, 1.0), lateral_range=(-0.1, 0.1))
+        motions = (Motion("turn", 0.5), Motion("left", 0.05, required=False))
+        gate = WalkGate(required=(0.0,), reported=(), motions=motions, seconds=0.4, warmup=0.1)
+        result = gate(make_env(hopper, command=command), Constant(3), episodes=2, timesteps=(0.005,))
+        assert [(f.axis, f.command) for f in result.figures] == [("", 0.0), ("turn", 0.5), ("left", 0.05)]
+        assert any("turn error at turn 0.5 rad/s" in line for line in result.failed_lines())
+        titles = [table.title for table in result.tables()]
+        assert titles == ["Gate, provisional (2 of 256 episodes, 1 of 2 physics timesteps): FAILED", None, None]
+        console = Console(width=80, file=None, record=True)
+        for table in result.tables():
+            console.print(table)
+        text = console.export_text()
+        assert "turn, rad/s:" in text
+        assert "left, m/s:" in text
+        assert json.dumps(result.to_json())

@@ -23,13 +23,27 @@ def write(tmp_path):
 
 
 def test_shipped_recipes_load_by_name():
-    assert {"walk", "hop", "stand"} <= set(recipe_names())
+    assert {"walk", "walk_robust", "hop", "stand"} <= set(recipe_names())
     hop = load_recipe("hop")
     assert isinstance(hop, RecipeFunction)
     assert hop.name == "hop"
     made = hop(seed=4, num_envs=8)
     assert isinstance(made, Recipe)
     assert (made.name, made.seed, made.ppo.num_envs) == ("hop", 4, 8)
+
+
+def test_walk_robust_trains_in_a_wrong_world_and_its_curriculum_fits_it():
+    made = load_recipe("walk_robust")(num_envs=8)
+    env = made.env
+    assert not env.perfect
+    assert env.servos is not None
+    assert {"push", "kick"} == set(env.events)
+    assert env.command.planar
+    assert env.observations["policy"].history == 1, "so that it can be exported"
+    assert made.curriculum is not None
+    begun = made.curriculum.at(env, made.curriculum.init().level)
+    assert float(begun.events["push"].force[1]) < float(env.events["push"].force[1])
+    assert {motion.axis for motion in made.gate.motions} == {"left", "turn"}
 
 
 def test_iterations_cover_the_steps():

@@ -5,10 +5,11 @@ import sys
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from helpers import make_env
 from PIL import Image
 from puppets import Constant
 
-from wildrobot_eqx import WildRobotError
+from wildrobot_eqx import VelocityCommand, WildRobotError
 from wildrobot_eqx.physics.render import NoRenderer, Renderer
 from wildrobot_eqx.runs import video
 
@@ -78,6 +79,18 @@ def test_a_recording_follows_its_script_and_ends_after_a_fall(hopper_env):
     fallen = video.record(hopper_env, Constant(3, 3.0), ((0.2, 1.0), (0.0, 4.0)))
     assert fallen.fallen[-1]
     assert len(fallen.command) == fallen.fallen.argmax() + 1 + 50
+
+
+def test_a_script_may_ask_for_sideways_and_turns(hopper):
+    """What is asked for reaches the policy, and is told in words."""
+    command = VelocityCommand(hopper, turn_range=(-1.0, 1.0), lateral_range=(-0.1, 0.1))
+    env = make_env(hopper, command=command)
+    script = ((0.0, 0.1), (0.2, 0.1, 0.0, -0.4), (0.0, 0.1, -0.1, 0.0))
+    walk = video.record(env, Constant(3), script)
+    assert list(dict.fromkeys(walk.told)) == ["stand", "0.2 m/s turn -0.4", "right 0.1"]
+    assert len(walk.told) == len(walk.command) == 15
+    told = {video._told(*part) for part in video.PLANAR}
+    assert {"stand", "-0.2 m/s", "left 0.1", "turn +0.4", "0.3 m/s turn -0.4"} <= told
 
 
 def test_a_turn_maps_the_heading_onto_x():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers import random_physics
 
+from wildrobot_eqx.observe import Command
 from wildrobot_eqx.physics import rotation
 from wildrobot_eqx.task import GaitClock, HeadingHold, VelocityCommand
 
@@ -118,3 +119,79 @@ def test_a_resting_clock_starts_at_the_left_foots_swing():
     clock = GaitClock(period=0.7)
     assert clock.step(jnp.zeros(()), jnp.zeros(()), 0.02) == 0.0
     np.testing.assert_allclose(clock.step(jnp.zeros(()), jnp.ones(()), 0.02), 2 * np.pi * 0.02 / 0.7, rtol=1e-5)
+
+
+PLANAR = {"speed_range": (-0.3, 0.6), "lateral_range": (-0.2, 0.2), "turn_range": (-0.5, 0.5)}
+
+
+class TestPlanar:
+    """Told to walk sideways and to turn, too."""
+
+    def test_sideways_and_turns_are_drawn_now_and_then_and_standing_is_all_zero(self, hopper):
+        command = VelocityCommand(hopper, **PLANAR, stand_probability=0.2, deadband=0.05, mix=0.5)
+        keys = jax.random.split(jax.random.key(0), N)
+        speed, lateral, turn = map(np.asarray, jax.jit(jax.vmap(command.draw_all))(keys))
+        stand = (speed == 0.0) & (lateral == 0.0) & (turn == 0.0)
+        # ahead: within the deadband 1 in 9 times; sideways and turns: unused, or within it
+        expected = 0.2 + 0.8 * (1.0 / 9.0) * 0.625 * 0.55
+        assert abs(stand.mean() - expected) < 4 * np.sqrt(expected * (1 - expected) / N)
+        for values, bounds, share in ((lateral, 0.2, 0.375), (turn, 0.5, 0.45)):
+            used = values[values != 0.0]
+            assert abs((values != 0.0).mean() - 0.8 * share) < 4 * 0.5 / np.sqrt(N)
+            assert np.abs(used).min() >= 0.05
+            assert 0.98 * bounds < np.abs(used).max() <= bounds
+            assert abs(used.mean()) < 4 * bounds / np.sqrt(len(used))
+        assert abs(np.corrcoef(speed, lateral)[0, 1]) < 4 / np.sqrt(N)
+        assert abs(np.corrcoef(lateral, turn)[0, 1]) < 4 / np.sqrt(N)
+
+    def test_one_that_only_turns_asks_for_nothing_sideways(self, hopper):
+        command = VelocityCommand(hopper, turn_range=(0.3, 0.3), mix=1.0)
+        told = command.init(jax.random.key(0), _facing(hopper, 0.4))
+        assert told.lateral is None
+        assert told.yaw_rate == told.turn
+        assert told.turn in (0.0, np.float32(0.3))
+
+    def test_without_ranges_nothing_changes(self, hopper):
+        """The same random numbers and the same leaves as ever: older runs go on."""
+        command = VelocityCommand(hopper)
+        told = command.init(jax.random.key(3), _facing(hopper, 0.4))
+        assert (told.lateral, told.turn) == (None, None)
+        assert told.speed == command.draw(jax.random.key(3))
+        assert len(jax.tree.leaves(told)) == 5
+
+    def _go(self, hopper, turn, robots_rate, seconds=6.0):
+        """Commands of a robot that turns at its own rate, whatever it is told."""
+        command = VelocityCommand(hopper, (0.0, 0.0), 0.0, interval=1e9, turn_range=(turn, turn), mix=1.0, deadband=0.0)
+        told = command.init(jax.random.key(0), _facing(hopper, 0.3))
+        step = jax.jit(lambda told, physics: command.step(jax.random.key(1), told, physics, 0.02))
+        seen = []
+        for i in range(round(seconds / 0.02)):
+            yaw = (0.3 + robots_rate * 0.02 * (i + 1) + np.pi) % (2 * np.pi) - np.pi
+            told = step(told, _facing(hopper, yaw))
+            seen.append((float(told.target), float(told.heading), float(told.yaw_rate)))
+        return np.array(seen)
+
+    def test_the_commanded_heading_turns_with_a_robot_that_keeps_up(self, hopper):
+        seen = self._go(hopper, 0.5, 0.5)
+        expected = (0.5 * 0.02 * np.arange(1, 301) + np.pi) % (2 * np.pi) - np.pi
+        np.testing.assert_allclose(np.cos(seen[:, 0] - expected), 1.0, atol=1e-5)
+        np.testing.assert_allclose(seen[:, 2], 0.5, atol=1e-3)
+
+    @pytest.mark.parametrize("turn", [0.5, -0.5])
+    def test_it_waits_for_a_robot_that_does_not(self, hopper, turn):
+        """At most its lead of 0.1 rad ahead, which the heading hold answers with 0.15 rad/s more."""
+        seen = self._go(hopper, turn, 0.0)
+        np.testing.assert_allclose(seen[-1], [np.sign(turn) * 0.1, 0.0, np.sign(turn) * 0.65], atol=1e-4)
+        assert np.abs(seen[:, 0]).max() <= 0.1 + 1e-5
+
+    def test_a_turn_that_is_over_leaves_the_heading_where_it_is(self, hopper):
+        seen = self._go(hopper, 0.0, 0.2, seconds=1.0)
+        np.testing.assert_array_equal(seen[:, 0], 0.0)
+
+    def test_moving_means_any_of_the_three(self, hopper):
+        zero, some = jnp.zeros((), jnp.float32), jnp.asarray(0.1, jnp.float32)
+        for i in range(3):
+            values = [zero, zero, zero]
+            assert Command(zero, zero, zero, zero, zero, *values[1:]).moving == 0.0
+            values[i] = some
+            assert Command(values[0], zero, zero, zero, zero, values[1], values[2]).moving == 1.0

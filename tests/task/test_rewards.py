@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-from helpers import all_rewards, random_signals
+from helpers import all_rewards, planar_signals, random_signals
 
 from wildrobot_eqx import WildRobotError, task
 from wildrobot_eqx.task import FootHeight
@@ -154,6 +154,22 @@ def test_a_reward_is_its_formula(robot, name, speed):
         np.testing.assert_allclose(values[-1], FORMULAS[name](robot, signals), rtol=2e-4, atol=1e-5)
     constant = name == "alive" or (name == "stand_still" and speed > 0.0)
     assert constant or np.ptp(values) > 0.0
+
+
+@pytest.mark.parametrize("slope", [None, 0.3])
+def test_sideways_and_turns_are_paid_as_commanded(robot, slope):
+    """The same formulas, about what is told; the heading's error goes the short way round."""
+    for seed in range(4):
+        signals = planar_signals(robot, seed)
+        command = signals.command
+        lateral = _forward_left(robot, signals)[1] - float(command.lateral)
+        turn = _sensor(robot, signals, "pelvis_global_angvel")[2] - float(command.yaw_rate)
+        for cls, error in ((task.TrackLateral, lateral), (task.TrackYawRate, turn)):
+            expected = _kernel(error, 0.3) - (slope or 0.0) * abs(error)
+            np.testing.assert_allclose(cls(robot, width=0.3, slope=slope)(signals), expected, rtol=2e-4, atol=1e-5)
+        near = dataclasses.replace(command, target=jnp.float32(3.1), heading=jnp.float32(-3.1))
+        around = dataclasses.replace(signals, command=near)
+        np.testing.assert_allclose(task.HoldHeading(width=0.2)(around), _kernel(2 * np.pi - 6.2, 0.2), rtol=1e-4)
 
 
 def test_a_robot_that_finishes_its_step_does_not_stand_yet(robot):

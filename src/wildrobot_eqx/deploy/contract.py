@@ -17,13 +17,15 @@ FORMAT = "wildrobot-eqx policy bundle"
 VERSION = 1
 FILE = "contract.json"
 _SENSORS = {"orientation": (4, "wxyz"), "gyro": (3, "xyz"), "accelerometer": (3, "xyz")}
+_COMMAND: dict[str, Callable[[dict[str, Any]], float]] = {
+    "heading gain": lambda document: document["command"]["heading_hold"]["gain"],
+    "yaw rate limit": lambda document: document["command"]["heading_hold"]["limit"],
+    "deadband": lambda document: document["command"]["speed"]["deadband"],
+}
 _CONSTANTS: dict[str, dict[str, Callable[[dict[str, Any]], float]]] = {
     "gait_phase": {"period": lambda document: document["clock"]["period"]},
-    "velocity_command": {
-        "heading gain": lambda document: document["command"]["heading_hold"]["gain"],
-        "yaw rate limit": lambda document: document["command"]["heading_hold"]["limit"],
-        "deadband": lambda document: document["command"]["speed"]["deadband"],
-    },
+    "velocity_command": _COMMAND,
+    "planar_command": _COMMAND,
 }
 _READS = {"projected_gravity": "orientation", "angular_velocity": "gyro"}
 
@@ -210,7 +212,7 @@ def _wrong_parts(document: dict[str, Any], contract: Contract) -> list[str]:
     found = []
     kinds = {sensor["name"]: sensor["kind"] for sensor in document["sensors"] if sensor["required"]}
     nu = len(contract.joints)
-    sizes = {"projected_gravity": 3, "angular_velocity": 3, "gait_phase": 2, "velocity_command": 2}
+    sizes = {"projected_gravity": 3, "angular_velocity": 3, "gait_phase": 2, "velocity_command": 2, "planar_command": 3}
     end = 0
     for part in contract.parts:
         size = sizes.get(part.kind, nu)
@@ -231,6 +233,11 @@ def _wrong_parts(document: dict[str, Any], contract: Contract) -> list[str]:
         found.append(f"an observation of {document['policy']['observation_size']}, and parts of {end}")
     if kinds.get(document["command"]["heading_hold"]["sensor"]) != "orientation":
         found.append("the heading hold reads a sensor that is no orientation")
-    if document["command"]["speed"]["low"] > document["command"]["speed"]["high"]:
-        found.append("the range of commanded speeds is empty")
+    for name, told in (("speed", "speeds"), ("lateral", "lateral speeds"), ("turn", "turns")):
+        bounds = document["command"].get(name)
+        if bounds is not None and bounds["low"] > bounds["high"]:
+            found.append(f"the range of commanded {told} is empty")
+    sideways = {"lateral", "turn"} & set(document["command"])
+    if sideways and not any(part.kind == "planar_command" for part in contract.parts):
+        found.append(f"a commanded {sorted(sideways)[0]} that the policy never sees")
     return found

@@ -23,6 +23,7 @@ KINDS: dict[type, str] = {
     observe.LastAction: "last_action",
     observe.GaitPhase: "gait_phase",
     observe.VelocityCommands: "velocity_command",
+    observe.PlanarCommands: "planar_command",
 }
 """Observation terms that the player can compute, by the names that the contract gives them."""
 
@@ -139,6 +140,7 @@ def describe(env: Env, target_speed: Float[np.ndarray, " nu"], simulated: dict[s
                 "high": max(float(command.speed_range[1]), 0.0),
                 "deadband": float(command.deadband),
             },
+            **_motions(command),
             "heading_hold": {
                 "sensor": command.quat.name,
                 "gain": float(command.hold.gain),
@@ -149,6 +151,19 @@ def describe(env: Env, target_speed: Float[np.ndarray, " nu"], simulated: dict[s
         "safety": _safety(env),
         "simulation": None if simulated is None else _simulation(env, simulated),
     }
+
+
+def _motions(command: VelocityCommand) -> dict[str, Any]:
+    """The ranges of what may be asked for beside a forward speed."""
+    ranges = {"lateral": command.lateral_range, "turn": command.turn_range}
+    found = {
+        name: {"low": min(float(bounds[0]), 0.0), "high": max(float(bounds[1]), 0.0)}
+        for name, bounds in ranges.items()
+        if bounds is not None
+    }
+    if command.lead is not None:
+        found["turn"]["lead"] = float(command.lead)
+    return found
 
 
 def _joints(env: Env, controller: JointPosition, target_speed: np.ndarray) -> list[dict[str, Any]]:

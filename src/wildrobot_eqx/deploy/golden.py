@@ -59,7 +59,7 @@ def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sen
         ({"policy": env.observations["policy"]}, {}, {}, f32(1.0)),
     )
     n = 1 + _OTHERS
-    following = jnp.asarray(np.concatenate([speeds[1:], speeds[-1:]]))
+    following = jnp.asarray(np.concatenate([speeds[1:], speeds[-1:]])[..., None] * _directions(env))
     keys = jax.random.split(jax.random.key(_SEED), n + STARTS)
     blank = jax.tree.map(lambda leaf: _blank(leaf, keys[0]), eqx.filter_eval_shape(_first, standing, keys[:n]))
     with ThreadPoolExecutor(1) as pool:  # two compiles, two cores
@@ -72,6 +72,23 @@ def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sen
     speed = np.abs(np.diff(targets, axis=0)).max(axis=(0, 1)) / env.physics.control_dt
     golden = {name: np.ascontiguousarray(row[:STEPS, 0]) for name, row in rows.items()}
     return Recording({**golden, **starts}, speed)
+
+
+def _directions(env: Env) -> Float[np.ndarray, "time n 3"]:
+    """Shares of speed, lateral speed and turn by which each rollout's speed is multiplied.
+
+    All are told to walk ahead. Where the command knows more, the golden one turns and walks
+    sideways in the second half of its walk, and so do the others from time to time.
+    """
+    command = env.command
+    shares = np.zeros((_LONGER, 1 + _OTHERS, 3), np.float32)
+    shares[..., 0] = 1.0
+    high = max(float(command.speed_range[1]), 1e-6)
+    for i, bounds in ((1, command.lateral_range), (2, command.turn_range)):
+        if bounds is not None:
+            shares[_STAND + _WALK // 2 :, :, i] = float(bounds[1]) / high
+            shares[_STAND + _WALK :, ::2, i] *= -1.0
+    return shares
 
 
 def _blank(like: jax.ShapeDtypeStruct, key: PRNGKeyArray) -> Shaped[Array, "..."]:
@@ -89,6 +106,13 @@ def _first(env: Env, keys: Key[Array, " n"]) -> tuple[EnvState, Float[Array, "n 
 _reset = _jit_once(_first)
 
 
+def _told(state: EnvState) -> dict[str, Array]:
+    """What the robot is told, by name."""
+    command = state.command
+    told = {"speed": command.speed, "lateral": command.lateral, "turn": command.turn}
+    return {name: value for name, value in told.items() if value is not None}
+
+
 @_jit_once
 def _roll(
     env: Env,
@@ -97,9 +121,9 @@ def _roll(
     sensors: dict[str, Sensor],
     state: EnvState,
     obs: Float[Array, "n nobs"],
-    following: Float[Array, "time n"],
+    following: Float[Array, "time n 3"],
 ) -> dict[str, Float[Array, "time n ..."]]:
-    """Rows of all rollouts; the commanded speeds are those that follow upon each step."""
+    """Rows of all rollouts; the commands are those that follow upon each step."""
     robot = env.physics.robot
     n = following.shape[1]
 
@@ -107,7 +131,7 @@ def _roll(
         physics = state.physics
         return {
             "time": physics.time,
-            "speed": state.command.speed,
+            **_told(state),
             "qpos": physics.qpos,
             "qvel": physics.qvel,
             "joint_positions": robot.joints(physics.qpos),
@@ -115,12 +139,14 @@ def _roll(
             **{f"sensor/{name}": sensor.read(physics.sensordata) for name, sensor in sensors.items()},
         }
 
-    def step(loop: tuple, speed: Float[Array, " n"]) -> tuple[tuple, dict[str, Array]]:
+    def step(loop: tuple, command: Float[Array, "n 3"]) -> tuple[tuple, dict[str, Array]]:
         state, obs, carry, inner = loop
         distribution, carry = policy(obs, carry)
         target, inner = jax.vmap(controller)(inner, distribution.mean)
         row = {**jax.vmap(reading)(state), "observation": obs, "action": distribution.mean, "target": target}
-        state = eqx.tree_at(lambda s: s.command.speed, state, speed)
+        asked = dict(zip(("speed", "lateral", "turn"), command.T))
+        names = tuple(_told(state))
+        state = eqx.tree_at(lambda s: [getattr(s.command, n) for n in names], state, [asked[n] for n in names])
         state, timestep = jax.vmap(env.step)(state, distribution.mean)
         return (state, timestep.obs["policy"], carry, inner), row
 

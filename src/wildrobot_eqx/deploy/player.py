@@ -87,8 +87,10 @@ class Player:
             (np.float32(stage["alpha"]), np.array(stage["start"], np.float32))
             for stage in document["controller"]["low_pass"]
         ]
-        speed, safety = document["command"]["speed"], document["safety"]
-        self._speeds = (-np.inf, np.inf) if unguarded else (float(speed["low"]), float(speed["high"]))
+        command, safety = document["command"], document["safety"]
+        still = {"low": 0.0, "high": 0.0}  # for what it was not trained
+        ranges = [command["speed"], command.get("lateral", still), command.get("turn", still)]
+        self._ranges = [(-np.inf, np.inf) if unguarded else (float(r["low"]), float(r["high"])) for r in ranges]
         self._reach = contract.target_speed * np.float32(contract.dt)
         self._slow = float(safety["ramp_speed"]) * contract.dt
         self._ramp = float(safety["ramp_seconds"])
@@ -121,7 +123,8 @@ class Player:
         Args:
             readings: `time` (s, when they were taken), the contract's sensors by name,
                 `joint_positions` and `joint_velocities` by joint (rad, rad/s), and `command`
-                with the forward `speed` (m/s).
+                with the forward `speed` (m/s) and, where the policy knows them, the `lateral`
+                speed (m/s) and the `turn` (rad/s), both to the left.
             now: the present on the same clock, s; without it, readings are as old as their
                 time stands still.
         """
@@ -151,9 +154,10 @@ class Player:
         return Step(self._last.copy(), "ramp")
 
     def _run(self, reading: Reading) -> Step:
-        low, high = self._speeds
-        speed = min(max(reading.speed, low), high)
-        observation = self._observer(reading.sensors, reading.positions, reading.velocities, speed, self._action)
+        told = (reading.speed, reading.lateral, reading.turn)
+        speed, lateral, turn = (min(max(v, low), high) for v, (low, high) in zip(told, self._ranges))
+        joints = (reading.positions, reading.velocities)
+        observation = self._observer(reading.sensors, *joints, speed, self._action, lateral, turn)
         action = self._session.run(self._outputs, {self._input: observation[None]})[0][0]
         if not np.isfinite(action).all():
             raise Unfit("the policy's action is not finite")

@@ -24,6 +24,8 @@ class Reading:
     positions: NDArray[np.float32]  # rad
     velocities: NDArray[np.float32]  # rad/s
     speed: float  # m/s, commanded
+    lateral: float  # m/s, commanded, to the left
+    turn: float  # rad/s, commanded, to the left
 
 
 class Unfit(Exception):  # noqa: N818 - a verdict on readings, not a mistake of the user
@@ -72,7 +74,7 @@ class Guard:
             raise Unfit(f"the joint {self._contract.joints[i]!r} reads {positions[i]:.3f} rad, far beyond its limits")
         velocities = self._joints(VELOCITIES, readings) if self._contract.needs_velocities else self._still
         self._level_enough(sensors[self._compass])
-        return Reading(time, sensors, positions, velocities, self._speed(readings.get(COMMAND)))
+        return Reading(time, sensors, positions, velocities, *self._told(readings.get(COMMAND)))
 
     def _fresh(self, taken: Any, now: float | None) -> float:
         """When the readings were taken; repeated ones age by a control period at each call."""
@@ -128,11 +130,16 @@ class Guard:
         if cosine < self._level:
             raise Unfit(f"the robot is tilted by {math.degrees(math.acos(max(cosine, -1.0))):.0f} degrees")
 
-    def _speed(self, command: Any) -> float:
-        speed = _number(command.get("speed")) if isinstance(command, Mapping) else None
-        if speed is None:
-            raise Unfit(f"the readings have no {COMMAND!r} with a finite 'speed'")
-        return speed
+    def _told(self, command: Any) -> tuple[float, float, float]:
+        """Forward and lateral speed, and turn: the speed must be there, of the others what is absent is 0."""
+        told = []
+        for name in ("speed", "lateral", "turn"):
+            given = command.get(name, None if name == "speed" else 0.0) if isinstance(command, Mapping) else None
+            value = _number(given)
+            if value is None:
+                raise Unfit(f"the readings have no {COMMAND!r} with a finite {name!r}")
+            told.append(value)
+        return told[0], told[1], told[2]
 
 
 def _number(value: Any) -> float | None:

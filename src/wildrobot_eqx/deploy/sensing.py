@@ -28,6 +28,8 @@ class Observer:
         self._contract = contract
         self._compass = str(hold["sensor"])
         self._gain, self._limit = F(hold["gain"]), F(hold["limit"])
+        turn = document["command"].get("turn")
+        self._lead = None if turn is None else F(turn["lead"])
         self._deadband = float(speed["deadband"])
         # Python multiplies 2 pi dt in double precision before the clock's period, an array, divides it.
         self._advance = F(2.0 * math.pi * contract.dt) / F(document["clock"]["period"])
@@ -40,7 +42,7 @@ class Observer:
         self.phase = F(0.0)
         self.heading = F(0.0)
         self.yaw_rate = F(0.0)
-        self.speed = F(0.0)
+        self.speed = self.lateral = self.turn = self.target = F(0.0)
 
     def __call__(
         self,
@@ -49,6 +51,8 @@ class Observer:
         velocities: NDArray[np.float32],
         speed: float,
         last_action: NDArray[np.float32],
+        lateral: float = 0.0,
+        turn: float = 0.0,
     ) -> NDArray[np.float32]:
         """The observation one control period after the last one.
 
@@ -57,8 +61,10 @@ class Observer:
             positions, velocities: of the joints (rad, rad/s), in the contract's order.
             speed: the commanded forward speed, m/s.
             last_action: the policy's last output; zeros in the first step.
+            lateral: the commanded speed to the left, m/s.
+            turn: the commanded turn to the left, rad/s.
         """
-        self._tell(sensors[self._compass], speed)
+        self._tell(sensors[self._compass], speed, lateral, turn)
         observation = self._observation
         for part in self._contract.parts:
             into = observation[part.start : part.stop]
@@ -73,25 +79,35 @@ class Observer:
             elif part.kind == "last_action":
                 into[:] = last_action
             elif part.kind == "gait_phase":
-                stepping = self.speed != 0.0 or self.phase > 0.0
+                stepping = self._moving or self.phase > 0.0
                 into[0] = np.sin(self.phase) if stepping else 0.0
                 into[1] = np.cos(self.phase) if stepping else 0.0
+            elif part.kind == "planar_command":
+                into[0], into[1], into[2] = self.speed, self.lateral, self.yaw_rate
             else:  # velocity_command: a contract knows no other kind
                 into[0], into[1] = self.speed, self.yaw_rate
         return observation.copy()
 
-    def _tell(self, quat: NDArray[np.float32], speed: float) -> None:
+    @property
+    def _moving(self) -> bool:
+        return self.speed != 0.0 or self.lateral != 0.0 or self.turn != 0.0
+
+    def _tell(self, quat: NDArray[np.float32], speed: float, lateral: float = 0.0, turn: float = 0.0) -> None:
         """The command, the heading hold and the gait clock, as `Env.reset` and `Env.step` move them on."""
-        self.speed = F(0.0 if abs(speed) < self._deadband else speed)
+        told = (F(0.0 if abs(value) < self._deadband else value) for value in (speed, lateral, turn))
+        self.speed, self.lateral, self.turn = told
         if self._origin is None:
-            self._origin = yaw(quat)
+            self._origin, self.yaw_rate = yaw(quat), self.turn
             return
         self.heading = wrap_angle(yaw(quat) - self._origin)
-        turn = self._gain * wrap_angle(F(0.0) - self.heading)
-        self.yaw_rate = min(max(turn, -self._limit), self._limit)
+        if self._lead is not None and self.turn != 0.0:
+            ahead = wrap_angle(self.target + self.turn * F(self._contract.dt) - self.heading)
+            self.target = wrap_angle(self.heading + min(max(ahead, -self._lead), self._lead))
+        back = self._gain * wrap_angle(self.target - self.heading)
+        self.yaw_rate = self.turn + min(max(back, -self._limit), self._limit)
         advanced = self.phase + self._advance
         landed = math.floor(advanced / _PI) > math.floor(self.phase / _PI)
-        resting = self.speed == 0.0 and (landed or self.phase == 0.0)
+        resting = not self._moving and (landed or self.phase == 0.0)
         self.phase = F(0.0) if resting else F(math.fmod(advanced, _TURN))
 
 

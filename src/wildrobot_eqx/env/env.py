@@ -10,7 +10,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ..control import AbstractController, Miscalibration, Servos
-from ..observe import Command, GaitPhase, JointPositions, ObservationStack, Signals, Slice, VelocityCommands
+from ..observe import (
+    Command,
+    GaitPhase,
+    JointPositions,
+    ObservationStack,
+    PlanarCommands,
+    Signals,
+    Slice,
+    VelocityCommands,
+)
 from ..physics import AbstractPhysics, AbstractRandomiser, PhysicsParams, PhysicsState
 from ..physics.kinematics import sensor_quat
 from ..task import AbstractEvent, AbstractReward, AbstractTermination, GaitClock, HomeReset, VelocityCommand
@@ -138,7 +147,12 @@ class Env(eqx.Module):
         robot, command = self.physics.robot, self.command
         home = {f"home {name}": angle for name, angle in zip(robot.joint_names, robot.home_joints)}
         hold = {"heading gain": command.hold.gain, "yaw rate limit": command.hold.limit, "deadband": command.deadband}
-        known = {VelocityCommands: hold, GaitPhase: {"period": self.clock.period}, JointPositions: home}
+        known = {
+            VelocityCommands: hold,
+            PlanarCommands: hold,
+            GaitPhase: {"period": self.clock.period},
+            JointPositions: home,
+        }
         stack = self.observations[role]
 
         def complete(part: Slice) -> Slice:
@@ -280,7 +294,14 @@ class Env(eqx.Module):
             metrics[f"raw/{name}"] = raw
             metrics[f"reward/{name}"] = weighted
             total = total + weighted
-        linvel = self.physics.robot.base.linvel.read(signals.physics.sensordata)
+        base, command = self.physics.robot.base, signals.command
+        linvel = base.linvel.read(signals.physics.sensordata)
         metrics["speed"] = signals.heading_frame(linvel)[0]
-        metrics["commanded_speed"] = signals.command.speed
+        metrics["commanded_speed"] = command.speed
+        if command.lateral is not None:
+            metrics["lateral_speed"] = signals.heading_frame(linvel)[1]
+            metrics["commanded_lateral_speed"] = command.lateral
+        if command.turn is not None:
+            metrics["turn"] = base.angvel.read(signals.physics.sensordata)[2]
+            metrics["commanded_turn"] = command.turn
         return total, metrics

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from ..env import Env, EnvState, ResetPool
 from ..env.rollout import batch_step, spread_start, where
+from ..task import Curriculum, CurriculumState
 from .agent import Agent as Agent
 from .agent import MakePolicy as MakePolicy
 from .agent import critics
@@ -43,6 +44,7 @@ class TrainState(eqx.Module):
     last_return: Float[Array, ""]  # mean of the episodes that ended last
     key: PRNGKeyArray
     iteration: Int[Array, ""]
+    curriculum: CurriculumState | None = None
 
 
 class Rollout(eqx.Module):
@@ -59,9 +61,17 @@ class Rollout(eqx.Module):
     truncated: Bool[Array, "*time envs"]
 
 
-def init(env: Env, config: PPOConfig, key: PRNGKeyArray, make_policy: MakePolicy | None = None) -> TrainState:
+def init(
+    env: Env,
+    config: PPOConfig,
+    key: PRNGKeyArray,
+    make_policy: MakePolicy | None = None,
+    curriculum: Curriculum | None = None,
+) -> TrainState:
     """The state before the first iteration; `env` is that of one robot."""
     key, key_agent, key_env = jax.random.split(key, 3)
+    begun = None if curriculum is None else curriculum.init()
+    env = _at_level(env, curriculum, begun)
     agent, opt_state = _make_learner(env, config, key_agent, make_policy)
     env_state, obs, carry = _start_envs(env, config, agent.policy, make_pool(env, config, key_env), key_env)
     return TrainState(
@@ -75,7 +85,13 @@ def init(env: Env, config: PPOConfig, key: PRNGKeyArray, make_policy: MakePolicy
         last_return=jnp.zeros((), jnp.float32),
         key=key,
         iteration=jnp.zeros((), jnp.int32),
+        curriculum=begun,
     )
+
+
+def _at_level(env: Env, curriculum: Curriculum | None, state: CurriculumState | None) -> Env:
+    """The env with the ranges of the curriculum's level; only array leaves change."""
+    return env if curriculum is None or state is None else curriculum.at(env, state.level)
 
 
 @eqx.filter_jit
@@ -173,6 +189,11 @@ def collect(
 
 def _summary(env: Env, metrics: dict, ended: dict, rollout: Rollout) -> dict[str, Array]:
     """One iteration's figures: means over time and envs, falls per minute of simulated time."""
+    errors = {
+        f"{name}_error": jnp.mean(jnp.abs(jnp.mean(metrics[name] - metrics[f"commanded_{name}"], axis=0)))
+        for name in ("lateral_speed", "turn")
+        if name in metrics
+    }
     speed, commanded = jnp.mean(metrics["speed"], axis=0), jnp.mean(metrics["commanded_speed"], axis=0)
     minutes = rollout.reward.size * env.physics.control_dt / 60.0
     return {
@@ -181,6 +202,7 @@ def _summary(env: Env, metrics: dict, ended: dict, rollout: Rollout) -> dict[str
         "episodes": ended["done"],
         "falls_per_minute": ended["falls"] / minutes,
         "speed_error": jnp.mean(jnp.abs(speed - commanded)),
+        **errors,
     }
 
 
@@ -298,15 +320,22 @@ def _compile_update(env: Env, config: PPOConfig, state: TrainState) -> None:
 
 
 def train(
-    env: Env, config: PPOConfig, state: TrainState, iterations: int
+    env: Env, config: PPOConfig, state: TrainState, iterations: int, curriculum: Curriculum | None = None
 ) -> Iterator[tuple[TrainState, dict[str, Float[Array, ""]]]]:
-    """Iterate until `state.iteration` is `iterations`, yielding each new state and its figures."""
+    """Iterate until `state.iteration` is `iterations`, yielding each new state and its figures.
+
+    A curriculum moves the env's ranges from iteration to iteration; `state` must have begun with it.
+    """
     if int(state.iteration) >= iterations:
         return
     compiling = threading.Thread(target=_compile_update, args=(env, config, state), daemon=True)
     compiling.start()
     while int(state.iteration) < iterations:
-        state, rollout, figures = _collect(env, config, state, make_pool(env, config, state.key))
+        now = _at_level(env, curriculum, state.curriculum)
+        state, rollout, figures = _collect(now, config, state, make_pool(now, config, state.key))
         compiling.join()
         state, info = _update(config, state, rollout)
+        if curriculum is not None and state.curriculum is not None:
+            info["curriculum_level"] = state.curriculum.level  # with which this iteration was collected
+            state = dataclasses.replace(state, curriculum=curriculum.next(state.curriculum, {**figures, **info}))
         yield state, {**figures, **info}

@@ -1,5 +1,16 @@
 """Observe: what a policy and a critic see, with its layout as data."""
 
+from .drawn import BatteryVoltage as BatteryVoltage
+from .drawn import CentreOfMassShift as CentreOfMassShift
+from .drawn import CommandLag as CommandLag
+from .drawn import EncoderOffsets as EncoderOffsets
+from .drawn import FloorTilt as FloorTilt
+from .drawn import FrictionRatio as FrictionRatio
+from .drawn import GearPlay as GearPlay
+from .drawn import ImuRotation as ImuRotation
+from .drawn import JointRatios as JointRatios
+from .drawn import MassRatios as MassRatios
+from .drawn import MotorStrengths as MotorStrengths
 from .sensing import AbstractSensing as AbstractSensing
 from .sensing import Bias as Bias
 from .sensing import DroppedPackets as DroppedPackets
@@ -22,5 +33,6 @@ from .terms import GaitPhase as GaitPhase
 from .terms import JointPositions as JointPositions
 from .terms import JointVelocities as JointVelocities
 from .terms import LastAction as LastAction
+from .terms import PlanarCommands as PlanarCommands
 from .terms import ProjectedGravity as ProjectedGravity
 from .terms import VelocityCommands as VelocityCommands

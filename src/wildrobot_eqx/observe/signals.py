@@ -16,16 +16,21 @@ class Command(eqx.Module):
     Headings are relative to the IMU's heading at the start of the episode (`origin`).
     """
 
-    speed: Float[Array, ""]  # m/s, along the commanded heading; exactly 0 means: stand
-    yaw_rate: Float[Array, ""]  # rad/s, from the heading hold
+    speed: Float[Array, ""]  # m/s, along the commanded heading; exactly 0, with all else, means: stand
+    yaw_rate: Float[Array, ""]  # rad/s, from the heading hold, and what it is told to turn
     heading: Float[Array, ""]  # rad, as measured
     target: Float[Array, ""]  # rad, commanded heading
     origin: Float[Array, ""]  # rad, world heading at the start
+    lateral: Float[Array, ""] | None = None  # m/s, to the left of the commanded heading; None: never asked for
+    turn: Float[Array, ""] | None = None  # rad/s, at which the commanded heading turns to the left; None: never
 
     @property
     def moving(self) -> Float[Array, ""]:
         """1 while a step is asked for, 0 while the robot should stand."""
-        return (jnp.abs(self.speed) > 0.0).astype(jnp.float32)
+        asked = jnp.abs(self.speed) > 0.0
+        for other in (self.lateral, self.turn):
+            asked = asked if other is None else asked | (jnp.abs(other) > 0.0)
+        return asked.astype(jnp.float32)
 
 
 class Signals(eqx.Module):

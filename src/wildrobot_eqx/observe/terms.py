@@ -183,6 +183,27 @@ class VelocityCommands(AbstractTerm):
         return jnp.stack([signals.command.speed, signals.command.yaw_rate])
 
 
+class PlanarCommands(AbstractTerm):
+    """Commanded forward and lateral speed (m/s, to the left) and yaw rate (rad/s): a turn, and the heading hold's."""
+
+    unit = "m/s, m/s, rad/s"
+    frame = "heading"
+    measurable = True
+
+    @property
+    def mirror(self) -> Mirror:
+        return Mirror((0, 1, 2), (1.0, -1.0, -1.0))
+
+    @property
+    def source(self) -> str:
+        return "command, heading hold"
+
+    def __call__(self, signals: Signals) -> Float[Array, " 3"]:
+        command = signals.command
+        lateral = jnp.zeros((), jnp.float32) if command.lateral is None else command.lateral
+        return jnp.stack([command.speed, lateral, command.yaw_rate])
+
+
 class BaseLinearVelocity(AbstractTerm):
     """True velocity of the base in the commanded heading's frame (simulation only)."""
 

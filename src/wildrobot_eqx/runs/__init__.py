@@ -3,6 +3,7 @@
 from .gate import AbstractGate as AbstractGate
 from .gate import GateResult as GateResult
 from .gate import WalkGate as WalkGate
+from .motions import Motion as Motion
 from .recipe import Recipe as Recipe
 from .recipe import RecipeFunction as RecipeFunction
 from .recipe import load_recipe as load_recipe

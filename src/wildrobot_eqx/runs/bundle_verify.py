@@ -92,13 +92,18 @@ def verify_bundle(bundle: Bundle, episodes: int, say: Say) -> Verified:
     if gate is None or gate.get("judge") != "WalkGate":
         return Verified(replayed, walked, None, (), "not judged: the bundle holds no verdict of a walk gate")
     result = closed_loop(bundle, episodes, say)
-    trained = {(line["name"], line["command"]) for line in gate["lines"] if not line["passed"]}
+    trained = {(line["name"], line["command"]) for line in gate["lines"] if _lost(line)}
     lost = [line for line in result.lines if not line.passed and (line.name, line.command) not in trained]
     words = "passed" if gate["passed"] else f"failed ({len(gate['failed'])} lines)"
     note = f"the training env's verdict: {words}" + (
         f", provisional: {gate['provisional']}" if gate.get("provisional") else ""
     )
     return Verified(replayed, walked, result, tuple(str(line) for line in lost), note)
+
+
+def _lost(line: dict[str, Any]) -> bool:
+    """A line of a speed ahead that training failed; the player is told no other motion."""
+    return not line["passed"] and not line.get("axis")
 
 
 def closed_loop(bundle: Bundle, episodes: int, say: Say) -> GateResult:

@@ -97,9 +97,9 @@ def _verdict(result: GateResult | None, folder: RunFolder) -> list[Any]:
     if result.provisional:
         ending = f"{len(failed)} lines failed provisionally:" if failed else "no line failed."
         decides = f"The full gate decides: wildrobot-eqx eval {folder.path}"
-        return [result.table(), f"Provisional, {result.provisional}: {ending}", *failed, decides]
+        return [*result.tables(), f"Provisional, {result.provisional}: {ending}", *failed, decides]
     words = "The gate is passed." if result.passed else f"The gate is not passed; {len(failed)} lines failed:"
-    return [result.table(), words, *failed]
+    return [*result.tables(), words, *failed]
 
 
 def _closing(trained: Trained, folder: RunFolder) -> str:

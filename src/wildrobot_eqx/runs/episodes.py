@@ -37,18 +37,36 @@ def judged_env(env: Env, timestep: float, engine: str = "native") -> Env:
         env = eqx.tree_at(lambda e: e.events, env, {})
     if env.servos is not None:
         env = eqx.tree_at(lambda e: e.servos, env, None)
+        # A critic may ask for what the servos have drawn, and nobody judges by what it sees.
+        env = eqx.tree_at(lambda e: e.observations, env, {"policy": env.observations["policy"]})
     if env.miscalibration is not None:
         exact = jax.tree.map(jnp.zeros_like, env.miscalibration)  # not None: sensors may ask for it
         env = eqx.tree_at(lambda e: e.miscalibration, env, exact)
     return eqx.tree_at(lambda e: (e.command.interval, e.command.deadband), env, (f32(float("inf")), f32(0.0)))
 
 
-def with_command(env: Env, speed: Float[Array, ""]) -> Env:
-    """The env with one commanded speed (m/s), 0 meaning: stand; only array leaves change."""
-    stand = jnp.where(speed == 0.0, 1.0, 0.0).astype(jnp.float32)
+def with_command(env: Env, speed: Float[Array, ""], motion: Float[Array, " 2"] | None = None) -> Env:
+    """The env with one commanded speed (m/s), 0 meaning: stand; only array leaves change.
+
+    `motion` is the lateral speed (m/s) and the turn (rad/s) beside it, where the env's command knows them.
+    """
+    still = speed == 0.0
+    if env.command.planar:
+        lateral, turn = jnp.zeros((2,), jnp.float32) if motion is None else motion
+        still = still & (lateral == 0.0) & (turn == 0.0)
+        if env.command.lateral_range is not None:
+            env = eqx.tree_at(lambda e: e.command.lateral_range, env, jnp.stack([lateral, lateral]))
+        if env.command.turn_range is not None:
+            env = eqx.tree_at(lambda e: e.command.turn_range, env, jnp.stack([turn, turn]))
+        env = eqx.tree_at(lambda e: e.command.mix, env, jnp.ones((), jnp.float32))
+    stand = jnp.where(still, 1.0, 0.0).astype(jnp.float32)
     return eqx.tree_at(
         lambda e: (e.command.speed_range, e.command.stand_probability), env, (jnp.stack([speed, speed]), stand)
     )
+
+
+def _told(env: Env, case: tuple[Float[Array, ""], Float[Array, " 2"] | None]) -> Env:
+    return with_command(env, *case)
 
 
 def judge_key(timestep: float) -> PRNGKeyArray:
@@ -65,6 +83,7 @@ def run_episodes(
     seconds: float,
     progress: Callable[[str], None] | None = None,
     prepare: Callable[[EnvState], EnvState] | None = None,
+    motions: tuple[tuple[float, float], ...] | None = None,
 ) -> list[GaitTally]:
     """Run `episodes` of `seconds` for each commanded speed (m/s), and tally each.
 
@@ -77,6 +96,7 @@ def run_episodes(
         seconds: their length, s.
         progress: told how far it is, now and then.
         prepare: changes the first states of the whole batch, `episodes` per speed.
+        motions: lateral speed (m/s) and turn (rad/s) beside each commanded speed; none if None.
 
     Returns:
         One tally per command, NumPy leaves whose first axis is the episodes.
@@ -84,8 +104,9 @@ def run_episodes(
     steps = round(seconds / env.physics.control_dt)
     chunk = max(n for n in range(1, _MAX_CHUNK + 1) if steps % n == 0)
     commands = jnp.repeat(f32(speeds), episodes)
+    beside = None if motions is None else jnp.repeat(f32(np.asarray(motions)), episodes, axis=0)
     keys = jax.random.split(judge_key(env.physics.timestep), commands.size)
-    loop = begin(env, policy, meter, with_command, commands, keys)
+    loop = begin(env, policy, meter, _told, (commands, beside), keys)
     if prepare is not None:
         loop = (prepare(loop[0]), *loop[1:])
     for done in range(chunk, steps + 1, chunk):

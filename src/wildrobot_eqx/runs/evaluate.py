@@ -88,11 +88,12 @@ def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
     Raises:
         WildRobotError: there is no checkpoint, or nothing here can render.
     """
-    from .video import SCRIPT, STANDING, render_walk
+    from .video import PLANAR, SCRIPT, STANDING, render_walk
 
     state = restore(recipe, folder, say)
     with writing(folder.path / "walk.mp4"):
-        script = STANDING if isinstance(recipe.gate, StandGate) else SCRIPT
+        walking: tuple[tuple[float, ...], ...] = PLANAR if recipe.env.command.planar else SCRIPT
+        script = STANDING if isinstance(recipe.gate, StandGate) else walking
         return render_walk(recipe.env, trainer_of(folder).policy(state), folder.path, script)
 
 

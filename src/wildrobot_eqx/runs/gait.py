@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ..arrays import f32
+from ..physics import rotation
 from ..robots import Robot
 from .measure import Measurement
 
@@ -23,6 +24,8 @@ class GaitTally(eqx.Module):
     start: Float[Array, "*batch 2"]  # m, position at the start
     warm: Float[Array, "*batch 2"]  # m, position at the end of the warm-up
     position: Float[Array, "*batch 2"]  # m, the latest
+    heading: Float[Array, "*batch"]  # rad, the latest
+    turned: Float[Array, "*batch"]  # rad, to the left, sum
     heading_error: Float[Array, "*batch"]  # rad, the latest
     pitch: Float[Array, "*batch"]  # rad, sum
     tilt: Float[Array, "*batch"]  # rad, sum
@@ -90,6 +93,8 @@ class GaitMeter(eqx.Module):
             start=first.position,
             warm=first.position,
             position=first.position,
+            heading=first.heading,
+            turned=zero,
             heading_error=first.heading_error,
             pitch=zero,
             tilt=zero,
@@ -145,6 +150,8 @@ class GaitMeter(eqx.Module):
             start=tally.start,
             warm=jnp.where(judge, tally.warm, sample.position),
             position=sample.position,
+            heading=sample.heading,
+            turned=tally.turned + weight * rotation.wrap_angle(sample.heading - tally.heading),
             heading_error=sample.heading_error,
             pitch=tally.pitch + weight * sample.pitch,
             tilt=tally.tilt + weight * sample.tilt,

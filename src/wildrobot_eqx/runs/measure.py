@@ -13,6 +13,7 @@ class Measurement(eqx.Module):
     """One sample, at the end of a control step; forces and torques are those of its last substep."""
 
     position: Float[Array, "*batch 2"]  # m, of the base: along the commanded heading, and to its left
+    heading: Float[Array, "*batch"]  # rad, in the world
     heading_error: Float[Array, "*batch"]  # rad, measured minus commanded
     pitch: Float[Array, "*batch"]  # rad, of the trunk that carries the first IMU, positive nose down
     tilt: Float[Array, "*batch"]  # rad, of the same trunk's up axis from the vertical
@@ -42,6 +43,7 @@ def measure(robot: Robot, state: EnvState, timestep: Timestep) -> Measurement:
     foot_linvel = jnp.stack([foot.linvel.read(physics.sensordata) for foot in robot.feet])
     return Measurement(
         position=jnp.stack([c * x + s * y, c * y - s * x]),
+        heading=rotation.yaw(trunk),
         heading_error=rotation.wrap_angle(rotation.yaw(trunk) - angle),
         pitch=rotation.pitch(trunk),
         tilt=jnp.arccos(jnp.clip(1.0 - 2.0 * (trunk[1] ** 2 + trunk[2] ** 2), -1.0, 1.0)),

@@ -86,24 +86,32 @@ def write_plots(run_dir: Path) -> list[Path]:
     return drawn
 
 
-def gate_blocks(verdict: dict[str, Any]) -> dict[float, dict[float, dict[str, Any]]]:
-    """An eval.json's figures by timestep (s) and command (m/s): `{"required": bool, "values": {...}}`."""
+def gate_axes(verdict: dict[str, Any]) -> list[str]:
+    """What an eval.json's commands ask for: "" for speeds ahead, then "left" and "turn", where they were judged."""
+    found = verdict.get("figures")
+    entries = [entry for entry in (found if isinstance(found, list) else []) if isinstance(entry, dict)]
+    return list(dict.fromkeys(str(entry.get("axis", "")) for entry in entries))
+
+
+def gate_blocks(verdict: dict[str, Any], axis: str = "") -> dict[float, dict[float, dict[str, Any]]]:
+    """An eval.json's figures of one axis by timestep (s) and command: `{"required": bool, "values": {...}}`."""
     blocks: dict[float, dict[float, dict[str, Any]]] = {}
     found = verdict.get("figures")
     for entry in found if isinstance(found, list) else []:
-        if isinstance(entry, dict) and isinstance(entry.get("values"), dict):
+        mine = isinstance(entry, dict) and isinstance(entry.get("values"), dict)
+        if mine and str(entry.get("axis", "")) == axis:
             timestep, command = number(entry.get("timestep")), number(entry.get("command"))
             blocks.setdefault(timestep, {})[command] = entry
     return blocks
 
 
-def gate_lines(verdict: dict[str, Any]) -> dict[tuple[str, float, float], dict[str, Any]]:
-    """An eval.json's lines by figure, command (m/s) and timestep (s)."""
+def gate_lines(verdict: dict[str, Any], axis: str = "") -> dict[tuple[str, float, float], dict[str, Any]]:
+    """An eval.json's lines of one axis by figure, command and timestep (s)."""
     found = verdict.get("lines")
     return {
         (str(line.get("name")), number(line.get("command")), number(line.get("timestep"))): line
         for line in (found if isinstance(found, list) else [])
-        if isinstance(line, dict)
+        if isinstance(line, dict) and str(line.get("axis", "")) == axis
     }
 
 

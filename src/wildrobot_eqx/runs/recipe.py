@@ -12,10 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
+
 from ..env import Env
 from ..errors import WildRobotError, nearest
 from ..learn import PPOConfig
 from ..paths import data_dir
+from ..task import Curriculum
 from .gate import AbstractGate
 
 
@@ -29,6 +32,7 @@ class Recipe:
     seed: int = 0
     gate: AbstractGate | None = None
     name: str = ""
+    curriculum: Curriculum | None = None  # of our own PPO; Brax's trainers have the env's own ranges from the start
 
     def __post_init__(self):
         ppo = self.ppo
@@ -52,6 +56,8 @@ class Recipe:
                 where=f"Recipe, env.observations: {', '.join(self.env.observations) or 'none'}",
                 hint='name one of the stacks "policy"',
             )
+        if self.curriculum is not None:
+            self.curriculum.at(self.env, jnp.zeros((), jnp.float32))  # raises where it does not fit the env
 
     @property
     def iterations(self) -> int:

@@ -8,7 +8,8 @@ from typing import Any
 
 from .disk import replace_text, writing
 from .figures import describe
-from .plots import gate_blocks, gate_lines, number, read_lines, read_object, write_plots
+from .gate_result import AXES
+from .plots import gate_axes, gate_blocks, gate_lines, number, read_lines, read_object, write_plots
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -100,7 +101,7 @@ def _verdict(verdict: dict[str, Any]) -> Iterator[str]:
         yield '<div class="verdict unknown"><strong>Not judged</strong>'
         yield "<p>There is no eval.json yet: <code>wildrobot-eqx eval</code> writes it.</p></div>"
         return
-    lines = list(gate_lines(verdict).values())
+    lines = [line for axis in gate_axes(verdict) for line in gate_lines(verdict, axis).values()]
     failed = verdict.get("failed")
     failed = failed if isinstance(failed, list) else []
     if verdict.get("provisional"):
@@ -129,17 +130,23 @@ def _media(run_dir: Path) -> Iterator[str]:
 
 
 def _gate(verdict: dict[str, Any]) -> Iterator[str]:
-    blocks, lines = gate_blocks(verdict), gate_lines(verdict)
-    if not blocks:
+    if not gate_blocks(verdict):
         yield '<p class="note">There are no figures of a gate (eval.json).</p>'
+    for axis in gate_axes(verdict):
+        yield from _axis(verdict, axis)
+
+
+def _axis(verdict: dict[str, Any], axis: str) -> Iterator[str]:
+    """The tables of the commands of one axis."""
+    blocks, lines = gate_blocks(verdict, axis), gate_lines(verdict, axis)
     for timestep, block in blocks.items():
         commands = sorted(block)
         yield f'<h3>Physics at {_text(f"{1e3 * timestep:g}")} ms</h3><div class="scroll"><table>'
         heads = "".join(
             f'<th scope="col">{_text(f"{c:g}")}{"" if block[c].get("required") else "*"}</th>' for c in commands
         )
-        columns = _text(verdict.get("columns", "command"))
-        yield f'<tr><th scope="row">{columns}, m/s</th><th class="limit">limit</th>{heads}</tr>'
+        columns = _text(f"{axis or verdict.get('columns', 'command')}, {AXES.get(axis, 'm/s')}")
+        yield f'<tr><th scope="row">{columns}</th><th class="limit">limit</th>{heads}</tr>'
         for name in dict.fromkeys(str(name) for entry in block.values() for name in entry["values"]):
             shown = describe(name)
             cells, limit = [], ""

@@ -65,9 +65,9 @@ def template(chosen: Trainer, recipe: Recipe) -> Any:
 
 
 def _init(recipe: Recipe) -> TrainState:
-    return ppo.init(recipe.env, recipe.ppo, jax.random.key(recipe.seed))
+    return ppo.init(recipe.env, recipe.ppo, jax.random.key(recipe.seed), curriculum=recipe.curriculum)
 
 
 def _run(recipe: Recipe, state: TrainState, tell: Tell) -> None:
-    for new, figures in ppo.train(recipe.env, recipe.ppo, state, recipe.iterations):
+    for new, figures in ppo.train(recipe.env, recipe.ppo, state, recipe.iterations, recipe.curriculum):
         tell(new, figures)

@@ -28,6 +28,18 @@ SCRIPT = ((0.0, 2.0), (0.1, 4.0), (0.2, 4.0), (0.3, 4.0), (0.4, 4.0), (0.0, 2.0)
 STANDING = ((0.0, 10.0),)
 """The same of a robot that is to stand, and nothing else."""
 
+PLANAR = (
+    (0.0, 2.0),
+    (0.3, 4.0),
+    (-0.2, 4.0),
+    (0.0, 4.0, 0.1, 0.0),
+    (0.0, 4.0, -0.1, 0.0),
+    (0.0, 4.0, 0.0, 0.4),
+    (0.3, 4.0, 0.0, -0.4),
+    (0.0, 2.0),
+)
+"""The same of one that also walks sideways and turns: speed, for how long, lateral speed (m/s) and turn (rad/s)."""
+
 SIZE = (640, 480)
 _TIMESTEP = 0.005  # s
 _STRIDE_PICTURES = 8
@@ -44,10 +56,11 @@ class Walk:
     fallen: Bool[np.ndarray, " time"]  # true from the fall on
     dt: float  # s
     period: float  # s, of the gait clock
+    told: tuple[str, ...] = ()  # the whole command in words, where it is more than a speed
 
 
 def render_walk(
-    env: Env, policy: AbstractPolicy, folder: Path, script: tuple[tuple[float, float], ...] = SCRIPT
+    env: Env, policy: AbstractPolicy, folder: Path, script: tuple[tuple[float, ...], ...] = SCRIPT
 ) -> list[Path]:
     """Walk through `script` and write `walk.mp4` and `stride.png` into `folder`.
 
@@ -55,7 +68,8 @@ def render_walk(
         env: the recipe's env.
         policy: its distribution's mean is the action.
         folder: an existing folder.
-        script: the commands, speed (m/s) and duration (s) each.
+        script: the commands, speed (m/s) and duration (s) each, and where the env's command knows them lateral
+            speed (m/s) and turn (rad/s).
 
     Raises:
         NoRenderer: no OpenGL context can be had.
@@ -68,19 +82,30 @@ def render_walk(
     return paths
 
 
-def record(env: Env, policy: AbstractPolicy, script: tuple[tuple[float, float], ...]) -> Walk:
+def record(env: Env, policy: AbstractPolicy, script: tuple[tuple[float, ...], ...]) -> Walk:
     """The walk of one robot through the commands of `script`; it ends soon after a fall."""
     env = judged_env(env, _TIMESTEP)
     dt = env.physics.control_dt
-    command = np.concatenate([np.full(round(seconds / dt), speed, np.float32) for speed, seconds in script])
-    qpos, speed, fallen, origin = jax.device_get(_roll(env, policy, jnp.asarray(command)))
+    counts = [round(part[1] / dt) for part in script]
+    command = np.repeat(np.array([part[0] for part in script], np.float32), counts)
+    beside = np.repeat(np.array([part[2:] or (0.0, 0.0) for part in script], np.float32), counts, axis=0)
+    told = tuple(np.repeat([_told(*part) for part in script], counts).tolist())
+    qpos, speed, fallen, origin = jax.device_get(_roll(env, policy, jnp.asarray(command), jnp.asarray(beside)))
     if fallen.any():
         end = int(fallen.argmax()) + 1 + round(_AFTER_FALL / dt)
         qpos, speed, fallen, command = (rows[:end] for rows in (qpos, speed, fallen, command))
     if env.physics.robot.base.floating:
         qpos = _turn(qpos, -float(origin))
     period = float(env.clock.period)
-    return Walk(qpos, command, over_a_cycle(speed, period / dt), fallen, dt, period)
+    return Walk(qpos, command, over_a_cycle(speed, period / dt), fallen, dt, period, told[: len(command)])
+
+
+def _told(speed: float, seconds: float, lateral: float = 0.0, turn: float = 0.0) -> str:
+    """A command in a word or two."""
+    parts = [f"{speed:.1f} m/s"] if speed else []
+    parts += [f"{'left' if lateral > 0.0 else 'right'} {abs(lateral):.1f}"] if lateral else []
+    parts += [f"turn {turn:+.1f}"] if turn else []
+    return " ".join(parts) or "stand"
 
 
 def over_a_cycle(speed: Float[np.ndarray, " time"], steps: float) -> Float[np.ndarray, " time"]:
@@ -94,13 +119,17 @@ def over_a_cycle(speed: Float[np.ndarray, " time"], steps: float) -> Float[np.nd
 
 @eqx.filter_jit
 def _roll(
-    env: Env, policy: AbstractPolicy, commands: Float[Array, " time"]
+    env: Env, policy: AbstractPolicy, commands: Float[Array, " time"], beside: Float[Array, "time 2"]
 ) -> tuple[Float[Array, "time nq"], Float[Array, " time"], Bool[Array, " time"], Float[Array, ""]]:
     """Poses, forward speeds (m/s), whether it has fallen, and the heading (rad) at the start."""
 
-    def step(loop: tuple, command: Float[Array, ""]) -> tuple[tuple, tuple]:
+    def step(loop: tuple, told: tuple[Float[Array, ""], Float[Array, " 2"]]) -> tuple[tuple, tuple]:
         state, obs, carry, fallen = loop
-        state = eqx.tree_at(lambda s: s.command.speed, state, command)
+        state = eqx.tree_at(lambda s: s.command.speed, state, told[0])
+        if state.command.lateral is not None:
+            state = eqx.tree_at(lambda s: s.command.lateral, state, told[1][0])
+        if state.command.turn is not None:
+            state = eqx.tree_at(lambda s: s.command.turn, state, told[1][1])
         distribution, carry = policy(obs, carry)
         state, timestep = env.step(state, distribution.mean)
         fallen = fallen | timestep.terminated
@@ -110,7 +139,7 @@ def _roll(
     state: EnvState
     state, timestep = with_command(env, commands[0]).reset(jax.random.fold_in(judge_key(_TIMESTEP), 1))
     loop = (state, timestep.obs["policy"], policy.init(), jnp.zeros((), bool))
-    _, (qpos, speed, fallen) = jax.lax.scan(step, loop, commands)
+    _, (qpos, speed, fallen) = jax.lax.scan(step, loop, (commands, beside))
     return qpos, speed, fallen, state.command.origin
 
 
@@ -157,8 +186,9 @@ def _frames(renderer: Renderer, walk: Walk, every: int) -> Iterator[np.ndarray]:
     for i in range(0, len(walk.command), every):
         picture = Image.fromarray(renderer.draw(walk.qpos[i]))
         draw = ImageDraw.Draw(picture, "RGBA")
-        draw.rectangle((12, 12, 218, 96), fill=(20, 24, 30, 190))
-        told = "stand" if walk.command[i] == 0.0 else f"{walk.command[i]:.1f} m/s"
+        told = walk.told[i] if walk.told else _told(float(walk.command[i]), 0.0)
+        wide = 218 + max(0, 11 * (len(told) - 8))  # a command of several words
+        draw.rectangle((12, 12, wide, 96), fill=(20, 24, 30, 190))
         draw.text((24, 20), "told", font=small, fill=(200, 205, 210))
         draw.text((104, 14), told, font=large, fill=(255, 255, 255))
         draw.text((24, 46), "measured", font=small, fill=(200, 205, 210))

@@ -5,6 +5,8 @@ from .balance import IdleFeet as IdleFeet
 from .commands import GaitClock as GaitClock
 from .commands import HeadingHold as HeadingHold
 from .commands import VelocityCommand as VelocityCommand
+from .curriculum import Curriculum as Curriculum
+from .curriculum import CurriculumState as CurriculumState
 from .events import AbstractEvent as AbstractEvent
 from .events import Push as Push
 from .events import VelocityKick as VelocityKick

@@ -1,11 +1,13 @@
 """Commands: what the robot is told, drawn at reset and redrawn on the way."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from ..arrays import f32
+from ..arrays import f32, uniform
 from ..observe import Command
 from ..physics import PhysicsState, rotation
 from ..robots import Robot, Sensor
@@ -31,6 +33,11 @@ class VelocityCommand(eqx.Module):
 
     Speeds below `deadband` become 0, which means: stand. The commanded heading is the one
     the IMU measured at the start of the episode.
+
+    With `lateral_range` or `turn_range` the robot is told to walk sideways and to turn, too:
+    each with the probability `mix`, so that some commands are forward alone. Told to turn,
+    the commanded heading turns on, but never ahead of the robot by more than `lead`: one
+    that cannot keep up is not wound up, and walks where it looks.
     """
 
     quat: Sensor
@@ -38,7 +45,11 @@ class VelocityCommand(eqx.Module):
     speed_range: Float[Array, " 2"]  # m/s
     stand_probability: Float[Array, ""]
     interval: Float[Array, ""]  # s, mean time between redraws
-    deadband: Float[Array, ""]  # m/s
+    deadband: Float[Array, ""]  # m/s, and rad/s of a turn
+    lateral_range: Float[Array, " 2"] | None  # m/s, to the left
+    turn_range: Float[Array, " 2"] | None  # rad/s, to the left
+    mix: Float[Array, ""] | None
+    lead: Float[Array, ""] | None  # rad
 
     def __init__(
         self,
@@ -48,6 +59,10 @@ class VelocityCommand(eqx.Module):
         interval: float = 6.0,
         deadband: float = 0.05,
         hold: HeadingHold | None = None,
+        lateral_range: tuple[float, float] | None = None,
+        turn_range: tuple[float, float] | None = None,
+        mix: float = 0.5,
+        lead: float = 0.1,
     ):
         self.quat = robot.imu().quat
         self.hold = HeadingHold() if hold is None else hold
@@ -55,6 +70,15 @@ class VelocityCommand(eqx.Module):
         self.stand_probability = f32(stand_probability)
         self.interval = f32(interval)
         self.deadband = f32(deadband)
+        self.lateral_range = None if lateral_range is None else f32(lateral_range)
+        self.turn_range = None if turn_range is None else f32(turn_range)
+        self.mix = f32(mix) if self.planar else None
+        self.lead = None if turn_range is None else f32(lead)
+
+    @property
+    def planar(self) -> bool:
+        """Whether the robot is told more than to walk ahead."""
+        return self.lateral_range is not None or self.turn_range is not None
 
     def draw(self, key: PRNGKeyArray) -> Float[Array, ""]:
         """A commanded speed, m/s."""
@@ -64,24 +88,54 @@ class VelocityCommand(eqx.Module):
         stand = jax.random.bernoulli(key_stand, self.stand_probability) | (jnp.abs(speed) < self.deadband)
         return jnp.where(stand, 0.0, speed)
 
+    def draw_all(self, key: PRNGKeyArray) -> tuple[Float[Array, ""], Float[Array, ""] | None, Float[Array, ""] | None]:
+        """A commanded speed, a lateral one (m/s), and a turn (rad/s); None for what is never asked for."""
+        if self.mix is None:
+            return self.draw(key), None, None
+        key_stand, key_speed, key_lateral, key_turn = jax.random.split(key, 4)
+        told = 1.0 - jax.random.bernoulli(key_stand, self.stand_probability).astype(jnp.float32)
+
+        def one(key: PRNGKeyArray, bounds: Float[Array, " 2"] | None, share: Any) -> Float[Array, ""] | None:
+            if bounds is None:
+                return None
+            key_value, key_use = jax.random.split(key)
+            value = told * uniform(key_value, bounds)
+            use = jax.random.bernoulli(key_use, share) & (jnp.abs(value) >= self.deadband)
+            return jnp.where(use, value, 0.0)
+
+        speed = one(key_speed, self.speed_range, jnp.ones((), jnp.float32))
+        assert speed is not None  # its range is never None
+        return speed, one(key_lateral, self.lateral_range, self.mix), one(key_turn, self.turn_range, self.mix)
+
     def init(self, key: PRNGKeyArray, physics: PhysicsState) -> Command:
         """The command at the start of an episode, its heading zeroed at the IMU's."""
         zero = jnp.zeros((), jnp.float32)
         origin = rotation.yaw(self.quat.read(physics.sensordata))
-        return Command(speed=self.draw(key), yaw_rate=zero, heading=zero, target=zero, origin=origin)
+        speed, lateral, turn = self.draw_all(key)
+        yaw_rate = zero if turn is None else turn
+        return Command(speed, yaw_rate, heading=zero, target=zero, origin=origin, lateral=lateral, turn=turn)
 
     def step(self, key: PRNGKeyArray, command: Command, physics: PhysicsState, dt: float) -> Command:
-        """The command after `dt` seconds: heading measured anew, speed redrawn now and then."""
+        """The command after `dt` seconds: heading measured anew, speeds redrawn now and then."""
         key_when, key_what = jax.random.split(key)
         redraw = jax.random.uniform(key_when) < dt / self.interval
         heading = rotation.wrap_angle(rotation.yaw(self.quat.read(physics.sensordata)) - command.origin)
-        return Command(
-            speed=jnp.where(redraw, self.draw(key_what), command.speed),
-            yaw_rate=self.hold(command.target, heading),
-            heading=heading,
-            target=command.target,
-            origin=command.origin,
-        )
+        drawn = self.draw_all(key_what)
+        speed = jnp.where(redraw, drawn[0], command.speed)
+        lateral = _either(redraw, drawn[1], command.lateral)
+        turn = _either(redraw, drawn[2], command.turn)
+        target, yaw_rate = command.target, self.hold(command.target, heading)
+        if turn is not None and self.lead is not None:
+            ahead = jnp.clip(rotation.wrap_angle(target + turn * dt - heading), -self.lead, self.lead)
+            target = jnp.where(turn == 0.0, target, rotation.wrap_angle(heading + ahead))
+            yaw_rate = turn + self.hold(target, heading)
+        return Command(speed, yaw_rate, heading, target, command.origin, lateral, turn)
+
+
+def _either(
+    redraw: Bool[Array, ""], new: Float[Array, ""] | None, old: Float[Array, ""] | None
+) -> Float[Array, ""] | None:
+    return None if new is None or old is None else jnp.where(redraw, new, old)
 
 
 class GaitClock(eqx.Module):

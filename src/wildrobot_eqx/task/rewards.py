@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from ..arrays import f32
 from ..errors import WildRobotError, nearest
 from ..observe import Signals
+from ..physics import rotation
 from ..robots import Foot, Robot, Sensor
 
 
@@ -46,32 +47,41 @@ class TrackLinVel(AbstractReward):
 
 
 class TrackLateral(AbstractReward):
-    """No sideways velocity in the commanded heading's frame."""
+    """Sideways velocity as commanded, none where none is, in the commanded heading's frame; as `TrackLinVel`."""
 
     linvel: Sensor
     weight: Float[Array, ""]
     width: Float[Array, ""]  # m/s
+    slope: Float[Array, ""] | None  # per m/s
 
-    def __init__(self, robot: Robot, weight: float = 0.5, width: float = 0.15):
+    def __init__(self, robot: Robot, weight: float = 0.5, width: float = 0.15, slope: float | None = None):
         self.linvel, self.weight, self.width = robot.base.linvel, f32(weight), f32(width)
+        self.slope = None if slope is None else f32(slope)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
-        return _kernel(signals.heading_frame(self.linvel.read(signals.physics.sensordata))[1], self.width)
+        error = signals.heading_frame(self.linvel.read(signals.physics.sensordata))[1]
+        if signals.command.lateral is not None:
+            error = error - signals.command.lateral
+        near = _kernel(error, self.width)
+        return near if self.slope is None else near - self.slope * jnp.abs(error)
 
 
 class TrackYawRate(AbstractReward):
-    """Yaw rate as the heading hold asks."""
+    """Yaw rate as commanded: the heading hold's, and a turn's; as `TrackLinVel`."""
 
     angvel: Sensor
     weight: Float[Array, ""]
     width: Float[Array, ""]  # rad/s
+    slope: Float[Array, ""] | None  # per rad/s
 
-    def __init__(self, robot: Robot, weight: float = 0.5, width: float = 0.5):
+    def __init__(self, robot: Robot, weight: float = 0.5, width: float = 0.5, slope: float | None = None):
         self.angvel, self.weight, self.width = robot.base.angvel, f32(weight), f32(width)
+        self.slope = None if slope is None else f32(slope)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
-        rate = self.angvel.read(signals.physics.sensordata)[2]
-        return _kernel(rate - signals.command.yaw_rate, self.width)
+        error = self.angvel.read(signals.physics.sensordata)[2] - signals.command.yaw_rate
+        near = _kernel(error, self.width)
+        return near if self.slope is None else near - self.slope * jnp.abs(error)
 
 
 class HoldHeading(AbstractReward):
@@ -81,7 +91,9 @@ class HoldHeading(AbstractReward):
     width: Float[Array, ""] = eqx.field(default=0.2, converter=f32)  # rad
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
-        return _kernel(signals.command.target - signals.command.heading, self.width)
+        command = signals.command
+        error = command.target - command.heading
+        return _kernel(error if command.turn is None else rotation.wrap_angle(error), self.width)
 
 
 def _mid_swings(robot: Robot) -> Float[Array, " nfoot"]:

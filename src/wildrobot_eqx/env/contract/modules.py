@@ -164,7 +164,8 @@ class _Alone:
     def commanded(self, state: Any) -> Any:
         """The command, drawn and stepped; returns its spec."""
         command = self.env.command
-        wanted = jax.eval_shape(Command, f32(), f32(), f32(), f32(), f32())
+        others = [None if bounds is None else f32() for bounds in (command.lateral_range, command.turn_range)]
+        wanted = jax.eval_shape(Command, f32(), f32(), f32(), f32(), f32(), *others)
         names = (("", "state.command"),)
         if state is None:
             return wanted

@@ -1,0 +1,323 @@
+"""What was drawn for an episode, as observation terms: only the simulator knows it, so it is for the critic.
+
+The value function that knows the robot it judges need not take a heavy one for a bad policy
+(asymmetric actor-critic: Pinto et al. 2017, arXiv 1710.06542).
+"""
+
+from typing import Any, Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..arrays import f32
+from ..control import Calibration
+from ..errors import WildRobotError, nearest
+from ..physics import PhysicsParams
+from ..physics.params import nominal_params
+from ..robots import Mirror, Robot
+from .signals import Signals
+from .terms import AbstractTerm
+
+JointFigure = Literal["stiffness", "torque limit", "armature", "damping", "friction loss"]
+"""What `JointRatios` tells of a joint and its servo."""
+
+
+def _unsigned(robot: Robot) -> Mirror:
+    """Joints change sides, and a figure without a direction keeps its sign."""
+    return Mirror(robot.joint_mirror.source, (1.0,) * robot.nu)
+
+
+def _figure(params: PhysicsParams, robot: Robot, name: JointFigure) -> Float[Array, " nu"]:
+    dofs = np.array(robot.joint_dof)
+    if name == "stiffness":
+        return params.actuator_gainprm[:, 0]
+    if name == "torque limit":
+        return params.actuator_forcerange[:, 1]
+    fields = {"armature": params.dof_armature, "damping": params.dof_damping, "friction loss": params.dof_frictionloss}
+    return fields[name][dofs]
+
+
+class JointRatios(AbstractTerm):
+    """One figure of each joint as a share of the nominal, in actuator order; 1 where the nominal is 0."""
+
+    robot: Robot
+    figure: JointFigure = eqx.field(static=True)
+    nominal: Float[Array, " nu"]
+    unit = "1"
+    frame = "joint, over nominal"
+    measurable = False
+
+    def __init__(self, robot: Robot, figure: JointFigure = "stiffness"):
+        self.robot, self.figure = robot, figure
+        self.nominal = _figure(nominal_params(robot.model), robot, figure)
+
+    @property
+    def mirror(self) -> Mirror:
+        return _unsigned(self.robot)
+
+    @property
+    def source(self) -> str:
+        return f"params, {self.figure}"
+
+    def __call__(self, signals: Signals) -> Float[Array, " nu"]:
+        drawn = _figure(_params(self, signals), self.robot, self.figure)
+        some = self.nominal != 0.0
+        return jnp.where(some, drawn / jnp.where(some, self.nominal, 1.0), 1.0)
+
+
+class MassRatios(AbstractTerm):
+    """The mass of each body that weighs something as a share of the nominal, in the model's order."""
+
+    bodies: tuple[int, ...] = eqx.field(static=True)
+    swapped: tuple[int, ...] = eqx.field(static=True)  # by place in `bodies`: the body on the other side
+    nominal: Float[Array, " n"]  # kg
+    unit = "1"
+    frame = "body, over nominal"
+    measurable = False
+
+    def __init__(self, robot: Robot):
+        mj = robot.model.mj
+        self.bodies = tuple(int(i) for i in np.flatnonzero(mj.body_mass > 0.0))
+        moved = [int(mj.jnt_bodyid[mj.dof_jntid[dof]]) for dof in robot.joint_dof]
+        other = {moved[i]: moved[j] for i, j in enumerate(robot.joint_mirror.source)}
+        self.swapped = tuple(self.bodies.index(other.get(body, body)) for body in self.bodies)
+        self.nominal = f32(mj.body_mass[list(self.bodies)])
+
+    @property
+    def mirror(self) -> Mirror:
+        return Mirror(self.swapped, (1.0,) * len(self.bodies))
+
+    @property
+    def source(self) -> str:
+        return "params, body_mass"
+
+    def __call__(self, signals: Signals) -> Float[Array, " n"]:
+        return _params(self, signals).body_mass[np.array(self.bodies)] / self.nominal
+
+
+class CentreOfMassShift(AbstractTerm):
+    """How far the base's centre of mass, a payload included, lies from the nominal one."""
+
+    body: int = eqx.field(static=True)
+    nominal: Float[Array, " 3"]  # m
+    unit = "m"
+    frame = "base"
+    measurable = False
+
+    def __init__(self, robot: Robot):
+        self.body = robot.base.body
+        self.nominal = f32(robot.model.mj.body_ipos[self.body])
+
+    @property
+    def mirror(self) -> Mirror:
+        return Mirror((0, 1, 2), (1.0, -1.0, 1.0))
+
+    @property
+    def source(self) -> str:
+        return "params, body_ipos"
+
+    def __call__(self, signals: Signals) -> Float[Array, " 3"]:
+        return _params(self, signals).body_ipos[self.body] - self.nominal
+
+
+class FrictionRatio(AbstractTerm):
+    """Sliding friction as a share of the nominal, the mean over the geoms that have some."""
+
+    nominal: Float[Array, " ngeom"]
+    unit = "1"
+    frame = "floor, over nominal"
+    measurable = False
+
+    def __init__(self, robot: Robot):
+        self.nominal = f32(robot.model.mj.geom_friction[:, 0])
+
+    @property
+    def mirror(self) -> Mirror:
+        return Mirror((0,), (1.0,))
+
+    @property
+    def source(self) -> str:
+        return "params, geom_friction"
+
+    def __call__(self, signals: Signals) -> Float[Array, " 1"]:
+        total = jnp.sum(_params(self, signals).geom_friction[:, 0])
+        return (total / jnp.sum(self.nominal))[None]
+
+
+class FloorTilt(AbstractTerm):
+    """Where gravity pulls along the floor, as a share of it: the slope's sine, forward and left."""
+
+    unit = "1"
+    frame = "heading"
+    measurable = False
+
+    @property
+    def mirror(self) -> Mirror:
+        return Mirror((0, 1), (1.0, -1.0))
+
+    @property
+    def source(self) -> str:
+        return "params, gravity"
+
+    def __call__(self, signals: Signals) -> Float[Array, " 2"]:
+        gravity = _params(self, signals).gravity
+        return signals.heading_frame(gravity / jnp.linalg.norm(gravity))[:2]
+
+
+class EncoderOffsets(AbstractTerm):
+    """What each encoder reads at its joint's true zero (`Miscalibration`), in actuator order."""
+
+    robot: Robot
+    unit = "rad"
+    frame = "joint"
+    measurable = False
+
+    @property
+    def mirror(self) -> Mirror:
+        return self.robot.joint_mirror
+
+    @property
+    def source(self) -> str:
+        return "calibration, joint_offset"
+
+    def __call__(self, signals: Signals) -> Float[Array, " nu"]:
+        return _calibration(self, signals).joint_offset
+
+
+class ImuRotation(AbstractTerm):
+    """The IMU's mounting error (`Miscalibration`), a rotation vector."""
+
+    unit = "rad"
+    frame = "imu"
+    measurable = False
+
+    @property
+    def mirror(self) -> Mirror:
+        return Mirror((0, 1, 2), (-1.0, 1.0, -1.0))
+
+    @property
+    def source(self) -> str:
+        return "calibration, imu_rotation"
+
+    def __call__(self, signals: Signals) -> Float[Array, " 3"]:
+        return _calibration(self, signals).imu_rotation
+
+
+class BatteryVoltage(AbstractTerm):
+    """The battery's voltage without load that the servos' `DCMotor` has drawn; `part` is its name in `env.servos`."""
+
+    part: str = eqx.field(static=True, default="motor")
+    unit = "V"
+    frame = "servo"
+    measurable = False
+
+    @property
+    def mirror(self) -> Mirror:
+        return Mirror((0,), (1.0,))
+
+    @property
+    def source(self) -> str:
+        return f"servos, {self.part}"
+
+    def __call__(self, signals: Signals) -> Float[Array, " 1"]:
+        return _servo(self, signals).source[None]
+
+
+class MotorStrengths(AbstractTerm):
+    """Each motor's torque as a share of the nominal, drawn by the servos' `DCMotor`, in actuator order."""
+
+    robot: Robot
+    part: str = eqx.field(static=True, default="motor")
+    unit = "1"
+    frame = "servo"
+    measurable = False
+
+    @property
+    def mirror(self) -> Mirror:
+        return _unsigned(self.robot)
+
+    @property
+    def source(self) -> str:
+        return f"servos, {self.part}"
+
+    def __call__(self, signals: Signals) -> Float[Array, " nu"]:
+        return _servo(self, signals).strength
+
+
+class CommandLag(AbstractTerm):
+    """How late targets reach the servos, drawn by their `CommandDelay`."""
+
+    scale: float = eqx.field(static=True)  # 1/s
+    part: str = eqx.field(static=True)
+    unit = "control period"
+    frame = "servo"
+    measurable = False
+
+    def __init__(self, robot: Robot, part: str = "delay"):
+        self.scale, self.part = 1.0 / robot.control_dt, part
+
+    @property
+    def mirror(self) -> Mirror:
+        return Mirror((0,), (1.0,))
+
+    @property
+    def source(self) -> str:
+        return f"servos, {self.part}"
+
+    def __call__(self, signals: Signals) -> Float[Array, " 1"]:
+        return self.scale * _servo(self, signals)[0][None]
+
+
+class GearPlay(AbstractTerm):
+    """Each joint's backlash, full width, drawn by the servos' `Backlash`, in actuator order."""
+
+    robot: Robot
+    part: str = eqx.field(static=True, default="backlash")
+    unit = "rad"
+    frame = "servo"
+    measurable = False
+
+    @property
+    def mirror(self) -> Mirror:
+        return _unsigned(self.robot)
+
+    @property
+    def source(self) -> str:
+        return f"servos, {self.part}"
+
+    def __call__(self, signals: Signals) -> Float[Array, " nu"]:
+        return _servo(self, signals)
+
+
+def _servo(term: BatteryVoltage | MotorStrengths | CommandLag | GearPlay, signals: Signals) -> Any:
+    """The state of the servos' part that a term asks for."""
+    parts = signals.servo or {}
+    if term.part not in parts:
+        raise WildRobotError(
+            f"{type(term).__name__} asks for the servos' part {term.part!r}, and the env has no such part.",
+            where="env.servos",
+            hint=nearest(term.part, parts) if parts else "give the env servos=Servos(...), or leave the term out",
+        )
+    return parts[term.part]
+
+
+def _params(term: AbstractTerm, signals: Signals) -> PhysicsParams:
+    if signals.params is None:
+        raise WildRobotError(
+            f"{type(term).__name__} asks for the domain parameters, and these signals carry none.",
+            where="Signals.params",
+            hint="an Env gives them; signals made by hand must name params",
+        )
+    return signals.params
+
+
+def _calibration(term: AbstractTerm, signals: Signals) -> Calibration:
+    if signals.calibration is None:
+        raise WildRobotError(
+            f"{type(term).__name__} asks for calibration errors, and the env draws none.",
+            where="env.miscalibration",
+            hint="give the env miscalibration=Miscalibration(...), or leave the term out",
+        )
+    return signals.calibration
