@@ -246,6 +246,7 @@ def test_the_policy_of_sac_is_brax_s_own(trained_by_sac):
     np.testing.assert_allclose(distribution.sample(jax.random.key(0)), wanted, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_sac_says_that_it_cannot_go_on(trained_by_sac, tmp_path, cli):
     shutil.copytree(trained_by_sac.path, tmp_path / "run")
     done = cli("run", f"--resume={tmp_path / 'run'}", "--steps=1024", "--no-eval")

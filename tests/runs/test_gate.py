@@ -354,6 +354,7 @@ class TestMotions:
         with pytest.raises(WildRobotError, match="turn_range"):
             gate(hopper_env, Constant(3), episodes=1, timesteps=(0.005,))
 
+    @pytest.mark.slow
     def test_a_gate_shows_speeds_and_motions_in_tables_of_their_own(self, hopper):
         """In the engine: a robot that stands still while it is told to turn fails that line, and says so."""
         command = VelocityCommand(hopper, turn_range=(-1.0, 1.0), lateral_range=(-0.1, 0.1))

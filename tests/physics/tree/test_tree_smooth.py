@@ -11,7 +11,7 @@ from wildrobot_eqx.physics.tree.quantities import smooth_quantities
 from wildrobot_eqx.physics.tree.solver import Effort
 
 N = 1000
-QUICK = ("wildrobot", "joint_ref", "capsule")
+QUICK = ("hopper", "joint_ref", "capsule")
 ALL = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FILES]
 
 
