@@ -19,13 +19,14 @@ Backend = Literal["auto", "native", "mjx", "tree"]
 
 
 def fastest_engine(robot: Robot, timestep: float = 0.005) -> tuple[Engine, str]:
-    """The engine that trains `robot` in the least time on this machine, and why.
+    """The engine that trains `robot` in the least time on this machine from a cold start, and why.
 
-    docs/benchmarks.md has the figures behind it.
+    docs/benchmarks.md has the figures behind it. On a CPU a second training on `tree`, which finds its compiled
+    functions on disk, is done sooner than one on `native`.
     """
     device = jax.default_backend()
     if device == "cpu":
-        return "native", "on a CPU MuJoCo's C engine starts at once, and nothing reaches the gate sooner"
+        return "native", "on a CPU MuJoCo's C engine starts at once; --physics tree compiles longer the first time"
     try:
         TreePhysics(robot, timestep)
     except WildRobotError as error:

@@ -59,7 +59,7 @@ def run_recipe(
     physics = recipe.env.physics
     engine, why = fastest_engine(physics.robot, physics.timestep)
     chosen = engine_name(physics)
-    say(f"physics: {chosen}; {why}" if chosen == engine else f"physics: {chosen}; {engine} would be faster here: {why}")
+    say(f"physics: {chosen}" + (f"; {why}" if chosen == engine else f", as asked for; --physics auto takes {engine}"))
     say(f"{recipe.name}: {recipe.iterations} iterations of {recipe.ppo.steps_per_iteration} steps -> {folder.path}")
     trained = train(recipe, folder, say, wandb, changes)
     try:
