@@ -48,7 +48,7 @@ from wildrobot_eqx import (
 @recipe
 def stand(
     robot: str = "wildrobot",
-    physics: Backend = "native",
+    physics: Backend = "auto",
     steps: int = 1_800_000,
     seed: int = 0,
     num_envs: int = 256,

@@ -87,7 +87,7 @@ MOTIONS = (
 @recipe
 def walk_robust(
     robot: str = "wildrobot",
-    physics: Backend = "native",
+    physics: Backend = "auto",
     steps: int = 3_000_000,
     seed: int = 0,
     num_envs: int = 128,
