@@ -1,0 +1,39 @@
+"""Engines by name, and the one that `auto` takes."""
+
+import jax
+import pytest
+
+from wildrobot_eqx import NativePhysics, TreePhysics, WildRobotError
+from wildrobot_eqx.physics import engine_name, fastest_engine, make_physics
+from wildrobot_eqx.physics.tree import physics as tree
+
+
+def test_names_lead_to_engines_and_back(hopper):
+    for name in ("native", "mjx", "tree"):
+        assert engine_name(make_physics(name, hopper)) == name
+
+
+def test_auto_is_native_on_a_cpu(hopper):
+    assert fastest_engine(hopper)[0] == "native"
+    assert isinstance(make_physics("auto", hopper), NativePhysics)
+
+
+def test_auto_is_tree_on_an_accelerator_and_mjx_where_tree_cannot(hopper, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert fastest_engine(hopper)[0] == "tree"
+    assert isinstance(make_physics("auto", hopper), TreePhysics)
+
+    def refuse(*_):
+        raise WildRobotError("The tree engine cannot simulate this model: tendons.")
+
+    monkeypatch.setattr(tree, "check_class", refuse)
+    engine, why = fastest_engine(hopper)
+    assert engine == "mjx"
+    assert "gpu" in why
+    assert "tendons" in why
+
+
+def test_an_unknown_engine_is_told_with_the_known_ones(hopper):
+    with pytest.raises(WildRobotError, match="no physics backend 'nativ'") as caught:
+        make_physics("nativ", hopper)
+    assert "did you mean 'native'" in caught.value.hint

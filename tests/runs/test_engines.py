@@ -1,0 +1,77 @@
+"""One policy on several engines: what is asked of the gate, what is shown, what is kept."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+
+from wildrobot_eqx import WildRobotError, load_recipe
+from wildrobot_eqx.learn.agent import make_agent
+from wildrobot_eqx.runs.engines import engine_names, judge_on_engines
+from wildrobot_eqx.runs.gate import AbstractGate, GateLine, GateResult
+
+
+class Slippery(AbstractGate):
+    """Passed everywhere but on mjx, where the robot falls and nothing of its swing can be measured."""
+
+    def __call__(self, env, policy, *, episodes=None, timesteps=None, engine="native", progress=None):
+        progress("at work")
+        good = engine != "mjx"
+        lines = (
+            GateLine("survival", 0.0, 0.005, 1.0, ">= 99 %", True),
+            GateLine("survival", 0.1, 0.005, 1.0 if good else 0.5, ">= 99 %", good),
+            GateLine("speed_error", 0.0, 0.005, 0.004, "<= 0.025 m/s", True),
+            GateLine("speed_error", 0.1, 0.005, 0.012, "<= 0.025 m/s", True),
+            GateLine("pitch", 0.0, 0.005, -2.0, "-8 to 8 deg", True),
+            GateLine("pitch", 0.1, 0.005, 3.0, "-8 to 8 deg", True),
+            GateLine("swing_peak_left", 0.1, 0.005, 0.05 if good else np.nan, ">= 3 cm", good),
+        )
+        return GateResult(lines, (), episodes or 256, 20.0, "8 of 256 episodes" if episodes else "")
+
+
+@pytest.fixture
+def recipe():
+    return dataclasses.replace(load_recipe("hop")(num_envs=8), gate=Slippery())
+
+
+@pytest.fixture
+def policy(recipe):
+    return make_agent(recipe.env, recipe.ppo, jax.random.key(0)).policy
+
+
+def test_each_engine_is_judged_kept_and_shown_with_its_worst_figures(recipe, policy):
+    told, kept = [], []
+    engines = ("native", "mjx", "tree")
+    matrix = judge_on_engines(recipe, policy, engines, told.append, episodes=8, keep=kept.append)
+    assert told == [f"{name}: at work" for name in engines]
+    assert [list(k.results) for k in kept] == [["native"], ["native", "mjx"], list(engines)]
+    assert not matrix.passed
+    assert [line.split(":")[0] for line in matrix.failed_lines()] == ["mjx", "mjx"]
+    document = matrix.to_json()
+    assert [e["passed"] for e in document["engines"].values()] == [True, False, True]
+    assert document["engines"]["mjx"]["lines"][-1]["value"] is None
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(matrix.table())
+    console.file.close()
+    rows = {line.split("  ")[0].strip(): line.split() for line in console.export_text().splitlines() if line.strip()}
+    assert rows["gate"] == ["gate", "passed", "2", "failed", "passed"]
+    assert rows["survival (%)"][-3:] == ["100.0", "50.0", "100.0"]
+    assert rows["speed error (m/s)"][-3:] == ["0.012"] * 3
+    assert rows["trunk pitch (deg)"][-3:] == ["-2.0", "to", "3.0"]
+    assert rows["swing peak, left (cm)"][-3:] == ["5.0", "–", "5.0"]
+    assert "provisional: 8 of 256 episodes" in " ".join(" ".join(row) for row in rows.values())
+
+
+def test_engines_are_named_in_a_list():
+    assert engine_names("native, tree,native") == ("native", "tree")
+    with pytest.raises(WildRobotError, match="no physics backend 'bullet'"):
+        engine_names("native,bullet")
+    with pytest.raises(WildRobotError, match="No physics backend is named"):
+        engine_names(" , ")
+
+
+def test_a_recipe_without_a_gate_has_nothing_to_compare(recipe, policy):
+    with pytest.raises(WildRobotError, match="has no gate"):
+        judge_on_engines(dataclasses.replace(recipe, gate=None), policy, ("native",), print)
