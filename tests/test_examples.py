@@ -99,7 +99,12 @@ def _blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
 
 
-by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+LONG = ("migration.md",)
+by_page = pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] if page.name in LONG else []) for page in PAGES],
+    ids=lambda page: page.name,
+)
 
 
 @by_page

@@ -70,12 +70,15 @@ def test_a_good_env_passes(recipe_file, capsys):
     assert (status, document["findings"]) == (0, [])
 
 
-BACKENDS = ["native", pytest.param("mjx", marks=pytest.mark.slow)]
+FEW = ("walk", "walk_robust")
+BACKENDS = ["native", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mjx", "tree"))]
 
 
 @pytest.mark.parametrize("physics", BACKENDS)
 @pytest.mark.parametrize("robot", robot_names())
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize(
+    "name", [*FEW, *(pytest.param(n, marks=pytest.mark.slow) for n in recipe_names() if n not in FEW)]
+)
 def test_shipped_recipes_with_every_robot_and_backend_pass(name, robot, physics, capsys):
     status, document = _checked(capsys, name, f"--robot={robot}", f"--physics={physics}")
     assert (status, document["findings"]) == (0, [])

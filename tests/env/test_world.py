@@ -133,6 +133,7 @@ def test_joints_go_by_their_encoders(hopper):
     np.testing.assert_allclose(timestep.obs["policy"][:, part.start : part.stop], home, atol=0.01)
 
 
+@pytest.mark.slow
 def test_a_redraw_is_the_resets_world(wrong):
     state, _ = wrong.hold(wrong.reset()[0], 3)
     keys = jax.random.split(jax.random.key(7), 4)

@@ -93,10 +93,12 @@ def _lifts(folder):
     return [(after.mean() - returns.mean()) / returns.std() for returns in before]
 
 
+@pytest.mark.slow
 def test_a_hundred_updates_lift_the_return(trained_by_brax):
     assert min(_lifts(trained_by_brax)) > 3.0
 
 
+@pytest.mark.slow
 def test_the_run_folder_is_like_any_other(trained_by_brax):
     manifest = trained_by_brax.manifest()
     assert (manifest["trainer"], manifest["status"], manifest["steps_done"]) == ("brax-ppo", "trained", 64_000)
@@ -111,6 +113,7 @@ def test_the_run_folder_is_like_any_other(trained_by_brax):
     assert trained_by_brax.checkpoints.iterations()[-1] == 100
 
 
+@pytest.mark.slow
 def test_eval_and_report_take_it(trained_by_brax, cli):
     done = cli("eval", trained_by_brax.path, "--json")
     assert done.status == 0
@@ -118,6 +121,7 @@ def test_eval_and_report_take_it(trained_by_brax, cli):
     assert (trained_by_brax.path / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_the_policy_is_brax_s_own(trained_by_brax):
     """The same mean and spread as Brax's inference function, with observations far out, too."""
     recipe, state, policy = _policy(trained_by_brax)
@@ -136,6 +140,7 @@ def test_the_policy_is_brax_s_own(trained_by_brax):
     np.testing.assert_allclose(given.log_prob(extras["raw_action"]), extras["log_prob"], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_finished_run_has_nothing_left_to_do(trained_by_brax, cli):
     done = cli("run", f"--resume={trained_by_brax.path}", "--no-eval")
     assert done.status == 0
@@ -182,6 +187,7 @@ def test_a_signal_saves_and_a_resumed_run_goes_on_from_there(tmp_path, cli, monk
     assert folder.checkpoints.iterations()[-1] == 40
 
 
+@pytest.mark.slow
 def test_another_trainer_cannot_go_on(trained_by_brax, trained, cli):
     done = cli("run", f"--resume={trained_by_brax.path}", "--trainer=ppo")
     assert done.status == 2

@@ -23,6 +23,7 @@ def recipe(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_at_its_level(recipe, cli, tmp_path):
     tiny = [option for option in TINY if not option.startswith("--steps")]
     tiny.append(f"--set=ppo.decay_steps={6 * PER_ITERATION}")  # else it goes with the steps

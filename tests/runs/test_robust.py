@@ -236,6 +236,7 @@ def test_tables_fit_a_terminal_of_80_columns():
     assert "the worst parameter is command latency: at 60 ms" in out.getvalue()
 
 
+@pytest.mark.slow
 def test_a_stopped_evaluation_keeps_what_was_done(copied, cli, monkeypatch):
     def one(result, *_):
         result.world = _result(1.0, 0.0).world

@@ -93,7 +93,7 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-@pytest.mark.parametrize("what", [*(pytest.param(w, marks=pytest.mark.slow) for w in ("all", "tb")), "checkpoint"])
+@pytest.mark.parametrize("what", [pytest.param(what, marks=pytest.mark.slow) for what in ("all", "tb", "checkpoint")])
 def test_a_disk_that_is_full_in_earnest(what, tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-c", _LIMITED, what, "run", "hop", *TINY, "--no-eval", f"--out={out}"]

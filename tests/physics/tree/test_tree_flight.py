@@ -85,7 +85,7 @@ def check(chosen: Model, dtype, bound: float, free: bool, slack: float) -> None:
 
 
 @pytest.mark.parametrize("root", ["<freejoint/>", pytest.param("", marks=pytest.mark.slow)], ids=["flying", "swinging"])
-@pytest.mark.parametrize("double", [False, True], ids=["float32", "float64"])
+@pytest.mark.parametrize("double", [pytest.param(False, marks=pytest.mark.slow), True], ids=["float32", "float64"])
 @pytest.mark.parametrize(
     "integrator",
     [n if n == "implicitfast" else pytest.param(n, marks=pytest.mark.slow) for n in INTEGRATORS],

@@ -42,9 +42,7 @@ ZOO = """
 </mujoco>
 """
 MODELS = {"zoo": None, **{k: v for k, v in FILES.items() if k not in ("joint_ref", "capsule")}}
-each_model = pytest.mark.parametrize(
-    "name", [n if n == "zoo" else pytest.param(n, marks=pytest.mark.slow) for n in MODELS]
-)
+each_model = pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) for n in MODELS])
 
 
 def observed(name: str, cone: str = "pyramidal") -> Model:
