@@ -7,6 +7,8 @@ import pytest
 from engines import native, restless, tree
 from helpers import replace
 
+from wildrobot_eqx.physics.base import jit_for
+
 
 def layout(state):
     return [(path, leaf.shape, leaf.dtype, leaf.weak_type) for path, leaf in jax.tree.leaves_with_path(state)]
@@ -51,3 +53,23 @@ def test_a_step_is_that_of_native(name):
             a, b = getattr(found, field), getattr(expected, field)
             error = (np.abs(a - b) / (1.0 + np.abs(b))).reshape(n, -1).max(axis=1)
             assert np.percentile(error, 95) < 2e-3, field
+
+
+def test_what_it_asks_of_the_compiler_is_known():
+    """To the pinned versions: another may know other options, and then none are asked for."""
+    seldom = tree("hopper").physics.compiler_options(seldom=True)
+    assert seldom == {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
+
+
+@pytest.mark.slow
+def test_a_reset_compiled_quickly_is_the_same(hopper):
+    ours, n = tree("hopper"), 4
+    joints = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.05, (n, hopper.nq)), jnp.float32)
+    args = ours.params(n), hopper.home_qpos + joints.at[:, 0].set(0.0), jnp.zeros((n, hopper.nv), jnp.float32)
+    plain, quick = (jit_for(ours.physics, _reset, seldom=s)(ours.physics, *args) for s in (False, True))
+    np.testing.assert_allclose(quick.sensordata, plain.sensordata, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(quick.xpos, plain.xpos, atol=1e-6)
+
+
+def _reset(physics, params, qpos, qvel):
+    return jax.vmap(physics.init)(params, qpos, qvel)

@@ -1,6 +1,6 @@
-"""Proximal policy optimisation on one page: collect -> gae -> update (Schulman et al. 2017, arXiv 1707.06347).
+"""Proximal policy optimisation: collect -> gae -> update (Schulman et al. 2017, arXiv 1707.06347).
 
-`collect` and `update` are the two jitted functions. `collect` may hold a host callback (the
+`collect` (collect.py) and `update` are the two jitted functions. `collect` may hold a host callback (the
 native backend), which JAX never caches on disk; `update` holds none, so that its compile is
 cached. Both are pure: a `TrainState` goes in and a new one comes out.
 """
@@ -15,50 +15,25 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from ..env import Env, EnvState, ResetPool
-from ..env.rollout import batch_step, spread_start, where
+from ..env.rollout import spread_start
+from ..physics.base import jit_for
 from ..task import Curriculum, CurriculumState
 from .agent import Agent as Agent
 from .agent import MakePolicy as MakePolicy
 from .agent import critics
 from .agent import make_agent as make_agent
+from .collect import Collector
+from .collect import collect as collect
 from .config import PPOConfig as PPOConfig
 from .gae import gae
 from .memory import first_memory, replay
 from .networks import AbstractPolicy
 from .normalise import RunningNorm
-
-
-class TrainState(eqx.Module):
-    """Everything that training goes on from: nothing else is kept between iterations."""
-
-    agent: Agent
-    opt_state: PyTree
-    learning_rate: Float[Array, ""]
-    env_state: EnvState
-    obs: dict[str, Float[Array, "envs _"]]
-    carry: Any  # the policy's memory, one per env
-    episode_return: Float[Array, " envs"]  # so far
-    last_return: Float[Array, ""]  # mean of the episodes that ended last
-    key: PRNGKeyArray
-    iteration: Int[Array, ""]
-    curriculum: CurriculumState | None = None
-
-
-class Rollout(eqx.Module):
-    """`unroll_length` steps of every env (one, without the time axis, while it is being collected)."""
-
-    obs: dict[str, Float[Array, "*time envs _"]]
-    final_obs: Float[Array, "*time envs _"]  # the critic's true next observation
-    carry: Any  # the policy's memory at each sequence's first step
-    action: Float[Array, "*time envs nu"]
-    mean: Float[Array, "*time envs nu"]
-    log_prob: Float[Array, "*time envs"]
-    reward: Float[Array, "*time envs"]
-    terminated: Bool[Array, "*time envs"]
-    truncated: Bool[Array, "*time envs"]
+from .state import Rollout as Rollout
+from .state import TrainState as TrainState
 
 
 def init(
@@ -102,9 +77,12 @@ def _make_learner(
     return agent, _optimiser(config).init(_trainable(agent)[0])
 
 
-@eqx.filter_jit
 def make_pool(env: Env, config: PPOConfig, key: PRNGKeyArray) -> ResetPool:
     """One iteration's first states, from the third of the three keys that the training state's splits into."""
+    return jit_for(env.physics, _make_pool, seldom=True)(env, config, key)
+
+
+def _make_pool(env: Env, config: PPOConfig, key: PRNGKeyArray) -> ResetPool:
     return ResetPool.make(env, jax.random.split(key, 3)[2], min(config.reset_pool, config.num_envs))
 
 
@@ -129,81 +107,6 @@ def _trainable(agent: Agent) -> tuple[Agent, Agent]:
     norms = (agent.policy.norm, agent.value.norm)
     spec = eqx.tree_at(lambda a: (a.policy.norm, a.value.norm), spec, jax.tree.map(lambda _: False, norms))
     return eqx.partition(agent, spec)
-
-
-def collect(
-    env: Env, config: PPOConfig, state: TrainState, pool: ResetPool
-) -> tuple[TrainState, Rollout, dict[str, Float[Array, ""]]]:
-    """Step every env `unroll_length` times with actions sampled from the policy; episodes start from `pool`."""
-    key, key_steps, _ = jax.random.split(state.key, 3)
-    policy = state.agent.policy
-    memory = first_memory(policy, config.num_envs)
-
-    def step(loop: tuple, key: PRNGKeyArray) -> tuple[tuple, tuple]:
-        env_state, obs, carry, episode_return = loop
-        key_action, key_reset = jax.random.split(key)
-        distribution, next_carry = policy(obs["policy"], carry)
-        action = distribution.sample(key_action)
-        env_state, timestep = batch_step(env, env_state, action)
-        done = timestep.done
-        episode_return = episode_return + timestep.reward
-        ended = {
-            "return": jnp.sum(jnp.where(done, episode_return, 0.0)),
-            "done": jnp.sum(done.astype(jnp.float32)),
-            "falls": jnp.sum(timestep.terminated.astype(jnp.float32)),
-        }
-        transition = Rollout(
-            obs=obs,
-            final_obs=critics(timestep.obs),
-            carry=None,
-            action=action,
-            mean=distribution.mean,
-            log_prob=distribution.log_prob(action),
-            reward=timestep.reward,
-            terminated=timestep.terminated,
-            truncated=timestep.truncated,
-        )
-        env_state, obs = pool.replace(key_reset, done, env_state, timestep.obs)
-        next_carry = where(done, memory, next_carry)
-        loop = (env_state, obs, next_carry, jnp.where(done, 0.0, episode_return))
-        return loop, (transition, timestep.metrics, ended)
-
-    loop = (state.env_state, state.obs, state.carry, state.episode_return)
-    keys = jax.random.split(key_steps, config.unroll_length)
-    loop, (rollout, metrics, ended) = jax.lax.scan(step, loop, keys)
-    rollout = dataclasses.replace(rollout, carry=state.carry)
-    env_state, obs, carry, episode_return = loop
-    ended = {name: jnp.sum(value) for name, value in ended.items()}
-    mean_return = jnp.where(ended["done"] > 0.0, ended["return"] / jnp.maximum(ended["done"], 1.0), state.last_return)
-    state = dataclasses.replace(
-        state,
-        env_state=env_state,
-        obs=obs,
-        carry=carry,
-        episode_return=episode_return,
-        last_return=mean_return,
-        key=key,
-    )
-    return state, rollout, {**_summary(env, metrics, ended, rollout), "episode_return": mean_return}
-
-
-def _summary(env: Env, metrics: dict, ended: dict, rollout: Rollout) -> dict[str, Array]:
-    """One iteration's figures: means over time and envs, falls per minute of simulated time."""
-    errors = {
-        f"{name}_error": jnp.mean(jnp.abs(jnp.mean(metrics[name] - metrics[f"commanded_{name}"], axis=0)))
-        for name in ("lateral_speed", "turn")
-        if name in metrics
-    }
-    speed, commanded = jnp.mean(metrics["speed"], axis=0), jnp.mean(metrics["commanded_speed"], axis=0)
-    minutes = rollout.reward.size * env.physics.control_dt / 60.0
-    return {
-        **{name: jnp.mean(value) for name, value in metrics.items()},
-        "reward_per_step": jnp.mean(rollout.reward),
-        "episodes": ended["done"],
-        "falls_per_minute": ended["falls"] / minutes,
-        "speed_error": jnp.mean(jnp.abs(speed - commanded)),
-        **errors,
-    }
 
 
 def update(config: PPOConfig, state: TrainState, rollout: Rollout) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
@@ -307,7 +210,6 @@ def _update_norms(agent: Agent, rollout: Rollout) -> Agent:
     return eqx.tree_at(lambda a: (a.policy.norm, a.value.norm), agent, norms)
 
 
-_collect = eqx.filter_jit(collect)
 _update = eqx.filter_jit(update)
 
 
@@ -320,22 +222,29 @@ def _compile_update(env: Env, config: PPOConfig, state: TrainState) -> None:
 
 
 def train(
-    env: Env, config: PPOConfig, state: TrainState, iterations: int, curriculum: Curriculum | None = None
+    env: Env,
+    config: PPOConfig,
+    state: TrainState,
+    iterations: int,
+    curriculum: Curriculum | None = None,
+    shares: int = 1,
 ) -> Iterator[tuple[TrainState, dict[str, Float[Array, ""]]]]:
     """Iterate until `state.iteration` is `iterations`, yielding each new state and its figures.
 
-    A curriculum moves the env's ranges from iteration to iteration; `state` must have begun with it.
+    A curriculum moves the env's ranges from iteration to iteration; `state` must have begun with it. The envs are
+    stepped in `shares` equal shares at once; their number is part of what makes a training repeat.
     """
     if int(state.iteration) >= iterations:
         return
     compiling = threading.Thread(target=_compile_update, args=(env, config, state), daemon=True)
     compiling.start()
-    while int(state.iteration) < iterations:
-        now = _at_level(env, curriculum, state.curriculum)
-        state, rollout, figures = _collect(now, config, state, make_pool(now, config, state.key))
-        compiling.join()
-        state, info = _update(config, state, rollout)
-        if curriculum is not None and state.curriculum is not None:
-            info["curriculum_level"] = state.curriculum.level  # with which this iteration was collected
-            state = dataclasses.replace(state, curriculum=curriculum.next(state.curriculum, {**figures, **info}))
-        yield state, {**figures, **info}
+    with Collector(shares) as collector:
+        while int(state.iteration) < iterations:
+            now = _at_level(env, curriculum, state.curriculum)
+            state, rollout, figures = collector(now, config, state, make_pool(now, config, state.key))
+            compiling.join()
+            state, info = _update(config, state, rollout)
+            if curriculum is not None and state.curriculum is not None:
+                info["curriculum_level"] = state.curriculum.level  # with which this iteration was collected
+                state = dataclasses.replace(state, curriculum=curriculum.next(state.curriculum, {**figures, **info}))
+            yield state, {**figures, **info}

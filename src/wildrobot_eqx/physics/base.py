@@ -2,8 +2,11 @@
 
 import abc
 import copy
+import functools
 import math
-from typing import Any
+import os
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -41,6 +44,7 @@ class AbstractPhysics(eqx.Module):
     robot: eqx.AbstractVar[Robot]
     model: eqx.AbstractVar[Model]
     n_substeps: eqx.AbstractVar[int]
+    own_threads: ClassVar[bool] = False  # whether it spreads a batch over the cores of a CPU by itself
 
     @property
     def timestep(self) -> float:
@@ -56,6 +60,14 @@ class AbstractPhysics(eqx.Module):
         """The nominal parameters, which randomisers start from."""
         return nominal_params(self.model)
 
+    def compiler_options(self, seldom: bool = False) -> dict[str, bool | int]:
+        """XLA's options for a function that holds this engine's step or reset, for `jit_for`.
+
+        Args:
+            seldom: the function runs so rarely that it costs more to compile than to run.
+        """
+        return {}
+
     @abc.abstractmethod
     def init(self, params: PhysicsParams, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> PhysicsState:
         """The state at `qpos`, `qvel` at time 0, forces and accelerations included (ctrl: home pose)."""
@@ -63,6 +75,41 @@ class AbstractPhysics(eqx.Module):
     @abc.abstractmethod
     def step(self, params: PhysicsParams, state: PhysicsState, ctrl: Float[Array, " nu"]) -> PhysicsState:
         """The state one control period later, under constant `ctrl` (joint targets, rad)."""
+
+
+FEWEST = 32
+"""Shares of fewer envs cost a core more in starts of kernels than they gain."""
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may run on; all of the machine's where the system does not tell (macOS, Windows)."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def cpu_shares(physics: AbstractPhysics, num_envs: int) -> int:
+    """In how many equal shares to step `num_envs` envs, each from a thread of its own.
+
+    XLA leaves most of a program on a CPU to one core, but two calls of it run side by side: one share for each core.
+    1 on other devices, and where the engine has threads of its own.
+    """
+    if physics.own_threads or jax.default_backend() != "cpu":
+        return 1
+    most = min(usable_cpus(), num_envs // FEWEST)
+    return max((n for n in range(1, most + 1) if num_envs % n == 0), default=1)
+
+
+def jit_for(physics: AbstractPhysics, function: Callable[..., Any], seldom: bool = False) -> Callable[..., Any]:
+    """`function` compiled as suits the engine that it holds; a top-level function, jitted once for each engine."""
+    return _jitted(function, tuple(sorted(physics.compiler_options(seldom).items())))
+
+
+@functools.cache
+def _jitted(function: Callable[..., Any], options: tuple[tuple[str, bool | int], ...]) -> Callable[..., Any]:
+    jit: Any = eqx.filter_jit  # which hands further options on to `jax.jit`
+    return jit(function, compiler_options=dict(options)) if options else jit(function)
 
 
 def control_model(robot: Robot, timestep: float) -> tuple[Model, int]:

@@ -4,6 +4,7 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -15,7 +16,7 @@ from mujoco.batch import Batch
 
 from ..errors import WildRobotError
 from ..robots import load_robot
-from .base import AbstractPhysics, PhysicsState
+from .base import AbstractPhysics, PhysicsState, cpu_shares
 from .mjx import MjxPhysics
 from .native import NativePhysics
 from .select import make_physics
@@ -36,6 +37,7 @@ def bench_physics(
 
     - `bare`: writes the targets and steps; derived quantities lag one substep behind.
     - `bare_fresh`: also refreshes poses and velocities after each control step, as backends must.
+    - engines of JAX alone step one share of the envs per core, from a thread each (`shares`).
     - `mjx-warp` is `mjx` with `impl="warp"`.
 
     A case that this machine cannot run has one entry, `skipped`: the reason.
@@ -59,7 +61,7 @@ def bench_physics(
             figures[backend] = {"skipped": error.what}
             continue
         cases[backend] = case.run
-        figures[backend] = {"compile_seconds": case.compile_seconds, "memory_mb": case.memory_mb}
+        figures[backend] = {"compile_seconds": case.compile_seconds, "memory_mb": case.memory_mb, "shares": case.shares}
     for run in cases.values():
         run()  # fault the memory in
     times: dict[str, list[float]] = {name: [] for name in cases}
@@ -124,6 +126,7 @@ class BackendCase:
     run: Callable[[], None]
     compile_seconds: float
     memory_mb: float
+    shares: int  # that run at once, from a thread each
 
     @staticmethod
     def of(
@@ -131,9 +134,12 @@ class BackendCase:
     ) -> "BackendCase":
         """The rollout of `targets` from `qpos` on."""
         params = physics.params()
+        shares = cpu_shares(physics, len(qpos))
         init = jax.jit(jax.vmap(lambda q, v: physics.init(params, q, v)))
-        start = init(jnp.asarray(qpos, jnp.float32), jnp.zeros((len(qpos), physics.robot.nv), jnp.float32))
-        script = jnp.asarray(targets)
+        n = len(qpos) // shares
+        first = [jnp.asarray(part, jnp.float32) for part in np.split(qpos, shares)]
+        starts = [init(part, jnp.zeros((n, physics.robot.nv), jnp.float32)) for part in first]
+        scripts = [jnp.asarray(part) for part in np.split(targets, shares, axis=1)]
 
         def rollout(state: PhysicsState, script: Float[Array, "t n nu"]) -> PhysicsState:
             def body(state: PhysicsState, target: Float[Array, "n nu"]) -> tuple[PhysicsState, None]:
@@ -142,12 +148,15 @@ class BackendCase:
             return jax.lax.scan(body, state, script)[0]
 
         began = time.perf_counter()
-        compiled = jax.jit(rollout).lower(start, script).compile()
+        options = physics.compiler_options()
+        compiled = jax.jit(rollout, compiler_options=options or None).lower(starts[0], scripts[0]).compile()
         seconds = time.perf_counter() - began
         used = compiled.memory_analysis()
         sizes = (used.temp_size_in_bytes, used.argument_size_in_bytes, used.output_size_in_bytes) if used else (0,)
-        return BackendCase(lambda: _wait(compiled(start, script)), seconds, sum(sizes) / 1e6)
+        threads = ThreadPoolExecutor(shares)
 
+        def run() -> None:
+            for end in threads.map(compiled, starts, scripts):
+                jax.block_until_ready(end)
 
-def _wait(state: PhysicsState) -> None:
-    jax.block_until_ready(state)
+        return BackendCase(run, seconds, shares * sum(sizes) / 1e6, shares)

@@ -12,6 +12,7 @@ from mujoco.batch import Batch
 
 from ..robots import Model
 from .params import MODEL_FIELDS, PhysicsParams
+from .tree.kernels import compiler_options
 from .tree.packing import pack_params
 from .tree.physics import EFFORT, control_step
 
@@ -57,7 +58,9 @@ def _case(legs: int, num_envs: int) -> dict[str, float]:
     params = PhysicsParams(**{n: jnp.asarray(a, jnp.float32) for n, a in fields.items()})
     packed = pack_params(params, jnp.float32)
     began = time.perf_counter()
-    step = jax.jit(jax.vmap(control_step(model, EFFORT, _SUBSTEPS), (None, 0))).lower(packed, state).compile()
+    step = jax.vmap(control_step(model, EFFORT, _SUBSTEPS), (None, 0))
+    options = compiler_options(seldom=False) or None
+    step = jax.jit(step, compiler_options=options).lower(packed, state).compile()
     compiled = time.perf_counter() - began
     tree = num_envs * _SUBSTEPS / _seconds(lambda: jax.block_until_ready(step(packed, state)))
     return {

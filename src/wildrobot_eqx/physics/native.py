@@ -1,9 +1,8 @@
 """MuJoCo's C engine as a JAX function: the CPU default and the reference for every backend."""
 
 import functools
-import os
 import threading
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -14,19 +13,11 @@ from jaxtyping import Array, Float
 from mujoco.batch import Batch
 
 from ..robots import Model, Robot
-from .base import AbstractPhysics, PhysicsState, control_model, foot_forces, nominal_ctrl
+from .base import AbstractPhysics, PhysicsState, control_model, foot_forces, nominal_ctrl, usable_cpus
 from .params import MODEL_FIELDS, PhysicsParams, subtree_mass
 
 _STAGE_VEL = int(mujoco.mjtStage.mjSTAGE_VEL)
 _STAGE_ACC = int(mujoco.mjtStage.mjSTAGE_ACC)
-
-
-def usable_cpus() -> int:
-    """CPUs that this process may run on; all of the machine's where the system does not tell (macOS, Windows)."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
 
 
 class NativePhysics(AbstractPhysics):
@@ -41,6 +32,7 @@ class NativePhysics(AbstractPhysics):
         threads: worker threads; 0 takes all CPUs.
     """
 
+    own_threads: ClassVar[bool] = True
     robot: Robot
     model: Model = eqx.field(static=True)
     n_substeps: int = eqx.field(static=True)

@@ -10,6 +10,7 @@ import jax
 from ..errors import WildRobotError, nearest
 from ..learn import TrainState, ppo
 from ..learn.networks import AbstractPolicy
+from ..physics.base import cpu_shares
 from .folder import RunFolder
 from .recipe import Recipe
 
@@ -69,5 +70,6 @@ def _init(recipe: Recipe) -> TrainState:
 
 
 def _run(recipe: Recipe, state: TrainState, tell: Tell) -> None:
-    for new, figures in ppo.train(recipe.env, recipe.ppo, state, recipe.iterations, recipe.curriculum):
+    shares = cpu_shares(recipe.env.physics, recipe.ppo.num_envs)
+    for new, figures in ppo.train(recipe.env, recipe.ppo, state, recipe.iterations, recipe.curriculum, shares):
         tell(new, figures)

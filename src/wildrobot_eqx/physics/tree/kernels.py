@@ -182,6 +182,27 @@ def check_compiler() -> None:
         )
 
 
+@functools.cache
+def compiler_options(seldom: bool) -> dict[str, bool | int]:
+    """What makes XLA compile a program of kernels sooner on a CPU; nothing where it does not know the options.
+
+    XLA's fusion emitters give each slice of the packed input a module of its own to lower and optimise: without them
+    the biped's step compiles in two thirds of the time and runs as fast. Unoptimised code compiles in half
+    of that again, and runs at a third of the speed.
+    """
+    options: dict[str, bool | int] = {"xla_cpu_use_fusion_emitters": False}
+    if seldom:
+        options["xla_backend_optimization_level"] = 0
+    if jax.default_backend() != "cpu":
+        return {}
+    with jax.ensure_compile_time_eval():
+        try:
+            jax.jit(lambda x: x + 1.0, compiler_options=dict(options))(jnp.zeros(()))
+        except Exception:  # whatever class this version's compiler raises for an option that it lacks
+            return {}
+    return options
+
+
 def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Any], n: int) -> None:
     if not outputs:
         return

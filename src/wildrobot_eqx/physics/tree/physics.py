@@ -15,7 +15,7 @@ from ..params import PhysicsParams
 from .batch import batched
 from .check import check_class
 from .engine import Engine
-from .kernels import check_compiler
+from .kernels import check_compiler, compiler_options
 from .packing import constants, pack_params, params_size, shapes, unpack
 from .scalar import Num, Scalar, array
 from .solver import Effort
@@ -57,6 +57,9 @@ class TreePhysics(AbstractPhysics):
         self.ignore_self_contact, self.effort = ignore_self_contact, effort
         check_class(self.model, ignore_self_contact)
         check_compiler()
+
+    def compiler_options(self, seldom: bool = False) -> dict[str, bool | int]:
+        return compiler_options(seldom)
 
     def init(self, params: PhysicsParams, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> PhysicsState:
         zero = jnp.zeros((), qpos.dtype)

@@ -9,7 +9,7 @@ batch shape, or none: every operation is elementwise, so a batch stays the last 
 
 import math
 from collections.abc import Iterable
-from typing import Union
+from typing import Union, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ Scalar = Union[float, "Num"]
 Mask = bool | Bool[Array, "..."]
 
 
+@no_type_check  # ten thousand of its operations make one step: checks of each would take a third of the tracing
 class Num:
     """A number that depends on the state."""
 

@@ -1,0 +1,87 @@
+"""Collecting in shares: the same envs in the same order, each share with random numbers of its own."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import Elapsed, still_env
+
+from wildrobot_eqx import NativePhysics, PPOConfig
+from wildrobot_eqx.learn import ppo
+from wildrobot_eqx.learn.collect import Collector, Envs
+from wildrobot_eqx.observe import JointVelocities
+from wildrobot_eqx.physics.base import cpu_shares, usable_cpus
+
+CONFIG = PPOConfig(num_envs=8, unroll_length=6, num_epochs=1, num_minibatches=2, hidden=(8,), reset_pool=8)
+
+
+@pytest.fixture(scope="module")
+def begun(hopper):
+    """Episodes of 4 steps, two shares, and what they have seen."""
+    terms = {"elapsed": Elapsed(), "joints": JointVelocities(hopper)}
+    env = still_env(hopper, terms, episode_length=0.08)
+    state = ppo.init(env, CONFIG, jax.random.key(0))
+    pool = ppo.make_pool(env, CONFIG, state.key)
+    with Collector(2) as collector:
+        after = collector(env, CONFIG, state, pool)
+        again = collector(env, CONFIG, state, pool)
+    return env, state, pool, after, again
+
+
+def _arrays(tree):
+    leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_array))
+    return [np.asarray(jax.random.key_data(a) if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else a) for a in leaves]
+
+
+def test_rows_belong_to_the_envs_that_they_began_with(begun):
+    _, state, _, (after, rollout, _), _ = begun
+    for name, first in state.obs.items():
+        np.testing.assert_array_equal(rollout.obs[name][0], first)
+    assert rollout.reward.shape == (6, 8)
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    assert [a.shape for a in _arrays(after)] == [a.shape for a in _arrays(state)]
+
+
+def test_threads_change_nothing_from_call_to_call(begun):
+    *_, after, again = begun
+    assert all(np.array_equal(a, b) for a, b in zip(_arrays(after), _arrays(again), strict=True))
+
+
+def test_each_share_draws_its_own_actions(begun):
+    _, _, _, (_, rollout, _), _ = begun
+    noise = np.asarray(rollout.action - rollout.mean)
+    assert not np.any(np.isclose(noise[:, :4], noise[:, 4:], atol=1e-6))
+
+
+def test_sums_over_episodes_are_those_of_all_shares(begun):
+    _, _, _, (_, rollout, figures), _ = begun
+    ended = np.asarray(rollout.terminated | rollout.truncated)
+    assert ended.sum() > 8
+    assert figures["episodes"] == ended.sum()
+
+
+def test_training_goes_on_in_shares(begun):
+    env, state, *_ = begun
+    rows = list(ppo.train(env, CONFIG, state, 2, shares=2))
+    assert [int(new.iteration) for new, _ in rows] == [1, 2]
+    assert all(np.isfinite(float(figures["policy_loss"])) for _, figures in rows)
+
+
+def test_a_share_is_rows_in_order(begun):
+    _, state, *_ = begun
+    second = Envs.of(state).share(jnp.int32(1), 4)
+    np.testing.assert_array_equal(second.obs["policy"], state.obs["policy"][2:4])
+
+
+class TestShares:
+    """As many as cores, equal, and none too small; 1 for an engine that has threads."""
+
+    def test_of_an_engine_of_jax_alone(self, begun):
+        physics = begun[0].physics
+        assert cpu_shares(physics, 64 * usable_cpus()) == usable_cpus()
+        assert cpu_shares(physics, 32) == 1
+        assert cpu_shares(physics, 127) == 1
+
+    def test_of_one_with_threads(self, hopper):
+        assert cpu_shares(NativePhysics(hopper), 64 * usable_cpus()) == 1
