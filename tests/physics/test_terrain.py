@@ -10,6 +10,7 @@ from helpers import make_env, random_signals
 
 import wildrobot_eqx as we
 from wildrobot_eqx import Ground, WildRobotError, on_ground
+from wildrobot_eqx.env.contract import names
 from wildrobot_eqx.physics.mjx import MjxPhysics
 from wildrobot_eqx.physics.native import NativePhysics
 from wildrobot_eqx.physics.tree.physics import TreePhysics
@@ -156,13 +157,24 @@ def test_it_has_fallen_by_its_height_above_the_ground(robot):
 
 
 def test_an_env_walks_on_it_and_keeps_its_contract(robot):
+    """Whatever measures a height has the ground; what does not is found, with the fix."""
     rough = on_ground(robot, ROUGH)
-    env = make_env(
-        rough,
-        reset_state=we.HomeReset(rough, ground=ROUGH),
-        terminations={"fallen": we.Fallen(rough, ground=ROUGH)},
-    )
-    assert we.contract.check(env).passed
+    parts = {
+        "observations": {
+            "policy": we.ObservationStack({"gyro": we.AngularVelocity(rough)}),
+            "critic": we.ObservationStack({"height": we.BaseHeight(rough, ground=ROUGH)}, policy=False),
+        },
+        "rewards": {"feet": we.FootHeight(rough, ground=ROUGH), "height": we.BaseHeightError(rough, ground=ROUGH)},
+        "reset_state": we.HomeReset(rough, ground=ROUGH),
+        "terminations": {"fallen": we.Fallen(rough, ground=ROUGH)},
+    }
+    assert we.contract.check(make_env(rough, **parts)).passed
+    blind = make_env(rough, **{**parts, "rewards": {"feet": we.FootHeight(rough)}})
+    (finding,) = names.foreign(blind)
+    assert finding.leaf == "env.rewards['feet'].ground"
+    assert "on_ground" in finding.before
+    (finding,) = names.foreign(make_env(robot, terminations={"fallen": we.Fallen(robot, ground=ROUGH)}))
+    assert "the floor is a plane" in finding.before
 
 
 def test_the_tree_engine_refuses_it_and_says_why(robot):

@@ -13,6 +13,7 @@ from ..errors import WildRobotError
 from .model import Model
 from .robot import Robot
 
+_NAME = "terrain"
 _BASE = 0.5  # m, of ground below the lowest point
 _LEAST = 1e-3  # m, the least elevation that MuJoCo takes
 _MARGIN = 6.0  # m, of a stepped field at either end of y, so that nobody who begins inside walks off
@@ -122,11 +123,17 @@ class Ground(eqx.Module):
         return jnp.where(x >= y, right, left)
 
 
+def above(ground: Ground | None, point: Float[Array, "*batch 3"]) -> Float[Array, "*batch"]:
+    """The height (m) of a point of the world above the ground under it, or above z = 0 where there is none."""
+    return point[..., 2] if ground is None else point[..., 2] - ground.height(point[..., :2])
+
+
 def on_ground(robot: Robot, ground: Ground) -> Robot:
     """The robot with its MJCF's floor, a plane, made the heightfield; the name and all of its contact figures stay.
 
     The `native` backend and `mjx` simulate it, the `tree` engine refuses it. Give the same
-    ground to `HomeReset` and `Fallen`.
+    ground to `HomeReset`, by which the gates measure, too, and to whatever else measures a
+    height: `Fallen`, `FootHeight`, `BaseHeightError`, `BaseHeight`.
 
     Raises:
         WildRobotError: the robot does not come from a file, or has no plane to replace, or several.
@@ -149,12 +156,18 @@ def on_ground(robot: Robot, ground: Ground) -> Robot:
     heights = np.asarray(ground.heights, np.float64)
     low, rise = float(heights.min()), max(float(np.ptp(heights)), _LEAST)
     spec.add_hfield(
-        name="terrain",
+        name=_NAME,
         nrow=heights.shape[0],
         ncol=heights.shape[1],
         size=[ground.half, ground.half, rise, _BASE],
         userdata=((heights - low) / rise).ravel().tolist(),
     )
     (floor,) = planes
-    floor.type, floor.hfieldname, floor.pos = mujoco.mjtGeom.mjGEOM_HFIELD, "terrain", [0.0, 0.0, low]
+    floor.type, floor.hfieldname, floor.pos = mujoco.mjtGeom.mjGEOM_HFIELD, _NAME, [0.0, 0.0, low]
     return dataclasses.replace(robot, model=Model(spec.compile(), path))
+
+
+def is_on_ground(robot: Robot) -> bool:
+    """Whether the robot's floor is a `Ground`."""
+    mj = robot.model.mj
+    return any(mj.hfield(i).name == _NAME for i in range(mj.nhfield))
