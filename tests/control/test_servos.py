@@ -172,6 +172,35 @@ def test_gear_friction_is_the_papers_formula():
     np.testing.assert_array_equal(state.velocity, at.velocity)
 
 
+# Motor torques and accelerations such that the motor drives, is driven back, helps the load, and holds at rest.
+@pytest.mark.parametrize(
+    ("torque", "acceleration", "driven"),
+    [(1.5, 60.0, "external"), (0.4, -50.0, "motor"), (0.3, 90.0, None), (0.8, 0.0, "external")],
+)
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_the_square_of_the_weaker_torque_adds_friction_where_the_two_oppose_each_other(
+    torque, acceleration, driven, side
+):
+    """M6 less M5, with BAM's formula in NumPy; the joint moves at 0.3 rad/s after its update."""
+    drag, inertia, dt, speed = 0.1, 0.01, 0.01, 0.3
+    plain = we.GearFriction(shape=1.5)
+    squares = we.GearFriction(shape=1.5, load_motor_quadratic=0.009, load_external_quadratic=0.005)
+    before = joints(velocity=(side * (speed - acceleration * dt),) * N)
+    at = joints(velocity=(side * speed,) * N, torque=(side * torque,) * N, armature=(inertia,) * N)
+    added = squares(begin(squares, before), drive(), at, dt)[0].friction
+    added = np.asarray(added - plain(begin(plain, before), drive(), at, dt)[0].friction, float)
+    motor = torque - drag * speed
+    external = inertia * acceleration - motor
+    slow = np.exp(-((speed / 0.2) ** 1.5))
+    square = 0.0
+    if np.sign(motor) != np.sign(external):
+        square = 0.005 * external**2 if abs(external) <= abs(motor) else 0.009 * motor**2
+    np.testing.assert_allclose(added, slow * square, atol=2e-8)
+    expected = {None: 0.0, "external": slow * 0.005 * external**2, "motor": slow * 0.009 * motor**2}[driven]
+    assert slow * square == pytest.approx(expected), "the case is what its name says"
+    assert driven is None or added[0] > 1e-5
+
+
 def test_without_parts_the_chain_is_the_engine_alone(batched_hopper, hopper):
     """Read and written back, the robot's own servo is the same law to the last bit."""
     physics = batched_hopper.env.physics

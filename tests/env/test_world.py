@@ -173,10 +173,11 @@ def test_updates_within_a_period_hardly_change_a_law_that_is_exact(hopper):
 
 
 @pytest.mark.slow
-def test_mjx_takes_the_same_servos(hopper, wrong):
-    """The whole chain, backlash and all, on MJX: the same joints as on native after a few control steps."""
+@pytest.mark.parametrize("engine", [we.MjxPhysics, we.TreePhysics])
+def test_other_engines_take_the_same_world(hopper, wrong, engine):
+    """The whole chain, backlash and all: the same joints as on native after a few control steps."""
     env = wrong.env
-    other = eqx.tree_at(lambda e: e.physics, env, we.MjxPhysics(hopper))
+    other = eqx.tree_at(lambda e: e.physics, env, engine(hopper))
     batch = Batched(other, 4)
     (ours, _), (theirs, _) = wrong.reset(), batch.reset()
     assert jax.tree.map(jnp.shape, ours) == jax.tree.map(jnp.shape, theirs)

@@ -11,12 +11,15 @@ from wildrobot_eqx.physics.tree import TreePhysics
 
 
 class Engine:
-    """A backend with its `init` and `step`, vmapped over parameters, states and commands, and jitted."""
+    """A backend with its `init` and `step`, vmapped over parameters, states and commands, and jitted.
 
-    def __init__(self, physics):
+    Batches smaller than `least` are filled up with copies of their first env, so that all of them share one compile.
+    """
+
+    def __init__(self, physics, least: int = 1):
         self.physics, self.robot = physics, physics.robot
-        self.init = jax.jit(jax.vmap(physics.init))
-        self.step = jax.jit(jax.vmap(physics.step))
+        self.init = filled(jax.jit(jax.vmap(physics.init)), least)
+        self.step = filled(jax.jit(jax.vmap(physics.step)), least)
 
     def params(self, n: int):
         return jax.tree.map(lambda a: jnp.broadcast_to(a, (n, *a.shape)), self.physics.params())
@@ -36,6 +39,19 @@ class Engine:
         return state
 
 
+def filled(function, least: int):
+    """`function` of batches, called with at least that many envs."""
+
+    def call(*args):
+        n = len(jax.tree.leaves(args)[0])
+        if n >= least:
+            return function(*args)
+        whole = jax.tree.map(lambda a: np.concatenate([a, np.repeat(a[:1], least - n, axis=0)]), args)
+        return jax.tree.map(lambda a: jnp.asarray(np.asarray(a)[:n]), function(*whole))
+
+    return call
+
+
 @functools.cache
 def native(name: str) -> Engine:
     return Engine(NativePhysics(load_robot(name), threads=2))
@@ -43,12 +59,12 @@ def native(name: str) -> Engine:
 
 @functools.cache
 def mjx(name: str) -> Engine:
-    return Engine(MjxPhysics(load_robot(name)))
+    return Engine(MjxPhysics(load_robot(name)), 4)
 
 
 @functools.cache
 def tree(name: str) -> Engine:
-    return Engine(TreePhysics(load_robot(name)))
+    return Engine(TreePhysics(load_robot(name)), 4)
 
 
 def restless(engine: Engine, n: int, steps: int, seed: int = 0) -> tuple[PhysicsState, np.ndarray]:

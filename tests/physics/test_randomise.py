@@ -1,4 +1,4 @@
-"""Each randomiser proved by what it does to a robot that stands, swings or slides: on native, and slowly on MJX."""
+"""Each randomiser proved by what it does to a robot that stands, swings or slides, on every engine (MJX: slowly)."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-from engines import mjx, native
+from engines import mjx, native, tree
 from helpers import replace
 from mujoco_reference import reference_model
 
@@ -17,10 +17,10 @@ from wildrobot_eqx.physics.randomise.bodies import body_index
 G = 9.81
 
 
-@pytest.fixture(params=["native", pytest.param("mjx", marks=pytest.mark.slow)])
+@pytest.fixture(params=["native", "tree", pytest.param("mjx", marks=pytest.mark.slow)])
 def hop(request):
     """The hopper on a backend."""
-    return {"native": native, "mjx": mjx}[request.param]("hopper")
+    return {"native": native, "tree": tree, "mjx": mjx}[request.param]("hopper")
 
 
 def drawn(engine, *pairs):

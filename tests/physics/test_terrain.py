@@ -10,6 +10,7 @@ from helpers import make_env, random_signals
 
 import wildrobot_eqx as we
 from wildrobot_eqx import Ground, WildRobotError, on_ground
+from wildrobot_eqx.env.contract import names
 from wildrobot_eqx.physics.mjx import MjxPhysics
 from wildrobot_eqx.physics.native import NativePhysics
 from wildrobot_eqx.physics.tree.physics import TreePhysics
@@ -18,6 +19,7 @@ from wildrobot_eqx.robots.model import Model
 ROUGH = Ground.make(slope=0.1, bumps=0.05, length=0.1, half=3.0)
 SLOPE = Ground.make(slope=0.05, half=3.0)
 STEP = Ground(jnp.full((61, 61), 0.7, jnp.float32).at[:, :20].set(0.0), 3.0)  # a plateau, 0.7 m high
+CHEQUERED = Ground.steps(highest=0.03, tread=0.6)
 
 
 def test_heights_are_those_of_mujocos_own_rays(robot):
@@ -89,6 +91,47 @@ def test_soles_rest_on_the_slope(robot, backend):
     assert max(above) < 0.015
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_robots_of_one_batch_stand_on_steps_of_their_own_heights(robot, backend):
+    """Drawn 8 and 25 mm: from a plate to its neighbour along x, the base rises by just that."""
+    stepped = on_ground(robot, CHEQUERED)
+    physics, heights = backend(stepped, 0.005), np.array([0.008, 0.025], np.float32)
+    reset = we.HomeReset(stepped, joint_noise=0.0, velocity_noise=0.0, ground=CHEQUERED, steps=(0.0, 0.0))
+
+    def first(step, plate):
+        drawn = eqx.tree_at(lambda r: r.steps, reset, jnp.stack([step, step]))
+        qpos, qvel = drawn(jax.random.key(0))
+        # In the middle of a plate, facing along x, just above the drawn place's higher plate.
+        middle = plate * 0.6 + 0.25 - CHEQUERED.half
+        return qpos.at[0].set(middle).at[2].set(robot.home_qpos[2] + step + 0.002).at[3:7].set(
+            robot.home_qpos[3:7]
+        ), qvel
+
+    @jax.jit
+    @jax.vmap
+    def stand(step, plate):
+        params = physics.params()
+        state = physics.init(params, *first(step, plate))
+        return jax.lax.fori_loop(0, 25, lambda _, state: physics.step(params, state, robot.home_joints), state)
+
+    state = stand(jnp.asarray(np.repeat(heights, 2)), jnp.asarray([30.0, 31.0, 30.0, 31.0]))
+    rise = np.abs(np.diff(np.asarray(state.xpos[:, robot.base.body, 2]).reshape(2, 2), axis=1))[:, 0]
+    np.testing.assert_allclose(rise, heights, atol=1e-3)
+
+
+def test_the_height_of_an_episodes_steps_is_drawn_and_its_range_is_an_array(robot):
+    reset = we.HomeReset(robot, ground=CHEQUERED, steps=(0.005, 0.02))
+    draw = eqx.filter_jit(lambda reset, keys: jax.vmap(reset)(keys)[0])
+    place = np.asarray(draw(reset, jax.random.split(jax.random.key(0), 256))[:, :2])
+    around = place[:, None] + np.stack(np.meshgrid(np.arange(-1.2, 1.3, 0.1), [0.0]), axis=-1).reshape(1, -1, 2)
+    found = np.asarray(CHEQUERED.height(jnp.asarray(around, jnp.float32))).max(axis=1)
+    assert found.min() == pytest.approx(0.005, abs=4e-4)
+    assert found.max() == pytest.approx(0.02, abs=4e-4)
+    assert found.std() > 0.004
+    narrow = eqx.tree_at(lambda r: r.steps, reset, jnp.asarray([0.01, 0.01], jnp.float32))
+    assert np.ptp(np.asarray(draw(narrow, jax.random.split(jax.random.key(1), 256))[:, 1])) < 1e-5
+
+
 def test_episodes_begin_above_the_ground_at_places_of_their_own(robot):
     reset = we.HomeReset(robot, ground=ROUGH, spread=2.0)
     qpos, _ = eqx.filter_jit(lambda keys: jax.vmap(reset)(keys))(jax.random.split(jax.random.key(0), 64))
@@ -114,13 +157,24 @@ def test_it_has_fallen_by_its_height_above_the_ground(robot):
 
 
 def test_an_env_walks_on_it_and_keeps_its_contract(robot):
+    """Whatever measures a height has the ground; what does not is found, with the fix."""
     rough = on_ground(robot, ROUGH)
-    env = make_env(
-        rough,
-        reset_state=we.HomeReset(rough, ground=ROUGH),
-        terminations={"fallen": we.Fallen(rough, ground=ROUGH)},
-    )
-    assert we.contract.check(env).passed
+    parts = {
+        "observations": {
+            "policy": we.ObservationStack({"gyro": we.AngularVelocity(rough)}),
+            "critic": we.ObservationStack({"height": we.BaseHeight(rough, ground=ROUGH)}, policy=False),
+        },
+        "rewards": {"feet": we.FootHeight(rough, ground=ROUGH), "height": we.BaseHeightError(rough, ground=ROUGH)},
+        "reset_state": we.HomeReset(rough, ground=ROUGH),
+        "terminations": {"fallen": we.Fallen(rough, ground=ROUGH)},
+    }
+    assert we.contract.check(make_env(rough, **parts)).passed
+    blind = make_env(rough, **{**parts, "rewards": {"feet": we.FootHeight(rough)}})
+    (finding,) = names.foreign(blind)
+    assert finding.leaf == "env.rewards['feet'].ground"
+    assert "on_ground" in finding.before
+    (finding,) = names.foreign(make_env(robot, terminations={"fallen": we.Fallen(robot, ground=ROUGH)}))
+    assert "the floor is a plane" in finding.before
 
 
 def test_the_tree_engine_refuses_it_and_says_why(robot):
@@ -131,5 +185,9 @@ def test_the_tree_engine_refuses_it_and_says_why(robot):
 def test_what_cannot_be_is_told(robot):
     with pytest.raises(WildRobotError, match="No ground has a slope"):
         Ground.make(slope=1.5)
+    with pytest.raises(WildRobotError, match="No ground has steps"):
+        Ground.steps(tread=0.1)
+    with pytest.raises(WildRobotError, match="no ground with steps"):
+        we.HomeReset(robot, ground=SLOPE, steps=(0.0, 0.01))
     with pytest.raises(WildRobotError, match="does not come from an MJCF file"):
         on_ground(we.Robot(**{**vars(robot), "model": Model(robot.model.mj)}), SLOPE)

@@ -10,9 +10,9 @@ from helpers import make_env, wrong_world
 from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
-from wildrobot_eqx import VelocityCommand, WildRobotError
+from wildrobot_eqx import Ground, HomeReset, VelocityCommand, WildRobotError
 from wildrobot_eqx.physics import NativePhysics, ScaleMass
-from wildrobot_eqx.runs.episodes import judge_key, judged_env, with_command
+from wildrobot_eqx.runs.episodes import judge_key, judged_env, measured, with_command
 from wildrobot_eqx.runs.gait import GaitMeter
 from wildrobot_eqx.runs.gate import GateLine, GateResult, Limit, WalkGate
 from wildrobot_eqx.runs.measure import measure
@@ -271,6 +271,16 @@ def test_measurements_read_the_right_sensors(env, batched):
     moved = eqx.tree_at(lambda s: s.physics.xpos, state, state.physics.xpos.at[:, :, :2].add(ahead[:, None]))
     there = jax.vmap(lambda s, t: measure(env.physics.robot, s, t))(moved, timestep)
     assert np.asarray(there.position - sample.position) == pytest.approx(np.tile([1.0, 0.0], (4, 1)), abs=1e-5)
+
+
+def test_heights_are_measured_above_the_ground_that_episodes_begin_on(env, batched, robot):
+    """A robot lifted by a plateau of 0.7 m has its soles on the floor there, and 0.7 m up by the env without ground."""
+    plateau = Ground(jnp.full((7, 7), 0.7, jnp.float32), 3.0)
+    state, timestep = jax.tree.map(lambda leaf: leaf[0], batched.hold(batched.reset(seed=3)[0], 50))
+    up = eqx.tree_at(lambda s: s.physics.site_xpos, state, state.physics.site_xpos.at[:, 2].add(0.7))
+    on = make_env(robot, reset_state=HomeReset(robot, ground=plateau))
+    np.testing.assert_allclose(measured(on)(up, timestep).foot_height, 0.0, atol=2e-3)
+    np.testing.assert_allclose(measured(env)(up, timestep).foot_height, 0.7, atol=2e-3)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from wildrobot_eqx.runs.robust.ladder import DURATIONS, Ladder
 from wildrobot_eqx.runs.robust.push import NAME, TimedPush, aim
 from wildrobot_eqx.runs.robust.result import RobustResult, World
 from wildrobot_eqx.runs.robust.sweep import Curve, Sweep
+from wildrobot_eqx.runs.robust.told import Told
 from wildrobot_eqx.runs.robust.trials import Score, keys_of
 from wildrobot_eqx.runs.robust.widen import stretched, widen
 
@@ -208,7 +209,8 @@ def test_a_parameter_holds_around_its_nominal_without_a_gap():
 
 def _result(survival: float, error: float) -> RobustResult:
     score = Score(survival, error)
-    found = World(score, {0.0: score, 0.2: score}, 8, 1.0, {"servos": "standard", "events": "none"}, ())
+    each = {Told("ahead", 0.0): score, Told("ahead", 0.2): score, Told("turn", -0.2): score}
+    found = World(score, each, 8, 1.0, {"servos": "standard", "events": "none"}, ())
     return RobustResult(0.005, "", found, Sweep((GOOD, LATE, HEAVY), 10, 1.0), _ladder())
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import all_rewards, planar_signals, random_signals
 
-from wildrobot_eqx import WildRobotError, task
+from wildrobot_eqx import Ground, WildRobotError, task
 from wildrobot_eqx.task import FootHeight
 
 
@@ -260,6 +260,24 @@ class TestFootHeightReference:
         for share in (0.0, 0.02, 0.48, 0.52, 0.99):
             np.testing.assert_array_equal(self.curve(robot, share), [0.0, 0.0])
         np.testing.assert_array_equal(self.curve(robot, 0.25, stepping=0.0), [0.0, 0.0])
+
+
+@pytest.mark.parametrize("name", ["foot_height", "base_height"])
+def test_heights_are_those_above_the_ground(robot, name):
+    """The same robot, lifted by the ground's height under each of its parts, is paid the same."""
+    ground = Ground.make(slope=0.2, bumps=0.05, half=3.0)
+    kinds = {"foot_height": task.FootHeight, "base_height": task.BaseHeightError}
+    signals = random_signals(robot)
+    physics = signals.physics
+    lifted = dataclasses.replace(
+        physics,
+        site_xpos=physics.site_xpos.at[:, 2].add(ground.height(physics.site_xpos[:, :2])),
+        xpos=physics.xpos.at[:, 2].add(ground.height(physics.xpos[:, :2])),
+    )
+    there = dataclasses.replace(signals, physics=lifted)
+    plain, terrain = kinds[name](robot), kinds[name](robot, ground=ground)
+    np.testing.assert_allclose(terrain(there), plain(signals), rtol=1e-4)
+    assert abs(float(plain(there)) - float(plain(signals))) > 1e-3
 
 
 def test_a_joint_that_the_robot_lacks_is_named(robot):

@@ -72,21 +72,28 @@ class GearFrictionState(eqx.Module):
 
 
 class GearFriction(AbstractServo):
-    """Dry friction after the BAM models M1 to M5: Coulomb, Stribeck, and in proportion to the load on the gears.
+    """Dry friction after the BAM models M1 to M6: Coulomb, Stribeck, and by the load on the gears and its square.
 
         friction = coulomb + |load_motor * motor - load_external * external|
-          + s * (stribeck + |load_motor_stribeck * motor - load_external_stribeck * external|)
+          + s * (stribeck + |load_motor_stribeck * motor - load_external_stribeck * external| + q)
         s = exp(-|velocity / stribeck_velocity| ** shape)
+        q = load_external_quadratic * external ** 2, where motor and external torque oppose each other and
+            the motor is the stronger, so that it drives;
+            load_motor_quadratic * motor ** 2, where they oppose each other and it is driven back;
+            0, where both turn the joint the same way
 
     Coulomb and viscous friction are the robot's own (`frictionloss` and `damping` of its
     joints), so M1 is all zeros here; M2 adds `stribeck`, M3 equal loads, M4 equal Stribeck
-    loads, M5 different ones. `motor` is the torque on the motor's side of the gears, back-EMF
+    loads, M5 different ones, M6 the squares, by default none. BAM's code adds no square where
+    both torques are equal to the last bit; by the balance below a joint at rest has them equal
+    always, and here counts as driving. `motor` is the torque on the motor's side of the gears, back-EMF
     included; `external` what the load answers, -(motor - armature * acceleration), from
     the change of velocity since the last update. Friction itself is left out of that balance.
     Source: Duclusaud et al., "Extended Friction Models for the Physics Simulation of Servo
     Actuators", 2024, arXiv 2410.08650. Figures for this robot's servo have not been
     identified; the ranges that BAM fits within are 0 to 0.2 N m for `stribeck`, 0 to 0.5
-    for the loads, 0.1 to 1 rad/s and 1 to 10 for velocity and shape.
+    for the loads, 0 to 1 for the Stribeck loads, 0 to 0.01 per N m for the squares, 0.1 to
+    1 rad/s and 1 to 10 for velocity and shape.
     """
 
     stribeck: Float[Array, ""] = eqx.field(default=0.05, converter=f32)  # N m
@@ -97,6 +104,8 @@ class GearFriction(AbstractServo):
     load_motor_stribeck: Float[Array, ""] = eqx.field(default=0.05, converter=f32)
     load_external_stribeck: Float[Array, ""] = eqx.field(default=0.05, converter=f32)
     scale: Float[Array, " 2"] = eqx.field(default=(1.0, 1.0), converter=f32)  # of all, drawn per episode and joint
+    load_motor_quadratic: Float[Array, ""] = eqx.field(default=0.0, converter=f32)  # 1 / (N m)
+    load_external_quadratic: Float[Array, ""] = eqx.field(default=0.0, converter=f32)  # 1 / (N m)
 
     def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> GearFrictionState:
         return GearFrictionState(uniform(key, self.scale, joints.position.shape), joints.velocity)
@@ -109,6 +118,11 @@ class GearFriction(AbstractServo):
         slow = jnp.exp(-jnp.power(jnp.abs(joints.velocity) / self.stribeck_velocity, self.shape))
         load = jnp.abs(self.load_motor * motor - self.load_external * external)
         slow_load = jnp.abs(self.load_motor_stribeck * motor - self.load_external_stribeck * external)
-        friction = state.scale * (drive.friction + load + slow * (self.stribeck + slow_load))
+        drives = jnp.abs(external) <= jnp.abs(motor)
+        square = jnp.where(
+            drives, self.load_external_quadratic * jnp.square(external), self.load_motor_quadratic * jnp.square(motor)
+        )
+        square = jnp.where(motor * external < 0.0, square, 0.0)
+        friction = state.scale * (drive.friction + load + slow * (self.stribeck + slow_load + square))
         law = dataclasses.replace(drive, friction=friction)
         return law, GearFrictionState(state.scale, joints.velocity)

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..physics import AbstractPhysics, PhysicsParams, PhysicsState, fraction
+from ..physics import AbstractPhysics, PhysicsParams, PhysicsState, fraction, with_friction
 from ..robots import Robot
 from .drive import Drive, Joints, Wiring
 
@@ -68,17 +68,8 @@ class Servos(eqx.Module):
         keys = jax.random.split(key, max(len(self.names), 1))
         return {name: self.parts[name].init(key, joints, target, dt) for name, key in zip(self.names, keys)}
 
-    def law(
-        self,
-        servo: dict[str, Any],
-        params: PhysicsParams,
-        state: PhysicsState,
-        target: Float[Array, " nu"],
-        offset: Float[Array, " nu"],
-        dt: float,
-    ) -> tuple[Drive, dict[str, Any]]:
-        """The law for the next `dt` seconds and the parts' next states."""
-        joints, drive = self.wiring.joints(params, state, offset), self.wiring.read(params, target)
+    def law(self, servo: dict[str, Any], drive: Drive, joints: Joints, dt: float) -> tuple[Drive, dict[str, Any]]:
+        """The law for the next `dt` seconds from the engine's own, and the parts' next states."""
         servo = dict(servo)
         for name in self.names:
             drive, servo[name] = self.parts[name](servo[name], drive, joints, dt)
@@ -93,14 +84,21 @@ class Servos(eqx.Module):
         target: Float[Array, " nu"],
         offset: Float[Array, " nu"],
     ) -> tuple[PhysicsState, dict[str, Any]]:
-        """One control period under `target` (rad), which encoders read `offset` (rad) too far."""
+        """One control period under `target` (rad), which encoders read `offset` (rad) too far.
+
+        Where a part changes the friction, every driven joint can rub, also one without friction in the MJCF.
+        """
         engine = fraction(physics, self.updates)
         dt = physics.control_dt / self.updates
 
         def update(carry: tuple[PhysicsState, dict[str, Any]], _: None) -> tuple[Any, None]:
             state, servo = carry
-            drive, servo = self.law(servo, params, state, target, offset, dt)
-            return (engine.step(self.wiring.write(params, drive), state, drive.target - offset), servo), None
+            own = self.wiring.read(params, target)
+            drive, servo = self.law(servo, own, self.wiring.joints(params, state, offset), dt)
+            # Where no part has touched the friction it is the same array still, known while tracing.
+            rubs = drive.friction is not own.friction
+            ready = with_friction(engine, self.wiring.robot.joint_dof) if rubs else engine
+            return (ready.step(self.wiring.write(params, drive), state, drive.target - offset), servo), None
 
         if self.updates == 1:
             return update((state, servo), None)[0]

@@ -23,7 +23,7 @@ from ..observe import (
 from ..physics import AbstractPhysics, AbstractRandomiser, PhysicsParams, PhysicsState
 from ..physics.kinematics import sensor_quat
 from ..task import AbstractEvent, AbstractReward, AbstractTermination, GaitClock, HomeReset, VelocityCommand
-from .world import World, advance, begin_senses, begin_world, observe
+from .world import World, advance, begin_senses, begin_world, observe, rubbing
 
 
 class EnvState(eqx.Module):
@@ -167,7 +167,7 @@ class Env(eqx.Module):
         `nominal` are the parameters that randomisers start from, where they are not the engine's own.
         """
         draw = self._draw(key, nominal)
-        physics = self.physics.init(self._params(draw.params), draw.qpos, draw.qvel)
+        physics = rubbing(self).init(self._params(draw.params), draw.qpos, draw.qvel)
         state, signals, obs = self._begin(draw, physics)
         never = jnp.zeros((), bool)
         metrics = {name: jnp.zeros_like(value) for name, value in self._rewards(signals)[1].items()}
@@ -198,7 +198,7 @@ class Env(eqx.Module):
         target, controller = self.controller(state.controller, action)
         world = state.world
         if world is None:
-            physics = self.physics.step(params, state.physics, target)
+            physics = rubbing(self).step(params, state.physics, target)
         else:
             key_events, key_senses = jax.random.split(more[0])
             physics, world = advance(self, key_events, params, state.physics, world, target)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..control import Calibration
 from ..observe import Signals
-from ..physics import PhysicsParams, PhysicsState
+from ..physics import AbstractPhysics, PhysicsParams, PhysicsState, ScaleFrictionLoss, with_friction
 
 if TYPE_CHECKING:
     from .env import Env
@@ -45,16 +45,32 @@ def advance(
     target: Float[Array, " nu"],
 ) -> tuple[PhysicsState, World]:
     """One control period: events first, then the servos and the engine. What the sensors remember stays."""
-    events = dict(world.events)
+    events, engine, own = dict(world.events), rubbing(env), params.dof_frictionloss
     keys = jax.random.split(key, max(len(env.events), 1))
     for (name, event), sub in zip(env.events.items(), keys):
         physics, params, events[name] = event(sub, events[name], physics, params, env.physics.control_dt)
+    if params.dof_frictionloss is not own:
+        engine = with_friction(engine)
     servo, offset = world.servo, _offset(env, world.calibration)
     if env.servos is None:
-        physics = env.physics.step(params, physics, target - offset)
+        physics = engine.step(params, physics, target - offset)
     else:
-        physics, servo = env.servos.step(env.physics, params, physics, servo, target, offset)
+        physics, servo = env.servos.step(engine, params, physics, servo, target, offset)
     return physics, World(world.calibration, servo, events, world.senses)
+
+
+def rubbing(env: "Env") -> AbstractPhysics:
+    """The env's engine, with room for friction anywhere if a randomiser may write some; scaling adds none."""
+    others = [r for r in env.randomisers if not isinstance(r, ScaleFrictionLoss)]
+    writes = []
+
+    def draw(key: PRNGKeyArray, params: PhysicsParams) -> None:
+        for randomiser in others:
+            writes.append(randomiser(key, params).dof_frictionloss is not params.dof_frictionloss)
+
+    if others:
+        jax.eval_shape(draw, jax.random.key(0), env.physics.params())
+    return with_friction(env.physics) if any(writes) else env.physics
 
 
 def begin_senses(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..physics import rotation
-from ..robots import Foot, Mirror, Robot, Sensor
+from ..robots import Foot, Ground, Mirror, Robot, Sensor, above
 from .signals import Signals
 
 
@@ -228,15 +228,16 @@ class BaseLinearVelocity(AbstractTerm):
 
 
 class BaseHeight(AbstractTerm):
-    """Height of the root body above the floor (simulation only)."""
+    """Height of the root body above the floor, or the `ground` under it (simulation only)."""
 
     body: int = eqx.field(static=True)
+    ground: Ground | None
     unit = "m"
     frame = "world"
     measurable = False
 
-    def __init__(self, robot: Robot):
-        self.body = robot.base.body
+    def __init__(self, robot: Robot, ground: Ground | None = None):
+        self.body, self.ground = robot.base.body, ground
 
     @property
     def mirror(self) -> Mirror:
@@ -247,7 +248,7 @@ class BaseHeight(AbstractTerm):
         return "xpos"
 
     def __call__(self, signals: Signals) -> Float[Array, " 1"]:
-        return signals.physics.xpos[self.body, 2:]
+        return above(self.ground, signals.physics.xpos[self.body])[None]
 
 
 class FootContacts(AbstractTerm):

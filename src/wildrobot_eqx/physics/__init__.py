@@ -3,6 +3,7 @@
 from .base import AbstractPhysics as AbstractPhysics
 from .base import PhysicsState as PhysicsState
 from .base import fraction as fraction
+from .base import with_friction as with_friction
 from .mjx import MjxPhysics as MjxPhysics
 from .native import NativePhysics as NativePhysics
 from .params import PhysicsParams as PhysicsParams

@@ -17,6 +17,8 @@ from ..errors import WildRobotError
 from ..robots import Model, Robot
 from .params import PhysicsParams, nominal_params
 
+_SOME_FRICTION = 1e-6  # N m, in a model whose parameters say how much there is
+
 
 class PhysicsState(eqx.Module):
     """One robot at one moment, the same tree, shapes and dtypes on every backend.
@@ -156,6 +158,26 @@ def fraction(physics: AbstractPhysics, parts: int) -> AbstractPhysics:
     # A static field: no `tree_at` reaches it, and each engine's constructor takes other arguments.
     object.__setattr__(part, "n_substeps", physics.n_substeps // parts)
     return part
+
+
+def with_friction(physics: AbstractPhysics, dofs: tuple[int, ...] | None = None) -> AbstractPhysics:
+    """The same engine with room for dry friction at `dofs`, or at all, also where the MJCF gives none.
+
+    `mjx` and `tree` lay out their constraints before any parameter is known, one for each
+    degree of freedom whose `dof_frictionloss` is positive in the model; without this, what a
+    servo or a randomiser adds elsewhere would be left out. How large it is say the parameters alone.
+    """
+    given = physics.model.mj.dof_frictionloss
+    lacking = [i for i in (range(len(given)) if dofs is None else dofs) if given[i] <= 0.0]
+    if not lacking:
+        return physics
+
+    def change(mj: Any) -> None:
+        mj.dof_frictionloss[lacking] = _SOME_FRICTION
+
+    ready = copy.copy(physics)
+    object.__setattr__(ready, "model", physics.model.edit(change))
+    return ready
 
 
 def foot_forces(robot: Robot, sensordata: Float[Array, " nsensordata"]) -> Float[Array, "nfoot 3"]:

@@ -11,4 +11,6 @@ from .robot import Robot as Robot
 from .robot import Sensor as Sensor
 from .robot import Servo as Servo
 from .terrain import Ground as Ground
+from .terrain import above as above
+from .terrain import is_on_ground as is_on_ground
 from .terrain import on_ground as on_ground

@@ -13,8 +13,10 @@ from ..errors import WildRobotError
 from .model import Model
 from .robot import Robot
 
+_NAME = "terrain"
 _BASE = 0.5  # m, of ground below the lowest point
 _LEAST = 1e-3  # m, the least elevation that MuJoCo takes
+_MARGIN = 6.0  # m, of a stepped field at either end of y, so that nobody who begins inside walks off
 
 
 class Ground(eqx.Module):
@@ -26,6 +28,8 @@ class Ground(eqx.Module):
 
     heights: Float[Array, "n n"]  # m
     half: float = eqx.field(static=True)  # m, half of the side
+    highest_step: float = eqx.field(static=True, default=0.0)  # m, of a field of `steps`
+    tread: float = eqx.field(static=True, default=0.0)  # m, side of its plates
 
     @staticmethod
     def make(
@@ -67,6 +71,44 @@ class Ground(eqx.Module):
             rough = bumps * (rough - rough.min()) / np.ptp(rough)
         return Ground(jnp.asarray(np.tan(slope) * at[None, :] + rough, jnp.float32), half)
 
+    @staticmethod
+    def steps(highest: float = 0.03, tread: float = 0.6, half: float = 20.0, spacing: float = 0.1) -> "Ground":
+        """A chequerboard of level plates, every other one raised: from any plate, any way, the floor steps up or down.
+
+        How high the steps are grows along y, from nothing to `highest`; engines share one field
+        among all envs, so a place on it is what can differ. `where` tells the place of a
+        height, and `HomeReset(ground=..., steps=...)` draws one per episode. Of two neighbouring
+        plates the ground rises within one spacing of the grid.
+
+        Args:
+            highest: the highest step, m.
+            tread: side of a plate, m; a multiple of the spacing.
+            half: half of the field's side, m; the heights change within all but the last 6 m at either end.
+            spacing: of the grid, m. MJX looks at every cell that a foot may touch: finer costs.
+
+        Raises:
+            WildRobotError: a figure that makes no steps.
+        """
+        if not (highest > 0.0 and spacing > 0.0 and tread >= 2.0 * spacing and half >= _MARGIN + tread):
+            raise WildRobotError(
+                f"No ground has steps of up to {highest:g} m every {tread:g} m on a grid of {spacing:g} m, "
+                f"{2.0 * half:g} m wide.",
+                where="Ground.steps",
+                hint=f"plates of at least two spacings, and a half of more than {_MARGIN:g} m",
+            )
+        plate = np.arange(round(2.0 * half / spacing) + 1) // round(tread / spacing)
+        middle = plate * tread + 0.5 * (tread - spacing) - half
+        share = np.clip(0.5 * (1.0 + middle / (half - _MARGIN)), 0.0, 1.0)
+        raised = (plate[None, :] + plate[:, None]) % 2
+        return Ground(jnp.asarray(highest * share[:, None] * raised, jnp.float32), half, highest, tread)
+
+    def where(self, step: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+        """The y (m) of the middle of the plates that, on a field of `steps`, come nearest to such a height (m)."""
+        share = jnp.clip(step / self.highest_step, 0.0, 1.0)
+        edge = 0.5 * (self.tread - 2.0 * self.half / (self.heights.shape[0] - 1))
+        plate = jnp.round(((2.0 * share - 1.0) * (self.half - _MARGIN) + self.half - edge) / self.tread)
+        return plate * self.tread + edge - self.half
+
     def height(self, place: Float[Array, "*batch 2"]) -> Float[Array, "*batch"]:
         """The ground's height (m) at x and y (m); beyond the edge, that of the edge."""
         n = self.heights.shape[0]
@@ -81,11 +123,17 @@ class Ground(eqx.Module):
         return jnp.where(x >= y, right, left)
 
 
+def above(ground: Ground | None, point: Float[Array, "*batch 3"]) -> Float[Array, "*batch"]:
+    """The height (m) of a point of the world above the ground under it, or above z = 0 where there is none."""
+    return point[..., 2] if ground is None else point[..., 2] - ground.height(point[..., :2])
+
+
 def on_ground(robot: Robot, ground: Ground) -> Robot:
     """The robot with its MJCF's floor, a plane, made the heightfield; the name and all of its contact figures stay.
 
     The `native` backend and `mjx` simulate it, the `tree` engine refuses it. Give the same
-    ground to `HomeReset` and `Fallen`.
+    ground to `HomeReset`, by which the gates measure, too, and to whatever else measures a
+    height: `Fallen`, `FootHeight`, `BaseHeightError`, `BaseHeight`.
 
     Raises:
         WildRobotError: the robot does not come from a file, or has no plane to replace, or several.
@@ -108,12 +156,18 @@ def on_ground(robot: Robot, ground: Ground) -> Robot:
     heights = np.asarray(ground.heights, np.float64)
     low, rise = float(heights.min()), max(float(np.ptp(heights)), _LEAST)
     spec.add_hfield(
-        name="terrain",
+        name=_NAME,
         nrow=heights.shape[0],
         ncol=heights.shape[1],
         size=[ground.half, ground.half, rise, _BASE],
         userdata=((heights - low) / rise).ravel().tolist(),
     )
     (floor,) = planes
-    floor.type, floor.hfieldname, floor.pos = mujoco.mjtGeom.mjGEOM_HFIELD, "terrain", [0.0, 0.0, low]
+    floor.type, floor.hfieldname, floor.pos = mujoco.mjtGeom.mjGEOM_HFIELD, _NAME, [0.0, 0.0, low]
     return dataclasses.replace(robot, model=Model(spec.compile(), path))
+
+
+def is_on_ground(robot: Robot) -> bool:
+    """Whether the robot's floor is a `Ground`."""
+    mj = robot.model.mj
+    return any(mj.hfield(i).name == _NAME for i in range(mj.nhfield))

@@ -15,7 +15,7 @@ from ..env.rollout import batch_step, where
 from ..learn.networks import AbstractPolicy
 from ..physics import make_physics
 from .gait import GaitMeter, GaitTally
-from .measure import measure
+from .measure import Measurement, measure
 
 _MAX_CHUNK = 50  # control steps per compiled call: progress is told in between
 _SEED = 0x7FFF_6A7E  # with the fold below a domain of keys that no training seed reaches
@@ -122,6 +122,11 @@ def run_episodes(
     return [jax.tree.map(lambda leaf, i=i: leaf[i], tally) for i in range(len(speeds))]
 
 
+def measured(env: Env) -> Callable[[EnvState, Timestep], Measurement]:
+    """What is measured of one robot of the env, on the ground that its episodes begin on."""
+    return lambda state, timestep: measure(env.physics.robot, state, timestep, env.reset_state.ground)
+
+
 @eqx.filter_jit
 def begin(
     env: Env,
@@ -148,7 +153,7 @@ def begin(
 
     state, timestep = jax.vmap(reset)(cases, keys)
     carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (keys.size, *leaf.shape)), policy.init())
-    samples = jax.vmap(lambda s, t: measure(env.physics.robot, s, t))(state, timestep)
+    samples = jax.vmap(measured(env))(state, timestep)
     return state, timestep.obs["policy"], carry, jax.vmap(meter.init)(samples)
 
 
@@ -162,7 +167,7 @@ def advance(
         state, obs, carry, tally = loop
         distribution, next_carry = policy(obs, carry)
         new, timestep = batch_step(env, state, distribution.mean)
-        samples = jax.vmap(lambda s, t: measure(env.physics.robot, s, t))(new, timestep)
+        samples = jax.vmap(measured(env))(new, timestep)
         tally = jax.vmap(meter.step)(tally, samples)
         now: tuple[Any, ...] = (new, timestep.obs["policy"], next_carry)
         return (*where(tally.upright, now, (state, obs, carry)), tally), None

@@ -6,7 +6,7 @@ from jaxtyping import Array, Bool, Float
 
 from ..env import EnvState, Timestep
 from ..physics import rotation
-from ..robots import Robot
+from ..robots import Ground, Robot, above
 
 
 class Measurement(eqx.Module):
@@ -18,7 +18,7 @@ class Measurement(eqx.Module):
     pitch: Float[Array, "*batch"]  # rad, of the trunk that carries the first IMU, positive nose down
     tilt: Float[Array, "*batch"]  # rad, of the same trunk's up axis from the vertical
     base_speed: Float[Array, "*batch"]  # m/s, horizontal
-    foot_height: Float[Array, "*batch nfoot"]  # m, of each sole site above the floor
+    foot_height: Float[Array, "*batch nfoot"]  # m, of each sole site above the floor under it
     foot_load: Float[Array, "*batch nfoot"]  # N, vertical force of the floor
     foot_speed: Float[Array, "*batch nfoot"]  # m/s, horizontal speed of each sole site
     torque: Float[Array, "*batch nu"]  # N m
@@ -33,8 +33,8 @@ class Measurement(eqx.Module):
         return jnp.stack([jnp.all(jnp.isfinite(value)) for value in floats]).all()
 
 
-def measure(robot: Robot, state: EnvState, timestep: Timestep) -> Measurement:
-    """Measure one robot after `reset` or `step`."""
+def measure(robot: Robot, state: EnvState, timestep: Timestep, ground: Ground | None = None) -> Measurement:
+    """Measure one robot after `reset` or `step`; heights are those above the `ground`, where it has any."""
     physics, command = state.physics, state.command
     angle = command.origin + command.target
     c, s = jnp.cos(angle), jnp.sin(angle)
@@ -48,7 +48,7 @@ def measure(robot: Robot, state: EnvState, timestep: Timestep) -> Measurement:
         pitch=rotation.pitch(trunk),
         tilt=jnp.arccos(jnp.clip(1.0 - 2.0 * (trunk[1] ** 2 + trunk[2] ** 2), -1.0, 1.0)),
         base_speed=jnp.linalg.norm(robot.base.linvel.read(physics.sensordata)[:2]),
-        foot_height=jnp.stack([physics.site_xpos[foot.site, 2] for foot in robot.feet]),
+        foot_height=jnp.stack([above(ground, physics.site_xpos[foot.site]) for foot in robot.feet]),
         foot_load=physics.foot_force[:, 2],
         foot_speed=jnp.linalg.norm(foot_linvel[:, :2], axis=-1),
         torque=physics.actuator_force,

@@ -181,11 +181,11 @@ def _robust(run_dir: Path) -> Iterator[str]:
         value = shown.text(number(line.get("value")))
         limit = _text(line.get("limit"))
         yield f"<li>{_text(shown.label)} {_text(value)}{_text(unit)}, must be {limit}</li>"
-    sweep = document.get("sweep")
-    if isinstance(sweep, dict):
-        yield f"<li>{_text(sweep.get('told', ''))}</li>"
+    for part in ("sweep", "terrain"):
+        if isinstance(found := document.get(part), dict):
+            yield f"<li>{_text(found.get('told', ''))}</li>"
     yield "</ul></div>"
-    for name in ("robust_sweep", "robust_pushes"):
+    for name in ("robust_sweep", "robust_terrain", "robust_pushes"):
         if (path := run_dir / "plots" / f"{name}.png").is_file():
             yield _image(path, name.replace("_", " "))
 

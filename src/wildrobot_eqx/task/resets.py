@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..arrays import f32
+from ..arrays import f32, uniform
+from ..errors import WildRobotError
 from ..physics import rotation
 from ..robots import Ground, Robot
 
@@ -14,11 +15,19 @@ _REACH = 0.2  # m, about the robot: its feet come down above the highest ground 
 _AROUND = _REACH * np.stack(np.meshgrid(*[np.linspace(-1.0, 1.0, 5)] * 2), axis=-1).reshape(-1, 2)
 
 
+def _range(bounds: Array | tuple[float, float] | None) -> Array | None:
+    return None if bounds is None else f32(bounds)
+
+
 class HomeReset(eqx.Module):
     """The home pose with uniform noise on joints and velocities, any heading, a little above the floor.
 
     On a `ground` (`robots.on_ground`) each episode has a place of its own, up to `spread` from
-    the world's origin along x and y.
+    `centre` along x and y. On a ground of `steps`, the height of the episode's steps is
+    drawn from `steps`, and its y is where they are so high.
+
+    Raises:
+        WildRobotError: `steps` without a `ground` that has any.
     """
 
     robot: Robot
@@ -27,6 +36,16 @@ class HomeReset(eqx.Module):
     drop: Float[Array, ""] = eqx.field(default=0.005, converter=f32)  # m
     ground: Ground | None = None
     spread: Float[Array, ""] = eqx.field(default=3.0, converter=f32)  # m
+    centre: Float[Array, " 2"] = eqx.field(default=(0.0, 0.0), converter=f32)  # m
+    steps: Float[Array, " 2"] | None = eqx.field(default=None, converter=_range)  # m, range of the steps' height
+
+    def __check_init__(self):
+        if self.steps is not None and not (self.ground is not None and self.ground.highest_step > 0.0):
+            raise WildRobotError(
+                "Steps of the floor are drawn, but the reset has no ground with steps.",
+                where="HomeReset, steps",
+                hint="give it, and on_ground, one ground = Ground.steps(...)",
+            )
 
     def __call__(self, key: PRNGKeyArray) -> tuple[Float[Array, " nq"], Float[Array, " nv"]]:
         """A first `qpos` and `qvel`."""
@@ -42,7 +61,10 @@ class HomeReset(eqx.Module):
             qpos = qpos.at[2].add(self.drop).at[3:7].set(rotation.quat_yaw(heading))
             if self.ground is not None:
                 key_place = jax.random.fold_in(key, 1)  # so that without ground nothing else is drawn
-                place = jax.random.uniform(key_place, (2,), jnp.float32, -self.spread, self.spread)
+                place = self.centre + jax.random.uniform(key_place, (2,), jnp.float32, -self.spread, self.spread)
+                if self.steps is not None:
+                    step = uniform(jax.random.fold_in(key, 2), self.steps)
+                    place = place.at[1].set(self.ground.where(step))
                 highest = jnp.max(self.ground.height(place + f32(_AROUND)))
                 qpos = qpos.at[:2].add(place).at[2].add(highest)
         return qpos, qvel

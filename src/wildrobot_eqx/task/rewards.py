@@ -10,7 +10,7 @@ from ..arrays import f32
 from ..errors import WildRobotError, nearest
 from ..observe import Signals
 from ..physics import rotation
-from ..robots import Foot, Robot, Sensor
+from ..robots import Foot, Ground, Robot, Sensor, above
 
 
 class AbstractReward(eqx.Module):
@@ -111,7 +111,8 @@ class FootHeight(AbstractReward):
 
     The left foot swings in the first half of the clock's cycle, the right in the second; a
     swing takes the share `swing` of the cycle, centred in its half. The curve is a squared
-    sine, whose velocity is zero at lift-off and touch-down.
+    sine, whose velocity is zero at lift-off and touch-down. Heights are those above the
+    `ground` (`robots.on_ground`) under each sole's centre.
     """
 
     feet: tuple[Foot, ...]
@@ -120,11 +121,18 @@ class FootHeight(AbstractReward):
     height: Float[Array, ""]  # m
     swing: Float[Array, ""]
     width: Float[Array, ""]  # m
+    ground: Ground | None
 
     def __init__(
-        self, robot: Robot, weight: float = 1.0, height: float = 0.05, swing: float = 0.4, width: float = 0.02
+        self,
+        robot: Robot,
+        weight: float = 1.0,
+        height: float = 0.05,
+        swing: float = 0.4,
+        width: float = 0.02,
+        ground: Ground | None = None,
     ):
-        self.feet, self.mid_swings = robot.feet, _mid_swings(robot)
+        self.feet, self.mid_swings, self.ground = robot.feet, _mid_swings(robot), ground
         self.weight, self.height = f32(weight), f32(height)
         self.swing, self.width = f32(swing), f32(width)
 
@@ -135,7 +143,7 @@ class FootHeight(AbstractReward):
         return stepping * jnp.where(inside, self.height * jnp.square(jnp.cos(jnp.pi * share / self.swing)), 0.0)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
-        height = jnp.stack([signals.physics.site_xpos[foot.site, 2] for foot in self.feet])
+        height = jnp.stack([above(self.ground, signals.physics.site_xpos[foot.site]) for foot in self.feet])
         error = height - self.reference(signals.phase, signals.stepping)
         return jnp.mean(_kernel(error, self.width))
 
@@ -198,18 +206,19 @@ class Upright(AbstractReward):
 
 
 class BaseHeightError(AbstractReward):
-    """Squared error of the base's height against the home pose's, m^2."""
+    """Squared error of the base's height above the `ground` against the home pose's, m^2."""
 
     body: int = eqx.field(static=True)
     weight: Float[Array, ""]
     height: Float[Array, ""]  # m
+    ground: Ground | None
 
-    def __init__(self, robot: Robot, weight: float = -20.0, height: float | None = None):
-        self.body, self.weight = robot.base.body, f32(weight)
+    def __init__(self, robot: Robot, weight: float = -20.0, height: float | None = None, ground: Ground | None = None):
+        self.body, self.weight, self.ground = robot.base.body, f32(weight), ground
         self.height = robot.home_height if height is None else f32(height)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
-        return jnp.square(signals.physics.xpos[self.body, 2] - self.height)
+        return jnp.square(above(self.ground, signals.physics.xpos[self.body]) - self.height)
 
 
 class ActionRate(AbstractReward):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ..observe import Signals
-from ..robots import Ground, Robot
+from ..robots import Ground, Robot, above
 
 
 class AbstractTermination(eqx.Module):
@@ -37,7 +37,6 @@ class Fallen(AbstractTermination):
     def __call__(self, signals: Signals) -> Bool[Array, ""]:
         _, x, y, _ = signals.physics.xquat[self.body]
         up = 1.0 - 2.0 * (x * x + y * y)
-        place = signals.physics.xpos[self.body]
-        height = place[2] if self.ground is None else place[2] - self.ground.height(place[:2])
+        height = above(self.ground, signals.physics.xpos[self.body])
         standing = (height > self.min_height) & (up > jnp.cos(self.max_tilt))
         return ~standing

@@ -1,4 +1,4 @@
-"""By name, never by position: what a module knows of joints and sensors must be this robot's."""
+"""By name, never by position: what a module knows of joints, sensors and the ground must be this robot's."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from ...robots import Robot, Sensor
+from ...robots import Ground, Robot, Sensor, is_on_ground
 from . import source
 from .findings import Finding
 
 
 def foreign(env: Any) -> list[Finding]:
-    """Modules that hold another robot's joints or sensors, or this robot's joints in another order."""
+    """Modules that hold another robot's joints, sensors or ground, or this robot's joints in another order."""
     robot = env.physics.robot
     findings: list[Finding] = []
     for where, module, value, name in _fields(env):
@@ -44,6 +44,8 @@ def _fields(env: Any) -> Iterator[tuple[str, Any, Any, str]]:
 
 
 def _finding(robot: Robot, leaf: str, module: Any, value: Any, name: str) -> Finding | None:
+    if name == "ground" and (value is None or isinstance(value, Ground)) and (value is None) == is_on_ground(robot):
+        return _ground(leaf, module, value)
     if isinstance(value, Robot):
         if value.joint_names != robot.joint_names:
             return _other(robot, leaf, module, f"Robot {value.name!r}: {_listed(value.joint_names)}")
@@ -65,6 +67,15 @@ def _other(robot: Robot, leaf: str, module: Any, held: str) -> Finding:
         f"make it for the robot of env.physics, whose joints stand in the order of its actuators (nu = {robot.nu})",
         source.describe(module),
     )
+
+
+def _ground(leaf: str, module: Any, held: Ground | None) -> Finding:
+    """One knows of slopes and steps, the other of z = 0."""
+    if held is None:
+        floor, fix = "a Ground: env.physics.robot comes from on_ground", "give it that ground: heights are above it"
+        return Finding(leaf, f"the floor is {floor}", "heights above z = 0", fix, source.describe(module))
+    fix = "make the robot of env.physics with on_ground, or give this no ground"
+    return Finding(leaf, "the floor is a plane", "heights above a Ground", fix, source.describe(module))
 
 
 def _sensor(robot: Robot, leaf: str, module: Any, held: Sensor) -> Finding | None:

@@ -55,7 +55,7 @@ class ScaleDamping(AbstractRandomiser):
 class ScaleFrictionLoss(AbstractRandomiser):
     """Scales the dry friction (`dof_frictionloss`) by one factor per degree of freedom.
 
-    A joint without dry friction in its MJCF gets none: MJX builds no constraint for it.
+    A joint without dry friction in its MJCF gets none: any factor of nothing is nothing.
     """
 
     range: Float[Array, " 2"] = eqx.field(default=(0.5, 2.0), converter=f32)

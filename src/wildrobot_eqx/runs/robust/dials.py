@@ -17,7 +17,7 @@ from ..episodes import judged_env, with_command
 from .push import NAME, TimedPush
 from .world import replaced, with_sensing
 
-_DEGREE = float(np.pi / 180.0)
+DEGREE = float(np.pi / 180.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,20 +32,20 @@ class Parameter:
     levels: tuple[float, ...]  # with the nominal one, rising
 
 
-def _parameter(name: str, label: str, unit: str, scale: float, nominal: float, shown: tuple[float, ...]) -> Parameter:
+def parameter(name: str, label: str, unit: str, scale: float, nominal: float, shown: tuple[float, ...]) -> Parameter:
     """Levels and nominal as they are shown."""
     return Parameter(name, label, unit, scale, nominal / scale, tuple(level / scale for level in shown))
 
 
 PARAMETERS = (
-    _parameter("latency", "command latency", "ms", 1e3, 10, (0, 10, 20, 30, 40, 50, 60)),
-    _parameter("voltage", "battery voltage", "V", 1, 11.1, (9.6, 10.1, 10.6, 11.1, 11.6, 12.1, 12.6)),
-    _parameter("backlash", "backlash", "deg", 1 / _DEGREE, 0, (0, 0.5, 1, 1.5, 2, 2.5, 3)),
-    _parameter("friction", "floor friction", "of nominal", 1, 1, (0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2)),
-    _parameter("mass", "mass", "% of nominal", 1e2, 100, (70, 80, 90, 100, 110, 120, 130)),
-    _parameter("encoder_offset", "encoder offset", "+-deg", 1 / _DEGREE, 0, (0, 0.5, 1, 1.5, 2, 2.5, 3)),
-    _parameter("gyro_bias", "gyro bias", "rad/s std", 1, 0, (0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)),
-    _parameter("tilt", "floor tilt", "deg", 1 / _DEGREE, 0, (0, 1, 2, 3, 4, 5, 6)),
+    parameter("latency", "command latency", "ms", 1e3, 10, (0, 10, 20, 30, 40, 50, 60)),
+    parameter("voltage", "battery voltage", "V", 1, 11.1, (9.6, 10.1, 10.6, 11.1, 11.6, 12.1, 12.6)),
+    parameter("backlash", "backlash", "deg", 1 / DEGREE, 0, (0, 0.5, 1, 1.5, 2, 2.5, 3)),
+    parameter("friction", "floor friction", "of nominal", 1, 1, (0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2)),
+    parameter("mass", "mass", "% of nominal", 1e2, 100, (70, 80, 90, 100, 110, 120, 130)),
+    parameter("encoder_offset", "encoder offset", "+-deg", 1 / DEGREE, 0, (0, 0.5, 1, 1.5, 2, 2.5, 3)),
+    parameter("gyro_bias", "gyro bias", "rad/s std", 1, 0, (0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)),
+    parameter("tilt", "floor tilt", "deg", 1 / DEGREE, 0, (0, 1, 2, 3, 4, 5, 6)),
 )
 """What is swept, in the order in which it is told. docs/robustness.md defines each."""
 
@@ -54,6 +54,7 @@ class Dials(eqx.Module):
     """Where every parameter stands in one episode; of a batch, one row per episode."""
 
     speed: Float[Array, "*batch"]  # m/s, the command
+    motion: Float[Array, "*batch 2"]  # m/s to the left, and rad/s to the left: the command, too
     latency: Float[Array, "*batch"]  # s
     voltage: Float[Array, "*batch"]  # V
     backlash: Float[Array, "*batch"]  # rad
@@ -64,10 +65,18 @@ class Dials(eqx.Module):
     tilt: Float[Array, "*batch"]  # rad
 
 
-def dials(speeds: Float[Array, " n"], turned: dict[str, Float[Array, " n"]] | None = None) -> Dials:
-    """Nominal dials for one episode per speed (m/s), but for those that are `turned`."""
+def dials(
+    speeds: Float[Array, " n"],
+    turned: dict[str, Float[Array, " n"]] | None = None,
+    motions: Float[Array, "n 2"] | None = None,
+) -> Dials:
+    """Nominal dials for one episode per speed (m/s), but for those that are `turned`.
+
+    `motions` are the speed to the left (m/s) and the turn (rad/s) beside each speed; none if None.
+    """
+    beside = jnp.zeros((*speeds.shape, 2), jnp.float32) if motions is None else motions
     nominal = {parameter.name: jnp.full(speeds.shape, f32(parameter.nominal)) for parameter in PARAMETERS}
-    return Dials(speed=speeds, **{**nominal, **(turned or {})})
+    return Dials(speed=speeds, motion=beside, **{**nominal, **(turned or {})})
 
 
 def dial_env(env: Env, timestep: float) -> Env:
@@ -129,7 +138,7 @@ def turn(env: Env, dials: Dials) -> Env:
     values = [both(dials.latency), both(dials.voltage), both(dials.backlash), offset]
     values += [both(dials.mass), both(dials.friction), both(dials.tilt)]
     values += [dials.gyro_bias] * (len(where(env)) - len(values))
-    return with_command(eqx.tree_at(where, env, values), dials.speed)
+    return with_command(eqx.tree_at(where, env, values), dials.speed, dials.motion)
 
 
 def _is_bias(value: object) -> bool:

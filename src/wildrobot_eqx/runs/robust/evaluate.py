@@ -1,9 +1,10 @@
-"""`eval RUN --robust`: a wrong world, each parameter by itself, and pushes; writes robust.json beside eval.json."""
+"""`eval RUN --robust`: a wrong world, each parameter by itself, terrain, pushes; writes robust.json."""
 
 import time
 from typing import Any
 
 import numpy as np
+from jaxtyping import Array, Float
 
 from ...arrays import f32
 from ...env import Env
@@ -11,16 +12,16 @@ from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
 from ..episodes import with_command
 from ..folder import RunFolder, now, write_json
-from ..gate import WalkGate
 from ..opening import Say, restore
 from ..recipe import Recipe
-from ..stand_gate import StandGate
 from ..trainers import trainer_of
 from .dials import dial_env
 from .ladder import PHASES, Ladder, climb
 from .plots import write_robust_plots
 from .result import RobustResult, World
 from .sweep import sweep
+from .terrain import cross
+from .told import commands_of, rows_of, speeds_of
 from .trials import errors, keys_of, run, score
 from .world import wrong_world
 
@@ -67,7 +68,7 @@ def evaluate_robust(
         write_json(folder.path / "robust.json", document)
 
     try:
-        for part in (_world, _sweep, _ladder):
+        for part in (_world, _sweep, _terrain, _ladder):
             part(result, recipe, policy, count, length, say)
             save()
     except KeyboardInterrupt as error:
@@ -99,43 +100,57 @@ def shortfall(episodes: int, seconds: float) -> str:
     return ", ".join(parts)
 
 
-def commands_of(recipe: Recipe) -> tuple[float, ...]:
-    """The commands that are judged, m/s: those that the gate requires; without a gate, five of the recipe's own."""
-    if isinstance(recipe.gate, WalkGate):
-        return recipe.gate.required
-    if isinstance(recipe.gate, StandGate):
-        return (0.0,)
-    low, high = (float(bound) for bound in recipe.env.command.speed_range)
-    return tuple(round(float(speed), 6) for speed in np.linspace(low, high, 5))
-
-
 def _world(result: RobustResult, recipe: Recipe, policy: AbstractPolicy, count: int, length: float, say: Say) -> None:
-    world, speeds = wrong_world(recipe.env, result.timestep), commands_of(recipe)
-    told = np.resize(np.asarray(speeds, np.float32), count)
-    say(f"1 of 3, a wrong world: {count} episodes of {length:g} s")
+    world, commands = wrong_world(recipe.env, result.timestep), commands_of(recipe)
+    rows, which = rows_of(commands, count)
+    say(f"1 of 4, a wrong world: {count} episodes of {length:g} s")
     env: Env = world.env
     keys = keys_of(result.timestep, count)
-    tally = run(env, policy, with_command, f32(told), keys, length, lambda text: say(f"wrong world: {text}"))
-    error, upright = errors(tally, told, env.physics.control_dt), np.asarray(tally.upright)
-    each = {
-        speed: score(upright[i :: len(speeds)], error[i :: len(speeds)]) for i, speed in enumerate(speeds) if i < count
-    }
-    result.world = World(score(upright, error), each, count, length, world.sources, world.ranges)
+    cases = (f32(rows[:, 0]), f32(rows[:, 1:]))
+    tally = run(env, policy, _told, cases, keys, length, lambda text: say(f"wrong world: {text}"))
+    error, upright = errors(tally, rows, env.physics.control_dt), np.asarray(tally.upright)
+    each = {commands[i]: score(upright[i :: len(commands)], error[i :: len(commands)]) for i in sorted(set(which))}
+    # A turn's error has a unit of its own; its survival is as good as any.
+    whole = score(upright, np.where(rows[:, 2] == 0.0, error, np.nan))
+    result.world = World(whole, each, count, length, world.sources, world.ranges)
+
+
+def _told(env: Env, case: tuple[Float[Array, ""], Float[Array, " 2"]]) -> Env:
+    return with_command(env, *case)
 
 
 def _sweep(result: RobustResult, recipe: Recipe, policy: AbstractPolicy, count: int, length: float, say: Say) -> None:
-    episodes = min(SWEEP_EPISODES, max(1, SWEEP_EPISODES * count // EPISODES))
-    seconds = min(SWEEP_SECONDS, length)
-    say(f"2 of 3, one parameter at a time: {episodes} episodes of {seconds:g} s per level")
+    episodes, seconds = _level(count, length)
+    say(f"2 of 4, one parameter at a time: {episodes} episodes of {seconds:g} s per level")
     env = dial_env(recipe.env, result.timestep)
-    result.sweep = sweep(env, policy, commands_of(recipe), episodes, seconds, lambda text: say(f"sweep: {text}"))
+    result.sweep = sweep(env, policy, speeds_of(recipe), episodes, seconds, lambda text: say(f"sweep: {text}"))
+
+
+def _level(count: int, length: float) -> tuple[int, float]:
+    """Episodes per level of a sweep, and their seconds."""
+    return min(SWEEP_EPISODES, max(1, SWEEP_EPISODES * count // EPISODES)), min(SWEEP_SECONDS, length)
+
+
+def _terrain(result: RobustResult, recipe: Recipe, policy: AbstractPolicy, count: int, length: float, say: Say) -> None:
+    episodes, seconds = _level(count, length)
+    if not recipe.env.physics.robot.base.floating:
+        say("3 of 4, terrain: left out, for the robot's base is not free to go there")
+        return
+    say(f"3 of 4, slopes, bumps and steps: {episodes} episodes of {seconds:g} s per level")
+    commands, timestep = commands_of(recipe), result.timestep
+    try:
+        result.terrain = cross(
+            recipe.env, policy, commands, episodes, seconds, timestep, lambda text: say(f"terrain: {text}")
+        )
+    except WildRobotError as error:  # a robot whose floor cannot be replaced; the rest can be judged
+        say(f"3 of 4, terrain: left out. {error.what}")
 
 
 def _ladder(result: RobustResult, recipe: Recipe, policy: AbstractPolicy, count: int, length: float, say: Say) -> None:
     phases = min(PHASES, max(_FEWEST_PHASES, PHASES * count // EPISODES))
-    speeds = commands_of(recipe)
+    speeds = speeds_of(recipe)
     command = speeds[len(speeds) * 3 // 4] if len(speeds) > 1 else speeds[0]
-    say(f"3 of 3, pushes from 8 sides in {phases} phases of the step, at {command:g} m/s")
+    say(f"4 of 4, pushes from 8 sides in {phases} phases of the step, at {command:g} m/s")
 
     def keep(ladder: Ladder) -> None:
         result.ladder = ladder

@@ -11,15 +11,15 @@ _INK, _GRID, _BLUE, _RED, _BAND = "#1b2a3a", "#d8dee4", "#1f5f99", "#c0392b", "#
 
 
 def write_robust_plots(folder: Path, document: dict[str, Any]) -> list[Path]:
-    """Draw what a robust.json holds into `folder`: robust_sweep.png and robust_pushes.png.
+    """Draw what a robust.json holds into `folder`: robust_sweep.png, robust_terrain.png, robust_pushes.png.
 
     Returns:
         The files drawn.
     """
     drawn: list[Path] = []
     folder.mkdir(exist_ok=True)
-    for name, part, draw in (("robust_sweep", "sweep", _sweep), ("robust_pushes", "pushes", _pushes)):
-        found = document.get(part)
+    for part, draw in (("sweep", _sweep), ("terrain", _sweep), ("pushes", _pushes)):
+        name, found = f"robust_{part}", document.get(part)
         if isinstance(found, dict):
             drawn.append(folder / f"{name}.png")
             draw(found).savefig(drawn[-1], dpi=110, facecolor="white")
@@ -29,11 +29,12 @@ def write_robust_plots(folder: Path, document: dict[str, Any]) -> list[Path]:
 def _sweep(sweep: dict[str, Any]) -> Canvas:
     """Survival and speed error of each parameter, the levels that hold shaded."""
     parameters = sweep["parameters"]
-    rows = -(-len(parameters) // 4)
-    canvas = Canvas(figsize=(13.0, 0.5 + 3.0 * rows), layout="constrained")
-    canvas.suptitle(f"One parameter at a time: {sweep['told']}", fontsize=10, color=_INK, wrap=True)
+    columns = min(4, len(parameters))
+    rows = -(-len(parameters) // columns)
+    canvas = Canvas(figsize=(3.25 * columns, 0.5 + 3.0 * rows), layout="constrained")
+    canvas.suptitle(f"One at a time: {sweep['told']}", fontsize=10, color=_INK, wrap=True)
     for i, parameter in enumerate(parameters):
-        left = canvas.add_subplot(rows, 4, i + 1)
+        left = canvas.add_subplot(rows, columns, i + 1)
         right = left.twinx()
         x = [entry["level"] for entry in parameter["levels"]]
         survival = [100.0 * entry["survival"] for entry in parameter["levels"]]
@@ -48,9 +49,9 @@ def _sweep(sweep: dict[str, Any]) -> Canvas:
         right.set_ylim(0.0, max(0.12, float(np.nanmax([*error, 0.0])) * 1.1))
         left.set_xlabel(f"{parameter['label']}, {parameter['unit']}", fontsize=9)
         left.set_title(parameter["name"], fontsize=10, weight="bold" if parameter["name"] == sweep["worst"] else None)
-        if i % 4 == 0:
+        if i % columns == 0:
             left.set_ylabel("survival, %", color=_BLUE)
-        if i % 4 == 3:
+        if i % columns == columns - 1:
             right.set_ylabel("speed error, m/s", color=_RED)
         left.tick_params(axis="y", colors=_BLUE, labelsize=8)
         right.tick_params(axis="y", colors=_RED, labelsize=8)

@@ -12,6 +12,7 @@ from rich.text import Text
 from ..kicks import DIRECTIONS
 from .ladder import DURATIONS, Ladder
 from .sweep import SPEED_ERROR, SURVIVAL, Sweep
+from .told import Told
 from .trials import Score
 from .widen import Range
 
@@ -34,7 +35,7 @@ class World:
     """The episodes in a wrong world."""
 
     score: Score
-    by_command: dict[float, Score]  # m/s
+    by_command: dict[Told, Score]
     episodes: int
     seconds: float
     sources: dict[str, str]
@@ -59,6 +60,7 @@ class RobustResult:
     world: World | None = None
     sweep: Sweep | None = None
     ladder: Ladder | None = None
+    terrain: Sweep | None = None
 
     @property
     def passed(self) -> bool:
@@ -83,6 +85,7 @@ class RobustResult:
             "lines": [] if world is None else [_line_json(line) for line in world.lines],
             "world": None if world is None else _world_json(world),
             "sweep": None if self.sweep is None else self.sweep.to_json(),
+            "terrain": None if self.terrain is None else self.terrain.to_json(),
             "pushes": None if self.ladder is None else self.ladder.to_json(),
         }
 
@@ -93,6 +96,8 @@ class RobustResult:
             found += _world_pages(self.world, self)
         if self.sweep is not None:
             found += [_sweep_table(self.sweep), f"Sweep: {self.sweep.told}."]
+        if self.terrain is not None:
+            found += [_sweep_table(self.terrain), f"Terrain: {self.terrain.told}."]
         if self.ladder is not None and len(self.ladder.survived):
             found += [_ladder_table(self.ladder)]
         return found
@@ -106,7 +111,7 @@ def _world_json(world: World) -> dict[str, Any]:
     return {
         "sources": world.sources,
         "ranges": [dataclasses.asdict(found) for found in world.ranges],
-        "commands": [{"command": command, **s.to_json()} for command, s in world.by_command.items()],
+        "commands": [{"axis": c.axis, "command": c.command, **s.to_json()} for c, s in world.by_command.items()],
     }
 
 
@@ -132,8 +137,10 @@ def _marked(text: str, good: bool) -> Text:
 def _world_pages(world: World, result: RobustResult) -> list[Table | str]:
     ending = "passed" if result.passed else "FAILED"
     kind = f"Robust, provisional ({result.provisional})" if result.provisional else "Robust"
-    table = _table(f"{kind}: {ending}", ("in a wrong world", "limit", "all", *(f"{c:g} m/s" for c in world.by_command)))
-    each = list(world.by_command.values())
+    ahead = {c: s for c, s in world.by_command.items() if c.axis == "ahead"}
+    motions = {c: s for c, s in world.by_command.items() if c.axis != "ahead"}
+    table = _table(f"{kind}: {ending}", ("in a wrong world", "limit", "all", *map(str, ahead)))
+    each = list(ahead.values())
     survival, error = world.lines
     table.add_row(
         "survival", ">= 97%", _marked(_share(survival.value), survival.passed), *(_share(s.survival) for s in each)
@@ -148,12 +155,21 @@ def _world_pages(world: World, result: RobustResult) -> list[Table | str]:
     standard = [name for name, source in world.sources.items() if source == "standard"]
     told = [f"the recipe's own {', '.join(own)}, a fifth wider"] if own else []
     told += [f"standard {', '.join(standard)}"] if standard else []
-    return [table, f"World: {'; '.join(told)}. {world.episodes} episodes of {world.seconds:g} s."]
+    beside = [_motions_table(motions)] if motions else []
+    return [table, *beside, f"World: {'; '.join(told)}. {world.episodes} episodes of {world.seconds:g} s."]
+
+
+def _motions_table(motions: dict[Told, Score]) -> Table:
+    """Sideways and turns, of which survival and a sideways speed count above, too."""
+    table = _table("", ("in a wrong world", *map(str, motions)))
+    table.add_row("survival", *(_share(s.survival) for s in motions.values()))
+    table.add_row("error (m/s, rad/s)", *(_error(s.speed_error) for s in motions.values()))
+    return table
 
 
 def _sweep_table(sweep: Sweep) -> Table:
-    title = f"One parameter at a time, {sweep.episodes} episodes of {sweep.seconds:g} s per level"
-    table = _table(title, ("parameter", "swept", "holds", "worst at", "survival", "error m/s"))
+    title = f"One {sweep.kind} at a time, {sweep.episodes} episodes of {sweep.seconds:g} s per level"
+    table = _table(title, (sweep.kind, "swept", "holds", "worst at", "survival", "error m/s"))
     for curve in sweep.curves:
         p, at = curve.parameter, curve.worst
         swept = _span(p.levels[0], p.levels[-1], p.scale)

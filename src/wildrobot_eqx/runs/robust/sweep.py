@@ -67,6 +67,7 @@ class Sweep:
     curves: tuple[Curve, ...]
     episodes: int
     seconds: float
+    kind: str = "parameter"  # what its curves are of
 
     @property
     def worst(self) -> Curve | None:
@@ -78,7 +79,7 @@ class Sweep:
     def told(self) -> str:
         """The worst parameter in a sentence."""
         if self.worst is None:
-            return "no parameter does any harm within its range"
+            return f"no {self.kind} does any harm within its range"
         curve, parameter = self.worst, self.worst.parameter
         at = curve.worst
         if curve.damage[0] <= 0.0:
@@ -87,7 +88,7 @@ class Sweep:
         level, found = parameter.levels[at] * parameter.scale, curve.scores[at]
         error = f"{found.speed_error:.3f} m/s" if np.isfinite(found.speed_error) else "not measurable"
         return (
-            f"the worst parameter is {parameter.label}: at {level:g} {parameter.unit} survival is "
+            f"the worst {self.kind} is {parameter.label}: at {level:g} {parameter.unit} survival is "
             f"{100.0 * found.survival:.1f}% and speed error {error} "
             f"(nominal: {100.0 * curve.nominal.survival:.1f}%, {curve.nominal.speed_error:.3f} m/s)"
         )
@@ -143,6 +144,7 @@ def sweep(
     points += [(p.name, level) for p in parameters for level in p.levels if level != p.nominal]
     command = np.resize(np.asarray(speeds, np.float32), episodes)
     told = np.tile(command, len(points))
+    rows = np.stack([told, np.zeros_like(told), np.zeros_like(told)], axis=1)
 
     def turned(parameter: Parameter) -> np.ndarray:
         levels = [level if name == parameter.name else parameter.nominal for name, level in points]
@@ -151,7 +153,7 @@ def sweep(
     cases = dials(f32(told), {p.name: f32(turned(p)) for p in parameters})
     keys = jnp.tile(keys_of(env.physics.timestep, episodes), len(points))
     tally = run(env, policy, turn, cases, keys, seconds, tell)
-    error = errors(tally, told, env.physics.control_dt).reshape(len(points), episodes)
+    error = errors(tally, rows, env.physics.control_dt).reshape(len(points), episodes)
     upright = np.asarray(tally.upright).reshape(error.shape)
     found = {point: score(upright[i], error[i]) for i, point in enumerate(points)}
     curves = tuple(

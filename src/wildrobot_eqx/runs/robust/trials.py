@@ -24,7 +24,7 @@ class Score:
     """How some episodes went."""
 
     survival: float  # share of episodes
-    speed_error: float  # m/s, |mean speed - command|, mean over those that survived; NaN if none did
+    speed_error: float  # m/s, of a turn rad/s: |mean speed - command|, mean over those that survived; NaN if none did
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -69,13 +69,19 @@ def control_steps(env: Env, seconds: float) -> int:
     return max(1, round(seconds / env.physics.control_dt))
 
 
-def errors(tally: GaitTally, speeds: Float[np.ndarray, " n"], dt: float) -> Float[np.ndarray, " n"]:
-    """Each episode's speed error, m/s: its mean speed after the warm-up from the command; NaN where it fell."""
-    moved = (tally.position - tally.warm)[:, 0] / (dt * np.maximum(tally.judged, 1))
-    return np.where(tally.upright, np.abs(moved - speeds), np.nan)
+def errors(tally: GaitTally, told: Float[np.ndarray, "n 3"], dt: float) -> Float[np.ndarray, " n"]:
+    """Each episode's error along what it was told: its mean after the warm-up from the command; NaN where it fell.
+
+    `told` is speed ahead, to the left (m/s) and turn to the left (rad/s), of which at most one is
+    not zero; of all zero the error is that of the speed ahead.
+    """
+    moved = np.concatenate([tally.position - tally.warm, tally.turned[:, None]], axis=1)
+    error = np.abs(moved / (dt * np.maximum(tally.judged, 1))[:, None] - told)
+    along = np.take_along_axis(error, np.argmax(told != 0.0, axis=1)[:, None], axis=1)[:, 0]
+    return np.where(tally.upright, along, np.nan)
 
 
 def score(upright: Bool[np.ndarray, " n"], error: Float[np.ndarray, " n"]) -> Score:
-    """The score of some episodes."""
-    error = error[upright]
+    """The score of some episodes; an error that is NaN is none."""
+    error = error[upright & np.isfinite(error)]
     return Score(float(upright.mean()), float(error.mean()) if error.size else float("nan"))

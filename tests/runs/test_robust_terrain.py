@@ -1,0 +1,96 @@
+"""Robust evaluation on slopes, bumps and steps; and what robots are told there, sideways and turns included."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import make_env
+from puppets import Constant
+
+import wildrobot_eqx as we
+from wildrobot_eqx.env.contract import names
+from wildrobot_eqx.runs.gait import GaitTally
+from wildrobot_eqx.runs.robust.terrain import GROUNDS, cross, ground_of, spots, terrain_env
+from wildrobot_eqx.runs.robust.told import Told, commands_of, rows_of
+from wildrobot_eqx.runs.robust.trials import errors
+
+MOTIONS = (we.Motion("left", -0.1), we.Motion("turn", 0.2), we.Motion("turn", 0.5, required=False))
+
+
+@pytest.fixture(scope="module")
+def field():
+    """The ground, and the middle of each of its squares by kind and level."""
+    ground, middles = ground_of(spots())
+    return ground, dict(zip(spots(), middles))
+
+
+def recipe(robot, gate, **ranges) -> we.Recipe:
+    command = we.VelocityCommand(robot, speed_range=(0.0, 0.4), **ranges)
+    return we.Recipe(env=make_env(robot, command=command), ppo=we.PPOConfig(), steps=1, seed=0, gate=gate)
+
+
+def test_what_is_told_is_what_the_gate_requires(robot):
+    ranges = {"lateral_range": (-0.1, 0.15), "turn_range": (-0.5, 0.5)}
+    gate = we.WalkGate(required=(0.0, 0.3), motions=MOTIONS)
+    told = commands_of(recipe(robot, gate, **ranges))
+    assert list(map(str, told)) == ["0 m/s", "0.3 m/s", "0.1 m/s right", "0.2 rad/s left"]
+    assert commands_of(recipe(robot, we.StandGate(), **ranges)) == (Told("ahead", 0.0),)
+    free = commands_of(recipe(robot, None, **ranges))
+    assert [c.command for c in free] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, -0.1, 0.15, -0.5, 0.5])
+    assert {c.axis for c in commands_of(recipe(robot, None))} == {"ahead"}
+    rows, which = rows_of(told, 5)
+    np.testing.assert_allclose(rows, [[0, 0, 0], [0.3, 0, 0], [0, -0.1, 0], [0, 0, 0.2], [0, 0, 0]], rtol=1e-6)
+    assert which == [0, 1, 2, 3, 0]
+
+
+def test_an_error_is_that_of_the_motion_that_was_told():
+    """After a warm-up at (1, 1), 100 samples of 20 ms each."""
+    tally = object.__new__(GaitTally)
+    figures = {
+        "upright": np.array([True, True, True, True, False]),
+        "warm": np.ones((5, 2)),
+        "position": np.array([[1.1, 1.5], [1.5, 1.9], [1.7, 0.6], [1.9, 1.9], [1.0, 1.0]]),
+        "turned": np.array([0.3, 0.3, 0.3, 0.5, 0.0]),
+        "judged": np.full(5, 100),
+    }
+    for name, value in figures.items():
+        object.__setattr__(tally, name, value)
+    told = np.array([[0, 0, 0], [0.3, 0, 0], [0, -0.15, 0], [0, 0, 0.3], [0.1, 0, 0]], np.float32)
+    np.testing.assert_allclose(errors(tally, told, 0.02), [0.05, 0.05, 0.05, 0.05, np.nan], atol=1e-6)
+
+
+def test_every_square_is_its_own_kind_of_ground(field):
+    ground, middles = field
+    steps = jnp.asarray(np.stack(np.meshgrid(*[np.arange(-4.0, 4.05, 0.05)] * 2), axis=-1).reshape(-1, 2), jnp.float32)
+    for (name, level), middle in middles.items():
+        height = np.asarray(ground.height(jnp.asarray(middle) + steps))
+        if name == "slope":
+            np.testing.assert_allclose(height, np.tan(level) * np.asarray(steps)[:, 0], atol=1e-5)
+        elif name == "bumps":
+            assert 0.8 * level < np.ptp(height) <= level + 1e-6
+        elif name == "steps":
+            flat = np.isclose(height, 0.0, atol=1e-6) | np.isclose(height, level, atol=1e-6)
+            assert flat.mean() > 0.6
+            assert np.ptp(height) == pytest.approx(level, abs=1e-6)
+        else:
+            assert not height.any()
+
+
+def test_all_that_measures_a_height_has_the_ground(robot, field):
+    env = terrain_env(make_env(robot), field[0], 0.005)
+    for who in (env.reset_state, env.terminations["fallen"]):
+        assert who.ground.heights is field[0].heights
+    assert env.physics.robot.model.mj.nhfield == 1
+    assert not [f for f in names.foreign(env) if "rewards" not in f.leaf], "rewards do not judge"
+
+
+@pytest.mark.slow
+def test_a_robot_that_holds_its_pose_stands_where_it_is_flat_and_falls_on_steep_slopes(robot):
+    told: list[str] = []
+    found = cross(make_env(robot), Constant(11), (Told("ahead", 0.0),), 4, 4.0, 0.005, told.append)
+    slope = found.curves[[p.name for p in GROUNDS].index("slope")]
+    assert slope.nominal.survival == 1.0
+    assert slope.nominal.speed_error < 0.02
+    assert slope.scores[-1].survival < 0.5
+    assert found.worst is slope
+    assert "the worst ground is slope" in found.told
+    assert told
