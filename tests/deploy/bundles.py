@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wildrobot_eqx import Delay, Env, LowPass, PPOConfig, load_recipe
+from wildrobot_eqx import Delay, Env, LowPass, ObservationStack, PPOConfig, load_recipe
 from wildrobot_eqx.deploy.bundle import Bundle
 from wildrobot_eqx.deploy.contract import FILE, contract_digest, read_contract
 from wildrobot_eqx.deploy.export import bundle_files
@@ -25,16 +25,19 @@ Files = dict[str, bytes]
 
 
 @functools.cache
-def env_and_policy(name: str) -> tuple[Env, AbstractPolicy]:
+def env_and_policy(name: str, history: int = 1) -> tuple[Env, AbstractPolicy]:
     """A shipped recipe's env, and a policy of random weights that answers to every part of its observation.
 
-    The hopper's controller has a filter and a delay on top.
+    The hopper's controller has a filter and a delay on top. With a `history` the policy sees so many moments.
     """
     recipe = load_recipe(name)()
     env = judged_env(recipe.env, 0.005)
     env = eqx.tree_at(lambda e: e.command.deadband, env, recipe.env.command.deadband)
     if env.observations["policy"].sensing:  # a robot brings its own
         env = eqx.tree_at(lambda e: e.observations["policy"].sensing, env, {})
+    if history > 1:
+        stack = ObservationStack(env.observations["policy"].terms, history=history)
+        env = eqx.tree_at(lambda e: e.observations["policy"], env, stack)
     if name == "hop":
         home = env.physics.robot.home_joints
         inner = LowPass(LowPass(env.controller, home, 0.6), home, 0.9)
@@ -69,9 +72,11 @@ def gate(env: Env, required: list[float], lines: list[dict[str, Any]]) -> dict[s
     }
 
 
-def make_files(name: str, verdict: Callable[[Env], dict[str, Any] | None] = lambda env: None) -> Files:
+def make_files(
+    name: str, verdict: Callable[[Env], dict[str, Any] | None] = lambda env: None, history: int = 1
+) -> Files:
     """The files of a recipe's bundle."""
-    env, policy = env_and_policy(name)
+    env, policy = env_and_policy(name, history)
     return bundle_files(env, policy, {"recipe": name}, verdict(env), lambda text: None)
 
 

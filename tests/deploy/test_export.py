@@ -170,14 +170,6 @@ def test_what_no_robot_could_compute_is_refused():
         used_sensors(env)
 
 
-def test_a_history_is_refused():
-    env, _ = env_and_policy("hop")
-    policy = env.observations["policy"]
-    env = _with(env, lambda e: e.observations["policy"], ObservationStack(policy.terms, history=3))
-    with pytest.raises(WildRobotError, match="a history of 3 control steps"):
-        used_sensors(env)
-
-
 class OtherClock(eqx.Module):
     """A clock of another kind."""
 

@@ -81,7 +81,8 @@ def _place(bundle: Bundle, name: str, index: int) -> str:
     if name != "observation":
         return f"the {name} of {contract.joints[index]!r}"
     part = next(part for part in contract.parts if part.start <= index < part.stop)
-    return f"the observation {part.name!r}[{index - part.start}]"
+    ago = f" of {part.age} control step{'s' if part.age > 1 else ''} ago" if part.age else ""
+    return f"the observation {part.name!r}[{index - part.start}]{ago}"
 
 
 def _check(bundle: Bundle, rows: dict[str, NDArray[np.float32]]) -> int:
