@@ -245,6 +245,34 @@ def test_a_verdict_that_the_player_does_not_repeat_fails(walked, cli):
     assert {f["command"] for f in document["gate"]["figures"]} == {0.0, 0.1}
 
 
+def test_a_stand_gate_kicks_the_player(exported, tmp_path, cli):
+    """A robot in a plane falls from its kicks ahead and back; those to its sides it does not even feel."""
+    files = read_files(exported)
+    document = json.loads(files[FILE])
+    lines = [{"name": name, "command": kick, "passed": True} for name in ("survival", "tilt") for kick in (0.0, 3.0)]
+    gate = {
+        "judge": "StandGate",
+        "required": [0.0, 3.0],
+        "seconds": 2.0,
+        "warmup": 1.0,
+        "kick_at": 0.4,
+        "recovery": 0.6,
+    }
+    document["gate"] = {"passed": True, "provisional": None, "failed": [], "lines": lines, **gate}
+    document["digest"] = contract_digest(document)
+    write_zip({**files, FILE: json.dumps(document).encode()}, tmp_path / "stand.zip")
+    done = cli("bundle", "verify", tmp_path / "stand.zip", "--json")
+    found = json.loads(done.out)
+    assert done.status == 1
+    assert found["replay"]["passed"]
+    assert found["retrace"]["passed"]
+    survived = {figures["command"]: figures["values"] for figures in found["gate"]["figures"]}
+    assert survived[3.0]["survival_ahead"] == survived[3.0]["survival_back"] == 0.0
+    assert survived[3.0]["survival_left"] == survived[0.0]["survival"] == 1.0
+    assert any(line.startswith("survival after a kick of 3 m/s (5 ms physics)") for line in found["lost"])
+    assert not any(line.startswith("survival after a kick of 0 m/s") for line in found["lost"])
+
+
 def test_a_verdict_that_it_repeats_passes(exported, tmp_path, cli):
     """What training failed, the player may fail."""
     done = cli("bundle", "verify", _judged(exported, tmp_path / "failed.zip", passed=False), "--episodes=2")

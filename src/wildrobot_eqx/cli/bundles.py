@@ -147,7 +147,7 @@ def _findings(found: Any) -> list[Any]:
     if found.gate is not None:
         passed = sum(line.passed for line in found.gate.lines)
         lines += [
-            found.gate.table(),
+            *found.gate.tables(),
             f"{'FAIL' if found.lost else 'ok  '}  gate in closed loop: {passed} of {len(found.gate.lines)} "
             f"lines passed; {found.note}",
         ]

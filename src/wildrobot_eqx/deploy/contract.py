@@ -190,6 +190,9 @@ def _contract(document: dict[str, Any]) -> Contract:
 def _nonsense(document: dict[str, Any], contract: Contract) -> list[str]:
     """What a schema cannot say: sizes that agree, names that exist, an order that is one."""
     found = [*_wrong_joints(document, contract), *_wrong_sensors(document), *_wrong_parts(document, contract)]
+    gate = document["gate"]
+    if gate is not None and gate["judge"] == "StandGate" and not {"kick_at", "recovery"} <= set(gate):
+        found.append("the verdict of a stand gate that does not say when it kicks")
     return found + _wrong_history(document, contract)
 
 

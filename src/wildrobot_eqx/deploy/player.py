@@ -120,6 +120,11 @@ class Player:
         """Why the robot is in its safe pose; None while nothing is wrong."""
         return self._fault
 
+    @property
+    def held_heading(self) -> float:
+        """The heading that the policy is to hold, rad from the first one; it moves on while it is told to turn."""
+        return float(self._observer.target)
+
     def step(self, readings: Mapping[str, Any], now: float | None = None) -> Step:
         """Targets for the coming control period; never raises for what the robot's sensors say.
 
