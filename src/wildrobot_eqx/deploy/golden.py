@@ -16,6 +16,7 @@ from ..env import Env, EnvState
 from ..learn.networks import AbstractPolicy
 from ..physics.kinematics import base_translation
 from ..robots import Sensor
+from .graph import memory_names
 
 STEPS = 100  # control steps of golden vectors
 STARTS = 16  # first states for a player's own episodes
@@ -46,9 +47,10 @@ def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sen
     Returns:
         Each row holds what the robot would have read (`time` in s, `speed` commanded in m/s,
         sensors as `sensor/NAME`, `joint_positions`, `joint_velocities`), and what training made of
-        it: `observation`, `action` and `target` (rad); `qpos` and `qvel` are where the simulated robot
-        was. `start_qpos` and `start_qvel` are first states. A robot that is only ever told to stand is
-        kicked on the way, or nothing would happen: `kick` (m/s, in the world) is what each row ends with.
+        it: `observation`, `action`, `target` (rad) and, where the policy has a memory, what became
+        of it as `state/NAME`; `qpos` and `qvel` are where the simulated robot was. `start_qpos` and
+        `start_qvel` are first states. A robot that is only ever told to stand is kicked on the way,
+        or nothing would happen: `kick` (m/s, in the world) is what each row ends with.
     """
     high = float(env.command.speed_range[1])
     low = max(float(env.command.speed_range[0]), float(env.command.deadband), 0.2 * high)
@@ -142,6 +144,7 @@ def _roll(
     """Rows of all rollouts; the commands are those that follow upon each step."""
     robot = env.physics.robot
     n = following.shape[1]
+    remembered = memory_names(policy)
     dofs = jnp.asarray(base_translation(robot), jnp.float32)
 
     def reading(state: EnvState) -> dict[str, Array]:
@@ -162,6 +165,7 @@ def _roll(
         distribution, carry = policy(obs, carry)
         target, inner = jax.vmap(controller)(inner, distribution.mean)
         row = {**jax.vmap(reading)(state), "observation": obs, "action": distribution.mean, "target": target}
+        row |= {f"state/{name}": leaf for name, leaf in zip(remembered, jax.tree.leaves(carry))}
         asked = dict(zip(("speed", "lateral", "turn"), command.T))
         names = tuple(_told(state))
         state = eqx.tree_at(lambda s: [getattr(s.command, n) for n in names], state, [asked[n] for n in names])

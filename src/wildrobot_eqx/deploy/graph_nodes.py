@@ -26,13 +26,13 @@ class Graph:
         self.nodes.append(require("onnx").helper.make_node(op, inputs, [name], name=f"{op}:{name}", **attributes))
         return name
 
-    def constant(self, name: str, value: Shaped[np.ndarray, "..."]) -> str:
+    def constant(self, name: str, value: Shaped[np.ndarray, "..."], finite: bool = True) -> str:
         """One constant; returns its name.
 
         Raises:
-            WildRobotError: it holds a number that is not finite.
+            WildRobotError: it must be `finite`, and holds a number that is not.
         """
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
+        if finite and value.dtype.kind == "f" and not np.isfinite(value).all():
             raise WildRobotError(
                 f"The policy's {name} holds a number that is not finite.",
                 where="the run's newest checkpoint",

@@ -121,6 +121,11 @@ class Player:
         return self._fault
 
     @property
+    def state(self) -> dict[str, NDArray[np.float32]]:
+        """What the policy's file hands on to the next step, by the names of its inputs."""
+        return dict(self._state)
+
+    @property
     def held_heading(self) -> float:
         """The heading that the policy is to hold, rad from the first one; it moves on while it is told to turn."""
         return float(self._observer.target)
