@@ -79,6 +79,16 @@ def test_it_is_played(exported, cli):
     assert "a step of the player took" in done.out
 
 
+@pytest.mark.parametrize(("option", "told"), [("--turn=0.3", "'turn'"), ("--lateral=-0.1", "'lateral'")])
+def test_a_policy_is_steered_no_way_that_it_was_not_trained_for(option, told, exported, cli):
+    done = cli("play", exported, option)
+    assert done.status == 2
+    text = " ".join(done.err.replace("│", " ").split())
+    assert f"cannot be steered by {told}" in text
+    assert "this one knows speed" in text
+    assert f"has a {told[1:-1]}_range" in text
+
+
 def test_it_is_filmed(exported, cli, tmp_path):
     from wildrobot_eqx.physics.render import NoRenderer, Renderer
     from wildrobot_eqx.robots import load_robot
