@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wildrobot_eqx import Delay, Env, LowPass, PPOConfig, load_recipe
+from wildrobot_eqx import Delay, Env, LowPass, ObservationStack, PPOConfig, load_recipe
 from wildrobot_eqx.deploy.bundle import Bundle
 from wildrobot_eqx.deploy.contract import FILE, contract_digest, read_contract
 from wildrobot_eqx.deploy.export import bundle_files
@@ -25,16 +25,20 @@ Files = dict[str, bytes]
 
 
 @functools.cache
-def env_and_policy(name: str) -> tuple[Env, AbstractPolicy]:
+def env_and_policy(name: str, history: int = 1, calm: bool = False) -> tuple[Env, AbstractPolicy]:
     """A shipped recipe's env, and a policy of random weights that answers to every part of its observation.
 
-    The hopper's controller has a filter and a delay on top.
+    The hopper's controller has a filter and a delay on top. With a `history` the policy sees so many moments; a
+    `calm` one hardly moves.
     """
     recipe = load_recipe(name)()
     env = judged_env(recipe.env, 0.005)
     env = eqx.tree_at(lambda e: e.command.deadband, env, recipe.env.command.deadband)
     if env.observations["policy"].sensing:  # a robot brings its own
         env = eqx.tree_at(lambda e: e.observations["policy"].sensing, env, {})
+    if history > 1:
+        stack = ObservationStack(env.observations["policy"].terms, history=history)
+        env = eqx.tree_at(lambda e: e.observations["policy"], env, stack)
     if name == "hop":
         home = env.physics.robot.home_joints
         inner = LowPass(LowPass(env.controller, home, 0.6), home, 0.9)
@@ -47,7 +51,7 @@ def env_and_policy(name: str) -> tuple[Env, AbstractPolicy]:
         mean=jnp.asarray(rng.normal(size=size) * 0.1, jnp.float32),
         var=jnp.asarray(rng.uniform(0.3, 2.0, size), jnp.float32),
     )
-    last = policy.mlp.weights[-1] * 15.0
+    last = policy.mlp.weights[-1] * (1.0 if calm else 15.0)
     bias = jnp.asarray(rng.normal(size=policy.mlp.biases[0].shape) * 0.1, jnp.float32)
     policy = eqx.tree_at(lambda p: (p.norm, p.mlp.weights[-1], p.mlp.biases[0]), policy, (norm, last, bias))
     return env, policy
@@ -69,9 +73,14 @@ def gate(env: Env, required: list[float], lines: list[dict[str, Any]]) -> dict[s
     }
 
 
-def make_files(name: str, verdict: Callable[[Env], dict[str, Any] | None] = lambda env: None) -> Files:
+def make_files(
+    name: str,
+    verdict: Callable[[Env], dict[str, Any] | None] = lambda env: None,
+    history: int = 1,
+    calm: bool = False,
+) -> Files:
     """The files of a recipe's bundle."""
-    env, policy = env_and_policy(name)
+    env, policy = env_and_policy(name, history, calm)
     return bundle_files(env, policy, {"recipe": name}, verdict(env), lambda text: None)
 
 

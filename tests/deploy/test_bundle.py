@@ -166,13 +166,13 @@ def test_nothing_in_a_bundle_is_executable_or_pickled(packed):
 
 @pytest.mark.parametrize(
     ("version", "hint"),
-    [(0, "export the bundle anew"), (2, "update wildrobot-eqx"), ("1", "update"), (True, "update"), (None, "")],
+    [(1, "export the bundle anew"), (3, "update wildrobot-eqx"), ("2", "update"), (True, "update"), (None, "")],
 )
 def test_another_version_is_refused(version, hint, hop_files):
     def change(document, files):
         document["version"] = version
 
-    with pytest.raises(WildRobotError, match=r"has version .*, this player reads version 1") as caught:
+    with pytest.raises(WildRobotError, match=r"has version .*, this player reads version 2") as caught:
         read_contract(tampered(hop_files, change)[FILE])
     assert hint in caught.value.hint
 

@@ -21,8 +21,6 @@ from wildrobot_eqx.deploy.describe import describe, split_controller, used_senso
 from wildrobot_eqx.deploy.export import export_bundle
 from wildrobot_eqx.deploy.graph import policy_graph
 from wildrobot_eqx.deploy.replay import Replay
-from wildrobot_eqx.learn.networks import AbstractPolicy, Normal, SideMirror
-from wildrobot_eqx.learn.normalise import RunningNorm
 from wildrobot_eqx.learn.squashed import SquashedPolicy
 
 
@@ -76,26 +74,6 @@ def test_the_graph_has_fixed_names_and_shapes_and_full_precision(pair):
     assert np.array_equal(kept["mlp.weight.1"], np.asarray(policy.mlp.weights[1]))
     assert np.array_equal(kept["norm.mean"], np.asarray(policy.norm.mean))
     assert {array.dtype.name for array in kept.values()} <= {"float32", "int64"}
-
-
-class Remembers(AbstractPolicy):
-    """A policy with a memory."""
-
-    norm: RunningNorm
-    log_std: Float[Array, " nu"]
-    mirror: SideMirror | None
-
-    def init(self) -> Any:
-        return jnp.zeros(3)
-
-    def __call__(self, obs: Float[Array, "*batch nobs"], carry: Any) -> tuple[Normal, Any]:
-        return Normal(jnp.zeros_like(self.log_std), self.log_std), carry
-
-
-def test_a_policy_with_a_memory_is_refused(pair):
-    policy = Remembers(pair[1].norm, pair[1].log_std, None)
-    with pytest.raises(WildRobotError, match="a Remembers, has a memory that an exported policy cannot have"):
-        policy_graph(policy, 3, {})
 
 
 def test_weights_that_are_not_finite_are_refused(pair):
@@ -167,14 +145,6 @@ def test_what_no_robot_could_compute_is_refused():
     stack = env.observations["critic"]
     env = _with(env, lambda e: e.observations["policy"], ObservationStack(stack.terms, policy=False))
     with pytest.raises(WildRobotError, match="'height' is a BaseHeight"):
-        used_sensors(env)
-
-
-def test_a_history_is_refused():
-    env, _ = env_and_policy("hop")
-    policy = env.observations["policy"]
-    env = _with(env, lambda e: e.observations["policy"], ObservationStack(policy.terms, history=3))
-    with pytest.raises(WildRobotError, match="a history of 3 control steps"):
         used_sensors(env)
 
 

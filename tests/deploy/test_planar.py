@@ -4,14 +4,18 @@ import copy
 import dataclasses
 
 import jax
+import mujoco
 import numpy as np
 import pytest
 from bundles import make_files, opened, sealed
 from helpers import random_physics
 
 from wildrobot_eqx import VelocityCommand, WildRobotError
+from wildrobot_eqx.deploy import play as playing
 from wildrobot_eqx.deploy.bundle import Bundle
 from wildrobot_eqx.deploy.contract import FILE, read_contract
+from wildrobot_eqx.deploy.hardware import drive
+from wildrobot_eqx.deploy.mujoco_robot import MujocoRobot
 from wildrobot_eqx.deploy.player import Player
 from wildrobot_eqx.deploy.replay import replay
 from wildrobot_eqx.deploy.retrace import retrace
@@ -119,6 +123,49 @@ def test_a_player_keeps_to_what_was_trained_and_to_0_where_nothing_was(planar, w
     turned = ahead.step(_readings(ahead, 1, lateral=0.1, turn=0.3))
     assert plain.mode == turned.mode == "run"
     assert ahead._observer.turn == ahead._observer.lateral == 0.0
+
+
+def test_a_drive_steers(planar, walk):
+    """Sideways and turning by functions of time; a policy that does not know them is left where it is."""
+    robot = MujocoRobot(planar)
+    player = Player(planar, unguarded=True)
+    part = next(p for p in planar.contract.parts if p.kind == "planar_command")
+    seen = []
+
+    def watch(readings, step):
+        seen.append(step.observation[part.start : part.start + 2].tolist() if step.mode == "run" else None)
+
+    ways = {"lateral": lambda t: 0.1 if t > 0.05 else 0.0, "turn": lambda t: -0.2}
+    drive(player, robot, lambda t: 0.2, 0.1, ramp=False, watch=watch, **ways)
+    np.testing.assert_allclose(seen, [[0.2, 0.0]] * 3 + [[0.2, 0.1]] * 2, atol=1e-6)
+    assert player.held_heading < 0.0
+    before = robot.now()
+    with pytest.raises(WildRobotError, match="cannot be steered by 'turn'") as caught:
+        drive(Player(walk), robot, lambda t: 0.1, 1.0, turn=lambda t: 0.1)
+    assert caught.value.exit_code == 2
+    assert robot.now() == before
+
+
+def test_a_walk_is_summed_up_as_it_was_steered(planar, monkeypatch):
+    """Slides of a robot that has no policy: what is reached is measured along and across the way it looks."""
+
+    class Slides(MujocoRobot):
+        def advance(self):
+            super().advance()
+            t = self.now()
+            angle = 0.5 * t
+            self.data.qpos[:7] = [np.sin(angle) * 0.2, (1.0 - np.cos(angle)) * 0.2, 0.45, 0.0, 0.0, 0.0, 0.0]
+            self.data.qpos[3:7] = np.cos(angle / 2), 0.0, 0.0, np.sin(angle / 2)
+            self.data.qpos[7:], self.data.qvel[:] = self._home[7:], 0.0
+            mujoco.mj_forward(self.model, self.data)
+
+    monkeypatch.setattr(playing, "MujocoRobot", Slides)
+    document = playing.play(planar, 0.1, 3.0, ramp=False, turn=0.5).to_json()
+    assert document["turn_radps"] == pytest.approx(0.5, abs=1e-3)
+    assert document["turn_command_radps"] == 0.5
+    assert document["speed_mps"] == pytest.approx(0.1, abs=2e-3)
+    assert abs(document["heading_error_deg"]) < 1.0
+    assert "lateral_mps" not in document
 
 
 @pytest.mark.parametrize("name", ["lateral", "turn"])

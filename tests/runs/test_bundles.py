@@ -79,6 +79,16 @@ def test_it_is_played(exported, cli):
     assert "a step of the player took" in done.out
 
 
+@pytest.mark.parametrize(("option", "told"), [("--turn=0.3", "'turn'"), ("--lateral=-0.1", "'lateral'")])
+def test_a_policy_is_steered_no_way_that_it_was_not_trained_for(option, told, exported, cli):
+    done = cli("play", exported, option)
+    assert done.status == 2
+    text = " ".join(done.err.replace("│", " ").split())
+    assert f"cannot be steered by {told}" in text
+    assert "this one knows speed" in text
+    assert f"has a {told[1:-1]}_range" in text
+
+
 def test_it_is_filmed(exported, cli, tmp_path):
     from wildrobot_eqx.physics.render import NoRenderer, Renderer
     from wildrobot_eqx.robots import load_robot
@@ -243,6 +253,34 @@ def test_a_verdict_that_the_player_does_not_repeat_fails(walked, cli):
     assert any("speed error at 0.1 m/s (5 ms physics)" in line for line in failed)
     assert document["gate"]["episodes"] == 2
     assert {f["command"] for f in document["gate"]["figures"]} == {0.0, 0.1}
+
+
+def test_a_stand_gate_kicks_the_player(exported, tmp_path, cli):
+    """A robot in a plane falls from its kicks ahead and back; those to its sides it does not even feel."""
+    files = read_files(exported)
+    document = json.loads(files[FILE])
+    lines = [{"name": name, "command": kick, "passed": True} for name in ("survival", "tilt") for kick in (0.0, 3.0)]
+    gate = {
+        "judge": "StandGate",
+        "required": [0.0, 3.0],
+        "seconds": 2.0,
+        "warmup": 1.0,
+        "kick_at": 0.4,
+        "recovery": 0.6,
+    }
+    document["gate"] = {"passed": True, "provisional": None, "failed": [], "lines": lines, **gate}
+    document["digest"] = contract_digest(document)
+    write_zip({**files, FILE: json.dumps(document).encode()}, tmp_path / "stand.zip")
+    done = cli("bundle", "verify", tmp_path / "stand.zip", "--json")
+    found = json.loads(done.out)
+    assert done.status == 1
+    assert found["replay"]["passed"]
+    assert found["retrace"]["passed"]
+    survived = {figures["command"]: figures["values"] for figures in found["gate"]["figures"]}
+    assert survived[3.0]["survival_ahead"] == survived[3.0]["survival_back"] == 0.0
+    assert survived[3.0]["survival_left"] == survived[0.0]["survival"] == 1.0
+    assert any(line.startswith("survival after a kick of 3 m/s (5 ms physics)") for line in found["lost"])
+    assert not any(line.startswith("survival after a kick of 0 m/s") for line in found["lost"])
 
 
 def test_a_verdict_that_it_repeats_passes(exported, tmp_path, cli):

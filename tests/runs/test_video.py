@@ -89,7 +89,7 @@ def test_a_script_may_ask_for_sideways_and_turns(hopper):
     walk = video.record(env, Constant(3), script)
     assert list(dict.fromkeys(walk.told)) == ["stand", "0.2 m/s turn -0.4", "right 0.1"]
     assert len(walk.told) == len(walk.command) == 15
-    told = {video._told(*part) for part in video.PLANAR}
+    told = {video.in_words(*part) for part in video.PLANAR}
     assert {"stand", "-0.2 m/s", "left 0.1", "turn +0.4", "0.3 m/s turn -0.4"} <= told
 
 

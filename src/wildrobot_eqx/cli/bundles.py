@@ -34,7 +34,12 @@ def export(
 
 def play(
     bundle: BundleArgument,
-    speed: Annotated[float | None, typer.Option(help="Commanded speed, m/s; by default half of the fastest.")] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(help="Commanded speed, m/s; by default half of the fastest, or 0 beside the next two."),
+    ] = None,
+    lateral: Annotated[float, typer.Option(help="Commanded speed to the left, m/s; negative: to the right.")] = 0.0,
+    turn: Annotated[float, typer.Option(help="Commanded turn to the left, rad/s; negative: to the right.")] = 0.0,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long, s.")] = 10.0,
     video: Annotated[Path | None, typer.Option(help="Film it: an .mp4.")] = None,
     view: Annotated[bool, typer.Option("--view", help="Watch it in a window, in real time.")] = False,
@@ -48,13 +53,15 @@ def play(
 
     with results(json) as show:
         opened = Bundle.open(bundle)
-        command = opened.contract.document["command"]["speed"]
-        told = 0.5 * command["high"] if speed is None else speed
-        if not command["low"] <= told <= command["high"]:
-            say(f"it was trained for {command['low']:g} to {command['high']:g} m/s, and goes no further")
-            told = min(max(told, command["low"]), command["high"])
+        beside = {
+            "lateral": _within(opened, "lateral", lateral, "m/s to the left"),
+            "turn": _within(opened, "turn", turn, "rad/s to the left"),
+        }
+        fastest = opened.contract.document["command"]["speed"]["high"]
+        usual = 0.0 if any(beside.values()) else 0.5 * fastest
+        told = _within(opened, "speed", usual if speed is None else speed, "m/s")
         with _window(view) as look:
-            walked = walk(opened, told, seconds, ramp=not no_ramp, look=look)
+            walked = walk(opened, told, seconds, ramp=not no_ramp, look=look, **beside)
         if video is not None:
             from ..runs.bundle_film import film_walk
 
@@ -91,6 +98,23 @@ def show_bundle(bundle: BundleArgument) -> None:
     typer.echo(json_text.dumps(Bundle.open(bundle).contract.document, indent=2))
 
 
+def _within(bundle: Any, name: str, value: float, unit: str) -> float:
+    """What is asked for, within what the policy was trained for; 0 is always that.
+
+    Raises:
+        WildRobotError: it was trained for nothing of the kind.
+    """
+    if not value:
+        return 0.0
+    from ..deploy.hardware import check_steering
+
+    check_steering(bundle, name)
+    bounds = bundle.contract.document["command"][name]
+    if not bounds["low"] <= value <= bounds["high"]:
+        say(f"it was trained for {bounds['low']:g} to {bounds['high']:g} {unit}, and goes no further")
+    return min(max(value, bounds["low"]), bounds["high"])
+
+
 def _need(*libraries: str) -> None:
     """What the `deploy` extra brings, told before anything else is loaded."""
     from ..deploy.extra import require
@@ -123,12 +147,24 @@ def _summary(document: dict[str, Any]) -> list[str]:
         f"{ending}" + (f"; the player gave up: {document['fault']}" if document["fault"] else ""),
         f"commanded {document['command_mps']:.2f} m/s, walked {text('speed_mps', 'm/s')}, "
         f"error {text('speed_error_mps', 'm/s')}",
+        *_beside(document),
         f"distance {text('distance_m', 'm', 2)} in {document['seconds']:g} s, "
         f"drift {text('drift_m', 'm', 2)}, heading off by {text('heading_error_deg', 'degrees', 1)}",
         f"a step of the player took {took['p50']:.0f} us (median), {took['p99']:.0f} us (99%), "
         f"{took['max']:.0f} us (most)",
         *([f"film: {document['video']}"] if document["video"] else []),
     ]
+
+
+def _beside(document: dict[str, Any]) -> list[str]:
+    """What it was told beside a speed ahead, and what it did."""
+    lines = []
+    for name, unit, words in (("lateral", "mps", "m/s to the left"), ("turn", "radps", "rad/s to the left")):
+        if f"{name}_command_{unit}" in document:
+            done = document[f"{name}_{unit}"]
+            did = "–" if done is None else f"{done:.3f}"
+            lines.append(f"told {document[f'{name}_command_{unit}']:.2f} {words}, did {did}")
+    return lines
 
 
 def _findings(found: Any) -> list[Any]:
@@ -147,7 +183,7 @@ def _findings(found: Any) -> list[Any]:
     if found.gate is not None:
         passed = sum(line.passed for line in found.gate.lines)
         lines += [
-            found.gate.table(),
+            *found.gate.tables(),
             f"{'FAIL' if found.lost else 'ok  '}  gate in closed loop: {passed} of {len(found.gate.lines)} "
             f"lines passed; {found.note}",
         ]

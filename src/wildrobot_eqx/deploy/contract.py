@@ -14,7 +14,7 @@ from .archive import damaged
 from .schema import contract_schema, violations
 
 FORMAT = "wildrobot-eqx policy bundle"
-VERSION = 1
+VERSION = 2
 FILE = "contract.json"
 _SENSORS = {"orientation": (4, "wxyz"), "gyro": (3, "xyz"), "accelerometer": (3, "xyz")}
 _COMMAND: dict[str, Callable[[dict[str, Any]], float]] = {
@@ -40,6 +40,17 @@ class Part:
     stop: int
     source: str
     constants: dict[str, float]
+    age: int  # control steps: 0 is now
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What the policy's graph hands on from one control step to the next: zeros at first, then what came out."""
+
+    kind: str  # "history", "memory" or "begun"
+    input: str
+    output: str
+    shape: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +66,20 @@ class Contract:
     high: NDArray[np.float32]  # rad
     target_speed: NDArray[np.float32]  # rad/s
     safe_pose: NDArray[np.float32]  # rad
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...]  # of all that the policy sees: moment after moment, the newest first
+    history: int  # moments
+    states: tuple[State, ...]
     sensors: dict[str, int]  # sizes of those that the policy needs
 
     @property
     def observation_size(self) -> int:
-        """Length of the observation."""
+        """Length of the observation, its history included."""
         return self.parts[-1].stop
+
+    @property
+    def moment(self) -> tuple[Part, ...]:
+        """The parts of the newest moment, which are what a robot computes."""
+        return self.parts[: len(self.parts) // self.history]
 
     @property
     def needs_velocities(self) -> bool:
@@ -80,7 +98,7 @@ def read_contract(text: bytes) -> Contract:
         raise damaged("This is no contract of a policy bundle.", FILE)
     version = document.get("version")
     if version != VERSION or isinstance(version, bool):
-        older = isinstance(version, int) and version < VERSION
+        older = isinstance(version, int) and not isinstance(version, bool) and version < VERSION
         raise damaged(
             f"The contract has version {version!r}, this player reads version {VERSION}.",
             FILE,
@@ -112,7 +130,9 @@ def observation_digest(document: dict[str, Any]) -> str:
     """SHA-256 of what the policy's input and output mean, which the policy's file repeats."""
     meaning = {
         "joints": [joint["name"] for joint in document["joints"]],
-        "observation": [[part["name"], part["kind"], part["start"], part["stop"]] for part in document["observation"]],
+        "observation": [
+            [part["name"], part["kind"], part["start"], part["stop"], part["age"]] for part in document["observation"]
+        ],
     }
     return hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode("ascii")).hexdigest()
 
@@ -158,16 +178,22 @@ def _contract(document: dict[str, Any]) -> Contract:
         target_speed=column("target_speed"),
         safe_pose=np.array(document["safety"]["pose"], np.float32),
         parts=tuple(
-            Part(p["name"], p["kind"], p["start"], p["stop"], p["source"], p["constants"])
+            Part(p["name"], p["kind"], p["start"], p["stop"], p["source"], p["constants"], p["age"])
             for p in document["observation"]
         ),
+        history=document["policy"]["history"],
+        states=tuple(State(s["kind"], s["input"], s["output"], tuple(s["shape"])) for s in document["policy"]["state"]),
         sensors={sensor["name"]: sensor["size"] for sensor in document["sensors"] if sensor["required"]},
     )
 
 
 def _nonsense(document: dict[str, Any], contract: Contract) -> list[str]:
     """What a schema cannot say: sizes that agree, names that exist, an order that is one."""
-    return [*_wrong_joints(document, contract), *_wrong_sensors(document), *_wrong_parts(document, contract)]
+    found = [*_wrong_joints(document, contract), *_wrong_sensors(document), *_wrong_parts(document, contract)]
+    gate = document["gate"]
+    if gate is not None and gate["judge"] == "StandGate" and not {"kick_at", "recovery"} <= set(gate):
+        found.append("the verdict of a stand gate that does not say when it kicks")
+    return found + _wrong_history(document, contract)
 
 
 def _wrong_joints(document: dict[str, Any], contract: Contract) -> list[str]:
@@ -240,4 +266,26 @@ def _wrong_parts(document: dict[str, Any], contract: Contract) -> list[str]:
     sideways = {"lateral", "turn"} & set(document["command"])
     if sideways and not any(part.kind == "planar_command" for part in contract.parts):
         found.append(f"a commanded {sorted(sideways)[0]} that the policy never sees")
+    return found
+
+
+def _wrong_history(document: dict[str, Any], contract: Contract) -> list[str]:
+    """Every moment of the observation is the newest one over again, and the graph keeps just as many."""
+    found = []
+    policy, moment, n = document["policy"], contract.moment, contract.history
+    size = moment[-1].stop if moment else 0
+    if policy["input_size"] != size or len(contract.parts) != n * len(moment):
+        found.append(f"a history of {n} moments of {policy['input_size']}, and {len(contract.parts)} parts")
+    for i, part in enumerate(contract.parts if not found else ()):
+        age, now = i // len(moment), moment[i % len(moment)]
+        wanted = dataclasses.replace(now, start=now.start + age * size, stop=now.stop + age * size, age=age)
+        if part != wanted:
+            found.append(f"the part {part.name!r} at {part.start} is not the {now.name!r} of {age} control steps ago")
+            break
+    kept = [state.shape for state in contract.states if state.kind == "history"]
+    if kept != ([(1, n, size)] if n > 1 else []):
+        found.append(f"a history of {n} moments of {size}, and a policy that keeps {kept or 'none'}")
+    names = [policy["input"], policy["output"], *(name for s in contract.states for name in (s.input, s.output))]
+    if len(set(names)) < len(names):
+        found.append("two of the policy's inputs and outputs share a name")
     return found

@@ -78,12 +78,6 @@ def used_sensors(env: Env) -> tuple[dict[str, Sensor], dict[str, str], set[str]]
     """
     needed = {env.command.quat.name}
     stack = env.observations["policy"]
-    if stack.history > 1:
-        raise WildRobotError(
-            f"The policy's observation is a history of {stack.history} control steps, which no player keeps yet.",
-            where="env.observations['policy'], history",
-            hint="train with history=1 for a bundle",
-        )
     for part in stack.layout:
         term = stack.terms[part.name]
         if type(term) not in KINDS:
@@ -219,6 +213,7 @@ def _observation(env: Env) -> list[dict[str, Any]]:
             "frame": part.frame,
             "source": part.source,
             "constants": dict(part.constants),
+            "age": part.age,
         }
         for part in env.layout("policy")
     ]

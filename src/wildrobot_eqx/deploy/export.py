@@ -22,7 +22,7 @@ from .contract import FILE, FORMAT, VERSION, contract_digest, observation_digest
 from .describe import describe, split_controller, used_sensors
 from .extra import require
 from .golden import record
-from .graph import INPUT, OPSET, OUTPUT, policy_graph
+from .graph import INPUT, OPSET, OUTPUT, policy_graph, policy_states
 from .readme import readme
 from .replay import replay
 from .robot_files import pack_robot
@@ -87,8 +87,9 @@ def bundle_files(
     """
     controller, _, _ = split_controller(env.controller)
     sensors, _, _ = used_sensors(env)
-    size = env.observations["policy"].size
-    policy_graph(policy, size, {})  # it may refuse: before the rollout, which takes a while
+    stack = env.observations["policy"]
+    size, history = stack.size // stack.history, stack.history
+    policy_graph(policy, size, {}, history)  # it may refuse: before the rollout, which takes a while
     recording = record(env, controller, policy, sensors)
     files: dict[str, bytes] = {}
     simulated: dict[str, str] | None = None
@@ -106,14 +107,20 @@ def bundle_files(
             "kind": type(policy).__name__,
             "input": INPUT,
             "output": OUTPUT,
-            "observation_size": size,
+            "input_size": size,
+            "observation_size": stack.size,
             "action_size": env.action_size,
+            "history": history,
+            "state": [
+                {"kind": state.kind, "input": state.input, "output": state.output, "shape": list(state.shape)}
+                for state in policy_states(policy, size, history)
+            ],
             "opset": OPSET,
         },
         "training": training,
         "gate": gate,
     }
-    files[POLICY] = policy_graph(policy, size, {"observation": observation_digest(document)})
+    files[POLICY] = policy_graph(policy, size, {"observation": observation_digest(document)}, history)
     files[GOLDEN] = _arrays(recording.golden)
     files[SCHEMA_FILE.name] = SCHEMA_FILE.read_bytes()
     files[README] = readme(document).encode()

@@ -14,12 +14,15 @@ from ..arrays import f32
 from ..control import AbstractController
 from ..env import Env, EnvState
 from ..learn.networks import AbstractPolicy
+from ..physics.kinematics import base_translation
 from ..robots import Sensor
+from .graph import memory_names
 
 STEPS = 100  # control steps of golden vectors
 STARTS = 16  # first states for a player's own episodes
 _STAND, _WALK = 15, 60  # control steps of the golden rollout's start and walk; it stops for the rest
 _OTHERS, _LONGER = 7, 250  # further rollouts, and control steps of each: how fast do targets change?
+_KICKS = (0.5, 0.8)  # m/s, of a robot that only stands: in the golden rollout, and at most in the others
 _SEED = 0x601D
 # What runs once costs more to compile than to run. Equinox hands further options on to `jax.jit`.
 _jit_once: Any = functools.partial(eqx.filter_jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -44,14 +47,18 @@ def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sen
     Returns:
         Each row holds what the robot would have read (`time` in s, `speed` commanded in m/s,
         sensors as `sensor/NAME`, `joint_positions`, `joint_velocities`), and what training made of
-        it: `observation`, `action` and `target` (rad); `qpos` and `qvel` are where the simulated robot
-        was. `start_qpos` and `start_qvel` are first states.
+        it: `observation`, `action`, `target` (rad) and, where the policy has a memory, what became
+        of it as `state/NAME`; `qpos` and `qvel` are where the simulated robot was. `start_qpos` and
+        `start_qvel` are first states. A robot that is only ever told to stand is kicked on the way,
+        or nothing would happen: `kick` (m/s, in the world) is what each row ends with.
     """
     high = float(env.command.speed_range[1])
     low = max(float(env.command.speed_range[0]), float(env.command.deadband), 0.2 * high)
     speeds = np.zeros((_LONGER, 1 + _OTHERS), np.float32)
-    speeds[_STAND : _STAND + _WALK, 0] = 0.6 * high
-    speeds[_STAND:, 1:] = np.linspace(low, high, _OTHERS)
+    stands = not (env.command.planar or np.any(env.command.speed_range))
+    if not stands:
+        speeds[_STAND : _STAND + _WALK, 0] = 0.6 * high
+        speeds[_STAND:, 1:] = np.linspace(low, high, _OTHERS)
     # Episodes begin standing. What is not recorded (rewards, the critic's view) is not traced either.
     standing = eqx.tree_at(
         lambda e: (e.observations, e.rewards, e.terminations, e.command.stand_probability),
@@ -60,13 +67,14 @@ def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sen
     )
     n = 1 + _OTHERS
     following = jnp.asarray(np.concatenate([speeds[1:], speeds[-1:]])[..., None] * _directions(env))
+    kicks = jnp.asarray(_kicks()) if stands else None
     keys = jax.random.split(jax.random.key(_SEED), n + STARTS)
     blank = jax.tree.map(lambda leaf: _blank(leaf, keys[0]), eqx.filter_eval_shape(_first, standing, keys[:n]))
     with ThreadPoolExecutor(1) as pool:  # two compiles, two cores
-        roll = pool.submit(_roll.lower(standing, controller, policy, sensors, *blank, following).compile)
+        roll = pool.submit(_roll.lower(standing, controller, policy, sensors, *blank, following, kicks).compile)
         state, obs = _reset(standing, keys)
         first, obs = jax.tree.map(lambda leaf: leaf[:n], (state, obs))
-        rows = jax.device_get(roll.result()(standing, controller, policy, sensors, first, obs, following))
+        rows = jax.device_get(roll.result()(standing, controller, policy, sensors, first, obs, following, kicks))
     starts = {f"start_{name}": np.asarray(getattr(state.physics, name)[n:]) for name in ("qpos", "qvel")}
     targets = np.concatenate([np.broadcast_to(env.physics.robot.home_joints, rows["target"][:1].shape), rows["target"]])
     speed = np.abs(np.diff(targets, axis=0)).max(axis=(0, 1)) / env.physics.control_dt
@@ -89,6 +97,15 @@ def _directions(env: Env) -> Float[np.ndarray, "time n 3"]:
             shares[_STAND + _WALK // 2 :, :, i] = float(bounds[1]) / high
             shares[_STAND + _WALK :, ::2, i] *= -1.0
     return shares
+
+
+def _kicks() -> Float[np.ndarray, "time n 3"]:
+    """One kick per rollout at the end of its stand, each in a direction of its own."""
+    kicks = np.zeros((_LONGER, 1 + _OTHERS, 3), np.float32)
+    speed = np.concatenate([_KICKS[:1], np.linspace(0.3, _KICKS[1], _OTHERS)])
+    angle = 2.0 * np.pi * (np.arange(1 + _OTHERS) + 0.5) / (1 + _OTHERS)
+    kicks[_STAND, :, 0], kicks[_STAND, :, 1] = speed * np.cos(angle), speed * np.sin(angle)
+    return kicks
 
 
 def _blank(like: jax.ShapeDtypeStruct, key: PRNGKeyArray) -> Shaped[Array, "..."]:
@@ -122,10 +139,13 @@ def _roll(
     state: EnvState,
     obs: Float[Array, "n nobs"],
     following: Float[Array, "time n 3"],
+    kicks: Float[Array, "time n 3"] | None,
 ) -> dict[str, Float[Array, "time n ..."]]:
     """Rows of all rollouts; the commands are those that follow upon each step."""
     robot = env.physics.robot
     n = following.shape[1]
+    remembered = memory_names(policy)
+    dofs = jnp.asarray(base_translation(robot), jnp.float32)
 
     def reading(state: EnvState) -> dict[str, Array]:
         physics = state.physics
@@ -139,14 +159,19 @@ def _roll(
             **{f"sensor/{name}": sensor.read(physics.sensordata) for name, sensor in sensors.items()},
         }
 
-    def step(loop: tuple, command: Float[Array, "n 3"]) -> tuple[tuple, dict[str, Array]]:
+    def step(loop: tuple, now: tuple[Array, Array | None]) -> tuple[tuple, dict[str, Array]]:
+        command, kick = now
         state, obs, carry, inner = loop
         distribution, carry = policy(obs, carry)
         target, inner = jax.vmap(controller)(inner, distribution.mean)
         row = {**jax.vmap(reading)(state), "observation": obs, "action": distribution.mean, "target": target}
+        row |= {f"state/{name}": leaf for name, leaf in zip(remembered, jax.tree.leaves(carry))}
         asked = dict(zip(("speed", "lateral", "turn"), command.T))
         names = tuple(_told(state))
         state = eqx.tree_at(lambda s: [getattr(s.command, n) for n in names], state, [asked[n] for n in names])
+        if kick is not None:
+            row["kick"] = kick
+            state = eqx.tree_at(lambda s: s.physics.qvel, state, state.physics.qvel + kick @ dofs.T)
         state, timestep = jax.vmap(env.step)(state, distribution.mean)
         return (state, timestep.obs["policy"], carry, inner), row
 
@@ -154,4 +179,4 @@ def _roll(
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n, *jnp.shape(leaf))), tree)
 
     loop = (state, obs, all_alike(policy.init()), all_alike(controller.init()))
-    return jax.lax.scan(step, loop, following)[1]
+    return jax.lax.scan(step, loop, (following, kicks))[1]

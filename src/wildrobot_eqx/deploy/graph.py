@@ -1,62 +1,111 @@
-"""A policy as an ONNX graph: what it does in evaluation, normaliser and symmetry included, in full precision."""
+"""A policy as an ONNX graph: what it does in evaluation, history, normaliser and symmetry included, in full precision.
+
+What lasts from one control step to the next are inputs and outputs of the graph: ONNX has no
+other state. All of it is zero in an episode's first step, so that whoever runs the file
+needs to know nothing else of it: by `begun` the graph knows that a history is yet to be
+filled, and that a memory is to be that of an episode's start.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 from ..errors import WildRobotError
-from ..learn.networks import MLP, AbstractPolicy, MLPPolicy, SideMirror
-from ..learn.normalise import RunningNorm
+from ..learn.networks import AbstractPolicy, MLPPolicy
 from ..learn.squashed import SquashedPolicy
+from .contract import State
 from .extra import require
+from .graph_nodes import Graph
+from .graph_trace import trace_policy
 
 OPSET = 17
 INPUT, OUTPUT = "observation", "action"
+_HISTORY, _MEMORY, _BEGUN, _NEXT = "history", "memory", "begun", "next_"
 _IR_VERSION = 8  # of the time of that opset: old runtimes read it, too
 
 
-def policy_kinds() -> list[str]:
-    """The classes of policies that can be exported."""
-    return [kind.__name__ for kind in _BODIES]
+def memory_names(policy: AbstractPolicy) -> tuple[str, ...]:
+    """The names that the graph gives the leaves of a policy's memory."""
+    n = len(jax.tree.leaves(policy.init()))
+    return (_MEMORY,) if n == 1 else tuple(f"{_MEMORY}_{i}" for i in range(n))
 
 
-def policy_graph(policy: AbstractPolicy, size: int, metadata: dict[str, str]) -> bytes:
+def policy_memory(policy: AbstractPolicy) -> dict[str, Float[np.ndarray, "..."]]:
+    """A policy's memory at the start of an episode, by `memory_names`.
+
+    Raises:
+        WildRobotError: a leaf is no float32 array.
+    """
+    leaves = [np.asarray(jax.device_get(leaf)) for leaf in jax.tree.leaves(policy.init())]
+    for leaf in leaves:
+        if leaf.dtype != np.float32:
+            raise WildRobotError(
+                f"The policy, a {type(policy).__name__}, remembers {leaf.dtype.name}, and a bundle hands on float32.",
+                where="its init()",
+                hint="keep the memory in float32 arrays",
+            )
+    return dict(zip(memory_names(policy), leaves))
+
+
+def policy_states(policy: AbstractPolicy, size: int, history: int = 1) -> tuple[State, ...]:
+    """What the graph of `policy_graph` hands on, in the order of its inputs."""
+    memory = policy_memory(policy)
+    states: list[tuple[str, str, tuple[int, ...]]] = []
+    if history > 1:
+        states.append((_HISTORY, _HISTORY, (1, history, size)))
+    states += [(_MEMORY, name, (1, *start.shape)) for name, start in memory.items()]
+    if history > 1 or any(start.any() for start in memory.values()):
+        states.append((_BEGUN, _BEGUN, (1, 1)))
+    return tuple(State(kind, name, f"{_NEXT}{name}", shape) for kind, name, shape in states)
+
+
+def policy_graph(policy: AbstractPolicy, size: int, metadata: dict[str, str], history: int = 1) -> bytes:
     """The ONNX model of a policy's mean action.
 
     Args:
-        policy: a policy without a memory.
-        size: length of its observation.
+        policy: the shipped kinds have graphs of their own; JAX traces any other.
+        size: length of one moment's observation.
         metadata: kept in the model by name.
+        history: how many moments the policy sees.
 
     Returns:
-        The model: `observation` float32[1, size] to `action` float32[1, nu].
+        The model: `observation` float32[1, size] to `action` float32[1, nu], and one input and one output for
+        each of `policy_states`.
 
     Raises:
-        WildRobotError: it has a memory, is of a kind that has no graph yet, or holds a number that is not finite.
+        WildRobotError: it computes with what an exported policy cannot, or holds a number that is not finite.
     """
     onnx = require("onnx")
+    graph = Graph()
+    states = policy_states(policy, size, history)
+    begun = ""
+    if any(state.kind == _BEGUN for state in states):
+        begun = graph.add("Greater", [_BEGUN, graph.constant("begun.zero", np.array(0.0, np.float32))])
+        graph.add("Identity", [graph.constant("begun.one", np.ones((1, 1), np.float32))], name=f"{_NEXT}{_BEGUN}")
+    seen = INPUT if history == 1 else _remember(graph, begun, size, history)
     body = _BODIES.get(type(policy))
     if body is None:
-        memory = jax.tree.leaves(policy.init())
-        why = "has a memory" if memory else "is of a kind"
-        raise WildRobotError(
-            f"The policy, a {type(policy).__name__}, {why} that an exported policy cannot have yet.",
-            where="deploy/graph.py",
-            hint=f"what can be exported: {', '.join(policy_kinds())}; write its graph beside theirs",
-        )
-    graph = _Graph(size)
+        memory = [_recall(graph, begun, name, start) for name, start in policy_memory(policy).items()]
+        action, *after = trace_policy(graph, policy, seen, history * size, memory)
+        for name, value in zip(memory_names(policy), after):
+            graph.add("Identity", [value], name=f"{_NEXT}{name}")
+    else:
+        action = body(graph, policy, seen)
+    graph.add("Identity", [action], name=OUTPUT)
+
+    def tensors(named: list[tuple[str, list[int]]]) -> list[Any]:
+        return [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in named]
+
     nu = int(policy.log_std.size)
-    graph.add("Identity", [body(graph, policy, size)], name=OUTPUT)
-    tensor = onnx.TensorProto.FLOAT
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
             graph.nodes,
             "policy",
-            [onnx.helper.make_tensor_value_info(INPUT, tensor, [1, size])],
-            [onnx.helper.make_tensor_value_info(OUTPUT, tensor, [1, nu])],
+            tensors([(INPUT, [1, size]), *((state.input, list(state.shape)) for state in states)]),
+            tensors([(OUTPUT, [1, nu]), *((state.output, list(state.shape)) for state in states)]),
             graph.constants,
         ),
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
@@ -68,81 +117,31 @@ def policy_graph(policy: AbstractPolicy, size: int, metadata: dict[str, str]) ->
     return model.SerializeToString(deterministic=True)
 
 
-class _Graph:
-    """Nodes and constants in the order they are added; names are counted."""
+def _remember(graph: Graph, begun: str, size: int, history: int) -> str:
+    """The newest observation before the older ones, as `ObservationStack` has it; returns all of them as one row."""
+    now = graph.add("Reshape", [INPUT, graph.integers("history.moment", [1, 1, size])])
+    ends = [graph.integers(f"history.{name}", [at]) for name, at in (("first", 0), ("last", history - 1), ("axis", 1))]
+    older = graph.add("Slice", [_HISTORY, *ends])
+    # Before an episode's first reading stands that reading.
+    older = graph.add("Where", [begun, older, now])
+    seen = graph.add("Concat", [now, older], name=f"{_NEXT}{_HISTORY}", axis=1)
+    return graph.add("Reshape", [seen, graph.integers("history.row", [1, history * size])])
 
-    def __init__(self, size: int):
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self.size = size
 
-    def add(self, op: str, inputs: list[str], name: str = "", **attributes: Any) -> str:
-        """One node; returns the name of its output."""
-        name = name or f"{op.lower()}_{len(self.nodes)}"
-        self.nodes.append(require("onnx").helper.make_node(op, inputs, [name], name=f"{op}:{name}", **attributes))
+def _recall(graph: Graph, begun: str, name: str, start: Float[np.ndarray, "..."]) -> str:
+    """A leaf of the memory: what it was at the start, before there is any."""
+    if not start.any():
         return name
-
-    def constant(self, name: str, value: Shaped[np.ndarray, "..."]) -> str:
-        """One constant; returns its name.
-
-        Raises:
-            WildRobotError: it holds a number that is not finite.
-        """
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise WildRobotError(
-                f"The policy's {name} holds a number that is not finite.",
-                where="the run's newest checkpoint",
-                hint="the training has diverged: train it again",
-                exit_code=1,
-            )
-        self.constants.append(require("onnx").numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def normalise(self, x: str, norm: RunningNorm) -> str:
-        """`clip((x - mean) / sd, -10, 10)`, as `RunningNorm` has it."""
-        sd = np.sqrt(_host(norm.var) + np.float32(1e-4))
-        centred = self.add("Sub", [x, self.constant("norm.mean", _host(norm.mean))])
-        scaled = self.add("Div", [centred, self.constant("norm.sd", sd)])
-        bounds = [self.constant(f"norm.{end}", np.array(v, np.float32)) for end, v in (("low", -10.0), ("high", 10.0))]
-        return self.add("Clip", [scaled, *bounds])
-
-    def mlp(self, x: str, mlp: MLP) -> str:
-        """The layers, elu in between."""
-        for i, (weight, bias) in enumerate(zip(mlp.weights, mlp.biases)):
-            if i:
-                x = self.add("Elu", [x], alpha=1.0)
-            weights = [self.constant(f"mlp.{kind}.{i}", _host(v)) for kind, v in (("weight", weight), ("bias", bias))]
-            x = self.add("Gemm", [x, *weights])
-        return x
-
-    def reflect(self, x: str, name: str, source: tuple[int, ...], sign: tuple[float, ...]) -> str:
-        """`sign * x[source]`, as `Mirror` has it."""
-        picked = self.add("Gather", [x, self.constant(f"{name}.source", np.array(source, np.int64))], axis=1)
-        return self.add("Mul", [picked, self.constant(f"{name}.sign", np.array(sign, np.float32))])
-
-    def symmetric(self, x: str, mirror: SideMirror | None, body: Callable[[str], str]) -> str:
-        """`body`, reflected on one of the two sides, as `SideMirror` has it."""
-        if mirror is None:
-            return body(x)
-        index = self.constant("mirror.index", np.array([mirror.index], np.int64))
-        side = self.add("Gather", [x, index], axis=1)
-        second = self.add("Less", [side, self.constant("mirror.zero", np.array(0.0, np.float32))])
-        image = self.reflect(x, "mirror.observation", mirror.observation.source, mirror.observation.sign)
-        mean = body(self.add("Where", [second, image, x]))
-        turned = self.reflect(mean, "mirror.action", mirror.action.source, mirror.action.sign)
-        return self.add("Where", [second, turned, mean])
+    flat = graph.add("Reshape", [begun, graph.integers(f"{name}.one", [1] * (1 + start.ndim))])
+    return graph.add("Where", [flat, name, graph.constant(f"{name}.start", start[None])])
 
 
-def _host(array: Any) -> Float[np.ndarray, "..."]:
-    return np.asarray(jax.device_get(array), np.float32)
+def _mlp_policy(graph: Graph, policy: MLPPolicy, seen: str) -> str:
+    return graph.symmetric(seen, policy.mirror, lambda x: graph.mlp(graph.normalise(x, policy.norm), policy.mlp))
 
 
-def _mlp_policy(graph: _Graph, policy: MLPPolicy, size: int) -> str:
-    return graph.symmetric(INPUT, policy.mirror, lambda x: graph.mlp(graph.normalise(x, policy.norm), policy.mlp))
+def _squashed(graph: Graph, policy: SquashedPolicy, seen: str) -> str:
+    return graph.add("Tanh", [graph.mlp(graph.normalise(seen, policy.norm), policy.mlp)])
 
 
-def _squashed(graph: _Graph, policy: SquashedPolicy, size: int) -> str:
-    return graph.add("Tanh", [graph.mlp(graph.normalise(INPUT, policy.norm), policy.mlp)])
-
-
-_BODIES: dict[type, Callable[[_Graph, Any, int], str]] = {MLPPolicy: _mlp_policy, SquashedPolicy: _squashed}
+_BODIES: dict[type, Callable[[Graph, Any, str], str]] = {MLPPolicy: _mlp_policy, SquashedPolicy: _squashed}

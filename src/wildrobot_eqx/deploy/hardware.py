@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import WildRobotError
+from .bundle import Bundle
 from .player import Player, Step
 
 Watch = Callable[[Mapping[str, Any], Step], None]
@@ -61,12 +62,32 @@ class Drive:
     step_seconds: list[float]  # what each of the player's steps took
 
 
+def check_steering(bundle: Bundle, name: str) -> None:
+    """See that a policy was trained to be told `name`: "speed", "lateral" or "turn".
+
+    Raises:
+        WildRobotError: it was not.
+    """
+    known = bundle.contract.document["command"]
+    if name not in known:
+        others = " and ".join(other for other in ("speed", "lateral", "turn") if other in known)
+        raise WildRobotError(
+            f"The policy cannot be steered by {name!r}: its training never told it to "
+            f"{'turn' if name == 'turn' else 'walk sideways'}.",
+            where=f"{bundle.path}, command",
+            hint=f"this one knows {others}; train one with a VelocityCommand that has a {name}_range, "
+            "such as recipes/walk_robust.py's",
+        )
+
+
 def drive(
     player: Player,
     robot: AbstractRobot,
     speed: Callable[[float], float],
     seconds: float,
     *,
+    lateral: Callable[[float], float] | None = None,
+    turn: Callable[[float], float] | None = None,
     ramp: bool = True,
     watch: Watch | None = None,
     hold: bool = False,
@@ -78,13 +99,19 @@ def drive(
         robot: the robot.
         speed: the commanded forward speed (m/s) by the time since the policy took over (s).
         seconds: for how long the policy is to have the robot, s; the ramp comes on top.
+        lateral, turn: likewise the speed (m/s) and the turn (rad/s) to the left.
         ramp: move to the home pose first.
         watch: told every step.
         hold: leave the torque on at a good end, for a robot that stands by itself.
 
     Raises:
-        WildRobotError: the targets could not be sent for longer than readings may be old.
+        WildRobotError: the policy was not trained to be steered so, or the targets could not be
+            sent for longer than readings may be old.
     """
+    told = {"speed": speed, "lateral": lateral, "turn": turn}
+    steering = {name: by for name, by in told.items() if by is not None}
+    for name in steering:
+        check_steering(player.bundle, name)
     patience = float(player.bundle.contract.document["safety"]["stale_seconds"])
     player.start(ramp=ramp)
     readings: dict[str, Any] = {}
@@ -98,7 +125,7 @@ def drive(
                 readings = robot.read()
             except (OSError, WildRobotError):  # one lost answer is no fall: the player counts the age of the last
                 failed_reads += 1
-            command = {"speed": float(speed(walked * player.dt))}
+            command = {name: float(by(walked * player.dt)) for name, by in steering.items()}
             began = time.perf_counter()
             step = player.step({**readings, "command": command}, robot.now())
             took.append(time.perf_counter() - began)

@@ -114,6 +114,20 @@ class MujocoRobot(AbstractRobot):
             mujoco.mj_fwdVelocity(model, data)
             mujoco.mj_sensorVel(model, data)
 
+    def kick(self, velocity: NDArray[np.floating[Any]]) -> None:
+        """The whole robot gets a velocity (m/s, in the world) on top of its own, in one instant.
+
+        A robot whose base moves on slides takes the part along their axes.
+        """
+        model = self.model
+        first = model.body_jntadr[self._base]
+        for joint in range(first, first + model.body_jntnum[self._base]):
+            dof = model.jnt_dofadr[joint]
+            if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE:
+                self.data.qvel[dof : dof + 3] += velocity
+            elif model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE:
+                self.data.qvel[dof] += model.jnt_axis[joint] @ velocity
+
     def release(self) -> None:
         """Nothing: a simulated robot may be looked at for longer."""
 

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import Bundle
-from .hardware import drive
+from .hardware import check_steering, drive
 from .mujoco_robot import MujocoRobot
 from .player import Player, Step
 
+_UNITS = {"lateral": "mps", "turn": "radps"}
 WARMUP = 2.0  # s after a change of the command that do not count for the speed
 
 
@@ -23,16 +24,19 @@ class Walked:
     seconds: float  # s, asked for
     upright: float  # s, until it fell
     command: float  # m/s
-    speed: float  # m/s, mean after the warm-up
+    speed: float  # m/s, mean after the warm-up; of a robot that turns, ahead as it looks
     distance: float  # m, along the heading that it started with
     drift: float  # m, to the left of that
     heading_error: float  # rad, in the end
     fault: str | None
     step_us: dict[str, float]  # what a step of the player took: p50, p99 and the most, microseconds
     qpos: NDArray[np.float32]  # a row per control step, the ramp included
-    speeds: NDArray[np.float32]  # m/s, likewise: along the first heading, at that moment
+    speeds: NDArray[np.float32]  # m/s, likewise: at that moment, ahead as `speed` has it
     commands: NDArray[np.float32]  # m/s, likewise
     fell: NDArray[np.bool_]  # likewise: true from the fall on
+    told: NDArray[np.bool_]  # likewise: the policy has the robot
+    beside: dict[str, float] = dataclasses.field(default_factory=dict)  # told: "lateral" (m/s), "turn" (rad/s)
+    reached: dict[str, float] = dataclasses.field(default_factory=dict)  # of these, means after the warm-up
 
     @property
     def survived(self) -> bool:
@@ -49,6 +53,8 @@ class Walked:
             "command_mps": self.command,
             "speed_mps": _plain(self.speed),
             "speed_error_mps": _plain(error),
+            **{f"{name}_command_{_UNITS[name]}": value for name, value in self.beside.items()},
+            **{f"{name}_{_UNITS[name]}": _plain(value) for name, value in self.reached.items()},
             "distance_m": _plain(self.distance),
             "drift_m": _plain(self.drift),
             "heading_error_deg": _plain(math.degrees(self.heading_error)),
@@ -58,9 +64,15 @@ class Walked:
 
 
 def play(
-    bundle: Bundle, speed: float, seconds: float, ramp: bool = True, look: Callable[[MujocoRobot], None] | None = None
+    bundle: Bundle,
+    speed: float,
+    seconds: float,
+    ramp: bool = True,
+    look: Callable[[MujocoRobot], None] | None = None,
+    lateral: float = 0.0,
+    turn: float = 0.0,
 ) -> Walked:
-    """Walk `seconds` at a commanded speed, on the bundle's own robot.
+    """Walk `seconds` as commanded, on the bundle's own robot.
 
     Args:
         bundle: the bundle.
@@ -68,14 +80,20 @@ def play(
         seconds: s, from the moment that the policy has the robot.
         ramp: begin as a robot does, with the way to the home pose.
         look: shown the robot after every control step.
+        lateral: m/s, to the left.
+        turn: rad/s, to the left.
 
     Raises:
-        WildRobotError: the bundle is damaged or carries no robot.
+        WildRobotError: the bundle is damaged or carries no robot, or its policy was not trained to walk so.
     """
+    beside = {name: value for name, value in (("lateral", lateral), ("turn", turn)) if value}
+    for name in beside:
+        check_steering(bundle, name)
     robot = MujocoRobot(bundle)
     player = Player(bundle, joints=robot.joints, rate=1.0 / bundle.contract.dt)
     track = _Track(robot, look)
-    went = drive(player, robot, lambda _: speed, seconds, ramp=ramp, watch=track)
+    others: dict[str, Any] = {name: lambda _, value=value: value for name, value in beside.items()}
+    went = drive(player, robot, lambda _: speed, seconds, ramp=ramp, watch=track, **others)
     walking = np.array(track.walking)
     place = np.array(track.position)[walking]
     upright = ~np.array(track.fell)
@@ -86,23 +104,34 @@ def play(
     until = int(upright[walking].argmin()) if not upright[walking].all() else len(along)
     last = max(until - 1, 0)
     warm = min(round(WARMUP / dt), last // 2)
-    mean = (along[last, 0] - along[warm, 0]) / ((last - warm) * dt) if last > warm else math.nan
-    moved = np.diff(np.array(track.position), axis=0, prepend=np.array(track.position)[:1]) @ np.array([c, s]) / dt
+    # Ahead is where it looked at first, or where it looks, if it is to turn.
+    heading = np.unwrap(np.array(track.heading)[walking])
+    moves = np.diff(place, axis=0)
+    ahead = heading[:-1] if turn else np.full(len(moves), angle)
+    forward = moves[:, 0] * np.cos(ahead) + moves[:, 1] * np.sin(ahead)
+    left = moves[:, 1] * np.cos(ahead) - moves[:, 0] * np.sin(ahead)
+    means = {"speed": forward, "lateral": left, "turn": np.diff(heading)}
+    mean = {name: float(m[warm:last].mean() / dt) if last > warm else math.nan for name, m in means.items()}
+    moved = np.diff(np.array(track.position), axis=0, prepend=np.array(track.position)[:1]) / dt
+    looking = np.array(track.heading) if turn else np.full(len(moved), angle)
     took = np.array(went.step_seconds) * 1e6
     return Walked(
         seconds=seconds,
         upright=until * dt,
         command=speed,
-        speed=float(mean),
+        speed=mean["speed"],
         distance=float(along[last, 0]),
         drift=float(along[last, 1]),
-        heading_error=(track.heading[-1] - angle + math.pi) % (2.0 * math.pi) - math.pi,
+        heading_error=(track.heading[-1] - angle - player.held_heading + math.pi) % (2.0 * math.pi) - math.pi,
         fault=went.fault,
         step_us={"p50": float(np.percentile(took, 50)), "p99": float(np.percentile(took, 99)), "max": float(max(took))},
         qpos=np.array(track.qpos, np.float32),
-        speeds=np.asarray(moved, np.float32),
+        speeds=np.asarray(moved[:, 0] * np.cos(looking) + moved[:, 1] * np.sin(looking), np.float32),
         commands=np.where(walking, np.float32(speed), np.float32(0.0)).astype(np.float32),
         fell=~np.logical_and.accumulate(upright),
+        told=walking,
+        beside=beside,
+        reached={name: mean[name] for name in beside},
     )
 
 

@@ -81,7 +81,9 @@ class Player:
         self._fits(joints, rate, limits, quaternion)
         document = contract.document
         self._session = _session(self.bundle)
-        self._input, self._outputs = document["policy"]["input"], [document["policy"]["output"]]
+        self._input = document["policy"]["input"]
+        self._outputs = [document["policy"]["output"], *(state.output for state in contract.states)]
+        self._history = next((state.input for state in contract.states if state.kind == "history"), None)
         self._guard, self._observer = Guard(contract, quaternion, unguarded), Observer(contract)
         self._filters = [
             (np.float32(stage["alpha"]), np.array(stage["start"], np.float32))
@@ -111,11 +113,22 @@ class Player:
         self._way: tuple[NDArray[np.float32], int, int] | None = None  # from where, steps done, steps in all
         self._action = np.zeros_like(self._contract.home)
         self._filtered = [start for _, start in self._filters]
+        self._state = {state.input: np.zeros(state.shape, np.float32) for state in self._contract.states}
 
     @property
     def fault(self) -> str | None:
         """Why the robot is in its safe pose; None while nothing is wrong."""
         return self._fault
+
+    @property
+    def state(self) -> dict[str, NDArray[np.float32]]:
+        """What the policy's file hands on to the next step, by the names of its inputs."""
+        return dict(self._state)
+
+    @property
+    def held_heading(self) -> float:
+        """The heading that the policy is to hold, rad from the first one; it moves on while it is told to turn."""
+        return float(self._observer.target)
 
     def step(self, readings: Mapping[str, Any], now: float | None = None) -> Step:
         """Targets for the coming control period; never raises for what the robot's sensors say.
@@ -158,10 +171,12 @@ class Player:
         speed, lateral, turn = (min(max(v, low), high) for v, (low, high) in zip(told, self._ranges))
         joints = (reading.positions, reading.velocities)
         observation = self._observer(reading.sensors, *joints, speed, self._action, lateral, turn)
-        action = self._session.run(self._outputs, {self._input: observation[None]})[0][0]
+        (action,), *after = self._session.run(self._outputs, {self._input: observation[None], **self._state})
         if not np.isfinite(action).all():
             raise Unfit("the policy's action is not finite")
-        self._action = action
+        self._action, self._state = action, dict(zip(self._state, after))
+        if self._history is not None:  # what the policy saw, out of the policy itself
+            observation = self._state[self._history].ravel()
         contract = self._contract
         target = np.minimum(np.maximum(contract.home + contract.scale * action, contract.low), contract.high)
         for i, (alpha, _) in enumerate(self._filters):
@@ -256,9 +271,10 @@ def _session(bundle: Bundle) -> onnxruntime.InferenceSession:
     except Exception as error:  # onnxruntime raises types of its own, which share no base
         raise damaged(f"The policy cannot be loaded: {str(error).strip().splitlines()[0]}", where) from error
     policy = bundle.contract.document["policy"]
+    states, kind = bundle.contract.states, "tensor(float)"
     wanted = (
-        [(policy["input"], [1, policy["observation_size"]], "tensor(float)")],
-        [(policy["output"], [1, policy["action_size"]], "tensor(float)")],
+        [(policy["input"], [1, policy["input_size"]], kind), *((s.input, list(s.shape), kind) for s in states)],
+        [(policy["output"], [1, policy["action_size"]], kind), *((s.output, list(s.shape), kind) for s in states)],
     )
     found = tuple([(n.name, n.shape, n.type) for n in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
     if found != wanted:

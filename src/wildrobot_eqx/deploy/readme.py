@@ -14,7 +14,9 @@ def readme(document: dict[str, Any]) -> str:
     parts = "\n".join(
         f"| {p['start']}:{p['stop']} | `{p['name']}` | {p['kind']} | {p['unit']} | {p['frame']} | {p['source']} |"
         for p in document["observation"]
+        if not p["age"]
     )
+    lasting = _lasting(document["policy"])
     sensors = "\n".join(
         f'readings["{s["name"]}"]  # {s["size"]} numbers, {s["order"]}, {s["unit"]}, frame: {s["frame"]}'
         for s in document["sensors"]
@@ -79,12 +81,12 @@ Targets are `clip(home + scale * action, low, high)`. Angles in rad; `target_spe
 |---|---|---|---|---|---|---|---|---|
 {rows}
 
-## Observation, {document["policy"]["observation_size"]} numbers
+## Observation, {document["policy"]["input_size"]} numbers
 
 | where | name | kind | unit | frame | source |
 |---|---|---|---|---|---|
 {parts}
-
+{lasting}
 ## Before it walks
 
 1. Hang the robot up. Check each joint's sign and zero by hand against the table: home is a pose, not zero.
@@ -96,4 +98,21 @@ Targets are `clip(home + scale * action, low, high)`. Angles in rad; `target_spe
 It goes to its safe pose and stays there, and `step.fault` says why, when readings are missing, not finite, impossible,
 older than {safety["stale_seconds"]:g} s, or when the IMU is tilted by more than {safety["max_tilt"]:.2f} rad.
 Keep a switch at hand that cuts the power.
+"""
+
+
+def _lasting(policy: dict[str, Any]) -> str:
+    """What whoever runs the policy's file must carry from step to step; nothing for most policies."""
+    if not policy["state"]:
+        return ""
+    history = policy["history"]
+    sees = f" It sees the last {history} observations, the newest first, and keeps the older ones so." * (history > 1)
+    rows = "\n".join(f"| `{s['input']}` | `{s['output']}` | {s['shape']} | {s['kind']} |" for s in policy["state"])
+    return f"""
+The policy has more inputs and outputs than these, which the player looks after.{sees} To run the file without the
+player: zeros in the first step, then what the output of the step before gave.
+
+| input | output | shape | kind |
+|---|---|---|---|
+{rows}
 """

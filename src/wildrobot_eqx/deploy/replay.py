@@ -10,7 +10,7 @@ from .bundle import GOLDEN, Bundle
 from .player import Player
 
 TOLERANCE = 1e-5  # rad of a target, and of an action in rad; of an observation in its own units
-_SENSOR = "sensor/"
+_SENSOR, _STATE = "sensor/", "state/"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Replay:
     action: float  # rad
     target: float  # rad
     wrong: str | None  # the first figure beyond the tolerance
+    memory: float = 0.0  # of a policy that has one, in its own units
 
     @property
     def passed(self) -> bool:
@@ -43,7 +44,8 @@ def replay(bundle: Bundle, player: Player | None = None) -> Replay:
     rows = bundle.golden()
     steps = _check(bundle, rows)
     player.start(ramp=False)
-    worst = {"observation": 0.0, "action": 0.0, "target": 0.0}
+    worst = {"observation": 0.0, "action": 0.0, "target": 0.0, "memory": 0.0}
+    memory = [state.input for state in bundle.contract.states if state.kind == "memory"]
     wrong = None
     for k in range(steps):
         step = player.step(_readings(player, rows, k))
@@ -51,11 +53,13 @@ def replay(bundle: Bundle, player: Player | None = None) -> Replay:
             return Replay(steps, **worst, wrong=f"step {k}: the player gave up: {step.fault}")
         off = {
             "observation": np.abs(step.observation - rows["observation"][k]),
+            **{name: np.abs(player.state[name][0] - rows[f"{_STATE}{name}"][k]) for name in memory},
             "action": np.abs((step.action - rows["action"][k]) * bundle.contract.scale),
             "target": np.abs(step.target - rows["target"][k]),
         }
         for name, errors in off.items():
-            worst[name] = max(worst[name], float(errors.max()))
+            kind = "memory" if name in memory else name
+            worst[kind] = max(worst[kind], float(errors.max()))
             if wrong is None and not errors.max() <= TOLERANCE:
                 wrong = f"step {k}: {_place(bundle, name, int(errors.argmax()))} is off by {errors.max():.3g}"
     return Replay(steps, **worst, wrong=wrong)
@@ -78,10 +82,13 @@ def told(bundle: Bundle) -> list[str]:
 
 def _place(bundle: Bundle, name: str, index: int) -> str:
     contract = bundle.contract
+    if name not in ("observation", "action", "target"):
+        return f"the memory {name!r}[{index}]"
     if name != "observation":
         return f"the {name} of {contract.joints[index]!r}"
     part = next(part for part in contract.parts if part.start <= index < part.stop)
-    return f"the observation {part.name!r}[{index - part.start}]"
+    ago = f" of {part.age} control step{'s' if part.age > 1 else ''} ago" if part.age else ""
+    return f"the observation {part.name!r}[{index - part.start}]{ago}"
 
 
 def _check(bundle: Bundle, rows: dict[str, NDArray[np.float32]]) -> int:
@@ -97,6 +104,7 @@ def _check(bundle: Bundle, rows: dict[str, NDArray[np.float32]]) -> int:
         "action": (nu,),
         "target": (nu,),
         **{f"{_SENSOR}{s['name']}": (s["size"],) for s in contract.document["sensors"]},
+        **{f"{_STATE}{s.input}": s.shape[1:] for s in contract.states if s.kind == "memory"},
     }
     where = f"{bundle.path}, {GOLDEN}"
     missing = sorted(set(shapes) - set(rows))

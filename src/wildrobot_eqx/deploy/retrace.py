@@ -35,7 +35,7 @@ def retrace(bundle: Bundle) -> Retrace:
     """
     robot, player = MujocoRobot(bundle), Player(bundle, unguarded=True)
     rows = bundle.golden()
-    shapes = {"qpos": robot.model.nq, "qvel": robot.model.nv}
+    shapes = {"qpos": robot.model.nq, "qvel": robot.model.nv, **({"kick": 3} if "kick" in rows else {})}
     if any(rows.get(name, np.empty(0)).shape[1:] != (size,) for name, size in shapes.items()):
         raise damaged("The golden vectors do not say where the robot was.", f"{bundle.path}, {GOLDEN}")
     robot.reset(rows["qpos"][0], rows["qvel"][0])
@@ -44,6 +44,8 @@ def retrace(bundle: Bundle) -> Retrace:
     for k in range(steps):
         step = player.step({**robot.read(), "command": {name: float(rows[name][k]) for name in names}})
         robot.write(dict(zip(player.joints, step.target)))
+        if "kick" in rows:
+            robot.kick(rows["kick"][k])
         robot.advance()
         off = float(np.abs(robot.data.qpos - rows["qpos"][k + 1]).max())
         worst = max(worst, off) if np.isfinite(off) else np.inf

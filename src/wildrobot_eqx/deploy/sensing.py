@@ -17,7 +17,7 @@ _PI, _TURN = F(math.pi), F(2.0 * math.pi)
 
 
 class Observer:
-    """Builds observations and keeps what they need from one control step to the next.
+    """Builds what the policy sees of one moment, and keeps what that needs from one control step to the next.
 
     `start` begins an episode at the reading that follows.
     """
@@ -33,7 +33,7 @@ class Observer:
         self._deadband = float(speed["deadband"])
         # Python multiplies 2 pi dt in double precision before the clock's period, an array, divides it.
         self._advance = F(2.0 * math.pi * contract.dt) / F(document["clock"]["period"])
-        self._observation = np.zeros((contract.observation_size,), np.float32)
+        self._observation = np.zeros((contract.moment[-1].stop,), np.float32)
         self.start()
 
     def start(self) -> None:
@@ -66,7 +66,7 @@ class Observer:
         """
         self._tell(sensors[self._compass], speed, lateral, turn)
         observation = self._observation
-        for part in self._contract.parts:
+        for part in self._contract.moment:
             into = observation[part.start : part.stop]
             if part.kind == "projected_gravity":
                 into[:] = projected_gravity(sensors[part.source])

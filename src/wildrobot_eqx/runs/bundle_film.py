@@ -7,7 +7,7 @@ from ..deploy.play import Walked
 from ..deploy.robot_files import bundled_robot
 from ..physics.render import Renderer
 from .disk import writing
-from .video import SIZE, Walk, over_a_cycle, write_video
+from .video import SIZE, Walk, in_words, over_a_cycle, write_video
 
 
 def film_walk(bundle: Bundle, walked: Walked, path: Path) -> None:
@@ -20,6 +20,9 @@ def film_walk(bundle: Bundle, walked: Walked, path: Path) -> None:
     robot, dt = bundled_robot(bundle), bundle.contract.dt
     period = float(bundle.contract.document["clock"]["period"])
     speed = over_a_cycle(walked.speeds, period / dt)
+    words = tuple(
+        in_words(float(v), **walked.beside) if told else "stand" for v, told in zip(walked.commands, walked.told)
+    )
     with Renderer(robot.model, *SIZE) as renderer, writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_video(renderer, Walk(walked.qpos, walked.commands, speed, walked.fell, dt, period), path)
+        write_video(renderer, Walk(walked.qpos, walked.commands, speed, walked.fell, dt, period, words), path)

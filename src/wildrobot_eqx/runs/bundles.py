@@ -7,10 +7,10 @@ import equinox as eqx
 
 from ..deploy.extra import INSTALL, missing
 from ..errors import WildRobotError
+from .bundle_gate import describe_gate
 from .episodes import judged_env
 from .evaluate import QUICK_EPISODES, evaluate
 from .folder import RunFolder
-from .gate import WalkGate
 from .opening import Say, reopen, restore
 from .plots import read_object
 from .recipe import Recipe
@@ -66,13 +66,9 @@ def export(recipe: Recipe, folder: RunFolder, out: Path | None, say: Say) -> tup
         "versions": manifest["versions"],
     }
     gate = verdict(folder, iteration)
-    if gate is not None and isinstance(recipe.gate, WalkGate):
-        gate |= {
-            "required": list(recipe.gate.required),
-            "seconds": recipe.gate.seconds,
-            "warmup": recipe.gate.warmup,
-            "judge": "WalkGate",
-        }
+    required = describe_gate(recipe.gate)
+    if gate is not None and required is not None:
+        gate |= required
     elif gate is not None:
         training, gate = {**training, "verdict": gate}, None
     place = folder.path / FOLDER if out is None else out.with_suffix("") if out.suffix == ".zip" else out

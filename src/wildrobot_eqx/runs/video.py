@@ -89,7 +89,7 @@ def record(env: Env, policy: AbstractPolicy, script: tuple[tuple[float, ...], ..
     counts = [round(part[1] / dt) for part in script]
     command = np.repeat(np.array([part[0] for part in script], np.float32), counts)
     beside = np.repeat(np.array([part[2:] or (0.0, 0.0) for part in script], np.float32), counts, axis=0)
-    told = tuple(np.repeat([_told(*part) for part in script], counts).tolist())
+    told = tuple(np.repeat([in_words(*part) for part in script], counts).tolist())
     qpos, speed, fallen, origin = jax.device_get(_roll(env, policy, jnp.asarray(command), jnp.asarray(beside)))
     if fallen.any():
         end = int(fallen.argmax()) + 1 + round(_AFTER_FALL / dt)
@@ -100,7 +100,7 @@ def record(env: Env, policy: AbstractPolicy, script: tuple[tuple[float, ...], ..
     return Walk(qpos, command, over_a_cycle(speed, period / dt), fallen, dt, period, told[: len(command)])
 
 
-def _told(speed: float, seconds: float, lateral: float = 0.0, turn: float = 0.0) -> str:
+def in_words(speed: float, seconds: float = 0.0, lateral: float = 0.0, turn: float = 0.0) -> str:
     """A command in a word or two."""
     parts = [f"{speed:.1f} m/s"] if speed else []
     parts += [f"{'left' if lateral > 0.0 else 'right'} {abs(lateral):.1f}"] if lateral else []
@@ -186,7 +186,7 @@ def _frames(renderer: Renderer, walk: Walk, every: int) -> Iterator[np.ndarray]:
     for i in range(0, len(walk.command), every):
         picture = Image.fromarray(renderer.draw(walk.qpos[i]))
         draw = ImageDraw.Draw(picture, "RGBA")
-        told = walk.told[i] if walk.told else _told(float(walk.command[i]), 0.0)
+        told = walk.told[i] if walk.told else in_words(float(walk.command[i]))
         wide = 218 + max(0, 11 * (len(told) - 8))  # a command of several words
         draw.rectangle((12, 12, wide, 96), fill=(20, 24, 30, 190))
         draw.text((24, 20), "told", font=small, fill=(200, 205, 210))
