@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import Elapsed, still_env
 
-from wildrobot_eqx import NativePhysics, PPOConfig
+from wildrobot_eqx import MjxPhysics, NativePhysics, PPOConfig, TreePhysics
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.learn.collect import Collector, Envs
 from wildrobot_eqx.observe import JointVelocities
@@ -75,13 +75,14 @@ def test_a_share_is_rows_in_order(begun):
 
 
 class TestShares:
-    """As many as cores, equal, and none too small; 1 for an engine that has threads."""
+    """As many as cores, equal, and none too small; 1 for an engine that XLA must not call from two threads."""
 
-    def test_of_an_engine_of_jax_alone(self, begun):
-        physics = begun[0].physics
+    def test_of_the_tree_engine(self, hopper):
+        physics = TreePhysics(hopper)
         assert cpu_shares(physics, 64 * usable_cpus()) == usable_cpus()
         assert cpu_shares(physics, 32) == 1
         assert cpu_shares(physics, 127) == 1
 
-    def test_of_one_with_threads(self, hopper):
+    def test_of_others(self, hopper):
         assert cpu_shares(NativePhysics(hopper), 64 * usable_cpus()) == 1
+        assert cpu_shares(MjxPhysics(hopper), 64 * usable_cpus()) == 1

@@ -1,7 +1,7 @@
 """The first half of a PPO iteration: every env steps with actions sampled from the policy.
 
-XLA leaves most of a program on a CPU to one core. Two calls of it from two threads run side by side: so engines of
-JAX alone step equal shares of the envs, one for each core (`Collector`; `cpu_shares` says how many).
+XLA leaves most of a program on a CPU to one core. Two calls of it from two threads run side by side: so the tree
+engine steps equal shares of the envs, one for each core (`Collector`; `cpu_shares` says how many).
 """
 
 import dataclasses

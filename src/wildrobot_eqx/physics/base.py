@@ -46,7 +46,7 @@ class AbstractPhysics(eqx.Module):
     robot: eqx.AbstractVar[Robot]
     model: eqx.AbstractVar[Model]
     n_substeps: eqx.AbstractVar[int]
-    own_threads: ClassVar[bool] = False  # whether it spreads a batch over the cores of a CPU by itself
+    reentrant: ClassVar[bool] = False  # whether XLA runs two programs with its step in them at once, on a CPU
 
     @property
     def timestep(self) -> float:
@@ -95,9 +95,10 @@ def cpu_shares(physics: AbstractPhysics, num_envs: int) -> int:
     """In how many equal shares to step `num_envs` envs, each from a thread of its own.
 
     XLA leaves most of a program on a CPU to one core, but two calls of it run side by side: one share for each core.
-    1 on other devices, and where the engine has threads of its own.
+    1 on other devices, and for engines that cannot be called so: `native` has threads of its own, and two calls of a
+    large batch of `mjx` were seen to wait for each other for ever.
     """
-    if physics.own_threads or jax.default_backend() != "cpu":
+    if not physics.reentrant or jax.default_backend() != "cpu":
         return 1
     most = min(usable_cpus(), num_envs // FEWEST)
     return max((n for n in range(1, most + 1) if num_envs % n == 0), default=1)

@@ -37,7 +37,7 @@ def bench_physics(
 
     - `bare`: writes the targets and steps; derived quantities lag one substep behind.
     - `bare_fresh`: also refreshes poses and velocities after each control step, as backends must.
-    - engines of JAX alone step one share of the envs per core, from a thread each (`shares`).
+    - `tree` steps one share of the envs per core, from a thread each (`shares`).
     - `mjx-warp` is `mjx` with `impl="warp"`.
 
     A case that this machine cannot run has one entry, `skipped`: the reason.

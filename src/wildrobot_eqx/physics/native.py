@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -32,7 +32,6 @@ class NativePhysics(AbstractPhysics):
         threads: worker threads; 0 takes all CPUs.
     """
 
-    own_threads: ClassVar[bool] = True
     robot: Robot
     model: Model = eqx.field(static=True)
     n_substeps: int = eqx.field(static=True)

@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -48,6 +49,7 @@ class TreePhysics(AbstractPhysics):
     n_substeps: int = eqx.field(static=True)
     ignore_self_contact: bool = eqx.field(static=True)
     effort: Effort = eqx.field(static=True)
+    reentrant: ClassVar[bool] = True
 
     def __init__(
         self, robot: Robot, timestep: float = 0.005, ignore_self_contact: bool = False, effort: Effort = EFFORT
