@@ -226,11 +226,14 @@ def run_benchmarks(what: str, seeds: int, say: Say) -> tuple[dict[str, Any], lis
         document["device"] = device_name()
         say("physics: every engine at 1024 envs ...")
         document["physics"] = bench_physics(backends=("native", "mjx", "mjx-warp", "tree"))
+        say(_rates(document["physics"]))
         document["physics by envs"] = {}
         for envs in (1, 16, 64, 256, 4096, *(() if on_cpu() else (8192, 32768))):
             say(f"physics: {envs} envs ...")
             engines = ("native", "tree") if on_cpu() else ("mjx", "mjx-warp", "tree")
-            document["physics by envs"][str(envs)] = bench_physics(backends=engines, num_envs=envs, seconds=3.0)
+            figures = bench_physics(backends=engines, num_envs=envs, seconds=3.0)
+            document["physics by envs"][str(envs)] = figures
+            say(_rates(figures))
         say("physics: more legs ...")
         document["physics by legs"] = bench_growth()
     if what in ("all", "train"):
@@ -238,6 +241,12 @@ def run_benchmarks(what: str, seeds: int, say: Say) -> tuple[dict[str, Any], lis
     if what in ("all", "train", "trainers"):
         document["trainers"] = bench_trainers(say, seeds=seeds)
     return document, _lines(document)
+
+
+def _rates(figures: dict[str, dict[str, Any]]) -> str:
+    """Each case's speed, in a line: what is measured so far, should the rest be interrupted."""
+    rates = [f"{name} {case['steps_per_second']:,.0f}" for name, case in figures.items() if "skipped" not in case]
+    return f"  steps/s: {', '.join(rates)}"
 
 
 def on_cpu() -> bool:
