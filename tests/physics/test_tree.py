@@ -1,5 +1,6 @@
 """The tree engine against MuJoCo's C engine: one control step from the same states, in contact and in the air."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,14 +62,27 @@ def test_what_it_asks_of_the_compiler_is_known():
     assert seldom == {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 
 
+def test_what_is_compiled_so_may_be_traced_within_something_else():
+    """As restoring a run does, which traces the first training state for its shapes."""
+    ours = tree("hopper")
+    shape = eqx.filter_eval_shape(jit_for(ours.physics, _reset, seldom=True), ours.physics, *_poses(ours))
+    assert shape.qpos.shape == (4, ours.physics.robot.nq)
+
+
 @pytest.mark.slow
-def test_a_reset_compiled_quickly_is_the_same(hopper):
-    ours, n = tree("hopper"), 4
-    joints = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.05, (n, hopper.nq)), jnp.float32)
-    args = ours.params(n), hopper.home_qpos + joints.at[:, 0].set(0.0), jnp.zeros((n, hopper.nv), jnp.float32)
+def test_a_reset_compiled_quickly_is_the_same():
+    ours = tree("hopper")
+    args = _poses(ours)
     plain, quick = (jit_for(ours.physics, _reset, seldom=s)(ours.physics, *args) for s in (False, True))
     np.testing.assert_allclose(quick.sensordata, plain.sensordata, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(quick.xpos, plain.xpos, atol=1e-6)
+
+
+def _poses(engine):
+    """Parameters, poses and velocities of four hoppers."""
+    robot = engine.physics.robot
+    joints = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.05, (4, robot.nq)), jnp.float32)
+    return engine.params(4), robot.home_qpos + joints.at[:, 0].set(0.0), jnp.zeros((4, robot.nv), jnp.float32)
 
 
 def _reset(physics, params, qpos, qvel):

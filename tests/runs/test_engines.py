@@ -1,6 +1,9 @@
 """One policy on several engines: what is asked of the gate, what is shown, what is kept."""
 
 import dataclasses
+import json
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -11,6 +14,7 @@ from wildrobot_eqx import WildRobotError, load_recipe
 from wildrobot_eqx.learn.agent import make_agent
 from wildrobot_eqx.runs.engines import engine_names, judge_on_engines
 from wildrobot_eqx.runs.gate import AbstractGate, GateLine, GateResult
+from wildrobot_eqx.runs.trainers import template, trainer
 
 
 class Slippery(AbstractGate):
@@ -75,3 +79,20 @@ def test_engines_are_named_in_a_list():
 def test_a_recipe_without_a_gate_has_nothing_to_compare(recipe, policy):
     with pytest.raises(WildRobotError, match="has no gate"):
         judge_on_engines(dataclasses.replace(recipe, gate=None), policy, ("native",), print)
+
+
+def test_a_run_on_the_tree_engine_can_be_restored():
+    """Its first state is traced for the shapes of a checkpoint, compiler options and all."""
+    recipe = load_recipe("hop")(num_envs=64, physics="tree")
+    shapes = template(trainer("ppo"), recipe)
+    assert shapes.env_state.physics.qpos.shape == (64, recipe.env.physics.robot.nq)
+
+
+@pytest.mark.slow
+def test_a_run_on_the_tree_engine_goes_on_where_it_stopped(tmp_path):
+    run = ["--physics", "tree", "--steps", "4000", "--num-envs", "64", "--no-eval", "--out", str(tmp_path / "run")]
+    for args in (["run", "hop", *run], ["run", "--resume", str(tmp_path / "run"), "--steps", "6000", "--no-eval"]):
+        done = subprocess.run([sys.executable, "-m", "wildrobot_eqx.cli", *args], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["iteration"] for row in rows] == [1, 2, 3, 4, 5]

@@ -112,7 +112,16 @@ def jit_for(physics: AbstractPhysics, function: Callable[..., Any], seldom: bool
 @functools.cache
 def _jitted(function: Callable[..., Any], options: tuple[tuple[str, bool | int], ...]) -> Callable[..., Any]:
     jit: Any = eqx.filter_jit  # which hands further options on to `jax.jit`
-    return jit(function, compiler_options=dict(options)) if options else jit(function)
+    if not options:
+        return jit(function)
+    compiled = jit(function, compiler_options=dict(options))
+
+    def call(*args: Any) -> Any:
+        # Options belong to a whole program: within another one, `function` is a part of that.
+        inside = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(args))
+        return function(*args) if inside else compiled(*args)
+
+    return call
 
 
 def control_model(robot: Robot, timestep: float) -> tuple[Model, int]:
