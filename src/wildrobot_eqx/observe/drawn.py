@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..arrays import f32
-from ..control import Calibration
 from ..errors import WildRobotError, nearest
 from ..physics import PhysicsParams
 from ..physics.params import nominal_params
@@ -183,7 +182,7 @@ class EncoderOffsets(AbstractTerm):
         return "calibration, joint_offset"
 
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:
-        return _calibration(self, signals).joint_offset
+        return signals.errors_for(self).joint_offset
 
 
 class ImuRotation(AbstractTerm):
@@ -202,58 +201,74 @@ class ImuRotation(AbstractTerm):
         return "calibration, imu_rotation"
 
     def __call__(self, signals: Signals) -> Float[Array, " 3"]:
-        return _calibration(self, signals).imu_rotation
+        return signals.errors_for(self).imu_rotation
 
 
-class BatteryVoltage(AbstractTerm):
+class AbstractServoTerm(AbstractTerm):
+    """What one part of the servos has drawn, the part being named as in `env.servos`."""
+
+    part: eqx.AbstractVar[str]
+    frame = "servo"
+    measurable = False
+
+    @property
+    def source(self) -> str:
+        return f"servos, {self.part}"
+
+    def drawn(self, signals: Signals) -> Any:
+        """The part's state.
+
+        Raises:
+            WildRobotError: the env has no such part.
+        """
+        parts = signals.servo or {}
+        if self.part not in parts:
+            raise WildRobotError(
+                f"{type(self).__name__} asks for the servos' part {self.part!r}, and the env has no such part.",
+                where="env.servos",
+                hint=nearest(self.part, parts) if parts else "give the env servos=Servos(...), or leave the term out",
+            )
+        return parts[self.part]
+
+
+class BatteryVoltage(AbstractServoTerm):
     """The battery's voltage without load that the servos' `DCMotor` has drawn; `part` is its name in `env.servos`."""
 
     part: str = eqx.field(static=True, default="motor")
     unit = "V"
-    frame = "servo"
-    measurable = False
 
     @property
     def mirror(self) -> Mirror:
         return Mirror((0,), (1.0,))
 
-    @property
-    def source(self) -> str:
-        return f"servos, {self.part}"
-
     def __call__(self, signals: Signals) -> Float[Array, " 1"]:
-        return _servo(self, signals).source[None]
+        return self.drawn(signals).source[None]
 
 
-class MotorStrengths(AbstractTerm):
+class MotorStrengths(AbstractServoTerm):
     """Each motor's torque as a share of the nominal, drawn by the servos' `DCMotor`, in actuator order."""
 
     robot: Robot
-    part: str = eqx.field(static=True, default="motor")
+    part: str = eqx.field(static=True)
     unit = "1"
-    frame = "servo"
-    measurable = False
+
+    def __init__(self, robot: Robot, part: str = "motor"):
+        self.robot, self.part = robot, part
 
     @property
     def mirror(self) -> Mirror:
         return _unsigned(self.robot)
 
-    @property
-    def source(self) -> str:
-        return f"servos, {self.part}"
-
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:
-        return _servo(self, signals).strength
+        return self.drawn(signals).strength
 
 
-class CommandLag(AbstractTerm):
+class CommandLag(AbstractServoTerm):
     """How late targets reach the servos, drawn by their `CommandDelay`."""
 
     scale: float = eqx.field(static=True)  # 1/s
     part: str = eqx.field(static=True)
     unit = "control period"
-    frame = "servo"
-    measurable = False
 
     def __init__(self, robot: Robot, part: str = "delay"):
         self.scale, self.part = 1.0 / robot.control_dt, part
@@ -262,45 +277,26 @@ class CommandLag(AbstractTerm):
     def mirror(self) -> Mirror:
         return Mirror((0,), (1.0,))
 
-    @property
-    def source(self) -> str:
-        return f"servos, {self.part}"
-
     def __call__(self, signals: Signals) -> Float[Array, " 1"]:
-        return self.scale * _servo(self, signals)[0][None]
+        return self.scale * self.drawn(signals)[0][None]
 
 
-class GearPlay(AbstractTerm):
+class GearPlay(AbstractServoTerm):
     """Each joint's backlash, full width, drawn by the servos' `Backlash`, in actuator order."""
 
     robot: Robot
-    part: str = eqx.field(static=True, default="backlash")
+    part: str = eqx.field(static=True)
     unit = "rad"
-    frame = "servo"
-    measurable = False
+
+    def __init__(self, robot: Robot, part: str = "backlash"):
+        self.robot, self.part = robot, part
 
     @property
     def mirror(self) -> Mirror:
         return _unsigned(self.robot)
 
-    @property
-    def source(self) -> str:
-        return f"servos, {self.part}"
-
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:
-        return _servo(self, signals)
-
-
-def _servo(term: BatteryVoltage | MotorStrengths | CommandLag | GearPlay, signals: Signals) -> Any:
-    """The state of the servos' part that a term asks for."""
-    parts = signals.servo or {}
-    if term.part not in parts:
-        raise WildRobotError(
-            f"{type(term).__name__} asks for the servos' part {term.part!r}, and the env has no such part.",
-            where="env.servos",
-            hint=nearest(term.part, parts) if parts else "give the env servos=Servos(...), or leave the term out",
-        )
-    return parts[term.part]
+        return self.drawn(signals)
 
 
 def _params(term: AbstractTerm, signals: Signals) -> PhysicsParams:
@@ -311,13 +307,3 @@ def _params(term: AbstractTerm, signals: Signals) -> PhysicsParams:
             hint="an Env gives them; signals made by hand must name params",
         )
     return signals.params
-
-
-def _calibration(term: AbstractTerm, signals: Signals) -> Calibration:
-    if signals.calibration is None:
-        raise WildRobotError(
-            f"{type(term).__name__} asks for calibration errors, and the env draws none.",
-            where="env.miscalibration",
-            hint="give the env miscalibration=Miscalibration(...), or leave the term out",
-        )
-    return signals.calibration

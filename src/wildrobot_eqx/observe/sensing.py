@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import f32, uniform
-from ..control import Calibration, delay_line
-from ..errors import WildRobotError
+from ..control import delay_line
 from ..physics import rotation
 from .signals import Signals
 
@@ -93,7 +92,7 @@ class EncoderOffset(AbstractSensing):
     def __call__(
         self, key: PRNGKeyArray, state: tuple[()], value: Float[Array, " n"], signals: Signals
     ) -> tuple[Float[Array, " n"], tuple[()]]:
-        return value + _calibration(self, signals).joint_offset, state
+        return value + signals.errors_for(self).joint_offset, state
 
 
 class MountingError(AbstractSensing):
@@ -110,7 +109,7 @@ class MountingError(AbstractSensing):
     def __call__(
         self, key: PRNGKeyArray, state: tuple[()], value: Float[Array, " 3"], signals: Signals
     ) -> tuple[Float[Array, " 3"], tuple[()]]:
-        turn = rotation.from_vector(_calibration(self, signals).imu_rotation)
+        turn = rotation.from_vector(signals.errors_for(self).imu_rotation)
         return rotation.rotate_inverse(turn, value), state
 
 
@@ -188,13 +187,3 @@ class DroppedPackets(AbstractSensing):
     ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         held = jnp.where(jax.random.bernoulli(key, self.probability), state, value)
         return held, held
-
-
-def _calibration(sensing: AbstractSensing, signals: Signals) -> Calibration:
-    if signals.calibration is None:
-        raise WildRobotError(
-            f"{type(sensing).__name__} asks for calibration errors, and the env draws none.",
-            where="env.miscalibration",
-            hint="give the env miscalibration=Miscalibration(...), or take the sensing module out of the stack",
-        )
-    return signals.calibration

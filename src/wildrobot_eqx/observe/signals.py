@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..control import Calibration
+from ..errors import WildRobotError
 from ..physics import PhysicsParams, PhysicsState
 
 
@@ -50,6 +51,20 @@ class Signals(eqx.Module):
     def stepping(self) -> Float[Array, ""]:
         """1 while a step is asked for or still being finished, 0 while the robot should stand still."""
         return jnp.maximum(self.command.moving, (self.phase > 0.0).astype(jnp.float32))
+
+    def errors_for(self, asker: object) -> Calibration:
+        """This episode's calibration errors, which `asker`, a term or a sensing module, cannot do without.
+
+        Raises:
+            WildRobotError: the env draws none.
+        """
+        if self.calibration is None:
+            raise WildRobotError(
+                f"{type(asker).__name__} asks for calibration errors, and the env draws none.",
+                where="env.miscalibration",
+                hint="give the env miscalibration=Miscalibration(...), or leave it out of the stack",
+            )
+        return self.calibration
 
     def heading_frame(self, vector: Float[Array, " 3"]) -> Float[Array, " 3"]:
         """A world vector along the commanded heading: forward, left, up."""

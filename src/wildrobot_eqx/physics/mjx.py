@@ -97,10 +97,14 @@ def _engine(model: Model, impl: str) -> "_JaxEngine | _WarpEngine":
     with jax.ensure_compile_time_eval():
         try:
             return engines[impl](model)
-        except NotImplementedError as error:
-            raise WildRobotError(
-                f"MJX cannot simulate this model: {error}", where="MjxPhysics", hint="take the native backend"
-            ) from error
+        except NotImplementedError as error:  # MJX's own word for what it lacks
+            raise _unfit(str(error)) from error
+
+
+def _unfit(reason: str) -> WildRobotError:
+    return WildRobotError(
+        f"MJX cannot simulate this model: {reason}", where="MjxPhysics", hint="take the native backend"
+    )
 
 
 def _import_mjx() -> Any:
@@ -140,7 +144,7 @@ class _JaxEngine:
             int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST): mjx.implicit,
         }
         if mj.opt.integrator not in integrators:
-            raise NotImplementedError("its integrator is neither Euler nor implicitfast")
+            raise _unfit("its integrator is neither Euler nor implicitfast")
         self.integrate = integrators[mj.opt.integrator]
         self.net_forces = self._take_net_forces(mj)
         mj.opt.iterations = min(mj.opt.iterations, _ITERATIONS)
@@ -175,7 +179,7 @@ class _JaxEngine:
             if mj.sensor_type[i] != mujoco.mjtSensor.mjSENS_CONTACT or reduce != _NETFORCE:
                 continue
             if data != _FORCE or mj.sensor_objtype[i] != geom or mj.sensor_reftype[i] != geom:
-                raise NotImplementedError(
+                raise _unfit(
                     f"the contact sensor {mj.sensor(i).name!r} reduces to a net force, which works here only "
                     "between geom1 and geom2 and with data='force'"
                 )

@@ -101,30 +101,45 @@ def run_episodes(
     Returns:
         One tally per command, NumPy leaves whose first axis is the episodes.
     """
-    steps = round(seconds / env.physics.control_dt)
-    chunk = max(n for n in range(1, _MAX_CHUNK + 1) if steps % n == 0)
     commands = jnp.repeat(f32(speeds), episodes)
     beside = None if motions is None else jnp.repeat(f32(np.asarray(motions)), episodes, axis=0)
     keys = jax.random.split(judge_key(env.physics.timestep), commands.size)
     loop = begin(env, policy, meter, _told, (commands, beside), keys)
     if prepare is not None:
         loop = (prepare(loop[0]), *loop[1:])
-    for done in range(chunk, steps + 1, chunk):
-        loop, upright = advance(env, policy, meter, loop, chunk)
+
+    def tell(text: str) -> None:
         if progress is not None:
-            progress(
-                f"{env.physics.timestep * 1e3:g} ms steps: {done * env.physics.control_dt:.0f} of {seconds:.0f} s, "
-                f"{int(upright)} of {commands.size} upright"
-            )
-        if not int(upright):
-            break
-    tally = jax.tree.map(lambda leaf: np.asarray(leaf).reshape(len(speeds), episodes, *leaf.shape[1:]), loop[-1])
+            progress(f"{env.physics.timestep * 1e3:g} ms steps: {text}")
+
+    tally = play_out(env, policy, meter, loop, seconds, tell)
+    tally = jax.tree.map(lambda leaf: leaf.reshape(len(speeds), episodes, *leaf.shape[1:]), tally)
     return [jax.tree.map(lambda leaf, i=i: leaf[i], tally) for i in range(len(speeds))]
 
 
 def measured(env: Env) -> Callable[[EnvState, Timestep], Measurement]:
     """What is measured of one robot of the env, on the ground that its episodes begin on."""
     return lambda state, timestep: measure(env.physics.robot, state, timestep, env.reset_state.ground)
+
+
+def control_steps(env: Env, seconds: float) -> int:
+    """The control steps of `seconds`, at least one."""
+    return max(1, round(seconds / env.physics.control_dt))
+
+
+def play_out(
+    env: Env, policy: AbstractPolicy, meter: GaitMeter, loop: tuple, seconds: float, tell: Callable[[str], None]
+) -> GaitTally:
+    """Run episodes that `begin` has begun to their end, or until none is upright; NumPy leaves, a row per episode."""
+    steps = control_steps(env, seconds)
+    chunk = max(n for n in range(1, _MAX_CHUNK + 1) if steps % n == 0)
+    for done in range(chunk, steps + 1, chunk):
+        loop, upright = advance(env, policy, meter, loop, chunk)
+        count = loop[-1].upright.size
+        tell(f"{done * env.physics.control_dt:.0f} of {seconds:g} s, {int(upright)} of {count} upright")
+        if not int(upright):
+            break
+    return jax.tree.map(np.asarray, loop[-1])
 
 
 @eqx.filter_jit

@@ -12,11 +12,11 @@ from jaxtyping import Bool
 from ...arrays import f32
 from ...env import Env
 from ...learn.networks import AbstractPolicy
-from ..episodes import advance, begin
+from ..episodes import advance, begin, control_steps
 from ..kicks import DIRECTIONS
 from .dials import dials, turn
 from .push import aim
-from .trials import Tell, control_steps, keys_of, meter_of
+from .trials import Tell, keys_of, meter_of
 
 DURATIONS = (0.0, 0.1, 0.3)  # s; 0 is a velocity kick
 PHASES = 10

@@ -10,12 +10,11 @@ from jaxtyping import Array, Bool, Float, Key
 
 from ...env import Env
 from ...learn.networks import AbstractPolicy
-from ..episodes import advance, begin, judge_key
+from ..episodes import begin, judge_key, play_out
 from ..gait import GaitMeter, GaitTally
 
 Tell = Callable[[str], None]
 
-_MAX_CHUNK = 50  # control steps per compiled call
 _DOMAIN = 0x0B0B  # of keys, besides the gates' own
 
 
@@ -54,19 +53,7 @@ def run(
 ) -> GaitTally:
     """Run one episode per case, `seconds` long; NumPy leaves with the episodes as their first axis."""
     meter = meter_of(env, seconds)
-    loop, steps = begin(env, policy, meter, vary, cases, keys), control_steps(env, seconds)
-    chunk = max(n for n in range(1, _MAX_CHUNK + 1) if steps % n == 0)
-    for done in range(chunk, steps + 1, chunk):
-        loop, upright = advance(env, policy, meter, loop, chunk)
-        tell(f"{done * env.physics.control_dt:.0f} of {seconds:g} s, {int(upright)} of {keys.size} upright")
-        if not int(upright):
-            break
-    return jax.tree.map(np.asarray, loop[-1])
-
-
-def control_steps(env: Env, seconds: float) -> int:
-    """The control steps of `seconds`, at least one."""
-    return max(1, round(seconds / env.physics.control_dt))
+    return play_out(env, policy, meter, begin(env, policy, meter, vary, cases, keys), seconds, tell)
 
 
 def errors(tally: GaitTally, told: Float[np.ndarray, "n 3"], dt: float) -> Float[np.ndarray, " n"]:
