@@ -46,7 +46,17 @@ _EXPORTS = {
     ),
     "env": ("Env", "EnvState", "ResetPool", "Timestep", "contract"),
     "errors": ("WildRobotError",),
-    "learn": ("AbstractPolicy", "Agent", "PPOConfig", "TrainState", "ppo"),
+    "learn": (
+        "AbstractPolicy",
+        "Agent",
+        "MakePolicy",
+        "Normal",
+        "PPOConfig",
+        "RunningNorm",
+        "SideMirror",
+        "TrainState",
+        "ppo",
+    ),
     "observe": (
         "AbstractSensing",
         "AbstractTerm",

@@ -1,11 +1,15 @@
 """Recipe files: found, executed once each, and told in short when they are wrong."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import pytest
 
-from wildrobot_eqx import Recipe, WildRobotError, load_recipe
+from wildrobot_eqx import AbstractPolicy, Recipe, WildRobotError, load_recipe
+from wildrobot_eqx.cli import main
 from wildrobot_eqx.runs.recipe import RecipeFunction, recipe_names
+from wildrobot_eqx.runs.trainers import template, trainer
 
 HEAD = "from wildrobot_eqx import Recipe, recipe\n"
 
@@ -128,3 +132,32 @@ def test_two_files_of_one_name_do_not_mix(write, tmp_path):
     (tmp_path / "other").mkdir()
     one, two = write(body.format(1)), write(body.format(2), "other/mine.py")
     assert [load_recipe(path).options for path in (one, two)] == [{"n": 1}, {"n": 2}]
+
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "recurrent_hop.py"
+
+
+def test_a_recipe_may_bring_a_policy_with_a_memory():
+    made = load_recipe(EXAMPLE)(num_envs=8)
+    state = template(trainer("ppo"), made)
+    assert isinstance(state.agent.policy, AbstractPolicy)
+    assert type(state.agent.policy).__name__ == "GRUPolicy"
+    assert state.carry.shape == (8, 32)
+
+
+def test_brax_refuses_a_policy_of_the_recipes_own():
+    made = load_recipe(EXAMPLE)(num_envs=8)
+    for name in ("brax-ppo", "brax-sac"):
+        with pytest.raises(WildRobotError, match="Brax trains networks of its own"):
+            trainer(name).schedule(made)
+
+
+@pytest.mark.slow
+def test_a_recipe_with_a_memory_is_trained_resumed_judged_and_exported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    few = ("--steps=6000", "--num-envs=16")
+    assert main(["run", str(EXAMPLE), *few, "--no-eval", "--out=run"]) == 0
+    assert main(["run", "--resume=run", "--steps=8000", "--no-eval"]) == 0
+    assert main(["export", "run"]) == 0
+    assert main(["play", "run/bundle.zip", "--seconds=1"]) == 0
+    assert json.loads(Path("run/bundle/contract.json").read_text())["policy"]["kind"] == "GRUPolicy"

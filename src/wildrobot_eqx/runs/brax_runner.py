@@ -153,8 +153,24 @@ def _counting(done: int, tell: Tell) -> brax_train.Tell:
     return told
 
 
+def _own_networks(recipe: Recipe) -> Recipe:
+    """The recipe as it is.
+
+    Raises:
+        WildRobotError: it brings a policy of another kind.
+    """
+    if recipe.policy is not None:
+        raise WildRobotError(
+            "Brax trains networks of its own, and this recipe makes its policy itself.",
+            where="Recipe, policy",
+            hint="train it with --trainer ppo, or leave `policy` out of the recipe",
+        )
+    return recipe
+
+
 def _few_iterations(recipe: Recipe) -> Recipe:
     """The same number of steps in at most twenty iterations: each ends with an evaluation."""
+    _own_networks(recipe)
     if recipe.iterations <= _SAC_ITERATIONS:
         return recipe
     unroll = math.ceil(recipe.steps / (_SAC_ITERATIONS * recipe.ppo.num_envs))
@@ -187,5 +203,5 @@ def _mlp(actor: brax_train.Actor) -> MLP:
     )
 
 
-BRAX_PPO = Trainer(_init_ppo, _run_ppo, ppo_policy)
+BRAX_PPO = Trainer(_init_ppo, _run_ppo, ppo_policy, _own_networks)
 BRAX_SAC = Trainer(_init_sac, _run_sac, sac_policy, _few_iterations, _admit_sac)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from ..env import Env
 from ..errors import WildRobotError, nearest
-from ..learn import PPOConfig
+from ..learn import MakePolicy, PPOConfig
 from ..paths import data_dir
 from ..task import Curriculum
 from .gate import AbstractGate
@@ -33,6 +33,7 @@ class Recipe:
     gate: AbstractGate | None = None
     name: str = ""
     curriculum: Curriculum | None = None  # of our own PPO; Brax's trainers have the env's own ranges from the start
+    policy: MakePolicy | None = None  # of our own PPO: makes another kind of policy, such as one with a memory
 
     def __post_init__(self):
         ppo = self.ppo

@@ -66,7 +66,7 @@ def template(chosen: Trainer, recipe: Recipe) -> Any:
 
 
 def _init(recipe: Recipe) -> TrainState:
-    return ppo.init(recipe.env, recipe.ppo, jax.random.key(recipe.seed), curriculum=recipe.curriculum)
+    return ppo.init(recipe.env, recipe.ppo, jax.random.key(recipe.seed), recipe.policy, recipe.curriculum)
 
 
 def _run(recipe: Recipe, state: TrainState, tell: Tell) -> None:
