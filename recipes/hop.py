@@ -51,7 +51,7 @@ def hop(
     }
     privileged = {"linvel": BaseLinearVelocity(body), "height": BaseHeight(body)}
     env = Env(
-        physics=make_physics(physics, body, 0.005),
+        physics=make_physics(physics, body, 0.005, steps),
         controller=JointPosition(body, scale=0.4),
         observations={
             "policy": ObservationStack(measured),

@@ -70,7 +70,7 @@ def stand(
         "contacts": FootContacts(body),
     }
     env = Env(
-        physics=make_physics(physics, body, 0.005),
+        physics=make_physics(physics, body, 0.005, steps),
         controller=JointPosition(body, scale=0.4),
         observations={
             "policy": ObservationStack(measured),

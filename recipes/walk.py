@@ -68,7 +68,7 @@ def walk(
     }
     sideways = tuple(name for name in body.joint_names if name.endswith(("hip_roll", "waist_yaw")))
     env = Env(
-        physics=make_physics(physics, body, 0.005),
+        physics=make_physics(physics, body, 0.005, steps),
         controller=JointPosition(body, scale=0.4),
         observations={
             "policy": ObservationStack(measured),

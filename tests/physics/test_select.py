@@ -5,6 +5,7 @@ import pytest
 
 from wildrobot_eqx import NativePhysics, TreePhysics, WildRobotError
 from wildrobot_eqx.physics import engine_name, fastest_engine, make_physics
+from wildrobot_eqx.physics.select import LONG
 from wildrobot_eqx.physics.tree import physics as tree
 
 
@@ -18,13 +19,26 @@ def test_auto_is_native_on_a_cpu(hopper):
     assert isinstance(make_physics("auto", hopper), NativePhysics)
 
 
+def test_auto_is_tree_for_a_long_training_on_a_cpu(hopper, monkeypatch):
+    assert fastest_engine(hopper, steps=LONG - 1)[0] == "native"
+    engine, why = fastest_engine(hopper, steps=LONG)
+    assert engine == "tree"
+    assert "so long a training" in why
+    assert isinstance(make_physics("auto", hopper, steps=LONG), TreePhysics)
+    monkeypatch.setattr(tree, "check_class", refuse)
+    engine, why = fastest_engine(hopper, steps=LONG)
+    assert engine == "native"
+    assert "tendons" in why
+
+
+def refuse(*_):
+    raise WildRobotError("The tree engine cannot simulate this model: tendons.")
+
+
 def test_auto_is_tree_on_an_accelerator_and_mjx_where_tree_cannot(hopper, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert fastest_engine(hopper)[0] == "tree"
     assert isinstance(make_physics("auto", hopper), TreePhysics)
-
-    def refuse(*_):
-        raise WildRobotError("The tree engine cannot simulate this model: tendons.")
 
     monkeypatch.setattr(tree, "check_class", refuse)
     engine, why = fastest_engine(hopper)

@@ -1,3 +1,4 @@
+import io
 import json
 import math
 
@@ -14,7 +15,7 @@ from wildrobot_eqx import Ground, HomeReset, VelocityCommand, WildRobotError
 from wildrobot_eqx.physics import NativePhysics, ScaleMass
 from wildrobot_eqx.runs.episodes import judge_key, judged_env, measured, with_command
 from wildrobot_eqx.runs.gait import GaitMeter
-from wildrobot_eqx.runs.gate import GateLine, GateResult, Limit, WalkGate
+from wildrobot_eqx.runs.gate import CommandFigures, GateLine, GateResult, Limit, WalkGate
 from wildrobot_eqx.runs.measure import measure
 from wildrobot_eqx.runs.motions import Motion, judge_motion
 
@@ -321,6 +322,22 @@ def test_a_provisional_verdict_says_so():
     assert result.table().title == "Gate, provisional (64 of 256 episodes): passed"
     assert result.to_json()["provisional"] == "64 of 256 episodes"
     assert GateResult((line,), (), 256, 20.0).to_json()["provisional"] is None
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 16])
+def test_many_commands_are_told_in_tables_that_fit_a_terminal(count):
+    commands = [round(-0.3 + 0.1 * i, 1) for i in range(count)]
+    values = {"survival": 1.0, "speed_error": 0.012, "swing_peak_right": 0.05}
+    figures = tuple(CommandFigures(c, dt, c < 0.5, values) for dt in (0.005, 0.002) for c in commands)
+    lines = (GateLine("survival", 0.0, 0.005, 1.0, ">= 99 %", True),)
+    tables = GateResult(lines, figures, 256, 20.0).tables()
+    assert [table.title for table in tables] == ["Gate: passed", *[None] * ((count - 1) // 7)]
+    out = io.StringIO()
+    Console(width=80, file=out).print(*tables)
+    text = out.getvalue()
+    assert "…" not in text
+    heads = [head.rstrip("*") for row in text.splitlines() if row.startswith("figure") for head in row.split()[2:]]
+    assert heads == [f"{c:g}" for c in commands]
 
 
 class TestMotions:

@@ -37,7 +37,7 @@ def test_shipped_recipes_load_by_name():
 
 
 def test_walk_robust_trains_in_a_wrong_world_and_its_curriculum_fits_it():
-    made = load_recipe("walk_robust")(num_envs=8)
+    made = load_recipe("walk_robust")(num_envs=8, physics="native")
     env = made.env
     assert not env.perfect
     assert env.servos is not None

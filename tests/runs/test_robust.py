@@ -207,9 +207,13 @@ def test_a_parameter_holds_around_its_nominal_without_a_gap():
 # --- what is written and told ----------------------------------------------------------------------------
 
 
-def _result(survival: float, error: float) -> RobustResult:
+TOLD = (Told("ahead", 0.0), Told("ahead", 0.2), Told("turn", -0.2))
+MANY = (*(Told("ahead", v / 10) for v in range(-3, 7)), Told("left", -0.15), Told("left", 0.15), TOLD[2])
+
+
+def _result(survival: float, error: float, told: tuple[Told, ...] = TOLD) -> RobustResult:
+    each = dict.fromkeys(told, Score(survival, error))
     score = Score(survival, error)
-    each = {Told("ahead", 0.0): score, Told("ahead", 0.2): score, Told("turn", -0.2): score}
     found = World(score, each, 8, 1.0, {"servos": "standard", "events": "none"}, ())
     return RobustResult(0.005, "", found, Sweep((GOOD, LATE, HEAVY), 10, 1.0), _ladder())
 
@@ -226,15 +230,17 @@ def test_both_lines_decide(survival, error, failed):
     assert not RobustResult(0.005).passed
 
 
-def test_tables_fit_a_terminal_of_80_columns():
+@pytest.mark.parametrize("told", [TOLD, MANY], ids=["few", "many"])
+def test_tables_fit_a_terminal_of_80_columns(told):
     from io import StringIO
 
     from rich.console import Console
 
     out = StringIO()
-    for page in _result(0.9, 0.1).pages():
+    for page in _result(0.9, 0.1, told).pages():
         Console(file=out, width=80).print(page, soft_wrap=isinstance(page, str))
     assert "…" not in out.getvalue()
+    assert all(str(command) in out.getvalue() for command in told)
     assert "the worst parameter is command latency: at 60 ms" in out.getvalue()
 
 

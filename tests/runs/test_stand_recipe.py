@@ -11,7 +11,7 @@ from wildrobot_eqx.runs.trainers import trainer_of
 
 @pytest.fixture(scope="module")
 def made():
-    return load_recipe("stand")(num_envs=8)
+    return load_recipe("stand")(num_envs=8, physics="native")
 
 
 def test_it_keeps_the_contract(made):

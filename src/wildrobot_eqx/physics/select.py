@@ -18,19 +18,29 @@ Backend = Literal["auto", "native", "mjx", "tree"]
 """An engine, or `auto`: the fastest one here that can simulate the robot."""
 
 
-def fastest_engine(robot: Robot, timestep: float = 0.005) -> tuple[Engine, str]:
+LONG = 1_500_000
+"""Control steps of a training from which on, on a CPU, `tree` has made good its longer compile."""
+
+
+def fastest_engine(robot: Robot, timestep: float = 0.005, steps: int = 0) -> tuple[Engine, str]:
     """The engine that trains `robot` in the least time on this machine from a cold start, and why.
 
-    docs/benchmarks.md has the figures behind it. On a CPU a second training on `tree`, which finds its compiled
-    functions on disk, is done sooner than one on `native`.
+    docs/benchmarks.md has the figures behind it. On a CPU that depends on how many control `steps` there are to train.
+    A second training on `tree`, which finds its compiled functions on disk, is sooner done than one on `native`.
     """
     device = jax.default_backend()
-    if device == "cpu":
+    if device == "cpu" and steps < LONG:
         return "native", "on a CPU MuJoCo's C engine starts at once; --physics tree compiles longer the first time"
     try:
         TreePhysics(robot, timestep)
     except WildRobotError as error:
-        return "mjx", f"it runs on the {device}, and the tree engine does not take this robot: {error.what}"
+        other: Engine = "native" if device == "cpu" else "mjx"
+        return (
+            other,
+            f"on the {device} it is the fastest but for the tree engine, which refuses the robot: {error.what}",
+        )
+    if device == "cpu":
+        return "tree", "it compiles longer than MuJoCo's C engine starts, and so long a training makes good for that"
     return "tree", f"it runs on the {device} and compiles sooner than MJX"
 
 
@@ -39,14 +49,16 @@ def engine_name(physics: AbstractPhysics) -> str:
     return type(physics).__name__.removesuffix("Physics").lower()
 
 
-def make_physics(backend: str, robot: Robot, timestep: float = 0.005) -> AbstractPhysics:
+def make_physics(backend: str, robot: Robot, timestep: float = 0.005, steps: int = 0) -> AbstractPhysics:
     """The backend called `backend` (a `Backend`) for `robot`, with simulation steps of `timestep` s.
+
+    `steps` are the control steps to train for, by which `auto` chooses.
 
     Raises:
         WildRobotError: no such backend, or it cannot simulate this robot at this timestep.
     """
     if backend == "auto":
-        backend, _ = fastest_engine(robot, timestep)
+        backend, _ = fastest_engine(robot, timestep, steps)
     if backend == "native":
         return NativePhysics(robot, timestep)
     if backend == "mjx":

@@ -57,7 +57,7 @@ def run_recipe(
             say(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
         recipe, changes = reopen(folder, trust, say, options, assignments)
     physics = recipe.env.physics
-    engine, why = fastest_engine(physics.robot, physics.timestep)
+    engine, why = fastest_engine(physics.robot, physics.timestep, recipe.steps)
     chosen = engine_name(physics)
     say(f"physics: {chosen}" + (f"; {why}" if chosen == engine else f", as asked for; --physics auto takes {engine}"))
     say(f"{recipe.name}: {recipe.iterations} iterations of {recipe.ppo.steps_per_iteration} steps -> {folder.path}")

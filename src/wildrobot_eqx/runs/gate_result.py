@@ -1,7 +1,9 @@
 """What a gate finds: lines, figures and a verdict, as a table and as JSON."""
 
 import dataclasses
-from typing import Any
+import itertools
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -9,6 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from .figures import describe
+
+Item = TypeVar("Item")
+
+_ABREAST = 7  # commands in a terminal of 80 columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,19 +129,27 @@ class GateResult:
         }
 
     def tables(self) -> list[Table]:
-        """One table of the speeds ahead, and one of each other axis that was judged."""
-        return [self.table(axis) for axis in dict.fromkeys(("", *(f.axis for f in self.figures)))]
+        """Tables of the speeds ahead, then of each other axis that was judged; of many commands several."""
+        tables = []
+        for axis in dict.fromkeys(("", *(f.axis for f in self.figures))):
+            commands = list(dict.fromkeys(f.command for f in self.figures if f.axis == axis))
+            parts = abreast(commands, _ABREAST)
+            tables += [self.table(axis, part, headed=i == 0 and not axis) for i, part in enumerate(parts)]
+        return tables
 
-    def table(self, axis: str = "") -> Table:
-        """A table of one axis: figures down, commands across, one block per timestep; what failed in red."""
-        figures = [f for f in self.figures if f.axis == axis]
+    def table(self, axis: str = "", commands: Sequence[float] | None = None, headed: bool = True) -> Table:
+        """A table of one axis: figures down, commands across, one block per timestep; what failed in red.
+
+        `commands` are those to show, all if None; `headed`: with the verdict above it.
+        """
+        figures = [f for f in self.figures if f.axis == axis and (commands is None or f.command in commands)]
         commands = list(dict.fromkeys(f.command for f in figures))
         required = {f.command: f.required for f in figures}
         # Narrow enough for a terminal of 80 columns.
         ending = "passed" if self.passed else "FAILED"
         title = f"Gate, provisional ({self.provisional}): {ending}" if self.provisional else f"Gate: {ending}"
         table = Table(
-            title=None if axis else title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 0), show_edge=False
+            title=title if headed else None, title_justify="left", box=SIMPLE_HEAD, padding=(0, 0), show_edge=False
         )
         table.add_column("figure", no_wrap=True)
         table.add_column("limit", no_wrap=True)
@@ -163,6 +177,13 @@ class GateResult:
         if not all(required.values()):
             table.caption = "* reported, not required"
         return table
+
+
+def abreast(items: Sequence[Item], most: int) -> list[Sequence[Item]]:
+    """Items in order, in as few parts of at most `most` as will do, of about equal length; one part of none."""
+    parts = -(-len(items) // most) or 1
+    ends = [len(items) * i // parts for i in range(parts + 1)]
+    return [items[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def _plain(value: float) -> float | None:

@@ -9,12 +9,15 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from ..gate_result import abreast
 from ..kicks import DIRECTIONS
 from .ladder import DURATIONS, Ladder
 from .sweep import SPEED_ERROR, SURVIVAL, Sweep
 from .told import Told
 from .trials import Score
 from .widen import Range
+
+_SPEEDS = 5  # commands abreast in a terminal of 80 columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,31 +142,36 @@ def _world_pages(world: World, result: RobustResult) -> list[Table | str]:
     kind = f"Robust, provisional ({result.provisional})" if result.provisional else "Robust"
     ahead = {c: s for c, s in world.by_command.items() if c.axis == "ahead"}
     motions = {c: s for c, s in world.by_command.items() if c.axis != "ahead"}
-    table = _table(f"{kind}: {ending}", ("in a wrong world", "limit", "all", *map(str, ahead)))
-    each = list(ahead.values())
+    first, *more = abreast(list(ahead), _SPEEDS)
+    table = _table(f"{kind}: {ending}", ("in a wrong world", "limit", "all", *map(str, first)))
     survival, error = world.lines
     table.add_row(
-        "survival", ">= 97%", _marked(_share(survival.value), survival.passed), *(_share(s.survival) for s in each)
+        "survival",
+        ">= 97%",
+        _marked(_share(survival.value), survival.passed),
+        *(_share(ahead[c].survival) for c in first),
     )
     table.add_row(
         "speed error (m/s)",
         "<= 0.06",
         _marked(_error(error.value), error.passed),
-        *(_error(s.speed_error) for s in each),
+        *(_error(ahead[c].speed_error) for c in first),
     )
     own = [name for name, source in world.sources.items() if source == "recipe"]
     standard = [name for name, source in world.sources.items() if source == "standard"]
     told = [f"the recipe's own {', '.join(own)}, a fifth wider"] if own else []
     told += [f"standard {', '.join(standard)}"] if standard else []
-    beside = [_motions_table(motions)] if motions else []
+    rest = [part for part in (*more, *abreast(list(motions), _SPEEDS)) if part]
+    beside = [_more_table({c: world.by_command[c] for c in part}) for part in rest]
     return [table, *beside, f"World: {'; '.join(told)}. {world.episodes} episodes of {world.seconds:g} s."]
 
 
-def _motions_table(motions: dict[Told, Score]) -> Table:
-    """Sideways and turns, of which survival and a sideways speed count above, too."""
-    table = _table("", ("in a wrong world", *map(str, motions)))
-    table.add_row("survival", *(_share(s.survival) for s in motions.values()))
-    table.add_row("error (m/s, rad/s)", *(_error(s.speed_error) for s in motions.values()))
+def _more_table(told: dict[Told, Score]) -> Table:
+    """Further commands, of which survival and a speed's error count above, too."""
+    table = _table("", ("in a wrong world", *map(str, told)))
+    table.add_row("survival", *(_share(s.survival) for s in told.values()))
+    units = "/".join(dict.fromkeys("rad/s" if c.axis == "turn" else "m/s" for c in told))
+    table.add_row(f"error ({units})", *(_error(s.speed_error) for s in told.values()))
     return table
 
 
