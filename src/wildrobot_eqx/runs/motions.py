@@ -109,12 +109,13 @@ def judge_motion(
 
 def limits(meter: GaitMeter, motion: Motion) -> Sequence[Limit]:
     """What a required motion is held to; docs/gate.md says why."""
-    own = Limit("lateral_error", high=0.04) if motion.axis == "left" else Limit("turn_error", high=0.1)
+    own = Limit("lateral_error", high=0.025) if motion.axis == "left" else Limit("turn_error", high=0.05)
     heading = [Limit("heading_error", high=5.0)] if motion.axis == "left" else []
     return [
         Limit("survival", low=0.99),
         own,
         *heading,
+        Limit("slip", high=0.05),
         Limit("torque_rms", high=meter.stall_torque / 3.0),
         Limit("saturated", high=0.02),
         Limit("overspeed", high=0.01),
