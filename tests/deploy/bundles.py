@@ -17,6 +17,7 @@ from wildrobot_eqx import Delay, Env, LowPass, ObservationStack, PPOConfig, load
 from wildrobot_eqx.deploy.bundle import Bundle
 from wildrobot_eqx.deploy.contract import FILE, contract_digest, read_contract
 from wildrobot_eqx.deploy.export import bundle_files
+from wildrobot_eqx.deploy.player import Player
 from wildrobot_eqx.learn.agent import make_agent
 from wildrobot_eqx.learn.networks import AbstractPolicy
 from wildrobot_eqx.runs.episodes import judged_env
@@ -107,3 +108,20 @@ def sealed(document: dict[str, Any]) -> bytes:
     except ValueError:  # it holds what JSON cannot
         digest = "0" * 64
     return json.dumps({**document, "digest": digest}, indent=2).encode()
+
+
+def readings(player: Player, k: int, **changes) -> dict:
+    """What the robot reads in control step `k`: its home pose, upright and at rest."""
+    contract = player.bundle.contract
+    sensors = {
+        s["name"]: [1.0, 0.0, 0.0, 0.0] if s["kind"] == "orientation" else [0.0] * s["size"]
+        for s in contract.document["sensors"]
+    }
+    return {
+        "time": 100.0 + k * player.dt,
+        "joint_positions": dict(zip(contract.joints, contract.home.tolist())),
+        "joint_velocities": dict.fromkeys(contract.joints, 0.0),
+        "command": {"speed": 0.1},
+        **sensors,
+        **changes,
+    }

@@ -7,7 +7,7 @@ import jax
 import mujoco
 import numpy as np
 import pytest
-from bundles import make_files, opened, sealed
+from bundles import make_files, opened, readings, sealed
 from helpers import random_physics
 
 from wildrobot_eqx import VelocityCommand, WildRobotError
@@ -90,37 +90,22 @@ def test_the_commanded_heading_is_trainings(planar, robot):
     assert np.abs((np.array(ahead) + np.pi) % (2 * np.pi) - np.pi).max() == pytest.approx(0.1, abs=0.02)
 
 
-def _readings(player, k, **command):
-    contract = player.bundle.contract
-    sensors = {
-        s["name"]: [1.0, 0.0, 0.0, 0.0] if s["kind"] == "orientation" else [0.0] * s["size"]
-        for s in contract.document["sensors"]
-    }
-    return {
-        "time": 100.0 + k * player.dt,
-        "joint_positions": dict(zip(contract.joints, contract.home.tolist())),
-        "joint_velocities": dict.fromkeys(contract.joints, 0.0),
-        "command": {"speed": 0.0, **command},
-        **sensors,
-    }
-
-
 def test_a_player_keeps_to_what_was_trained_and_to_0_where_nothing_was(planar, walk):
     part = next(p for p in planar.contract.parts if p.kind == "planar_command")
     player = Player(planar)
     player.start(ramp=False)
-    step = player.step(_readings(player, 0, lateral=9.0, turn=-9.0))
+    step = player.step(readings(player, 0, command={"speed": 0.0, "lateral": 9.0, "turn": -9.0}))
     command = planar.contract.document["command"]
     np.testing.assert_allclose(
         step.observation[part.start : part.stop], [0.0, command["lateral"]["high"], command["turn"]["low"]], rtol=1e-6
     )
     for k in range(1, 3):
-        step = player.step(_readings(player, k))
+        step = player.step(readings(player, k, command={"speed": 0.0}))
     np.testing.assert_array_equal(step.observation[part.start : part.start + 2], [0.0, 0.0])
     ahead = Player(walk)
     ahead.start(ramp=False)
-    plain = ahead.step(_readings(ahead, 0))
-    turned = ahead.step(_readings(ahead, 1, lateral=0.1, turn=0.3))
+    plain = ahead.step(readings(ahead, 0, command={"speed": 0.0}))
+    turned = ahead.step(readings(ahead, 1, command={"speed": 0.0, "lateral": 0.1, "turn": 0.3}))
     assert plain.mode == turned.mode == "run"
     assert ahead._observer.turn == ahead._observer.lateral == 0.0
 
@@ -172,7 +157,7 @@ def test_a_walk_is_summed_up_as_it_was_steered(planar, monkeypatch):
 def test_a_command_that_is_no_number_is_a_fault(planar, name):
     player = Player(planar)
     player.start(ramp=False)
-    step = player.step(_readings(player, 0, **{name: float("nan")}))
+    step = player.step(readings(player, 0, command={"speed": 0.0, name: float("nan")}))
     assert step.mode == "safe"
     assert f"finite {name!r}" in step.fault
 

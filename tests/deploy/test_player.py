@@ -5,28 +5,11 @@ import time
 
 import numpy as np
 import pytest
-from bundles import opened, tampered
+from bundles import opened, readings, tampered
 
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.deploy.bundle import Bundle
 from wildrobot_eqx.deploy.player import Player
-
-
-def readings(player: Player, k: int, **changes) -> dict:
-    """What the robot reads in control step `k`: its home pose, upright and at rest."""
-    contract = player.bundle.contract
-    sensors = {
-        s["name"]: [1.0, 0.0, 0.0, 0.0] if s["kind"] == "orientation" else [0.0] * s["size"]
-        for s in contract.document["sensors"]
-    }
-    return {
-        "time": 100.0 + k * player.dt,
-        "joint_positions": dict(zip(contract.joints, contract.home.tolist())),
-        "joint_velocities": dict.fromkeys(contract.joints, 0.0),
-        "command": {"speed": 0.1},
-        **sensors,
-        **changes,
-    }
 
 
 @pytest.fixture
