@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 
@@ -88,7 +89,10 @@ def test_a_script_may_ask_for_sideways_and_turns(hopper):
     script = ((0.0, 0.1), (0.2, 0.1, 0.0, -0.4), (0.0, 0.1, -0.1, 0.0))
     walk = video.record(env, Constant(3), script)
     assert list(dict.fromkeys(walk.told)) == ["stand", "0.2 m/s turn -0.4", "right 0.1"]
-    assert len(walk.told) == len(walk.command) == 15
+    assert len(walk.told) == len(walk.measured) == len(walk.command) == 15
+    kinds = [re.sub(r"[-+]?\d+\.\d+", "x", words) for words in walk.measured]
+    assert [kind.replace("left", "right") for kind in dict.fromkeys(kinds)][:2] == ["x m/s", "x m/s turn x"]
+    assert set(kinds[10:]) <= {"left x", "right x"}
     told = {video.in_words(*part) for part in video.PLANAR}
     assert {"stand", "-0.2 m/s", "left 0.1", "turn +0.4", "0.3 m/s turn -0.4"} <= told
 

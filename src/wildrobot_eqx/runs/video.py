@@ -57,6 +57,7 @@ class Walk:
     dt: float  # s
     period: float  # s, of the gait clock
     told: tuple[str, ...] = ()  # the whole command in words, where it is more than a speed
+    measured: tuple[str, ...] = ()  # what came of it, likewise
 
 
 def render_walk(
@@ -90,14 +91,18 @@ def record(env: Env, policy: AbstractPolicy, script: tuple[tuple[float, ...], ..
     command = np.repeat(np.array([part[0] for part in script], np.float32), counts)
     beside = np.repeat(np.array([part[2:] or (0.0, 0.0) for part in script], np.float32), counts, axis=0)
     told = tuple(np.repeat([in_words(*part) for part in script], counts).tolist())
-    qpos, speed, fallen, origin = jax.device_get(_roll(env, policy, jnp.asarray(command), jnp.asarray(beside)))
+    qpos, moved, fallen, origin = jax.device_get(_roll(env, policy, jnp.asarray(command), jnp.asarray(beside)))
     if fallen.any():
         end = int(fallen.argmax()) + 1 + round(_AFTER_FALL / dt)
-        qpos, speed, fallen, command = (rows[:end] for rows in (qpos, speed, fallen, command))
+        qpos, moved, fallen, command = (rows[:end] for rows in (qpos, moved, fallen, command))
     if env.physics.robot.base.floating:
         qpos = _turn(qpos, -float(origin))
     period = float(env.clock.period)
-    return Walk(qpos, command, over_a_cycle(speed, period / dt), fallen, dt, period, told[: len(command)])
+    speed, lateral, turn = (over_a_cycle(column, period / dt) for column in moved.T)
+    asked = np.column_stack([command, beside[: len(command)]])
+    reached = np.column_stack([speed, lateral, turn])
+    measured = tuple(_measured(*rows) for rows in zip(asked, reached))
+    return Walk(qpos, command, speed, fallen, dt, period, told[: len(command)], measured)
 
 
 def in_words(speed: float, seconds: float = 0.0, lateral: float = 0.0, turn: float = 0.0) -> str:
@@ -106,6 +111,15 @@ def in_words(speed: float, seconds: float = 0.0, lateral: float = 0.0, turn: flo
     parts += [f"{'left' if lateral > 0.0 else 'right'} {abs(lateral):.1f}"] if lateral else []
     parts += [f"turn {turn:+.1f}"] if turn else []
     return " ".join(parts) or "stand"
+
+
+def _measured(asked: Float[np.ndarray, " 3"], reached: Float[np.ndarray, " 3"]) -> str:
+    """What was reached of that which was asked for: a speed, a lateral speed, a turn; of standing the speed."""
+    speed, lateral, turn = reached
+    parts = [f"{speed + 0.0:.2f} m/s"] if asked[0] or not asked.any() else []
+    parts += [f"{'left' if lateral > 0.0 else 'right'} {abs(lateral):.2f}"] if asked[1] else []
+    parts += [f"turn {turn:+.2f}"] if asked[2] else []
+    return " ".join(parts)
 
 
 def over_a_cycle(speed: Float[np.ndarray, " time"], steps: float) -> Float[np.ndarray, " time"]:
@@ -120,8 +134,12 @@ def over_a_cycle(speed: Float[np.ndarray, " time"], steps: float) -> Float[np.nd
 @eqx.filter_jit
 def _roll(
     env: Env, policy: AbstractPolicy, commands: Float[Array, " time"], beside: Float[Array, "time 2"]
-) -> tuple[Float[Array, "time nq"], Float[Array, " time"], Bool[Array, " time"], Float[Array, ""]]:
-    """Poses, forward speeds (m/s), whether it has fallen, and the heading (rad) at the start."""
+) -> tuple[Float[Array, "time nq"], Float[Array, "time 3"], Bool[Array, " time"], Float[Array, ""]]:
+    """Poses; speeds ahead and to the left (m/s) and turn (rad/s); whether it has fallen; the first heading (rad).
+
+    What an env never asks for is 0.
+    """
+    zero = jnp.zeros((), jnp.float32)
 
     def step(loop: tuple, told: tuple[Float[Array, ""], Float[Array, " 2"]]) -> tuple[tuple, tuple]:
         state, obs, carry, fallen = loop
@@ -133,14 +151,15 @@ def _roll(
         distribution, carry = policy(obs, carry)
         state, timestep = env.step(state, distribution.mean)
         fallen = fallen | timestep.terminated
-        out = (state.physics.qpos, timestep.metrics["speed"], fallen)
+        moved = jnp.stack([timestep.metrics.get(name, zero) for name in ("speed", "lateral_speed", "turn")])
+        out = (state.physics.qpos, moved, fallen)
         return (state, timestep.obs["policy"], carry, fallen), out
 
     state: EnvState
     state, timestep = with_command(env, commands[0]).reset(jax.random.fold_in(judge_key(_TIMESTEP), 1))
     loop = (state, timestep.obs["policy"], policy.init(), jnp.zeros((), bool))
-    _, (qpos, speed, fallen) = jax.lax.scan(step, loop, (commands, beside))
-    return qpos, speed, fallen, state.command.origin
+    _, (qpos, moved, fallen) = jax.lax.scan(step, loop, (commands, beside))
+    return qpos, moved, fallen, state.command.origin
 
 
 def _turn(qpos: np.ndarray, angle: float) -> np.ndarray:
@@ -187,12 +206,13 @@ def _frames(renderer: Renderer, walk: Walk, every: int) -> Iterator[np.ndarray]:
         picture = Image.fromarray(renderer.draw(walk.qpos[i]))
         draw = ImageDraw.Draw(picture, "RGBA")
         told = walk.told[i] if walk.told else in_words(float(walk.command[i]))
-        wide = 218 + max(0, 11 * (len(told) - 8))  # a command of several words
+        measured = walk.measured[i] if walk.measured else f"{walk.speed[i] + 0.0:.2f} m/s"
+        wide = 218 + max(0, 11 * (max(len(told), len(measured)) - 8))  # several words
         draw.rectangle((12, 12, wide, 96), fill=(20, 24, 30, 190))
         draw.text((24, 20), "told", font=small, fill=(200, 205, 210))
         draw.text((104, 14), told, font=large, fill=(255, 255, 255))
         draw.text((24, 46), "measured", font=small, fill=(200, 205, 210))
-        draw.text((104, 40), f"{walk.speed[i] + 0.0:.2f} m/s", font=large, fill=(255, 200, 90))
+        draw.text((104, 40), measured, font=large, fill=(255, 200, 90))
         draw.text((24, 72), f"{i * walk.dt:.1f} s, real time", font=small, fill=(200, 205, 210))
         if walk.fallen[i]:
             draw.text((SIZE[0] - 24, 20), "fallen", font=large, fill=(220, 40, 30), anchor="ra")
