@@ -77,10 +77,10 @@ from wildrobot_eqx import (
 MOTIONS = (
     Motion("left", -0.1),
     Motion("left", 0.1),
-    Motion("left", 0.2, required=False),
+    Motion("left", 0.15, required=False),
     Motion("turn", -0.3),
     Motion("turn", 0.3),
-    Motion("turn", 0.6, required=False),
+    Motion("turn", 0.5, required=False),
 )
 
 
@@ -136,9 +136,10 @@ def walk_robust(
             speed_range=(-0.3, 0.6),
             stand_probability=0.12,
             interval=4.0,
-            lateral_range=(-0.2, 0.2),
-            turn_range=(-0.6, 0.6),
+            lateral_range=(-0.15, 0.15),
+            turn_range=(-0.5, 0.5),
             mix=0.4,
+            alone=0.4,
         ),
         rewards={
             "track": TrackLinVel(body, weight=2.5, width=0.11, slope=0.5),
@@ -150,9 +151,9 @@ def walk_robust(
             "slip": FootSlip(body, weight=-2.0),
             "upright": Upright(body, weight=-20.0),
             "height": BaseHeightError(body, weight=-20.0),
-            "rate": ActionRate(weight=-0.15),
+            "rate": ActionRate(weight=-0.2),
             "torque": Torque(weight=-0.02),
-            "joint_speed": JointSpeedLimit(body, weight=-0.05),
+            "joint_speed": JointSpeedLimit(body, weight=-0.5),
             "deviation": JointDeviation(
                 body, weight=-0.5, joints=tuple(n for n in body.joint_names if n.endswith(("hip_roll", "waist_yaw")))
             ),
@@ -182,7 +183,7 @@ def walk_robust(
             ScaleFriction((0.5, 1.25)),
             TiltGravity((0.0, 0.035)),
         ),
-        events={"push": Push((0.0, 6.0), (0.05, 0.3), 3.0), "kick": VelocityKick(body, (0.0, 0.3), 4.0)},
+        events={"push": Push((0.0, 6.0), (0.05, 0.3), 3.0), "kick": VelocityKick(body, (0.0, 0.25), 4.0)},
     )
     curriculum = Curriculum(
         {
@@ -219,6 +220,6 @@ def walk_robust(
         ppo=PPOConfig(num_envs=num_envs, num_minibatches=8, decay_steps=steps, discount=0.97, gae_lambda=0.9),
         steps=steps,
         seed=seed,
-        gate=WalkGate(required=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4), reported=(-0.3, 0.5, 0.6), motions=MOTIONS),
+        gate=WalkGate(required=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4), reported=(-0.3, 0.6), motions=MOTIONS),
         curriculum=curriculum,
     )

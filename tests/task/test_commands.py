@@ -144,6 +144,15 @@ class TestPlanar:
         assert abs(np.corrcoef(speed, lateral)[0, 1]) < 4 / np.sqrt(N)
         assert abs(np.corrcoef(lateral, turn)[0, 1]) < 4 / np.sqrt(N)
 
+    @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+    def test_a_share_of_motions_comes_without_a_speed_ahead(self, hopper, share):
+        command = VelocityCommand(hopper, **{**PLANAR, "speed_range": (0.2, 0.6)}, stand_probability=0.0, alone=share)
+        keys = jax.random.split(jax.random.key(0), N)
+        speed, lateral, turn = map(np.asarray, jax.jit(jax.vmap(command.draw_all))(keys))
+        beside = (lateral != 0.0) | (turn != 0.0)
+        assert (speed[~beside] > 0.0).all()
+        assert abs((speed[beside] == 0.0).mean() - share) <= 4 * np.sqrt(share * (1 - share) / beside.sum())
+
     def test_one_that_only_turns_asks_for_nothing_sideways(self, hopper):
         command = VelocityCommand(hopper, turn_range=(0.3, 0.3), mix=1.0)
         told = command.init(jax.random.key(0), _facing(hopper, 0.4))

@@ -58,7 +58,8 @@ def with_command(env: Env, speed: Float[Array, ""], motion: Float[Array, " 2"] |
             env = eqx.tree_at(lambda e: e.command.lateral_range, env, jnp.stack([lateral, lateral]))
         if env.command.turn_range is not None:
             env = eqx.tree_at(lambda e: e.command.turn_range, env, jnp.stack([turn, turn]))
-        env = eqx.tree_at(lambda e: e.command.mix, env, jnp.ones((), jnp.float32))
+        always, never = jnp.ones((), jnp.float32), jnp.zeros((), jnp.float32)
+        env = eqx.tree_at(lambda e: (e.command.mix, e.command.alone), env, (always, never))
     stand = jnp.where(still, 1.0, 0.0).astype(jnp.float32)
     return eqx.tree_at(
         lambda e: (e.command.speed_range, e.command.stand_probability), env, (jnp.stack([speed, speed]), stand)

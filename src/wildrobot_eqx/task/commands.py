@@ -35,7 +35,8 @@ class VelocityCommand(eqx.Module):
     the IMU measured at the start of the episode.
 
     With `lateral_range` or `turn_range` the robot is told to walk sideways and to turn, too:
-    each with the probability `mix`, so that some commands are forward alone. Told to turn,
+    each with the probability `mix`, so that some commands are forward alone. A share `alone`
+    of those that ask for such a motion asks for no speed ahead, which else is rare. Told to turn,
     the commanded heading turns on, but never ahead of the robot by more than `lead`: one
     that cannot keep up is not wound up, and walks where it looks.
     """
@@ -49,6 +50,7 @@ class VelocityCommand(eqx.Module):
     lateral_range: Float[Array, " 2"] | None  # m/s, to the left
     turn_range: Float[Array, " 2"] | None  # rad/s, to the left
     mix: Float[Array, ""] | None
+    alone: Float[Array, ""] | None
     lead: Float[Array, ""] | None  # rad
 
     def __init__(
@@ -62,6 +64,7 @@ class VelocityCommand(eqx.Module):
         lateral_range: tuple[float, float] | None = None,
         turn_range: tuple[float, float] | None = None,
         mix: float = 0.5,
+        alone: float = 0.0,
         lead: float = 0.1,
     ):
         self.quat = robot.imu().quat
@@ -72,7 +75,7 @@ class VelocityCommand(eqx.Module):
         self.deadband = f32(deadband)
         self.lateral_range = None if lateral_range is None else f32(lateral_range)
         self.turn_range = None if turn_range is None else f32(turn_range)
-        self.mix = f32(mix) if self.planar else None
+        self.mix, self.alone = (f32(mix), f32(alone)) if self.planar else (None, None)
         self.lead = None if turn_range is None else f32(lead)
 
     @property
@@ -90,9 +93,9 @@ class VelocityCommand(eqx.Module):
 
     def draw_all(self, key: PRNGKeyArray) -> tuple[Float[Array, ""], Float[Array, ""] | None, Float[Array, ""] | None]:
         """A commanded speed, a lateral one (m/s), and a turn (rad/s); None for what is never asked for."""
-        if self.mix is None:
+        if self.mix is None or self.alone is None:
             return self.draw(key), None, None
-        key_stand, key_speed, key_lateral, key_turn = jax.random.split(key, 4)
+        key_stand, key_speed, key_lateral, key_turn, key_alone = jax.random.split(key, 5)
         told = 1.0 - jax.random.bernoulli(key_stand, self.stand_probability).astype(jnp.float32)
 
         def one(key: PRNGKeyArray, bounds: Float[Array, " 2"] | None, share: Any) -> Float[Array, ""] | None:
@@ -105,7 +108,10 @@ class VelocityCommand(eqx.Module):
 
         speed = one(key_speed, self.speed_range, jnp.ones((), jnp.float32))
         assert speed is not None  # its range is never None
-        return speed, one(key_lateral, self.lateral_range, self.mix), one(key_turn, self.turn_range, self.mix)
+        lateral, turn = one(key_lateral, self.lateral_range, self.mix), one(key_turn, self.turn_range, self.mix)
+        beside = sum(jnp.abs(motion) for motion in (lateral, turn) if motion is not None)
+        still = (beside > 0.0) & jax.random.bernoulli(key_alone, self.alone)
+        return jnp.where(still, 0.0, speed), lateral, turn
 
     def init(self, key: PRNGKeyArray, physics: PhysicsState) -> Command:
         """The command at the start of an episode, its heading zeroed at the IMU's."""
