@@ -170,7 +170,7 @@ def _more_table(told: dict[Told, Score]) -> Table:
     """Further commands, of which survival and a speed's error count above, too."""
     table = _table("", ("in a wrong world", *map(str, told)))
     table.add_row("survival", *(_share(s.survival) for s in told.values()))
-    units = "/".join(dict.fromkeys("rad/s" if c.axis == "turn" else "m/s" for c in told))
+    units = ", ".join(dict.fromkeys("rad/s" if c.axis == "turn" else "m/s" for c in told))
     table.add_row(f"error ({units})", *(_error(s.speed_error) for s in told.values()))
     return table
 
