@@ -75,7 +75,9 @@ BACKENDS = ["native", *(pytest.param(name, marks=pytest.mark.slow) for name in (
 
 
 @pytest.mark.parametrize("physics", BACKENDS)
-@pytest.mark.parametrize("robot", robot_names())
+@pytest.mark.parametrize(
+    "robot", [n if n == "wildrobot" else pytest.param(n, marks=pytest.mark.slow) for n in robot_names()]
+)
 @pytest.mark.parametrize(
     "name", [*FEW, *(pytest.param(n, marks=pytest.mark.slow) for n in recipe_names() if n not in FEW)]
 )

@@ -65,7 +65,8 @@ def _go_on(env, config, state, iterations):
 class TestKnownOptimum:
     """Reward -|action - qvel / 2|^2 on an engine where qvel never changes: the policy must become qvel / 2."""
 
-    @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+    @pytest.mark.slow
+    @pytest.mark.parametrize("seed", [0, 1])
     def test_the_policy_reaches_it(self, hopper, seed):
         env = still_env(hopper, {"joint_velocities": JointVelocities(hopper)}, episode_length=0.16)
         state, figures = _train(env, BASE, 60, seed)
@@ -364,6 +365,7 @@ class TestCurriculum:
         assert told[-1] == pytest.approx(0.4)
         assert told == sorted(told)
 
+    @pytest.mark.slow
     def test_a_run_that_is_split_goes_on_at_its_level(self, hopper):
         env = self._env(hopper)
         whole = self._run(env, 5)[-1][0]

@@ -114,6 +114,7 @@ def test_a_push_is_a_force_on_every_body_by_its_mass(robot):
     assert np.abs(chest.qvel[6:] - spread.qvel[6:]).max() > 0.05, "joints feel a push on the chest, not a spread one"
 
 
+@pytest.mark.slow
 def test_a_push_in_an_env_moves_the_robot_and_leaves_its_parameters(hopper):
     calm = Batched(make_env(hopper), 2)
     push = we.Push(force=(6.0, 6.0), duration=(0.1, 0.1), interval=DT)

@@ -47,7 +47,7 @@ def test_smooth_dynamics_are_mujocos(name):
 
 
 @pytest.mark.parametrize("name", ["hopper", pytest.param("wildrobot", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("double", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_sensors_of_positions_and_velocities_are_mujocos(name, double):
     chosen = model(name)
     mj = chosen.mj
