@@ -78,7 +78,7 @@ def test_eval_fails_with_the_line_that_failed(gated, cli):
 
 def test_a_smaller_eval_does_not_replace_a_fuller_one(gated, cli):
     gated.verdict.unlink(missing_ok=True)
-    for episodes, kept in ((2, 2), (3, 3), (2, 3), (8, 8), (7, 8)):
+    for episodes, kept in ((2, 2), (3, 3), (2, 3), (8, 8), (7, 8), (9, 9)):
         done = cli("eval", gated.path, f"--episodes={episodes}")
         assert json.loads(gated.verdict.read_text())["episodes"] == kept
         assert ("keeps the fuller verdict" in done.err) == (kept != episodes)

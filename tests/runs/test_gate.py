@@ -401,3 +401,13 @@ class TestMotions:
         assert "turn, rad/s:" in text
         assert "left, m/s:" in text
         assert json.dumps(result.to_json())
+
+
+def test_who_is_judged_is_told_exactly_that(hopper):
+    """A turn while it walks is neither left away nor made one on the spot."""
+    ranges = {"speed_range": (-0.3, 0.6), "lateral_range": (-0.2, 0.2), "turn_range": (-0.5, 0.5)}
+    env = make_env(hopper, command=VelocityCommand(hopper, **ranges, mix=0.0, alone=1.0))
+    told = judged_env(env, 0.005)
+    told = with_command(told, jnp.float32(0.3), jnp.asarray([0.1, -0.4], jnp.float32)).command
+    drawn = np.stack(jax.vmap(told.draw_all)(jax.random.split(jax.random.key(0), 20)), axis=1)
+    np.testing.assert_allclose(drawn, np.tile([0.3, 0.1, -0.4], (20, 1)), rtol=1e-6)

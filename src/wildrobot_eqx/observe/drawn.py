@@ -61,7 +61,7 @@ class JointRatios(AbstractTerm):
         return f"params, {self.figure}"
 
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:
-        drawn = _figure(_params(self, signals), self.robot, self.figure)
+        drawn = _figure(signals.params_for(self), self.robot, self.figure)
         some = self.nominal != 0.0
         return jnp.where(some, drawn / jnp.where(some, self.nominal, 1.0), 1.0)
 
@@ -93,7 +93,7 @@ class MassRatios(AbstractTerm):
         return "params, body_mass"
 
     def __call__(self, signals: Signals) -> Float[Array, " n"]:
-        return _params(self, signals).body_mass[np.array(self.bodies)] / self.nominal
+        return signals.params_for(self).body_mass[np.array(self.bodies)] / self.nominal
 
 
 class CentreOfMassShift(AbstractTerm):
@@ -118,7 +118,7 @@ class CentreOfMassShift(AbstractTerm):
         return "params, body_ipos"
 
     def __call__(self, signals: Signals) -> Float[Array, " 3"]:
-        return _params(self, signals).body_ipos[self.body] - self.nominal
+        return signals.params_for(self).body_ipos[self.body] - self.nominal
 
 
 class FrictionRatio(AbstractTerm):
@@ -141,7 +141,7 @@ class FrictionRatio(AbstractTerm):
         return "params, geom_friction"
 
     def __call__(self, signals: Signals) -> Float[Array, " 1"]:
-        total = jnp.sum(_params(self, signals).geom_friction[:, 0])
+        total = jnp.sum(signals.params_for(self).geom_friction[:, 0])
         return (total / jnp.sum(self.nominal))[None]
 
 
@@ -161,7 +161,7 @@ class FloorTilt(AbstractTerm):
         return "params, gravity"
 
     def __call__(self, signals: Signals) -> Float[Array, " 2"]:
-        gravity = _params(self, signals).gravity
+        gravity = signals.params_for(self).gravity
         return signals.heading_frame(gravity / jnp.linalg.norm(gravity))[:2]
 
 
@@ -297,13 +297,3 @@ class GearPlay(AbstractServoTerm):
 
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:
         return self.drawn(signals)
-
-
-def _params(term: AbstractTerm, signals: Signals) -> PhysicsParams:
-    if signals.params is None:
-        raise WildRobotError(
-            f"{type(term).__name__} asks for the domain parameters, and these signals carry none.",
-            where="Signals.params",
-            hint="an Env gives them; signals made by hand must name params",
-        )
-    return signals.params

@@ -1,6 +1,6 @@
 """What observation, reward and termination terms may read after a control step."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -9,6 +9,8 @@ from jaxtyping import Array, Float
 from ..control import Calibration
 from ..errors import WildRobotError
 from ..physics import PhysicsParams, PhysicsState
+
+Held = TypeVar("Held")
 
 
 class Command(eqx.Module):
@@ -58,13 +60,17 @@ class Signals(eqx.Module):
         Raises:
             WildRobotError: the env draws none.
         """
-        if self.calibration is None:
-            raise WildRobotError(
-                f"{type(asker).__name__} asks for calibration errors, and the env draws none.",
-                where="env.miscalibration",
-                hint="give the env miscalibration=Miscalibration(...), or leave it out of the stack",
-            )
-        return self.calibration
+        hint = "give the env miscalibration=Miscalibration(...), or leave it out of the stack"
+        return _held(self.calibration, asker, "calibration errors, and the env draws none", "env.miscalibration", hint)
+
+    def params_for(self, asker: object) -> PhysicsParams:
+        """This episode's domain parameters, in the units of `PhysicsParams`, which `asker` cannot do without.
+
+        Raises:
+            WildRobotError: the signals hold none.
+        """
+        hint = "an Env gives them; signals made by hand must name params"
+        return _held(self.params, asker, "the domain parameters, and these signals carry none", "Signals.params", hint)
 
     def heading_frame(self, vector: Float[Array, " 3"]) -> Float[Array, " 3"]:
         """A world vector along the commanded heading: forward, left, up."""
@@ -72,3 +78,10 @@ class Signals(eqx.Module):
         c, s = jnp.cos(angle), jnp.sin(angle)
         x, y, z = vector
         return jnp.stack([c * x + s * y, c * y - s * x, z])
+
+
+def _held(value: Held | None, asker: object, what: str, where: str, hint: str) -> Held:
+    """What the signals hold, or an error that names who asks for it in vain."""
+    if value is None:
+        raise WildRobotError(f"{type(asker).__name__} asks for {what}.", where=where, hint=hint)
+    return value
