@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wildrobot_eqx import PPOConfig, adapters
-from wildrobot_eqx.env import contract
+from wildrobot_eqx import PPOConfig, adapters, check
 
 DOCS = Path(__file__).parents[1] / "docs"
 TROUBLE = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
@@ -63,7 +62,7 @@ def test_a_block_fails_with_the_message_that_is_quoted(title, prelude, brax, mon
     for text in quoted:
         assert _plain(text) in told
     if "broken" in namespace:
-        findings = contract.check(namespace["broken"]).findings
+        findings = check.check_env(namespace["broken"]).findings
         assert findings
         assert "effort" in "".join(map(str, findings))
 
@@ -73,7 +72,7 @@ def test_the_same_block_mended_runs(title, prelude, brax):
     for block in _blocks(SECTIONS[title], "python mended"):
         namespace = _run(block, dict(prelude))
         if "mended" in namespace:
-            assert contract.check(namespace["mended"]).passed
+            assert check.check_env(namespace["mended"]).passed
 
 
 def test_every_entry_is_complete():

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 LOOK = """
 import sys
 import wildrobot_eqx as we
-from wildrobot_eqx.runs.recipe import recipe_names
+from wildrobot_eqx.recipes.recipe import recipe_names
 assert we.__file__.startswith(sys.argv[1]), we.__file__
 assert we.robot_names() == ["hopper", "wildrobot"], we.robot_names()
 assert recipe_names() == ["hop", "stand", "walk", "walk_robust"], recipe_names()

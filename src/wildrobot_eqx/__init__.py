@@ -44,8 +44,9 @@ _EXPORTS = {
         "ServoRobot",
         "drive",
     ),
-    "env": ("Env", "EnvState", "ResetPool", "Timestep", "contract"),
+    "env": ("Env", "EnvState", "ResetPool", "Timestep"),
     "errors": ("WildRobotError",),
+    "evaluate": ("AbstractGate", "GateResult", "Motion", "StandGate", "WalkGate"),
     "learn": (
         "AbstractPolicy",
         "Agent",
@@ -119,7 +120,7 @@ _EXPORTS = {
         "make_physics",
     ),
     "robots": ("Ground", "Mirror", "Robot", "load_robot", "on_ground", "robot_names"),
-    "runs": ("AbstractGate", "GateResult", "Motion", "Recipe", "StandGate", "WalkGate", "load_recipe", "recipe"),
+    "recipes": ("Recipe", "load_recipe", "recipe"),
     "task": (
         "AbstractEvent",
         "AbstractReward",
@@ -152,14 +153,21 @@ _EXPORTS = {
     ),
 }
 _OF = {name: module for module, names in _EXPORTS.items() for name in names}
-_CHECKED = tuple(f"deploy.{page}" for page in ("describe", "export", "golden", "graph", "robot_files"))
-_PAGES = {"contract", "ppo"}  # modules, used by name: `ppo.train`, `contract.check`
-__all__ = sorted(["__version__", *_OF])
+_CHECKED = (
+    "rotation",
+    *(f"deploy.export.{page}" for page in ("describe", "export", "golden", "onnx.graph", "robot_files")),
+)
+_PAGES = {"ppo"}  # modules, used by name: `ppo.train`
+_ROOMS = ("check",)  # rooms that are used by name: `check.check_env`
+_UNCHECKED = ("errors", "deploy")
+__all__ = sorted(["__version__", *_OF, *_ROOMS])
 
 
 def __getattr__(name: str) -> Any:
     if name == "typecheck":  # the import hook looks it up here
         return importlib.import_module(f"{__name__}.typecheck")
+    if name in _ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
     if name in _OF:
         room = importlib.import_module(f"{__name__}.{_OF[name]}")
         if name in _PAGES:
@@ -179,7 +187,7 @@ def _install_type_checks() -> None:
         except ModuleNotFoundError:  # on a robot, where the player is all that runs
             return
         # The command line, the errors, the paths and the player stay out of it: a checked module loads JAX.
-        rooms = ["arrays", *(room for room in _EXPORTS if room not in ("errors", "deploy")), *_CHECKED]
+        rooms = ["arrays", *(room for room in _EXPORTS if room not in _UNCHECKED), *_ROOMS, *_CHECKED]
         install_import_hook([f"{__name__}.{room}" for room in rooms], f"{__name__}.typecheck.typechecker")
 
 

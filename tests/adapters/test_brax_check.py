@@ -9,8 +9,8 @@ import pytest
 from brax import envs
 from small import small_env
 
+from wildrobot_eqx import check
 from wildrobot_eqx.adapters import BraxEnv, brax_stage, check_brax
-from wildrobot_eqx.env import contract
 
 
 class Stone(envs.Env):
@@ -153,14 +153,14 @@ def test_our_envs_have_none_and_nothing_is_compiled(hopper, env, compiles):
 
 def test_the_stage_joins_the_contract(hopper):
     good = small_env(hopper)
-    assert contract.check(good, stages=(brax_stage,)).passed
+    assert check.check_env(good, stages=(brax_stage,)).passed
     policy_only = eqx.tree_at(lambda e: e.observations, good, {"policy": good.observations["policy"]})
-    assert contract.check(policy_only, stages=(brax_stage,)).passed
+    assert check.check_env(policy_only, stages=(brax_stage,)).passed
 
     def stage(env):
         brax_env = BraxEnv(env)
         brax_env.step = lambda state, action: state.replace(done=state.done > 0)
         return check_brax(brax_env)
 
-    report = contract.check(good, stages=(stage,))
+    report = check.check_env(good, stages=(stage,))
     assert [finding.leaf for finding in report.findings] == ["state.done"]

@@ -26,7 +26,7 @@ from wildrobot_eqx import (
 )
 from wildrobot_eqx.adapters import GymnasiumEnv, GymnasiumVectorEnv
 from wildrobot_eqx.observe import LastAction, Signals
-from wildrobot_eqx.physics.render import NoRenderer, Renderer
+from wildrobot_eqx.physics.mujoco_tools.render import NoRenderer, Renderer
 
 
 class Overreach(task.AbstractTermination):

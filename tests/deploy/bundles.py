@@ -14,13 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from wildrobot_eqx import Delay, Env, LowPass, ObservationStack, PPOConfig, load_recipe
-from wildrobot_eqx.deploy.bundle import Bundle
-from wildrobot_eqx.deploy.contract import FILE, contract_digest, read_contract
-from wildrobot_eqx.deploy.export import bundle_files
-from wildrobot_eqx.deploy.player import Player
+from wildrobot_eqx.deploy.bundle.bundle import Bundle
+from wildrobot_eqx.deploy.bundle.contract import FILE, contract_digest, read_contract
+from wildrobot_eqx.deploy.export.export import bundle_files
+from wildrobot_eqx.deploy.player.player import Player
+from wildrobot_eqx.evaluate.rollout import judged_env
 from wildrobot_eqx.learn.agent import make_agent
 from wildrobot_eqx.learn.networks import AbstractPolicy
-from wildrobot_eqx.runs.episodes import judged_env
 
 Files = dict[str, bytes]
 

@@ -3,7 +3,7 @@
 import pytest
 from bundles import Files, gate, make_files, opened
 
-from wildrobot_eqx.deploy.bundle import Bundle
+from wildrobot_eqx.deploy.bundle.bundle import Bundle
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import select
 import threading
 import tty
 
-from wildrobot_eqx.deploy.servo_packets import BROADCAST, Command, Decoder, Packet, word
+from wildrobot_eqx.deploy.hardware.packets import BROADCAST, Command, Decoder, Packet, word
 
 
 class FakeServos:

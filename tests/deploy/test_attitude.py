@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wildrobot_eqx.deploy.attitude import GRAVITY, Attitude, _exp, _multiply
-from wildrobot_eqx.physics import rotation
+from wildrobot_eqx import rotation
+from wildrobot_eqx.deploy.player.attitude import GRAVITY, Attitude, _exp, _multiply
 
 DT = 0.02  # s
 

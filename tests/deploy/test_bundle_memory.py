@@ -15,19 +15,19 @@ from jaxtyping import Array, Float
 from recurrent import make_gated, make_layered
 
 from wildrobot_eqx import AbstractPolicy, PPOConfig, WildRobotError, load_recipe
-from wildrobot_eqx.deploy.bundle import GOLDEN, Bundle
-from wildrobot_eqx.deploy.contract import FILE
-from wildrobot_eqx.deploy.export import _arrays, bundle_files, export_bundle
-from wildrobot_eqx.deploy.graph import policy_graph, policy_states
-from wildrobot_eqx.deploy.play import play
-from wildrobot_eqx.deploy.player import Player
-from wildrobot_eqx.deploy.replay import replay
-from wildrobot_eqx.deploy.retrace import retrace
+from wildrobot_eqx.deploy.bundle.bundle import GOLDEN, Bundle
+from wildrobot_eqx.deploy.bundle.contract import FILE
+from wildrobot_eqx.deploy.export.export import _arrays, bundle_files, export_bundle
+from wildrobot_eqx.deploy.export.onnx.graph import policy_graph, policy_states
+from wildrobot_eqx.deploy.player.player import Player
+from wildrobot_eqx.deploy.proof.play import play
+from wildrobot_eqx.deploy.proof.replay import replay
+from wildrobot_eqx.deploy.proof.retrace import retrace
+from wildrobot_eqx.evaluate.rollout import judged_env
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.learn.networks import Normal, SideMirror
 from wildrobot_eqx.learn.normalise import RunningNorm
-from wildrobot_eqx.runs.bundle_verify import verify_bundle
-from wildrobot_eqx.runs.episodes import judged_env
+from wildrobot_eqx.release.verify import verify_bundle
 
 
 @pytest.fixture(scope="module")

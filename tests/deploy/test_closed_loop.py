@@ -12,16 +12,16 @@ import pytest
 from bundles import env_and_policy, make_files, opened, sealed
 
 from wildrobot_eqx import Motion, StandGate, WalkGate, WildRobotError
-from wildrobot_eqx.deploy.contract import read_contract
-from wildrobot_eqx.deploy.mujoco_robot import MujocoRobot
+from wildrobot_eqx.deploy.bundle.contract import read_contract
+from wildrobot_eqx.deploy.hardware.mujoco_robot import MujocoRobot
+from wildrobot_eqx.evaluate.rollout import run_episodes
+from wildrobot_eqx.evaluate.walking.figures import figures
+from wildrobot_eqx.evaluate.walking.kicks import aim, with_kicks
+from wildrobot_eqx.evaluate.walking.meter import GaitMeter
 from wildrobot_eqx.observe import PlanarCommands
-from wildrobot_eqx.physics.kinematics import base_translation
-from wildrobot_eqx.runs.bundle_gate import describe_gate, read_judge
-from wildrobot_eqx.runs.bundle_walks import closed_loop
-from wildrobot_eqx.runs.episodes import run_episodes
-from wildrobot_eqx.runs.figures import figures
-from wildrobot_eqx.runs.gait import GaitMeter
-from wildrobot_eqx.runs.kicks import aim, with_kicks
+from wildrobot_eqx.physics.mujoco_tools.kinematics import base_translation
+from wildrobot_eqx.release.closed_loop import closed_loop
+from wildrobot_eqx.release.gate_codec import describe_gate, read_judge
 
 MOTIONS = (Motion("left", -0.1), Motion("turn", 0.2), Motion("turn", 0.9, required=False))
 

@@ -14,13 +14,13 @@ from jaxtyping import Array, Float
 
 from wildrobot_eqx import Delay, JointPosition, LowPass, ObservationStack, WildRobotError
 from wildrobot_eqx.control import AbstractController
-from wildrobot_eqx.deploy import export as exporting
-from wildrobot_eqx.deploy.bundle import Bundle
-from wildrobot_eqx.deploy.contract import FILE
-from wildrobot_eqx.deploy.describe import describe, split_controller, used_sensors
-from wildrobot_eqx.deploy.export import export_bundle
-from wildrobot_eqx.deploy.graph import policy_graph
-from wildrobot_eqx.deploy.replay import Replay
+from wildrobot_eqx.deploy.bundle.bundle import Bundle
+from wildrobot_eqx.deploy.bundle.contract import FILE
+from wildrobot_eqx.deploy.export.describe import describe, split_controller, used_sensors
+from wildrobot_eqx.deploy.export.export import export as exporting
+from wildrobot_eqx.deploy.export.export import export_bundle
+from wildrobot_eqx.deploy.export.onnx.graph import policy_graph
+from wildrobot_eqx.deploy.proof.replay import Replay
 from wildrobot_eqx.learn.squashed import SquashedPolicy
 
 

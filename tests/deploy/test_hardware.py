@@ -4,8 +4,8 @@ import pytest
 from test_player import readings
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.deploy.hardware import AbstractRobot, drive
-from wildrobot_eqx.deploy.player import Player
+from wildrobot_eqx.deploy.player.loop import AbstractRobot, drive
+from wildrobot_eqx.deploy.player.player import Player
 
 
 class Puppet(AbstractRobot):

@@ -11,12 +11,12 @@ import pytest
 from bundles import env_and_policy, make_files, opened, sealed, tampered
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.deploy.contract import read_contract
-from wildrobot_eqx.deploy.graph import policy_graph, policy_states
-from wildrobot_eqx.deploy.player import Player
-from wildrobot_eqx.deploy.replay import replay
-from wildrobot_eqx.deploy.retrace import retrace
-from wildrobot_eqx.runs.bundle_verify import verify_bundle
+from wildrobot_eqx.deploy.bundle.contract import read_contract
+from wildrobot_eqx.deploy.export.onnx.graph import policy_graph, policy_states
+from wildrobot_eqx.deploy.player.player import Player
+from wildrobot_eqx.deploy.proof.replay import replay
+from wildrobot_eqx.deploy.proof.retrace import retrace
+from wildrobot_eqx.release.verify import verify_bundle
 
 MOMENTS = 3
 

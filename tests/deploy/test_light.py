@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wildrobot_eqx.deploy.archive import write_zip
+from wildrobot_eqx.deploy.bundle.archive import write_zip
 
 # Everything but the standard library, NumPy, onnxruntime and our own package is not installed.
 BARE = """
@@ -26,7 +26,7 @@ sys.meta_path.insert(0, Bare())
 """
 PLAY = """
 from wildrobot_eqx.deploy import AbstractRobot, Bundle, Player, ServoBus, ServoMount, ServoRobot, drive
-from wildrobot_eqx.deploy.replay import replay
+from wildrobot_eqx.deploy.proof.replay import replay
 
 found = replay(Bundle.open(sys.argv[1]))
 assert found.passed, found
@@ -34,8 +34,8 @@ heavy = {"jax", "jaxlib", "equinox", "jaxtyping", "beartype", "mujoco", "onnx", 
 sys.exit(f"loaded {heavy}" if heavy else 0)
 """
 WALK = """
-from wildrobot_eqx.deploy.bundle import Bundle
-from wildrobot_eqx.deploy.play import play
+from wildrobot_eqx.deploy.bundle.bundle import Bundle
+from wildrobot_eqx.deploy.proof.play import play
 
 walked = play(Bundle.open(sys.argv[1]), 0.1, 0.2)
 assert walked.step_us["p50"] > 0.0

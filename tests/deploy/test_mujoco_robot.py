@@ -6,14 +6,14 @@ import pytest
 from bundles import env_and_policy, opened, tampered
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.deploy import mujoco_robot
-from wildrobot_eqx.deploy.bundle import Bundle
-from wildrobot_eqx.deploy.mjcf import check_mjcf
-from wildrobot_eqx.deploy.mujoco_robot import SNAPSHOT, MujocoRobot, Window
-from wildrobot_eqx.deploy.play import play
-from wildrobot_eqx.deploy.replay import replay
-from wildrobot_eqx.deploy.retrace import retrace
-from wildrobot_eqx.deploy.robot_files import bundled_robot
+from wildrobot_eqx.deploy.bundle.bundle import Bundle
+from wildrobot_eqx.deploy.bundle.mjcf import check_mjcf
+from wildrobot_eqx.deploy.export.robot_files import bundled_robot
+from wildrobot_eqx.deploy.hardware.mujoco_robot import SNAPSHOT, MujocoRobot, Window
+from wildrobot_eqx.deploy.player.loop import mujoco_robot
+from wildrobot_eqx.deploy.proof.play import play
+from wildrobot_eqx.deploy.proof.replay import replay
+from wildrobot_eqx.deploy.proof.retrace import retrace
 
 
 def test_it_moves_as_the_native_engine_does(walk):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from bundles import sealed
 
-from wildrobot_eqx.deploy.contract import FILE, read_contract
-from wildrobot_eqx.deploy.sensing import Observer, projected_gravity, wrap_angle, yaw
-from wildrobot_eqx.physics import rotation
+from wildrobot_eqx import rotation
+from wildrobot_eqx.deploy.bundle.contract import FILE, read_contract
+from wildrobot_eqx.deploy.player.observer import Observer, projected_gravity, wrap_angle, yaw
 from wildrobot_eqx.task import GaitClock, HeadingHold
 
 PERIODS = [0.4, 0.5, 0.6, 0.64, 0.7, 0.72, 0.8, 1.0]  # s; with most of them a half cycle is a whole number of steps

@@ -11,15 +11,15 @@ from bundles import make_files, opened, readings, sealed
 from helpers import random_physics
 
 from wildrobot_eqx import VelocityCommand, WildRobotError
-from wildrobot_eqx.deploy import play as playing
-from wildrobot_eqx.deploy.bundle import Bundle
-from wildrobot_eqx.deploy.contract import FILE, read_contract
-from wildrobot_eqx.deploy.hardware import drive
-from wildrobot_eqx.deploy.mujoco_robot import MujocoRobot
-from wildrobot_eqx.deploy.player import Player
-from wildrobot_eqx.deploy.replay import replay
-from wildrobot_eqx.deploy.retrace import retrace
-from wildrobot_eqx.deploy.sensing import Observer
+from wildrobot_eqx.deploy.bundle.bundle import Bundle
+from wildrobot_eqx.deploy.bundle.contract import FILE, read_contract
+from wildrobot_eqx.deploy.hardware.mujoco_robot import MujocoRobot
+from wildrobot_eqx.deploy.player.loop import drive
+from wildrobot_eqx.deploy.player.observer import Observer
+from wildrobot_eqx.deploy.player.player import Player
+from wildrobot_eqx.deploy.proof import play as playing
+from wildrobot_eqx.deploy.proof.replay import replay
+from wildrobot_eqx.deploy.proof.retrace import retrace
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 from bundles import opened, readings, tampered
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.deploy.bundle import Bundle
-from wildrobot_eqx.deploy.player import Player
+from wildrobot_eqx.deploy.bundle.bundle import Bundle
+from wildrobot_eqx.deploy.player.player import Player
 
 
 @pytest.fixture
@@ -308,7 +308,7 @@ def test_a_policy_that_is_not_the_contracts_is_refused(what, hop_files, walk_fil
 
 
 def test_a_bundle_is_opened_by_its_path(tmp_path, hop_files):
-    from wildrobot_eqx.deploy.archive import write_zip
+    from wildrobot_eqx.deploy.bundle.archive import write_zip
 
     write_zip(hop_files, tmp_path / "b.zip")
     assert Player(tmp_path / "b.zip").joints == Player(Bundle.open(tmp_path / "b.zip")).joints

@@ -9,11 +9,11 @@ import pytest
 from bundles import opened, tampered
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.deploy.bundle import GOLDEN
-from wildrobot_eqx.deploy.contract import observation_digest
-from wildrobot_eqx.deploy.export import _arrays
-from wildrobot_eqx.deploy.player import Player
-from wildrobot_eqx.deploy.replay import TOLERANCE, replay
+from wildrobot_eqx.deploy.bundle.bundle import GOLDEN
+from wildrobot_eqx.deploy.bundle.contract import observation_digest
+from wildrobot_eqx.deploy.export.export import _arrays
+from wildrobot_eqx.deploy.player.player import Player
+from wildrobot_eqx.deploy.proof.replay import TOLERANCE, replay
 
 
 def test_the_player_repeats_training(bundle):

@@ -8,12 +8,12 @@ import pytest
 from fake_servos import FakeServos
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.deploy.hardware import drive
-from wildrobot_eqx.deploy.player import Player
-from wildrobot_eqx.deploy.serial_port import SerialPort
-from wildrobot_eqx.deploy.servo_bus import ServoBus
-from wildrobot_eqx.deploy.servo_packets import Command, Decoder, Packet, checksum, signed_word, word
-from wildrobot_eqx.deploy.servo_robot import RAD_PER_UNIT, ServoMount, ServoRobot
+from wildrobot_eqx.deploy.hardware.packets import Command, Decoder, Packet, checksum, signed_word, word
+from wildrobot_eqx.deploy.hardware.port import SerialPort
+from wildrobot_eqx.deploy.hardware.servo_bus import ServoBus
+from wildrobot_eqx.deploy.hardware.servo_robot import RAD_PER_UNIT, ServoMount, ServoRobot
+from wildrobot_eqx.deploy.player.loop import drive
+from wildrobot_eqx.deploy.player.player import Player
 
 
 @pytest.fixture

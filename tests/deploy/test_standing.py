@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from bundles import make_files, opened
 
-from wildrobot_eqx.deploy.bundle import GOLDEN
-from wildrobot_eqx.deploy.export import _arrays
-from wildrobot_eqx.deploy.replay import replay
-from wildrobot_eqx.deploy.retrace import retrace
+from wildrobot_eqx.deploy.bundle.bundle import GOLDEN
+from wildrobot_eqx.deploy.export.export import _arrays
+from wildrobot_eqx.deploy.proof.replay import replay
+from wildrobot_eqx.deploy.proof.retrace import retrace
 
 
 @pytest.fixture(scope="module")

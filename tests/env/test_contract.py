@@ -9,11 +9,10 @@ import jax.numpy as jnp
 import pytest
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import Env, JointPosition, task
+from wildrobot_eqx import Env, JointPosition, check, task
 from wildrobot_eqx.arrays import f32
+from wildrobot_eqx.check import static as proof
 from wildrobot_eqx.control import AbstractController
-from wildrobot_eqx.env import contract
-from wildrobot_eqx.env.contract import proof
 from wildrobot_eqx.observe import AbstractTerm, ObservationStack
 from wildrobot_eqx.robots import Mirror
 from wildrobot_eqx.task import AbstractReward
@@ -22,7 +21,7 @@ from wildrobot_eqx.task import AbstractReward
 def test_envs_of_every_kind_of_term_pass(env, hopper_env):
     began = time.monotonic()
     for good in (env, hopper_env):
-        report = contract.check(good)
+        report = check.check_env(good)
         assert report.findings == ()
         assert report.passed
     assert time.monotonic() - began < 30.0
@@ -48,7 +47,7 @@ def _with(env, **changes):
 
 
 def test_every_leaf_that_differs_is_named_with_its_module_and_a_fix(hopper_env, hopper):
-    report = contract.check(_with(hopper_env, controller=Forgetful(JointPosition(hopper))))
+    report = check.check_env(_with(hopper_env, controller=Forgetful(JointPosition(hopper))))
     found = {finding.leaf: finding for finding in report.findings}
     assert not report.passed
     assert found.keys() == {f"state.controller['{name}']" for name in ("kept", "dtype", "weak", "lost", "new")}
@@ -113,7 +112,7 @@ class Long(AbstractTerm):
 def test_terms_that_return_the_wrong_kind_are_all_named(hopper_env, hopper):
     stack = hopper_env.observations["policy"]
     long = ObservationStack({**stack.terms, "joint_positions": Long()})
-    report = contract.check(
+    report = check.check_env(
         _with(
             hopper_env,
             rewards={**hopper_env.rewards, "pair": Pair(), "whole": Whole()},
@@ -155,7 +154,7 @@ def test_timesteps_owe_a_reward_flags_and_observations_of_their_layouts(hopper_e
             return state, _spoilt(timestep)
 
         monkeypatch.setattr(Env, method, spoil)
-    found = {finding.leaf: finding for finding in contract.check(hopper_env).findings}
+    found = {finding.leaf: finding for finding in check.check_env(hopper_env).findings}
     assert found.keys() == {
         "timestep.reward",
         "timestep.terminated",
@@ -176,7 +175,7 @@ class Raises(task.AbstractTermination):
 
 
 def test_a_module_that_raises_is_told_with_its_line(hopper_env):
-    report = contract.check(_with(hopper_env, terminations={"bad": Raises()}))
+    report = check.check_env(_with(hopper_env, terminations={"bad": Raises()}))
     (finding,) = report.findings
     assert finding.leaf == "env.terminations['bad']"
     assert "KeyError: 'no_such_sensor'" in finding.after
@@ -186,18 +185,18 @@ def test_a_module_that_raises_is_told_with_its_line(hopper_env):
 def test_a_stack_without_its_critic_terms_still_checks(hopper_env):
     policy = hopper_env.observations["policy"]
     same = {name: ObservationStack(policy.terms) for name in ("policy", "critic")}
-    assert contract.check(_with(hopper_env, observations=same)).passed
+    assert check.check_env(_with(hopper_env, observations=same)).passed
 
 
 def test_stages_run_once_the_env_itself_is_right(hopper_env, hopper):
-    extra = contract.Finding("info", "float32[]", "bool[]", "give done a dtype")
+    extra = check.Finding("info", "float32[]", "bool[]", "give done a dtype")
     asked = []
 
     def stage(env):
         asked.append(env)
         return [extra]
 
-    assert contract.check(hopper_env, stages=(stage,)).findings == (extra,)
+    assert check.check_env(hopper_env, stages=(stage,)).findings == (extra,)
     broken = _with(hopper_env, controller=Forgetful(JointPosition(hopper)))
-    assert extra not in contract.check(broken, stages=(stage,)).findings
+    assert extra not in check.check_env(broken, stages=(stage,)).findings
     assert [env.rewards for env in asked] == [hopper_env.rewards]  # once, and not for the broken one

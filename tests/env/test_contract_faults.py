@@ -19,14 +19,14 @@ from wildrobot_eqx import (
     ScaleFriction,
     ScaleGains,
     ScaleMass,
+    check,
     load_recipe,
     robot_names,
 )
+from wildrobot_eqx.check.rules import prng as keys
+from wildrobot_eqx.check.trace.tracing import trace
 from wildrobot_eqx.cli import main
-from wildrobot_eqx.env import contract
-from wildrobot_eqx.env.contract import keys
-from wildrobot_eqx.env.contract.tracing import trace
-from wildrobot_eqx.runs.recipe import recipe_names
+from wildrobot_eqx.recipes.recipe import recipe_names
 
 RECIPE = """
 import faults
@@ -106,7 +106,7 @@ def test_nothing_is_compiled(compiles):
     assert compiles, "the listener hears what is compiled"
     compiles.clear()
     for env in (walk, *(faults.plant(name, faults.good_env()) for name in ("a key reused", "a type check"))):
-        contract.check(env)
+        check.check_env(env)
     assert compiles == []
 
 
@@ -123,14 +123,14 @@ def test_wrappers_and_randomisers_pass(hopper_env, hopper):
     slow = Delay(LowPass(JointPosition(hopper), hopper.home_joints, 0.5), hopper.home_joints, 2)
     randomisers = (ScaleMass(), ScaleFriction(), ScaleGains())
     env = faults.remake(hopper_env, controller=slow, randomisers=randomisers)
-    assert contract.check(env).findings == ()
+    assert check.check_env(env).findings == ()
 
 
 def test_modules_are_told_in_the_order_in_which_data_flows():
     env = faults.good_env()
     for name in ("float done", "vector reward", "int observation", "None at first", "a randomiser that drops an axis"):
         env = faults.plant(name, env)
-    leaves = [finding.leaf for finding in contract.check(env).findings]
+    leaves = [finding.leaf for finding in check.check_env(env).findings]
     assert leaves == [
         "state.params.body_mass",
         "state.controller['last']",
@@ -147,7 +147,7 @@ def test_modules_of_another_robot_are_named(hopper_env, robot):
         terminations={},
         observations={"policy": ObservationStack({"gyro": AngularVelocity(robot)})},
     )
-    found = {finding.leaf: finding for finding in contract.check(other).findings}
+    found = {finding.leaf: finding for finding in check.check_env(other).findings}
     gyro = found["env.observations['policy'].terms['gyro'].gyro"]
     assert "Robot 'hopper' has it at 0:3" in gyro.before or "no such sensor" in gyro.before
     deviation = found["env.rewards['deviation'].robot"]
@@ -168,7 +168,7 @@ def test_modules_of_another_robot_are_named(hopper_env, robot):
     ],
 )
 def test_paths_are_read_aloud(path, words):
-    assert contract.Finding(path, "", "", "").words == words
+    assert check.Finding(path, "", "", "").words == words
 
 
 # Random keys: what is right must pass, too.

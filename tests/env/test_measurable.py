@@ -8,7 +8,7 @@ from helpers import critic_terms, drawn_terms, make_env, policy_terms, wrong_wor
 from jaxtyping import Array, Float
 
 import wildrobot_eqx as we
-from wildrobot_eqx.env import contract
+from wildrobot_eqx import check
 from wildrobot_eqx.observe import ObservationStack, Signals
 
 
@@ -34,7 +34,7 @@ class Claims(we.AbstractTerm):
 
 def leaks(hopper, term, **changes):
     stack = ObservationStack({**policy_terms(hopper), "claim": term})
-    report = contract.check(make_env(hopper, observations={"policy": stack}, **changes))
+    report = check.check_env(make_env(hopper, observations={"policy": stack}, **changes))
     return [finding for finding in report.findings if finding.leaf.endswith("['claim']")]
 
 
@@ -87,7 +87,7 @@ def test_what_a_robot_can_measure_passes_entry_by_entry(hopper):
 
 def test_the_critic_may_see_everything_and_the_policy_not(hopper):
     stacks = {role: ObservationStack(critic_terms(hopper), policy=False) for role in ("policy", "critic")}
-    found = {finding.leaf for finding in contract.check(make_env(hopper, observations=stacks)).findings}
+    found = {finding.leaf for finding in check.check_env(make_env(hopper, observations=stacks)).findings}
     names = ("linear_velocity", "height", "foot_contacts")
     assert found == {f"env.observations['policy'].terms[{name!r}]" for name in names}
 
@@ -118,7 +118,7 @@ def test_no_drawn_parameter_reaches_the_policy_whatever_it_is_called(hopper):
     drawn = drawn_terms(hopper)
     for terms in (drawn, {name: Relabelled(term) for name, term in drawn.items()}):
         world["observations"] = {"policy": ObservationStack({**policy_terms(hopper), **terms}, policy=False)}
-        findings = contract.check(make_env(hopper, **world)).findings
+        findings = check.check_env(make_env(hopper, **world)).findings
         assert {f.leaf for f in findings} == {f"env.observations['policy'].terms[{name!r}]" for name in drawn}
     assert all("reads signals." in finding.after for finding in findings)
     for name, term in drawn.items():
@@ -214,7 +214,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_module_of_the_world_that_is_wrong_is_named(hopper, name):
     make, leaf, after = WRONG[name]
-    findings = contract.check(make_env(hopper, **make(hopper))).findings
+    findings = check.check_env(make_env(hopper, **make(hopper))).findings
     assert findings[0].leaf == leaf
     assert after in findings[0].after
     assert "test_measurable.py" in findings[0].source

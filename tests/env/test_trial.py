@@ -13,14 +13,14 @@ from jaxtyping import Array, Float
 
 from wildrobot_eqx import BaseHeight, ObservationStack, task
 from wildrobot_eqx.arrays import f32
+from wildrobot_eqx.check.trial import run_trial
+from wildrobot_eqx.check.trial import trial as trial_module
+from wildrobot_eqx.check.trial.judge import judge
+from wildrobot_eqx.check.trial.simulate import simulate
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.control import AbstractController
-from wildrobot_eqx.env.trial import run_trial
-from wildrobot_eqx.env.trial import trial as trial_module
-from wildrobot_eqx.env.trial.judge import judge
-from wildrobot_eqx.env.trial.simulate import simulate
 from wildrobot_eqx.observe import AbstractTerm
-from wildrobot_eqx.physics.contacts import deepest_contact
+from wildrobot_eqx.physics.mujoco_tools.contacts import deepest_contact
 from wildrobot_eqx.robots import Mirror
 
 

@@ -8,7 +8,7 @@ import pytest
 from helpers import Batched, critic_terms, make_env, policy_terms, wrong_world
 
 import wildrobot_eqx as we
-from wildrobot_eqx.env import contract
+from wildrobot_eqx import check
 from wildrobot_eqx.observe import ObservationStack
 
 NOISE = {"gravity": (we.Noise(0.1),)}
@@ -21,7 +21,7 @@ def wrong(hopper):
 
 
 def test_the_contract_holds(wrong):
-    report = contract.check(wrong.env)
+    report = check.check_env(wrong.env)
     assert report.passed, "\n".join(map(str, report.findings))
 
 
@@ -51,7 +51,7 @@ def test_a_perfect_env_carries_no_world(hopper_env, wrong):
 def test_each_part_alone_is_an_env(hopper, part):
     env = make_env(hopper, **{name: make(hopper) for name, make in part.items()})
     assert not env.perfect
-    assert contract.check(env).passed
+    assert check.check_env(env).passed
 
 
 def test_episodes_differ_within_a_batch_and_repeat_with_their_key(wrong):
@@ -185,7 +185,7 @@ def test_other_engines_take_the_same_world(hopper, wrong, engine):
         ours, _ = wrong.step(ours, np.full((4, 3), 0.2))
         theirs, _ = batch.step(theirs, np.full((4, 3), 0.2))
     np.testing.assert_allclose(ours.physics.qpos, theirs.physics.qpos, atol=2e-3)
-    assert contract.check(other).passed
+    assert check.check_env(other).passed
 
 
 def test_privileged_terms_still_refuse_the_policy(hopper):

@@ -5,7 +5,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from wildrobot_eqx.physics import rotation
+from wildrobot_eqx import rotation
 
 
 @pytest.fixture(params=range(5))

@@ -3,8 +3,8 @@
 import pytest
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.physics.bench import bench_physics
-from wildrobot_eqx.physics.bench_growth import bench_growth
+from wildrobot_eqx.bench.growth import bench_growth
+from wildrobot_eqx.bench.physics import bench_physics
 
 
 def test_bench_physics():

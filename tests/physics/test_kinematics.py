@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wildrobot_eqx import WildRobotError, load_robot
-from wildrobot_eqx.physics.kinematics import sensor_quat
+from wildrobot_eqx.physics.mujoco_tools.kinematics import sensor_quat
 from wildrobot_eqx.robots import Model, Sensor
 
 TREE = """

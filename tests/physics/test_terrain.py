@@ -10,7 +10,7 @@ from helpers import make_env, random_signals
 
 import wildrobot_eqx as we
 from wildrobot_eqx import Ground, WildRobotError, on_ground
-from wildrobot_eqx.env.contract import names
+from wildrobot_eqx.check.rules import robot_match as names
 from wildrobot_eqx.physics.mjx import MjxPhysics
 from wildrobot_eqx.physics.native import NativePhysics
 from wildrobot_eqx.physics.tree.physics import TreePhysics
@@ -168,7 +168,7 @@ def test_an_env_walks_on_it_and_keeps_its_contract(robot):
         "reset_state": we.HomeReset(rough, ground=ROUGH),
         "terminations": {"fallen": we.Fallen(rough, ground=ROUGH)},
     }
-    assert we.contract.check(make_env(rough, **parts)).passed
+    assert we.check.check_env(make_env(rough, **parts)).passed
     blind = make_env(rough, **{**parts, "rewards": {"feet": we.FootHeight(rough)}})
     (finding,) = names.foreign(blind)
     assert finding.leaf == "env.rewards['feet'].ground"

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from wildrobot_eqx.learn import ppo
-from wildrobot_eqx.runs.recipe import load_recipe
+from wildrobot_eqx.recipes.recipe import load_recipe
 
 
 def walking(n: int):

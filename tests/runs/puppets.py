@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from wildrobot_eqx import Env
+from wildrobot_eqx.evaluate.walking.measure import Measurement
+from wildrobot_eqx.evaluate.walking.meter import GaitMeter, GaitTally
 from wildrobot_eqx.learn.networks import AbstractPolicy, Normal, SideMirror
 from wildrobot_eqx.learn.normalise import RunningNorm
-from wildrobot_eqx.runs.gait import GaitMeter, GaitTally
-from wildrobot_eqx.runs.measure import Measurement
 
 
 class Constant(AbstractPolicy):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wildrobot_eqx.runs.bench_trainers import _compared, bench_trainers
+from wildrobot_eqx.bench.trainers import _compared, bench_trainers
 
 
 def test_the_comparison_divides_ours_by_theirs():

@@ -21,14 +21,17 @@ from wildrobot_eqx.adapters.brax import BraxEnv
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.learn.networks import MLPPolicy
 from wildrobot_eqx.learn.squashed import SquashedPolicy
-from wildrobot_eqx.runs import brax_runner, opening, runner, trainers
 from wildrobot_eqx.runs.folder import RunFolder
-from wildrobot_eqx.runs.log import read_metrics
+from wildrobot_eqx.train import brax_trainer as brax_runner
+from wildrobot_eqx.train import loop as runner
+from wildrobot_eqx.train import registry as trainers
+from wildrobot_eqx.train import session as opening
+from wildrobot_eqx.train.log import read_metrics
 
 RECIPE = '''
 import dataclasses
 from wildrobot_eqx import AbstractGate, GateResult, PPOConfig, Recipe, load_recipe, recipe
-from wildrobot_eqx.runs.gate import GateLine
+from wildrobot_eqx.evaluate.gate import GateLine
 
 
 class Easy(AbstractGate):

@@ -12,15 +12,16 @@ import onnx
 import pytest
 from tiny import TINY
 
-from wildrobot_eqx.deploy import extra
-from wildrobot_eqx.deploy.archive import read_files, write_zip
-from wildrobot_eqx.deploy.bundle import Bundle
-from wildrobot_eqx.deploy.contract import FILE, contract_digest
-from wildrobot_eqx.deploy.sensing import projected_gravity
+from wildrobot_eqx.cli import finish as evaluate
+from wildrobot_eqx.deploy.bundle.archive import read_files, write_zip
+from wildrobot_eqx.deploy.bundle.bundle import Bundle
+from wildrobot_eqx.deploy.bundle.contract import FILE, contract_digest
+from wildrobot_eqx.deploy.export.export import extra
+from wildrobot_eqx.deploy.player.observer import projected_gravity
 from wildrobot_eqx.observe import Noise, ObservationStack
-from wildrobot_eqx.runs import bundles, evaluate
+from wildrobot_eqx.release import bundle as bundles
 from wildrobot_eqx.runs.folder import RunFolder
-from wildrobot_eqx.runs.opening import reopen
+from wildrobot_eqx.train.session import reopen
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_a_policy_is_steered_no_way_that_it_was_not_trained_for(option, told, ex
 
 
 def test_it_is_filmed(exported, cli, tmp_path):
-    from wildrobot_eqx.physics.render import NoRenderer, Renderer
+    from wildrobot_eqx.physics.mujoco_tools.render import NoRenderer, Renderer
     from wildrobot_eqx.robots import load_robot
 
     try:
@@ -151,7 +152,7 @@ def _without_normaliser(document, files):
 
 def _joints_swapped(document, files):
     """Throughout, with the policy's own mark of their order."""
-    from wildrobot_eqx.deploy.contract import observation_digest
+    from wildrobot_eqx.deploy.bundle.contract import observation_digest
 
     joints = document["joints"]
     joints[0], joints[1] = joints[1], joints[0]
@@ -162,7 +163,7 @@ def _joints_swapped(document, files):
 
 def _history_shifted(document, files):
     """The last actions that the policy saw, one step later."""
-    from wildrobot_eqx.deploy.export import _arrays
+    from wildrobot_eqx.deploy.export.export import _arrays
 
     (part,) = (p for p in document["observation"] if p["kind"] == "last_action")
     with np.load(io.BytesIO(files["golden.npz"])) as arrays:

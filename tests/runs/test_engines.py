@@ -11,10 +11,12 @@ import pytest
 from rich.console import Console
 
 from wildrobot_eqx import WildRobotError, load_recipe
+from wildrobot_eqx.cli.finish import evaluate_engines
+from wildrobot_eqx.evaluate.engines import engine_names, judge_on_engines
+from wildrobot_eqx.evaluate.gate import AbstractGate, GateLine, GateResult
 from wildrobot_eqx.learn.agent import make_agent
-from wildrobot_eqx.runs.engines import engine_names, judge_on_engines
-from wildrobot_eqx.runs.gate import AbstractGate, GateLine, GateResult
-from wildrobot_eqx.runs.trainers import template, trainer
+from wildrobot_eqx.runs.folder import RunFolder
+from wildrobot_eqx.train.registry import template, trainer
 
 
 class Slippery(AbstractGate):
@@ -48,7 +50,7 @@ def policy(recipe):
 def test_each_engine_is_judged_kept_and_shown_with_its_worst_figures(recipe, policy):
     told, kept = [], []
     engines = ("native", "mjx", "tree")
-    matrix = judge_on_engines(recipe, policy, engines, told.append, episodes=8, keep=kept.append)
+    matrix = judge_on_engines(recipe.env, recipe.gate, policy, engines, told.append, episodes=8, keep=kept.append)
     assert told == [f"{name}: at work" for name in engines]
     assert [list(k.results) for k in kept] == [["native"], ["native", "mjx"], list(engines)]
     assert not matrix.passed
@@ -76,9 +78,9 @@ def test_engines_are_named_in_a_list():
         engine_names(" , ")
 
 
-def test_a_recipe_without_a_gate_has_nothing_to_compare(recipe, policy):
+def test_a_recipe_without_a_gate_has_nothing_to_compare(recipe, tmp_path):
     with pytest.raises(WildRobotError, match="has no gate"):
-        judge_on_engines(dataclasses.replace(recipe, gate=None), policy, ("native",), print)
+        evaluate_engines(dataclasses.replace(recipe, gate=None), RunFolder(tmp_path), ("native",), print)
 
 
 def test_a_run_on_the_tree_engine_can_be_restored():

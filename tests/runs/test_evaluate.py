@@ -6,14 +6,15 @@ import shutil
 import pytest
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.cli import main
-from wildrobot_eqx.runs import commands, evaluate, opening
+from wildrobot_eqx.cli import commands, main
+from wildrobot_eqx.cli import finish as evaluate
 from wildrobot_eqx.runs.folder import RunFolder
+from wildrobot_eqx.train import session as opening
 
 GATED = '''
 import dataclasses
 from wildrobot_eqx import AbstractGate, GateResult, Recipe, load_recipe, recipe
-from wildrobot_eqx.runs.gate import GateLine
+from wildrobot_eqx.evaluate.gate import GateLine
 
 
 class Fussy(AbstractGate):

@@ -10,9 +10,9 @@ import pytest
 
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.paths import data_dir
+from wildrobot_eqx.report.page import write_report
 from wildrobot_eqx.runs.folder import RunFolder, write_json
-from wildrobot_eqx.runs.log import keep_metrics_until, read_metrics
-from wildrobot_eqx.runs.report import write_report
+from wildrobot_eqx.train.log import keep_metrics_until, read_metrics
 
 
 def test_a_run_folder_holds_what_repeats_the_run(trained):

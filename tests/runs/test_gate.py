@@ -12,12 +12,13 @@ from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
 from wildrobot_eqx import Ground, HomeReset, VelocityCommand, WildRobotError
+from wildrobot_eqx.evaluate.gate import CommandFigures, GateLine, GateResult, Limit
+from wildrobot_eqx.evaluate.rollout import judge_key, judged_env, measured, with_command
+from wildrobot_eqx.evaluate.walking.measure import measure
+from wildrobot_eqx.evaluate.walking.meter import GaitMeter
+from wildrobot_eqx.evaluate.walking.motions import Motion, judge_motion
+from wildrobot_eqx.evaluate.walking.walk_gate import WalkGate
 from wildrobot_eqx.physics import NativePhysics, ScaleMass
-from wildrobot_eqx.runs.episodes import judge_key, judged_env, measured, with_command
-from wildrobot_eqx.runs.gait import GaitMeter
-from wildrobot_eqx.runs.gate import CommandFigures, GateLine, GateResult, Limit, WalkGate
-from wildrobot_eqx.runs.measure import measure
-from wildrobot_eqx.runs.motions import Motion, judge_motion
 
 
 @pytest.fixture(scope="module")

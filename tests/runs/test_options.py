@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from wildrobot_eqx import WildRobotError, recipe
+from wildrobot_eqx.recipes.options import from_manifest, to_manifest
 from wildrobot_eqx.runs.folder import RunFolder
-from wildrobot_eqx.runs.options import from_manifest, to_manifest
 
 
 class Ground(enum.Enum):

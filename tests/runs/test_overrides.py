@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wildrobot_eqx import WildRobotError, load_recipe
-from wildrobot_eqx.runs.overrides import apply_overrides
+from wildrobot_eqx.recipes.overrides import apply_overrides
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from tiny import TINY
 
 from wildrobot_eqx.paths import data_dir
 from wildrobot_eqx.runs.folder import RunFolder
-from wildrobot_eqx.runs.log import read_metrics
+from wildrobot_eqx.train.log import read_metrics
 
 PER_ITERATION = 16 * 8
 

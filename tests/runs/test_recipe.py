@@ -8,8 +8,8 @@ import pytest
 
 from wildrobot_eqx import AbstractPolicy, Recipe, WildRobotError, load_recipe
 from wildrobot_eqx.cli import main
-from wildrobot_eqx.runs.recipe import RecipeFunction, recipe_names
-from wildrobot_eqx.runs.trainers import template, trainer
+from wildrobot_eqx.recipes.recipe import RecipeFunction, recipe_names
+from wildrobot_eqx.train.registry import template, trainer
 
 HEAD = "from wildrobot_eqx import Recipe, recipe\n"
 

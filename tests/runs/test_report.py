@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 from puppets import gather, walk
 
-from wildrobot_eqx.runs.gait import GaitMeter
-from wildrobot_eqx.runs.gate import GateResult, WalkGate
-from wildrobot_eqx.runs.plots import read_lines, write_plots
-from wildrobot_eqx.runs.report import write_report
+from wildrobot_eqx.evaluate.gate import GateResult
+from wildrobot_eqx.evaluate.walking.meter import GaitMeter
+from wildrobot_eqx.evaluate.walking.walk_gate import WalkGate
+from wildrobot_eqx.report.page import write_report
+from wildrobot_eqx.report.plots import read_lines, write_plots
 
 HOSTILE = "<script>alert('x')</script>\"$\\frac&"
 

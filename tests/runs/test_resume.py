@@ -12,13 +12,15 @@ import pytest
 from tiny import ITERATIONS, TINY
 
 from wildrobot_eqx.cli import main
-from wildrobot_eqx.runs import opening, runner
 from wildrobot_eqx.runs.folder import RunFolder
-from wildrobot_eqx.runs.log import read_metrics
+from wildrobot_eqx.train import loop as runner
+from wildrobot_eqx.train import session as opening
+from wildrobot_eqx.train.log import read_metrics
 
 _SLOWED = """
 import sys, time
-from wildrobot_eqx.runs import log, runner
+from wildrobot_eqx.train import log
+from wildrobot_eqx.train import loop as runner
 from wildrobot_eqx.cli import main
 runner.SAVE_EVERY = 0.15
 write = runner.MetricsFile.write

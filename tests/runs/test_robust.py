@@ -11,16 +11,17 @@ from helpers import make_env, wrong_world
 
 import wildrobot_eqx as we
 from wildrobot_eqx.arrays import f32
-from wildrobot_eqx.runs.kicks import DIRECTIONS
-from wildrobot_eqx.runs.robust import evaluate, world
-from wildrobot_eqx.runs.robust.dials import PARAMETERS, dial_env, dials, turn
-from wildrobot_eqx.runs.robust.ladder import DURATIONS, Ladder
-from wildrobot_eqx.runs.robust.push import NAME, TimedPush, aim
-from wildrobot_eqx.runs.robust.result import RobustResult, World
-from wildrobot_eqx.runs.robust.sweep import Curve, Sweep
-from wildrobot_eqx.runs.robust.told import Told
-from wildrobot_eqx.runs.robust.trials import Score, keys_of
-from wildrobot_eqx.runs.robust.widen import stretched, widen
+from wildrobot_eqx.evaluate.robust import evaluate
+from wildrobot_eqx.evaluate.robust import wrong_world as world
+from wildrobot_eqx.evaluate.robust.cases import Told
+from wildrobot_eqx.evaluate.robust.ladder import DURATIONS, Ladder
+from wildrobot_eqx.evaluate.robust.push import NAME, TimedPush, aim
+from wildrobot_eqx.evaluate.robust.result import RobustResult, World
+from wildrobot_eqx.evaluate.robust.scores import Score, keys_of
+from wildrobot_eqx.evaluate.robust.sweep import Curve, Sweep
+from wildrobot_eqx.evaluate.robust.sweep_env import PARAMETERS, dial_env, dials, turn
+from wildrobot_eqx.evaluate.robust.widen import stretched, widen
+from wildrobot_eqx.evaluate.walking.kicks import DIRECTIONS
 
 # --- wider ranges ----------------------------------------------------------------------------------------
 

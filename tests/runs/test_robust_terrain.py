@@ -7,11 +7,11 @@ from helpers import make_env
 from puppets import Constant
 
 import wildrobot_eqx as we
-from wildrobot_eqx.env.contract import names
-from wildrobot_eqx.runs.gait import GaitTally
-from wildrobot_eqx.runs.robust.terrain import GROUNDS, cross, ground_of, spots, terrain_env
-from wildrobot_eqx.runs.robust.told import Told, commands_of, rows_of
-from wildrobot_eqx.runs.robust.trials import errors
+from wildrobot_eqx.check.rules import robot_match as names
+from wildrobot_eqx.evaluate.robust.cases import Told, commands_of, rows_of
+from wildrobot_eqx.evaluate.robust.scores import errors
+from wildrobot_eqx.evaluate.robust.terrain import GROUNDS, cross, ground_of, spots, terrain_env
+from wildrobot_eqx.evaluate.walking.meter import GaitTally
 
 MOTIONS = (we.Motion("left", -0.1), we.Motion("turn", 0.2), we.Motion("turn", 0.5, required=False))
 
@@ -23,20 +23,20 @@ def field():
     return ground, dict(zip(spots(), middles))
 
 
-def recipe(robot, gate, **ranges) -> we.Recipe:
+def told_by(robot, gate, **ranges):
     command = we.VelocityCommand(robot, speed_range=(0.0, 0.4), **ranges)
-    return we.Recipe(env=make_env(robot, command=command), ppo=we.PPOConfig(), steps=1, seed=0, gate=gate)
+    return commands_of(make_env(robot, command=command), gate)
 
 
 def test_what_is_told_is_what_the_gate_requires(robot):
     ranges = {"lateral_range": (-0.1, 0.15), "turn_range": (-0.5, 0.5)}
     gate = we.WalkGate(required=(0.0, 0.3), motions=MOTIONS)
-    told = commands_of(recipe(robot, gate, **ranges))
+    told = told_by(robot, gate, **ranges)
     assert list(map(str, told)) == ["0 m/s", "0.3 m/s", "0.1 m/s right", "0.2 rad/s left"]
-    assert commands_of(recipe(robot, we.StandGate(), **ranges)) == (Told("ahead", 0.0),)
-    free = commands_of(recipe(robot, None, **ranges))
+    assert told_by(robot, we.StandGate(), **ranges) == (Told("ahead", 0.0),)
+    free = told_by(robot, None, **ranges)
     assert [c.command for c in free] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, -0.1, 0.15, -0.5, 0.5])
-    assert {c.axis for c in commands_of(recipe(robot, None))} == {"ahead"}
+    assert {c.axis for c in told_by(robot, None)} == {"ahead"}
     rows, which = rows_of(told, 5)
     np.testing.assert_allclose(rows, [[0, 0, 0], [0.3, 0, 0], [0, -0.1, 0], [0, 0, 0.2], [0, 0, 0]], rtol=1e-6)
     assert which == [0, 1, 2, 3, 0]

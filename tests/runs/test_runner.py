@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from tiny import TINY
 
+from wildrobot_eqx.cli import commands
 from wildrobot_eqx.physics import native
-from wildrobot_eqx.runs import checkpoint, commands, log, runner, startup
+from wildrobot_eqx.runs import checkpoint
 from wildrobot_eqx.runs.folder import RunFolder
-from wildrobot_eqx.runs.log import read_metrics
+from wildrobot_eqx.train import log, startup
+from wildrobot_eqx.train import loop as runner
+from wildrobot_eqx.train.log import read_metrics
 
 
 def test_nan_out_of_physics_stops_and_keeps_the_last_good_checkpoint(tmp_path, cli, monkeypatch):
@@ -74,7 +77,7 @@ def test_a_full_disk_while_saving_loses_nothing(tmp_path, cli, monkeypatch, trai
 _LIMITED = """
 import resource, sys, time
 from wildrobot_eqx.cli import main
-from wildrobot_eqx.runs import runner
+from wildrobot_eqx.train import loop as runner
 runner.SAVE_EVERY = 0.0
 tell = runner._Log.tell
 def full(self, state, raw):

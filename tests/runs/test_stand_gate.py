@@ -13,10 +13,10 @@ from rich.console import Console
 
 import wildrobot_eqx as we
 from wildrobot_eqx import StandGate, WildRobotError
-from wildrobot_eqx.runs.episodes import judged_env, run_episodes
-from wildrobot_eqx.runs.gait import GaitMeter
-from wildrobot_eqx.runs.gate import GateResult
-from wildrobot_eqx.runs.kicks import DIRECTIONS, TimedKick, aim, with_kicks
+from wildrobot_eqx.evaluate.gate import GateResult
+from wildrobot_eqx.evaluate.rollout import judged_env, run_episodes
+from wildrobot_eqx.evaluate.walking.kicks import DIRECTIONS, TimedKick, aim, with_kicks
+from wildrobot_eqx.evaluate.walking.meter import GaitMeter
 
 
 @pytest.fixture(scope="module")

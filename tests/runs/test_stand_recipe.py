@@ -2,11 +2,10 @@
 
 import pytest
 
-from wildrobot_eqx import StandGate, load_recipe
-from wildrobot_eqx.env import contract
+from wildrobot_eqx import StandGate, check, load_recipe
 from wildrobot_eqx.runs.folder import RunFolder
-from wildrobot_eqx.runs.opening import reopen, restore
-from wildrobot_eqx.runs.trainers import trainer_of
+from wildrobot_eqx.train.registry import trainer_of
+from wildrobot_eqx.train.session import reopen, restore
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +14,7 @@ def made():
 
 
 def test_it_keeps_the_contract(made):
-    assert contract.check(made.env).passed
+    assert check.check_env(made.env).passed
     assert isinstance(made.gate, StandGate)
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 from puppets import Constant
 
 from wildrobot_eqx import VelocityCommand, WildRobotError
-from wildrobot_eqx.physics.render import NoRenderer, Renderer
-from wildrobot_eqx.runs import video
+from wildrobot_eqx.physics.mujoco_tools.render import NoRenderer, Renderer
+from wildrobot_eqx.report import film as video
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_a_machine_without_a_display_draws_with_egl(drawing):
     code = (
         "import numpy as np\n"
         "from wildrobot_eqx import load_robot\n"
-        "from wildrobot_eqx.physics.render import Renderer\n"
+        "from wildrobot_eqx.physics.mujoco_tools.render import Renderer\n"
         "robot = load_robot('hopper')\n"
         "with Renderer(robot.model, 64, 48) as renderer:\n"
         "    print(renderer.draw(np.asarray(robot.home_qpos)).std() > 5.0)\n"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from helpers import random_physics
 
+from wildrobot_eqx import rotation
 from wildrobot_eqx.observe import Command
-from wildrobot_eqx.physics import rotation
 from wildrobot_eqx.task import GaitClock, HeadingHold, VelocityCommand
 
 N = 4000

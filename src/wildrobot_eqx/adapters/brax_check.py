@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
+from ..check import Finding
+from ..check.trace.leaves import Labels, differences
+from ..check.trace.tracing import Leaf, leaves_of
 from ..env import Env
-from ..env.contract import Finding
-from ..env.contract.leaves import Labels, differences
-from ..env.contract.tracing import Leaf, leaves_of
 from .brax import BraxEnv
 from .brax_compat import importing_brax
 
@@ -30,7 +30,7 @@ _BATCH = 3  # another number than any that a wrapper adds
 
 
 def brax_stage(env: Env) -> Iterable[Finding]:
-    """A `Stage` for `contract.check(env, stages=(brax_stage,))`: the env as a `BraxEnv`, with all its observations."""
+    """A `Stage` for `check.check_env(env, stages=(brax_stage,))`: the env as a `BraxEnv`, with all its observations."""
     findings: list[Finding] = []
 
     def trace(env: Env) -> None:  # its arrays abstract, so that not even a cast of a constant is compiled

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, UInt, UInt8
 
 from ..env import Env, EnvState, Timestep
 from ..errors import WildRobotError, nearest
-from ..physics.render import Renderer
+from ..physics.mujoco_tools.render import Renderer
 
 try:
     import gymnasium

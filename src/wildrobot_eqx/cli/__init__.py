@@ -16,7 +16,7 @@ from .lists import RECIPES, ROBOTS
 from .shared import PROGRAM, Json, Run, Trust, results, say
 
 if TYPE_CHECKING:
-    from ..runs.recipe import RecipeFunction
+    from ..recipes.recipe import RecipeFunction
 
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a figure of the recipe by its path.")
@@ -94,13 +94,13 @@ def _recipe_of(arguments: list[str]) -> "RecipeFunction | None":
     resumed += [a.removeprefix("--resume=") for a in arguments if a.startswith("--resume=")]
     named = arguments[1] if len(arguments) > 1 and not arguments[1].startswith("-") else None
     if resumed and arguments[0] == "run":
+        from ..recipes.recipe import load_recipe
         from ..runs.folder import RunFolder
-        from ..runs.recipe import load_recipe
 
         return load_recipe(RunFolder.open(resumed[0]).trusted_recipe("--trust" in arguments))
     if named is None:
         return None
-    from ..runs.recipe import load_recipe
+    from ..recipes.recipe import load_recipe
 
     return load_recipe(named)
 
@@ -110,7 +110,7 @@ def _with_recipe(command: Callable[..., Any], recipe: "RecipeFunction | None") -
 
     def wrapped(context: typer.Context, **values: Any) -> None:
         if recipe is None:
-            from ..runs.recipe import recipe_names
+            from ..recipes.recipe import recipe_names
 
             raise WildRobotError(
                 f"{context.info_name} needs a recipe, and it comes before all options.",
@@ -185,7 +185,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Train a recipe into a run folder, then judge, film and report it."""
-    from ..runs.commands import run_recipe, verify_recipe
+    from .commands import run_recipe, verify_recipe
 
     with results(json) as show:
         if verify:
@@ -207,7 +207,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Prove in seconds, without a compile, that a recipe's env keeps its contract; print its layouts."""
-    from ..runs.check import check_recipe
+    from .checks import check_recipe
 
     with results(json) as show:
         passed = check_recipe(recipe, options, set_ or [], say, show, simulate=run_)
@@ -230,7 +230,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Put a run's policy through its recipe's gate; with --robust, through what makes real robots fall."""
-    from ..runs.commands import evaluate_robustly, evaluate_run
+    from .commands import evaluate_robustly, evaluate_run
 
     if seconds is not None and not robust:
         raise WildRobotError("The gate's episodes have their own length.", where="--seconds", hint="add --robust")
@@ -247,7 +247,7 @@ def evaluate(
 
 def render(run: Run, trust: Trust = False, json: Json = False) -> None:
     """Film a run's policy: walk.mp4 and stride.png."""
-    from ..runs.commands import render_run
+    from .commands import render_run
 
     with results(json) as show:
         render_run(run, trust, say, show)
@@ -259,7 +259,7 @@ def bench(
     json: Json = False,
 ) -> None:
     """Measure this machine: physics, training end to end (train), and Brax's PPO beside ours (trainers, train)."""
-    from ..runs.commands import run_benchmarks
+    from .commands import run_benchmarks
 
     with results(json) as show:
         show(*run_benchmarks(what, seeds, say))

@@ -24,7 +24,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a run's newest policy as a bundle that a robot can run: RUN/bundle and RUN/bundle.zip."""
-    from ..runs.bundles import export_run
+    from .export_run import export_run
 
     with results(json) as show:
         folder, archive = export_run(run, out, not no_eval, trust, say)
@@ -48,8 +48,8 @@ def play(
 ) -> None:
     """Walk a bundle's robot in plain MuJoCo, through the player that runs on the real one."""
     _need("onnxruntime")
-    from ..deploy.bundle import Bundle
-    from ..deploy.play import play as walk
+    from ..deploy.bundle.bundle import Bundle
+    from ..deploy.proof.play import play as walk
 
     with results(json) as show:
         opened = Bundle.open(bundle)
@@ -63,7 +63,7 @@ def play(
         with _window(view) as look:
             walked = walk(opened, told, seconds, ramp=not no_ramp, look=look, **beside)
         if video is not None:
-            from ..runs.bundle_film import film_walk
+            from ..release.film import film_walk
 
             film_walk(opened, walked, video)
         document = {"bundle": str(bundle), **walked.to_json(), "video": None if video is None else str(video)}
@@ -79,9 +79,9 @@ def verify(
 ) -> None:
     """Prove that the player does what training did: golden vectors, then the gate in closed loop."""
     _need("jsonschema", "onnx", "onnxruntime")
-    from ..deploy.bundle import Bundle
-    from ..runs.bundle_verify import verify_bundle
-    from ..runs.startup import enable_compilation_cache
+    from ..deploy.bundle.bundle import Bundle
+    from ..release.verify import verify_bundle
+    from ..train.startup import enable_compilation_cache
 
     with results(json) as show:
         enable_compilation_cache()
@@ -93,7 +93,7 @@ def verify(
 @BUNDLE.command("show")
 def show_bundle(bundle: BundleArgument) -> None:
     """Print a bundle's contract, once it has been checked."""
-    from ..deploy.bundle import Bundle
+    from ..deploy.bundle.bundle import Bundle
 
     typer.echo(json_text.dumps(Bundle.open(bundle).contract.document, indent=2))
 
@@ -106,7 +106,7 @@ def _within(bundle: Any, name: str, value: float, unit: str) -> float:
     """
     if not value:
         return 0.0
-    from ..deploy.hardware import check_steering
+    from ..deploy.player.loop import check_steering
 
     check_steering(bundle, name)
     bounds = bundle.contract.document["command"][name]
@@ -117,7 +117,7 @@ def _within(bundle: Any, name: str, value: float, unit: str) -> float:
 
 def _need(*libraries: str) -> None:
     """What the `deploy` extra brings, told before anything else is loaded."""
-    from ..deploy.extra import require
+    from ..deploy.export.extra import require
 
     for name in libraries:
         require(name)
@@ -129,7 +129,7 @@ def _window(view: bool) -> Iterator[Any]:
     if not view:
         yield None
         return
-    from ..deploy.mujoco_robot import Window
+    from ..deploy.hardware.mujoco_robot import Window
 
     with Window() as window:
         yield window

@@ -29,8 +29,8 @@ def robots_show(
     name: Annotated[str, typer.Argument(help="A robot's name, or a folder with a robot.toml.")], json: Json = False
 ) -> None:
     """Show a robot's joints, limits, feet and sensors."""
+    from ..report.tables import robot_json, robot_table
     from ..robots import load_robot
-    from ..runs.tables import robot_json, robot_table
 
     with results(json) as show:
         document = robot_json(load_robot(name))

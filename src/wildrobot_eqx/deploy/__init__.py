@@ -7,13 +7,13 @@ import importlib
 from typing import Any
 
 _EXPORTS = {
-    "attitude": ("Attitude",),
-    "bundle": ("Bundle",),
-    "hardware": ("AbstractRobot", "drive"),
-    "mujoco_robot": ("MujocoRobot",),
-    "player": ("Player", "Step"),
-    "servo_bus": ("ServoBus",),
-    "servo_robot": ("ServoMount", "ServoRobot"),
+    "bundle.bundle": ("Bundle",),
+    "hardware.mujoco_robot": ("MujocoRobot",),
+    "hardware.servo_bus": ("ServoBus",),
+    "hardware.servo_robot": ("ServoMount", "ServoRobot"),
+    "player.attitude": ("Attitude",),
+    "player.loop": ("AbstractRobot", "drive"),
+    "player.player": ("Player", "Step"),
 }
 _OF = {name: module for module, names in _EXPORTS.items() for name in names}
 __all__ = sorted(_OF)

@@ -21,7 +21,7 @@ from ..observe import (
     VelocityCommands,
 )
 from ..physics import AbstractPhysics, AbstractRandomiser, PhysicsParams, PhysicsState
-from ..physics.kinematics import sensor_quat
+from ..physics.mujoco_tools.kinematics import sensor_quat
 from ..task import AbstractEvent, AbstractReward, AbstractTermination, GaitClock, HomeReset, VelocityCommand
 from .world import World, advance, begin_senses, begin_world, observe, rubbing
 
@@ -70,7 +70,7 @@ class Env(eqx.Module):
     """One robot with one task; `vmap` it for many.
 
     `reset(key)` and `step(state, action)` return trees of the same structure, shapes,
-    dtypes and weak types, which `contract.check` proves.
+    dtypes and weak types, which `check.check_env` proves.
 
     Args:
         physics: the engine.

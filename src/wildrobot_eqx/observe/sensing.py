@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .. import rotation
 from ..arrays import f32, uniform
 from ..control import delay_line
-from ..physics import rotation
 from .signals import Signals
 
 

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..physics import rotation
+from .. import rotation
 from ..robots import Foot, Ground, Mirror, Robot, Sensor, above
 from .signals import Signals
 

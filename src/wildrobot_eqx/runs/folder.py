@@ -17,7 +17,7 @@ from typing import IO, Any
 from .. import __version__
 from ..errors import WildRobotError, nearest
 from .checkpoint import Checkpoints
-from .disk import replace_text, writing
+from .files import replace_text, writing
 
 SCHEMA = 1
 _PACKAGES = ("jax", "jaxlib", "mujoco", "mujoco-mjx", "equinox", "optax", "orbax-checkpoint", "jaxtyping", "numpy")

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from .. import rotation
 from ..arrays import f32, uniform
 from ..observe import Command
-from ..physics import PhysicsState, rotation
+from ..physics import PhysicsState
 from ..robots import Robot, Sensor
 
 

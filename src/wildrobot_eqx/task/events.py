@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import f32, uniform
 from ..physics import PhysicsParams, PhysicsState
-from ..physics.kinematics import base_translation
+from ..physics.mujoco_tools.kinematics import base_translation
 from ..robots import Robot
 
 

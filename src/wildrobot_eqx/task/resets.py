@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .. import rotation
 from ..arrays import f32, uniform
 from ..errors import WildRobotError
-from ..physics import rotation
 from ..robots import Ground, Robot
 
 _REACH = 0.2  # m, about the robot: its feet come down above the highest ground within

@@ -6,10 +6,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .. import rotation
 from ..arrays import f32
 from ..errors import WildRobotError, nearest
 from ..observe import Signals
-from ..physics import rotation
 from ..robots import Foot, Ground, Robot, Sensor, above
 
 

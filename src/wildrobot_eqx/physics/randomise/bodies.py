@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ... import rotation
 from ...arrays import f32, uniform
 from ...errors import WildRobotError, nearest
 from ...robots import Robot
-from .. import rotation
 from ..params import PhysicsParams
 from .base import AbstractRandomiser
 

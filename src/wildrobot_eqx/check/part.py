@@ -1,0 +1,186 @@
+"""One module of an env traced alone: what it was given, what it must return, and everything found about it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from ..robots import Robot
+from .rules import hidden_state as captured
+from .rules import prng as keys
+from .trace import errors as telling
+from .trace import source
+from .trace.findings import Finding
+from .trace.leaves import Labels, advice, differences, wrong
+from .trace.tracing import Leaf, Traced, leaves_of, trace
+
+UNKNOWN = object()
+"""Stands in `Part.wanted` where any tree will do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One call of one module.
+
+    `names` maps the paths of its results to their names in findings, the first that fits;
+    `wanted` holds a `jax.ShapeDtypeStruct` tree of what it must return, or `UNKNOWN`; `axes`
+    the names of wanted axes by path; `before` what a state must be equal to.
+    """
+
+    where: str
+    module: Any
+    call: Callable[..., Any]
+    method: str
+    args: tuple[Any, ...]
+    takes: str
+    names: tuple[tuple[str, str], ...]
+    wanted: Any = UNKNOWN
+    axes: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def name(self, path: str) -> str:
+        """A result's path in the env, its state or its timestep."""
+        for start, name in self.names:
+            if path.startswith(start):
+                return name + path[len(start) :]
+        return self.where + path
+
+    def owner(self, leaf: Leaf | None = None) -> str:
+        """The module's class, with the line that made a leaf."""
+        line = leaf.line if leaf is not None else ""
+        return source.describe(self.module, line or source.method(self.module, self.method))
+
+    @property
+    def by(self) -> str:
+        """The module's place and class."""
+        return f"{self.where}, {type(self.module).__name__}"
+
+    @property
+    def ours(self) -> bool:
+        """A module of this package alone."""
+        return source.ours(self.module)
+
+
+def examine(part: Part, robot: Robot) -> tuple[Traced | None, list[Finding], list[Finding]]:
+    """Trace a part; returns what it gave (None where it raised), what is wrong with that, and the subtler faults.
+
+    Subtler: state that is kept instead of carried, random keys used twice, float64 under x64.
+    """
+    before = captured.kept(part.module)
+    try:
+        traced = trace(part.call, part.module, *part.args)
+    except Exception as error:  # whatever a module raises while it is traced
+        return None, [_raised(part, error, robot)], []
+    found = _results(part, traced, robot)
+    subtle = _captured(part, traced, before) + _keys(part, traced)
+    if not found and not subtle and not part.ours:
+        subtle = _wide(part, traced)
+    return traced, found, subtle
+
+
+def _raised(part: Part, error: Exception, robot: Robot) -> Finding:
+    what, fix = telling.told(error, robot)
+    line = source.of_error(error, part.module)
+    return Finding(part.where, part.takes, what, fix, source.describe(part.module, line))
+
+
+def _results(part: Part, traced: Traced, robot: Robot) -> list[Finding]:
+    """The results against what is wanted of them."""
+    if part.wanted is UNKNOWN:
+        return [
+            Finding(part.name(path), part.takes, str(leaf), _storable(leaf), part.owner(leaf))
+            for path, leaf in traced.leaves.items()
+            if leaf.other and leaf.other != "None"
+        ]
+    wanted = leaves_of(part.wanted)
+    if wanted.keys() != traced.leaves.keys():
+        if wanted.keys() == {""}:  # one array is wanted, a tree came
+            fix = f"{type(part.module).__name__} must return {wanted['']}"
+            return [Finding(part.name(""), part.takes, "a tree", fix, part.owner())]
+        labels = Labels(
+            part.name, lambda _, leaf: part.owner(leaf), lambda _: part.by, before="its input", after="its result"
+        )
+        return differences(wanted, traced.leaves, labels)
+    found = []
+    for path, leaf in traced.leaves.items():
+        nothing = wanted[path].other == leaf.other == "None"  # as in a command that never asks for a turn
+        if not nothing and wrong(wanted[path], leaf):
+            fix = f"{type(part.module).__name__} must return {wanted[path]}"
+            if not leaf.other and leaf.shape != wanted[path].shape:
+                fix += _axis(part.axes.get(path), leaf, robot)
+            fix += f": {advice(wanted[path], leaf, part.method, part.method)}"
+            found.append(Finding(part.name(path), part.takes, str(leaf), fix, part.owner(leaf)))
+    return found
+
+
+def _storable(leaf: Leaf) -> str:
+    return advice(Leaf(), leaf, "init", "init")
+
+
+def _axis(axis: str | None, leaf: Leaf, robot: Robot) -> str:
+    """Such as " (nu = 11 from Robot 'wildrobot', got 12)"."""
+    if axis is None or not leaf.shape:
+        return ""
+    return f" ({axis} = {telling.sizes(robot)[axis]} from Robot {robot.name!r}, got {leaf.shape[0]})"
+
+
+def _captured(part: Part, traced: Traced, before: dict[str, Any]) -> list[Finding]:
+    """What the module wrote to outside of its state; then whether tracing it twice gives the same."""
+    fix = "carry it: return it in the state (a controller's init and __call__ may hold any arrays), never on the module"
+    owner = part.owner()
+    places = captured.changed(before, captured.kept(part.module))
+    if places:
+        after = f"a call changed {places[0]}, which is no part of the state: compiled code runs that line once"
+        return [Finding(part.where, part.takes, after, fix, owner)]
+    if part.ours:
+        return []
+    try:
+        again = trace(part.call, part.module, *part.args)
+    except jax.errors.UnexpectedTracerError as error:
+        line = source.of_error(error, part.module)
+        after = "it reads a value that an earlier call left outside the state"
+        return [Finding(part.where, part.takes, after, fix, source.describe(part.module, line))]
+    except Exception as error:  # raised by the second call only
+        after = f"the second call raised {type(error).__name__}, the first did not"
+        return [Finding(part.where, part.takes, after, fix, source.describe(part.module, source.of_error(error, part)))]
+    if str(again.jaxpr) != str(traced.jaxpr):
+        after = "two calls with the same arguments compute different things: it remembers something outside its state"
+        return [Finding(part.where, part.takes, after, fix, owner)]
+    return []
+
+
+def _keys(part: Part, traced: Traced) -> list[Finding]:
+    return [key_finding(part.where, part.takes, part.module, reuse) for reuse in keys.reuses(traced)[:1]]
+
+
+def key_finding(where: str, takes: str, module: Any, reuse: keys.Reuse) -> Finding:
+    """One reuse of a random key, as a finding."""
+    lines = [source.of_operation(operation, module) for operation in reuse.operations]
+    first = f", first at {lines[0]}" if len(lines) > 1 and lines[0] else ""
+    return Finding(where, takes, f"a random key {reuse.what}{first}", reuse.fix, source.describe(module, lines[-1]))
+
+
+def _wide(part: Part, traced: Traced) -> list[Finding]:
+    """Leaves that are float32 as JAX starts, but float64 once `jax_enable_x64` is on."""
+    with jax.enable_x64(True):
+        try:
+            wide = trace(part.call, part.module, *part.args)
+        except Exception as error:  # raised under x64 only
+            line = source.of_error(error, part.module)
+            after = f"with jax_enable_x64 on it raises {type(error).__name__}"
+            fix = "name every dtype: jnp.asarray(value, jnp.float32)"
+            return [Finding(part.where, part.takes, after, fix, source.describe(part.module, line))]
+    return [
+        Finding(
+            part.name(path),
+            part.takes,
+            f"{leaf} with jax_enable_x64 on ({traced.leaves[path]} without)",
+            "name the dtype where the value is made: jnp.asarray(value, jnp.float32), jnp.zeros(n, jnp.float32)",
+            part.owner(leaf),
+        )
+        for path, leaf in wide.leaves.items()
+        if leaf.dtype == "float64"
+        and not leaf.weak
+        and path in traced.leaves
+        and traced.leaves[path].dtype == "float32"
+    ]

@@ -1,0 +1,1 @@
+"""Rules that hold for every module of an env, beyond shapes and dtypes."""

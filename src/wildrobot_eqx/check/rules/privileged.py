@@ -1,0 +1,200 @@
+"""Proof that a policy sees what the robot can measure: the true state is followed through each of its terms."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend.core import Literal
+
+from ...env.env import Env
+from ...observe import Signals
+from ...robots import Robot
+from ..trace import source
+from ..trace.findings import Finding
+from ..trace.tracing import Traced, trace
+
+# Entry i of the result reads entry i of the inputs.
+_EACH = (
+    "abs acos add and asin atan atan2 ceil clamp convert_element_type copy copy_p cos cosh div eq erf "
+    "exp exp2 expm1 floor ge gt integer_pow is_finite le log log1p logistic lt max min mul ne neg "
+    "nextafter not or pow rem round rsqrt select_n sign sin sinh sqrt square stop_gradient sub tan tanh "
+    "xor "
+)
+_MOVES = ["slice", "squeeze", "reshape", "broadcast_in_dim", "transpose", "rev", "concatenate", "expand_dims"]
+_FIX = (
+    "set measurable = False and give the term to the critic, or compute it from the IMUs of robot.toml, "
+    "the servos' angles and velocities, the command, the clock and the actions"
+)
+
+
+def leaks(env: Env, signals: Signals) -> list[Finding]:
+    """Terms and sensing modules of `env.observations["policy"]` that read what only the simulator knows.
+
+    `signals` is the spec of what terms are given.
+    """
+    stack = env.observations.get("policy")
+    if stack is None:
+        return []
+    robot, findings = env.physics.robot, []
+    secret = _secrets(robot, signals)
+    for name, term in stack.terms.items():
+        where = f"env.observations['policy'].terms[{name!r}]"
+        said = "" if term.measurable else f"{type(term).__name__} says that the robot cannot measure it"
+        try:
+            traced = trace(lambda term, signals: term(signals), term, signals)
+        except Exception:  # told where the term is examined by itself
+            continue
+        read = said or _told(_read(traced, secret, robot), "reads")
+        if read:
+            findings.append(_finding(where, term, read))
+        value = jax.ShapeDtypeStruct((len(term.mirror.source),), np.float32)
+        for i, part in enumerate(stack.sensing.get(name, ())):
+            used = _of_sensing(part, value, signals, env.physics.control_dt)
+            if used:
+                findings.append(_finding(f"env.observations['policy'].sensing[{name!r}][{i}]", part, used))
+    return findings
+
+
+def _finding(where: str, module: Any, read: str) -> Finding:
+    return Finding(where, "what the robot can measure", read, _FIX, source.describe(module))
+
+
+def _told(paths: list[str], verb: str) -> str:
+    return f"{verb} {', '.join(paths[:4])}{', ...' if len(paths) > 4 else ''}" if paths else ""
+
+
+def _of_sensing(part: Any, value: Any, signals: Signals, dt: float) -> str:
+    """Sensing may know the reading and the calibration, and nothing else of the simulator."""
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    try:
+        begun = trace(lambda part, *args: part.init(*args, dt), part, key, value, signals)
+        called = trace(lambda part, *args: part(*args), part, key, begun.out, value, signals)
+    except Exception:  # told where the module is examined by itself
+        return ""
+    paths = []
+    for traced, place in ((begun, "[2]"), (called, "[3]")):
+        used = {id(v) for eqn in traced.jaxpr.jaxpr.eqns for v in eqn.invars}
+        used |= {id(v) for v in traced.jaxpr.jaxpr.outvars}
+        for i, path in traced.inputs.items():
+            inside = path.removeprefix(place)
+            allowed = not path.startswith(place) or inside.startswith(".calibration")
+            if not allowed and id(traced.jaxpr.jaxpr.invars[i]) in used:
+                paths.append(f"signals{inside}")
+    return _told(sorted(set(paths)), "reads")
+
+
+def _secrets(robot: Robot, signals: Signals) -> dict[str, np.ndarray]:
+    """By path in `Signals`: which entries the robot cannot measure."""
+    secret = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(signals):
+        name = jax.tree_util.keystr(path)
+        mask = np.zeros(leaf.shape, bool)
+        if name.startswith((".physics", ".params", ".calibration", ".servo")) or name == ".command.origin":
+            mask[...] = name != ".physics.time"
+        if name == ".physics.qpos":
+            mask[list(robot.joint_qpos)] = False
+        if name == ".physics.qvel":
+            mask[list(robot.joint_dof)] = False
+        if name == ".physics.sensordata":
+            for imu in robot.imus:
+                for sensor in (imu.gyro, imu.accel, imu.quat):
+                    mask[sensor.address : sensor.address + sensor.size] = False
+        secret[name] = mask
+    return secret
+
+
+def _read(traced: Traced, secret: dict[str, np.ndarray], robot: Robot) -> list[str]:
+    """The leaves of `Signals` whose secret entries reach the result."""
+    jaxpr = traced.jaxpr.jaxpr
+    bits: dict[int, str] = {}
+    marks: list[np.ndarray] = []
+    for i, var in enumerate(jaxpr.invars):
+        path = traced.inputs.get(i, "").removeprefix("[0]")
+        mask = secret.get(path, np.zeros(var.aval.shape, bool)) if i >= traced.own else np.zeros(var.aval.shape, bool)
+        bit = 0
+        if mask.any():
+            bit = 1 << (len(bits) % 60)
+            bits[len(bits)] = path
+        marks.append(np.asarray(np.where(mask, bit, 0), np.int64))
+    known: dict[Any, np.ndarray] = dict(zip(jaxpr.constvars, map(np.asarray, traced.jaxpr.consts)))
+    out = 0
+    for mark in _follow(jaxpr, marks, known):
+        out |= int(np.bitwise_or.reduce(mark.ravel(), initial=0))
+    paths = [f"signals{path}" for i, path in bits.items() if out >> (i % 60) & 1]
+    return [_place(path, robot) for path in paths]
+
+
+def _place(path: str, robot: Robot) -> str:
+    parts = {
+        "signals.physics.qpos": "signals.physics.qpos of the base",
+        "signals.physics.qvel": "signals.physics.qvel of the base",
+        "signals.physics.sensordata": f"sensors of signals.physics.sensordata that are no IMU of {robot.name!r}",
+    }
+    return parts.get(path, path)
+
+
+def _follow(jaxpr: Any, marks: list[np.ndarray], known: dict[Any, np.ndarray]) -> list[np.ndarray]:
+    """The marks of a jaxpr's results, entry by entry where an operation keeps entries apart, else of all it reads.
+
+    `known` holds the values of constants, which tell what an index picks.
+    """
+    mark = dict(zip(jaxpr.invars, marks))
+    known = dict(known)
+
+    def value(atom: Any) -> Any:
+        return np.asarray(atom.val) if isinstance(atom, Literal) else known.get(atom)
+
+    def of(atom: Any) -> np.ndarray:
+        return np.zeros(atom.aval.shape, np.int64) if isinstance(atom, Literal) or atom not in mark else mark[atom]
+
+    for eqn in jaxpr.eqns:
+        values = [value(atom) for atom in eqn.invars]
+        ins = [of(atom) for atom in eqn.invars]
+        if all(v is not None for v in values) and eqn.primitive.name not in ("random_bits", "pure_callback"):
+            outs = eqn.primitive.bind(*values, **eqn.params)
+            outs = outs if eqn.primitive.multiple_results else [outs]
+            known.update(zip(eqn.outvars, map(np.asarray, outs)))
+            continue
+        for var, result in zip(eqn.outvars, _through(eqn, ins, values)):
+            mark[var] = np.asarray(result)
+    return [of(atom) for atom in jaxpr.outvars]
+
+
+def _through(eqn: Any, ins: list[np.ndarray], values: list[Any]) -> Iterator[np.ndarray]:
+    name, shapes = eqn.primitive.name, [var.aval.shape for var in eqn.outvars]
+    inner = eqn.params.get("jaxpr") or eqn.params.get("call_jaxpr")
+    if name in _EACH.split() and all(mark.shape in ((), shapes[0]) for mark in ins):
+        total = np.zeros(shapes[0], np.int64)
+        for mark in ins:
+            total = total | mark
+        yield np.asarray(total)
+    elif name in _MOVES:
+        yield _moved(eqn, ins)
+    elif name in ("gather", "dynamic_slice") and all(v is not None for v in values[1:]):
+        yield _moved(eqn, [ins[0], *values[1:]])
+    elif name in ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call") and inner is not None:
+        closed = getattr(inner, "jaxpr", inner)
+        known = dict(zip(closed.constvars, map(np.asarray, getattr(inner, "consts", ()))))
+        known |= {var: v for var, v in zip(closed.invars, values) if v is not None}
+        yield from _follow(closed, ins, known)
+    else:
+        every = 0
+        for mark in ins:
+            every |= int(np.bitwise_or.reduce(mark.ravel(), initial=0))
+        for shape in shapes:
+            yield np.full(shape, every, np.int64)
+
+
+def _moved(eqn: Any, ins: list[Any]) -> np.ndarray:
+    """The same rearrangement, of the marks: bit by bit, since each fits an exact float32."""
+    total = np.zeros(eqn.outvars[0].aval.shape, np.int64)
+    first = len(ins) if eqn.primitive.name == "concatenate" else 1
+    bits = int(np.bitwise_or.reduce([np.bitwise_or.reduce(mark.ravel(), initial=0) for mark in ins[:first]], initial=0))
+    bit = 1
+    while bit <= bits:
+        if bits & bit:
+            marks = [((mark & bit) > 0).astype(np.float32) for mark in ins[:first]]
+            total = total | np.where(np.asarray(eqn.primitive.bind(*marks, *ins[first:], **eqn.params)) > 0, bit, 0)
+        bit <<= 1
+    return np.asarray(total)

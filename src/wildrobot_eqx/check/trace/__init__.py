@@ -1,0 +1,1 @@
+"""Functions traced abstractly, and what their leaves and errors say."""

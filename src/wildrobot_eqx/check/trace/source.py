@@ -1,0 +1,128 @@
+"""Where code stands: the file and line of a class, of a method, of a traced operation, of an error."""
+
+import dataclasses
+import inspect
+import re
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+
+_PACKAGE = str(Path(__file__).resolve().parents[2])
+_CHECKER = str(Path(__file__).resolve().parents[1])
+_LIBRARIES = re.compile(r"site-packages|dist-packages|/lib/python3\.\d+/|^<")
+
+
+def describe(module: Any, line: str = "") -> str:
+    """`Class (file:line)`; `line` is a place already found, else the class's own definition.
+
+    The class is the module's, or that of a module inside it whose code holds the line.
+    """
+    cls = next((type(part) for part in nested(module) if _holds(type(part), line)), type(module))
+    return f"{cls.__name__} ({line or definition(cls)})"
+
+
+def nested(module: Any) -> list[Any]:
+    """A module and those inside it, as a wrapper holds what it wraps."""
+    return [part for part in _walk(module) if isinstance(part, eqx.Module)] or [module]
+
+
+def _walk(value: Any) -> Iterator[Any]:
+    yield value
+    if isinstance(value, eqx.Module):
+        for field in dataclasses.fields(value):
+            yield from _walk(getattr(value, field.name, None))
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _walk(item)
+
+
+def _holds(cls: type, line: str) -> bool:
+    file, _, number = line.rpartition(":")
+    try:
+        if not number.isdigit() or inspect.getsourcefile(cls) != file:
+            return False
+        lines, first = inspect.getsourcelines(cls)
+    except (OSError, TypeError):
+        return False
+    return first <= int(number) < first + len(lines)
+
+
+def ours(module: Any) -> bool:
+    """Are a module and all inside it of this package, whose own tests hold them to account?"""
+    return all(type(part).__module__.split(".")[0] == __name__.split(".")[0] for part in nested(module))
+
+
+def definition(thing: Any) -> str:
+    """`file:line` where a class or function is defined."""
+    try:
+        thing = inspect.unwrap(thing)
+        return f"{inspect.getsourcefile(thing)}:{inspect.getsourcelines(thing)[1]}"
+    except (OSError, TypeError):  # built in, or typed at a prompt
+        return f"module {getattr(thing, '__module__', 'unknown')}"
+
+
+def method(module: Any, name: str) -> str:
+    """`file:line` of a module's method, or of its class where the method cannot be found."""
+    function = function_of(type(module), name)
+    return definition(type(module) if function is None else function)
+
+
+def function_of(cls: type, name: str) -> Any:
+    """The plain function behind a method, beneath all wrappers; None where there is none."""
+    found = inspect.getattr_static(cls, name, None)
+    for wrapper in ("fget", "__func__", "method"):
+        found = getattr(found, wrapper, None) or found
+    found = inspect.unwrap(found) if callable(found) else found
+    return found if inspect.isfunction(found) else None
+
+
+def own_file(module: Any) -> str:
+    """The file of a module's class, or an empty string."""
+    try:
+        return inspect.getsourcefile(type(module)) or ""
+    except (OSError, TypeError):
+        return ""
+
+
+def of_operation(equation: Any, module: Any) -> str:
+    """`file:line` of the line that traced an operation: in the module's own file where it has one there."""
+    trace = equation.source_info.traceback
+    if trace is None:
+        return ""
+    frames = [(frame.file_name, frame.line_num) for frame in trace.frames]  # the innermost comes first
+    return _pick(frames, own_file(module))
+
+
+def of_error(error: BaseException, module: Any) -> str:
+    """`file:line` of the deepest line of the module's own file, else of the deepest line that is no library's."""
+    found = ""
+    for link in _chain(error):
+        frames = [(frame.filename, frame.lineno or 0) for frame in reversed(traceback.extract_tb(link.__traceback__))]
+        found = found or _pick(frames, own_file(module))
+    return found
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__
+
+
+def _pick(frames: list[tuple[str, int]], own: str) -> str:
+    ends = [i for i, (file, _) in enumerate(frames) if file.startswith(_CHECKER)]
+    frames = frames[: ends[0] if ends else None]  # whoever called the checker made nothing
+    foreign = [lambda file: _ours(file) and not file.startswith(_PACKAGE)] if own.startswith(_PACKAGE) else []
+    for wanted in (*foreign, lambda file: file == own, _ours):  # what a wrapper wraps is to blame before the wrapper
+        for file, line in frames:
+            if wanted(file):
+                return f"{file}:{line}"
+    return ""
+
+
+def _ours(file: str) -> bool:
+    """A user's file, or one of this package."""
+    return file.startswith(_PACKAGE) or not _LIBRARIES.search(file)

@@ -1,0 +1,278 @@
+"""What the commands do, apart from reading their arguments."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import WildRobotError
+from ..evaluate.engines import engine_names
+from ..evaluate.gate import GateResult
+from ..physics import engine_name, fastest_engine
+from ..recipes.recipe import RecipeFunction, find_recipe
+from ..release.bundle import current_bundle
+from ..runs.folder import RunFolder, sha256
+from ..train.loop import Trained, train
+from ..train.session import Say, reopen, start
+from ..train.startup import enable_compilation_cache
+from ..train.verify import short, verify
+from .finish import evaluate, evaluate_engines, finish, render, report
+
+Show = Callable[[Any, Sequence[Any]], None]
+
+
+def run_recipe(
+    function: RecipeFunction,
+    options: dict[str, Any],
+    assignments: list[str],
+    out: Path | None,
+    resume: Path | None,
+    named: Path | None,
+    say: Say,
+    show: Show,
+    *,
+    wandb: bool,
+    trust: bool,
+    judge: bool,
+    trainer: str | None = None,
+) -> bool:
+    """Train, then judge, film and report; False where the gate was not passed, unless that is provisional."""
+    enable_compilation_cache()
+    if resume is None:
+        changes: dict[str, Any] = {}
+        recipe, folder = start(function, {**function.options, **options}, assignments, out, trainer or "ppo")
+    else:
+        if out is not None:
+            raise WildRobotError("--resume goes on in the run's own folder.", where="--out", hint="leave --out away")
+        folder = RunFolder.open(resume)
+        before = folder.manifest().get("trainer", "ppo")
+        if trainer not in (None, before):
+            raise WildRobotError(
+                f"The run was started with {before}; {trainer} cannot go on with it.",
+                where="--trainer",
+                hint="leave --trainer away, or start a new run",
+            )
+        if named is not None and sha256(find_recipe(named)) != sha256(folder.recipe):
+            say(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
+        recipe, changes = reopen(folder, trust, say, options, assignments)
+    physics = recipe.env.physics
+    engine, why = fastest_engine(physics.robot, physics.timestep, recipe.steps)
+    chosen = engine_name(physics)
+    say(f"physics: {chosen}" + (f"; {why}" if chosen == engine else f", as asked for; --physics auto takes {engine}"))
+    say(f"{recipe.name}: {recipe.iterations} iterations of {recipe.ppo.steps_per_iteration} steps -> {folder.path}")
+    trained = train(recipe, folder, say, wandb, changes)
+    try:
+        result = finish(recipe, folder, say) if judge else None
+    except KeyboardInterrupt as error:
+        raise WildRobotError(
+            "Stopped; the training is complete and saved.",
+            where=str(folder.path),
+            hint=f"judge it by: wildrobot-eqx eval {folder.path}, film it by: wildrobot-eqx render {folder.path}",
+            exit_code=130,
+        ) from error
+    document = {
+        "run": str(folder.path),
+        "iterations": int(trained.state.iteration),
+        "figures": trained.figures,
+        "gate": None if result is None else _gate_json(result),
+        "bundle": current_bundle(folder, int(trained.state.iteration)),
+    }
+    show(document, [*_verdict(result, folder), _closing(trained, folder)])
+    return result is None or result.passed or bool(result.provisional)
+
+
+def _gate_json(result: GateResult) -> dict[str, Any]:
+    return {
+        "passed": result.passed,
+        "provisional": result.provisional or None,
+        "failed": result.failed_lines(),
+    }
+
+
+def _verdict(result: GateResult | None, folder: RunFolder) -> list[Any]:
+    if result is None:
+        return []
+    failed = [f"  {line}" for line in result.failed_lines()]
+    if result.provisional:
+        ending = f"{len(failed)} lines failed provisionally:" if failed else "no line failed."
+        decides = f"The full gate decides: wildrobot-eqx eval {folder.path}"
+        return [*result.tables(), f"Provisional, {result.provisional}: {ending}", *failed, decides]
+    words = "The gate is passed." if result.passed else f"The gate is not passed; {len(failed)} lines failed:"
+    return [*result.tables(), words, *failed]
+
+
+def _closing(trained: Trained, folder: RunFolder) -> str:
+    seconds = trained.figures.get("wall_clock_s", 0.0)
+    html = folder.path / "report.html"
+    return f"trained in {seconds:.0f} s; everything is in {folder.path}" + (f"; open {html}" if html.exists() else "")
+
+
+def verify_recipe(
+    function: RecipeFunction,
+    options: dict[str, Any],
+    assignments: list[str],
+    out: Path | None,
+    resume: Path | None,
+    say: Say,
+    show: Show,
+    trainer: str = "ppo",
+    without: dict[str, bool] | None = None,
+) -> bool:
+    """Ten iterations into `out`, or into a folder that is removed again; False where a check failed.
+
+    `without` names other options and whether they were given: they mean nothing here.
+    """
+    if resume is not None:
+        raise WildRobotError("--verify starts anew.", where="--resume", hint="leave one of the two away")
+    for option, given in (without or {}).items():
+        if given:
+            raise WildRobotError(f"--verify takes no {option}.", where=option, hint="leave one of the two away")
+    enable_compilation_cache()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="wildrobot-eqx-verify-") as scratch:
+        recipe, folder = start(
+            function, {**function.options, **options}, assignments, out or Path(scratch) / "run", trainer
+        )
+        checks = verify(short(recipe), folder, say)
+    seconds = time.monotonic() - began
+    passed = all(check.passed for check in checks)
+    document = {
+        "passed": passed,
+        "seconds": round(seconds, 2),
+        "checks": [{"name": c.name, "passed": c.passed, "seen": c.seen} for c in checks],
+    }
+    lines = [f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.seen}" for check in checks]
+    show(document, [*lines, f"{'All is well' if passed else 'Not all is well'}, after {seconds:.0f} s."])
+    return passed
+
+
+def evaluate_run(
+    run: Path,
+    episodes: int | None,
+    timesteps: tuple[float, ...] | None,
+    engines: str | None,
+    trust: bool,
+    say: Say,
+    show: Show,
+) -> bool:
+    """Judge a run's newest policy and renew its report, or judge it on `engines`; False where a gate is not passed."""
+    enable_compilation_cache()
+    folder = RunFolder.open(run)
+    names = None if engines is None else engine_names(engines)
+    recipe, _ = reopen(folder, trust, say)
+    if names is not None:
+        matrix = evaluate_engines(recipe, folder, names, say, episodes, timesteps)
+        failed = [f"  {line}" for line in matrix.failed_lines()]
+        words = "The gate is passed on every engine." if not failed else f"{len(failed)} lines failed:"
+        show({"run": str(run), **matrix.to_json()}, [matrix.table(), words, *failed])
+        return matrix.passed
+    result = evaluate(recipe, folder, say, episodes, timesteps)
+    report(folder)
+    show({"run": str(run), **result.to_json()}, _verdict(result, folder))
+    return result.passed
+
+
+def evaluate_robustly(
+    run: Path,
+    episodes: int | None,
+    seconds: float | None,
+    timesteps: tuple[float, ...],
+    trust: bool,
+    say: Say,
+    show: Show,
+) -> bool:
+    """Judge a run's newest policy in wrong worlds and under pushes; False where it does not hold."""
+    from ..evaluate.robust.evaluate import TIMESTEP
+    from .robust import evaluate_run_robustly
+
+    if len(timesteps) > 1:
+        raise WildRobotError(
+            f"A robust evaluation takes one physics timestep, got {len(timesteps)}.",
+            where="--timestep",
+            hint="leave one",
+        )
+    enable_compilation_cache()
+    folder = RunFolder.open(run)
+    recipe, _ = reopen(folder, trust, say)
+    result = evaluate_run_robustly(recipe, folder, say, episodes, seconds, *(timesteps or (TIMESTEP,)))
+    report(folder)
+    failed = [f"  {line}" for line in result.failed_lines()]
+    words = [f"{len(failed)} lines failed:", *failed] if failed else []
+    show(
+        {"run": str(run), **result.to_json()}, [*result.pages(), *words, f"Plots: {folder.path / 'plots'}/robust_*.png"]
+    )
+    return result.passed
+
+
+def render_run(run: Path, trust: bool, say: Say, show: Show) -> None:
+    """Film a run's newest policy, renew its report, and show the files."""
+    enable_compilation_cache()
+    folder = RunFolder.open(run)
+    recipe, _ = reopen(folder, trust, say)
+    files = render(recipe, folder, say)
+    paths = [str(path) for path in (*files, report(folder))]
+    show({"run": str(run), "files": paths}, paths)
+
+
+def run_benchmarks(what: str, seeds: int, say: Say) -> tuple[dict[str, Any], list[str]]:
+    """The figures of `what` ("physics", "train", "trainers" or "all"), as a document and as lines."""
+    from ..bench.growth import bench_growth
+    from ..bench.physics import bench_physics
+    from ..bench.train import bench_train
+    from ..bench.trainers import bench_trainers
+
+    document: dict[str, Any] = {}
+    if what in ("all", "physics"):
+        document["device"] = device_name()
+        say("physics: every engine at 1024 envs ...")
+        document["physics"] = bench_physics(backends=("native", "mjx", "mjx-warp", "tree"))
+        say(_rates(document["physics"]))
+        document["physics by envs"] = {}
+        for envs in (1, 16, 64, 256, 4096, *(() if on_cpu() else (8192, 32768))):
+            say(f"physics: {envs} envs ...")
+            engines = ("native", "tree") if on_cpu() else ("mjx", "mjx-warp", "tree")
+            figures = bench_physics(backends=engines, num_envs=envs, seconds=3.0)
+            document["physics by envs"][str(envs)] = figures
+            say(_rates(figures))
+        say("physics: more legs ...")
+        document["physics by legs"] = bench_growth()
+    if what in ("all", "train"):
+        document["train"] = bench_train(say)
+    if what in ("all", "train", "trainers"):
+        document["trainers"] = bench_trainers(say, seeds=seeds)
+    return document, _lines(document)
+
+
+def _rates(figures: dict[str, dict[str, Any]]) -> str:
+    """Each case's speed, in a line: what is measured so far, should the rest be interrupted."""
+    rates = [f"{name} {case['steps_per_second']:,.0f}" for name, case in figures.items() if "skipped" not in case]
+    return f"  steps/s: {', '.join(rates)}"
+
+
+def on_cpu() -> bool:
+    """Whether JAX computes on the CPU."""
+    import jax
+
+    return jax.default_backend() == "cpu"
+
+
+def device_name() -> str:
+    """What JAX computes on, and how many cores the machine has."""
+    import os
+
+    import jax
+
+    return f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores"
+
+
+def _lines(document: dict[str, Any], indent: str = "") -> list[str]:
+    lines = []
+    for name, value in document.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}", *_lines(value, indent + "  ")]
+        elif isinstance(value, float):
+            lines.append(f"{indent}{name:32} {value:,.4g}" if value < 100 else f"{indent}{name:32} {value:,.0f}")
+        else:
+            lines.append(f"{indent}{name:32} {value}")
+    return lines

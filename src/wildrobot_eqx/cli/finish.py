@@ -1,0 +1,151 @@
+"""After training: the gate's verdict, the video and the report of a run."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import WildRobotError
+from ..evaluate.engines import EngineMatrix, judge_on_engines
+from ..evaluate.gate import AbstractGate, GateResult
+from ..evaluate.walking.stand_gate import StandGate
+from ..recipes.recipe import Recipe
+from ..runs.files import read_object, writing
+from ..runs.folder import RunFolder, now, write_json
+from ..train.registry import trainer_of
+from ..train.session import Say, restore
+
+QUICK_EPISODES = 64  # per command, for the verdict at the end of a training
+
+
+def evaluate(
+    recipe: Recipe,
+    folder: RunFolder,
+    say: Say,
+    episodes: int | None = None,
+    timesteps: tuple[float, ...] | None = None,
+) -> GateResult:
+    """Put the run's newest policy through the recipe's gate and write eval.json.
+
+    A provisional verdict does not replace a fuller one of the same iteration.
+
+    Raises:
+        WildRobotError: the recipe has no gate, or there is no checkpoint.
+    """
+    gate = _gate(recipe, folder)
+    state = restore(recipe, folder, say)
+    began = time.monotonic()
+    policy = trainer_of(folder).policy(state)
+    result = gate(recipe.env, policy, episodes=episodes, timesteps=timesteps, progress=say)
+    verdict: dict[str, Any] = {
+        "iteration": int(state.iteration),
+        "when": now(),
+        "seconds": round(time.monotonic() - began, 2),
+        **result.to_json(),
+    }
+    kept = read_object(folder.verdict)
+    if result.provisional and kept.get("iteration") == verdict["iteration"] and _fuller(kept, verdict):
+        say(f"{folder.verdict} keeps the fuller verdict of this iteration; this one is only printed")
+    else:
+        write_json(folder.verdict, verdict)
+    return result
+
+
+def evaluate_engines(
+    recipe: Recipe,
+    folder: RunFolder,
+    engines: Sequence[str],
+    say: Say,
+    episodes: int | None = None,
+    timesteps: tuple[float, ...] | None = None,
+) -> EngineMatrix:
+    """Put the run's newest policy through the recipe's gate on each engine, and write engines.json.
+
+    Raises:
+        WildRobotError: the recipe has no gate, there is no checkpoint, or an engine cannot simulate the robot.
+    """
+    gate = _gate(recipe, folder)
+    state = restore(recipe, folder, say)
+
+    def keep(matrix: EngineMatrix) -> None:
+        write_json(folder.path / "engines.json", {"iteration": int(state.iteration), "when": now(), **matrix.to_json()})
+
+    return judge_on_engines(recipe.env, gate, trainer_of(folder).policy(state), engines, say, episodes, timesteps, keep)
+
+
+def _gate(recipe: Recipe, folder: RunFolder) -> AbstractGate:
+    if recipe.gate is None:
+        raise WildRobotError(
+            f"The recipe {recipe.name!r} has no gate to evaluate.",
+            where=str(folder.recipe),
+            hint="give its Recipe a gate, such as gate=WalkGate()",
+        )
+    return recipe.gate
+
+
+def _fuller(kept: dict[str, Any], new: dict[str, Any]) -> bool:
+    return not kept.get("provisional") or (kept.get("episodes") or 0) > new["episodes"]
+
+
+def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
+    """Write the run's video and stride picture.
+
+    Raises:
+        WildRobotError: there is no checkpoint, or nothing here can render.
+    """
+    from ..report.film import PLANAR, SCRIPT, STANDING, render_walk
+
+    state = restore(recipe, folder, say)
+    with writing(folder.path / "walk.mp4"):
+        walking: tuple[tuple[float, ...], ...] = PLANAR if recipe.env.command.planar else SCRIPT
+        script = STANDING if isinstance(recipe.gate, StandGate) else walking
+        return render_walk(recipe.env, trainer_of(folder).policy(state), folder.path, script)
+
+
+def report(folder: RunFolder) -> Path:
+    """Write report.html from what the folder holds."""
+    from ..report.page import write_report
+
+    return write_report(folder.path)
+
+
+def bundle(recipe: Recipe, folder: RunFolder, say: Say) -> None:
+    """Write the run's bundle, where the libraries that it takes are installed.
+
+    Raises:
+        WildRobotError: the recipe holds what a bundle cannot describe, or there is no checkpoint.
+    """
+    from ..deploy.export.extra import INSTALL, missing
+
+    if missing():
+        say(f"no bundle for the robot, {', '.join(missing())} not installed: {INSTALL}, then export {folder.path}")
+        return
+    from ..release.bundle import export
+
+    _, archive = export(recipe, folder, None, say)
+    say(f"the bundle for the robot: {archive}; walk it: wildrobot-eqx play {archive}")
+
+
+def finish(recipe: Recipe, folder: RunFolder, say: Say) -> GateResult | None:
+    """Everything after training: gate, bundle, video and report. A machine that cannot render still gets the rest.
+
+    The gate takes `QUICK_EPISODES` per command here, not its full number, which `eval` takes.
+
+    Raises:
+        WildRobotError: there is no checkpoint.
+    """
+    result = None
+    if recipe.gate is not None:
+        say(f"judging {QUICK_EPISODES} episodes per command; the full gate: wildrobot-eqx eval {folder.path}")
+        result = evaluate(recipe, folder, say, QUICK_EPISODES)
+    _attempt("bundle", lambda: bundle(recipe, folder, say), say)
+    _attempt("video", lambda: render(recipe, folder, say), say)
+    _attempt("report", lambda: report(folder), say)
+    return result
+
+
+def _attempt(what: str, work: Callable[[], object], say: Say) -> None:
+    try:
+        work()
+    except WildRobotError as error:
+        say(f"no {what}: {error}")

@@ -1,0 +1,1 @@
+"""From a training env and a policy to a bundle."""

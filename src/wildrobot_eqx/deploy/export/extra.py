@@ -1,0 +1,27 @@
+"""The libraries of the `deploy` extra, asked for where they are needed."""
+
+import importlib
+import importlib.util
+from typing import Any
+
+from ...errors import WildRobotError
+
+LIBRARIES = ("jsonschema", "onnx", "onnxruntime")
+INSTALL = 'pip install "wildrobot-eqx[deploy]"'
+
+
+def missing() -> list[str]:
+    """The libraries of the extra that are not installed."""
+    return [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
+
+
+def require(name: str) -> Any:
+    """The library `name` of the extra.
+
+    Raises:
+        WildRobotError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise WildRobotError(f"Bundles need {name}, which is not installed.", where="import", hint=INSTALL) from error

@@ -1,0 +1,147 @@
+"""A policy as an ONNX graph: what it does in evaluation, history, normaliser and symmetry included, in full precision.
+
+What lasts from one control step to the next are inputs and outputs of the graph: ONNX has no
+other state. All of it is zero in an episode's first step, so that whoever runs the file
+needs to know nothing else of it: by `begun` the graph knows that a history is yet to be
+filled, and that a memory is to be that of an episode's start.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from ....errors import WildRobotError
+from ....learn.networks import AbstractPolicy, MLPPolicy
+from ....learn.squashed import SquashedPolicy
+from ...bundle.contract import State
+from ..extra import require
+from .nodes import Graph
+from .trace import trace_policy
+
+OPSET = 17
+INPUT, OUTPUT = "observation", "action"
+_HISTORY, _MEMORY, _BEGUN, _NEXT = "history", "memory", "begun", "next_"
+_IR_VERSION = 8  # of the time of that opset: old runtimes read it, too
+
+
+def memory_names(policy: AbstractPolicy) -> tuple[str, ...]:
+    """The names that the graph gives the leaves of a policy's memory."""
+    n = len(jax.tree.leaves(policy.init()))
+    return (_MEMORY,) if n == 1 else tuple(f"{_MEMORY}_{i}" for i in range(n))
+
+
+def policy_memory(policy: AbstractPolicy) -> dict[str, Float[np.ndarray, "..."]]:
+    """A policy's memory at the start of an episode, by `memory_names`.
+
+    Raises:
+        WildRobotError: a leaf is no float32 array.
+    """
+    leaves = [np.asarray(jax.device_get(leaf)) for leaf in jax.tree.leaves(policy.init())]
+    for leaf in leaves:
+        if leaf.dtype != np.float32:
+            raise WildRobotError(
+                f"The policy, a {type(policy).__name__}, remembers {leaf.dtype.name}, and a bundle hands on float32.",
+                where="its init()",
+                hint="keep the memory in float32 arrays",
+            )
+    return dict(zip(memory_names(policy), leaves))
+
+
+def policy_states(policy: AbstractPolicy, size: int, history: int = 1) -> tuple[State, ...]:
+    """What the graph of `policy_graph` hands on, in the order of its inputs."""
+    memory = policy_memory(policy)
+    states: list[tuple[str, str, tuple[int, ...]]] = []
+    if history > 1:
+        states.append((_HISTORY, _HISTORY, (1, history, size)))
+    states += [(_MEMORY, name, (1, *start.shape)) for name, start in memory.items()]
+    if history > 1 or any(start.any() for start in memory.values()):
+        states.append((_BEGUN, _BEGUN, (1, 1)))
+    return tuple(State(kind, name, f"{_NEXT}{name}", shape) for kind, name, shape in states)
+
+
+def policy_graph(policy: AbstractPolicy, size: int, metadata: dict[str, str], history: int = 1) -> bytes:
+    """The ONNX model of a policy's mean action.
+
+    Args:
+        policy: the shipped kinds have graphs of their own; JAX traces any other.
+        size: length of one moment's observation.
+        metadata: kept in the model by name.
+        history: how many moments the policy sees.
+
+    Returns:
+        The model: `observation` float32[1, size] to `action` float32[1, nu], and one input and one output for
+        each of `policy_states`.
+
+    Raises:
+        WildRobotError: it computes with what an exported policy cannot, or holds a number that is not finite.
+    """
+    onnx = require("onnx")
+    graph = Graph()
+    states = policy_states(policy, size, history)
+    begun = ""
+    if any(state.kind == _BEGUN for state in states):
+        begun = graph.add("Greater", [_BEGUN, graph.constant("begun.zero", np.array(0.0, np.float32))])
+        graph.add("Identity", [graph.constant("begun.one", np.ones((1, 1), np.float32))], name=f"{_NEXT}{_BEGUN}")
+    seen = INPUT if history == 1 else _remember(graph, begun, size, history)
+    body = _BODIES.get(type(policy))
+    if body is None:
+        memory = [_recall(graph, begun, name, start) for name, start in policy_memory(policy).items()]
+        action, *after = trace_policy(graph, policy, seen, history * size, memory)
+        for name, value in zip(memory_names(policy), after):
+            graph.add("Identity", [value], name=f"{_NEXT}{name}")
+    else:
+        action = body(graph, policy, seen)
+    graph.add("Identity", [action], name=OUTPUT)
+
+    def tensors(named: list[tuple[str, list[int]]]) -> list[Any]:
+        return [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in named]
+
+    nu = int(policy.log_std.size)
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            graph.nodes,
+            "policy",
+            tensors([(INPUT, [1, size]), *((state.input, list(state.shape)) for state in states)]),
+            tensors([(OUTPUT, [1, nu]), *((state.output, list(state.shape)) for state in states)]),
+            graph.constants,
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="wildrobot-eqx",
+    )
+    onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString(deterministic=True)
+
+
+def _remember(graph: Graph, begun: str, size: int, history: int) -> str:
+    """The newest observation before the older ones, as `ObservationStack` has it; returns all of them as one row."""
+    now = graph.add("Reshape", [INPUT, graph.integers("history.moment", [1, 1, size])])
+    ends = [graph.integers(f"history.{name}", [at]) for name, at in (("first", 0), ("last", history - 1), ("axis", 1))]
+    older = graph.add("Slice", [_HISTORY, *ends])
+    # Before an episode's first reading stands that reading.
+    older = graph.add("Where", [begun, older, now])
+    seen = graph.add("Concat", [now, older], name=f"{_NEXT}{_HISTORY}", axis=1)
+    return graph.add("Reshape", [seen, graph.integers("history.row", [1, history * size])])
+
+
+def _recall(graph: Graph, begun: str, name: str, start: Float[np.ndarray, "..."]) -> str:
+    """A leaf of the memory: what it was at the start, before there is any."""
+    if not start.any():
+        return name
+    flat = graph.add("Reshape", [begun, graph.integers(f"{name}.one", [1] * (1 + start.ndim))])
+    return graph.add("Where", [flat, name, graph.constant(f"{name}.start", start[None])])
+
+
+def _mlp_policy(graph: Graph, policy: MLPPolicy, seen: str) -> str:
+    return graph.symmetric(seen, policy.mirror, lambda x: graph.mlp(graph.normalise(x, policy.norm), policy.mlp))
+
+
+def _squashed(graph: Graph, policy: SquashedPolicy, seen: str) -> str:
+    return graph.add("Tanh", [graph.mlp(graph.normalise(seen, policy.norm), policy.mlp)])
+
+
+_BODIES: dict[type, Callable[[Graph, Any, str], str]] = {MLPPolicy: _mlp_policy, SquashedPolicy: _squashed}

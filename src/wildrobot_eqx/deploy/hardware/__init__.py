@@ -1,0 +1,1 @@
+"""Robots behind the player's interface: simulated in MuJoCo, and servos on a serial bus."""

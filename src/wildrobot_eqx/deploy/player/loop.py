@@ -1,0 +1,158 @@
+"""A robot as the player sees it, and the loop that joins the two at the control rate."""
+
+import abc
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...errors import WildRobotError
+from ..bundle.bundle import Bundle
+from .player import Player, Step
+
+Watch = Callable[[Mapping[str, Any], Step], None]
+
+
+class AbstractRobot(abc.ABC):
+    """Joints that can be read and sent somewhere, and sensors, by name."""
+
+    @property
+    @abc.abstractmethod
+    def joints(self) -> tuple[str, ...]:
+        """The names of its joints."""
+
+    @abc.abstractmethod
+    def now(self) -> float:
+        """The present, s, on the clock of the readings' `time`; it never runs backwards."""
+
+    @abc.abstractmethod
+    def read(self) -> dict[str, Any]:
+        """The readings of this moment, all that `Player.step` takes but for the command.
+
+        Raises:
+            OSError, WildRobotError: they cannot be had; the loop goes on with older ones for a moment.
+        """
+
+    @abc.abstractmethod
+    def write(self, targets: Mapping[str, float]) -> None:
+        """Send joint targets (rad) by name.
+
+        Raises:
+            OSError, WildRobotError: they could not be sent.
+        """
+
+    @abc.abstractmethod
+    def wait(self, until: float) -> None:
+        """Let time pass until `until`, s."""
+
+    @abc.abstractmethod
+    def release(self) -> None:
+        """Take the torque off all joints. Never raises: it is the last resort."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Drive:
+    """How a drive went."""
+
+    steps: int
+    late: int  # control periods that were missed: reading, thinking and writing took too long
+    failed_reads: int
+    failed_writes: int
+    fault: str | None  # why the robot ended in its safe pose, if it did
+    step_seconds: list[float]  # what each of the player's steps took
+
+
+def check_steering(bundle: Bundle, name: str) -> None:
+    """See that a policy was trained to be told `name`: "speed", "lateral" or "turn".
+
+    Raises:
+        WildRobotError: it was not.
+    """
+    known = bundle.contract.document["command"]
+    if name not in known:
+        others = " and ".join(other for other in ("speed", "lateral", "turn") if other in known)
+        raise WildRobotError(
+            f"The policy cannot be steered by {name!r}: its training never told it to "
+            f"{'turn' if name == 'turn' else 'walk sideways'}.",
+            where=f"{bundle.path}, command",
+            hint=f"this one knows {others}; train one with a VelocityCommand that has a {name}_range, "
+            "such as recipes/walk_robust.py's",
+        )
+
+
+def drive(
+    player: Player,
+    robot: AbstractRobot,
+    speed: Callable[[float], float],
+    seconds: float,
+    *,
+    lateral: Callable[[float], float] | None = None,
+    turn: Callable[[float], float] | None = None,
+    ramp: bool = True,
+    watch: Watch | None = None,
+    hold: bool = False,
+) -> Drive:
+    """Run a player on a robot, and take the torque off in the end, whatever happens.
+
+    Args:
+        player: a player of the robot's bundle.
+        robot: the robot.
+        speed: the commanded forward speed (m/s) by the time since the policy took over (s).
+        seconds: for how long the policy is to have the robot, s; the ramp comes on top.
+        lateral, turn: likewise the speed (m/s) and the turn (rad/s) to the left.
+        ramp: move to the home pose first.
+        watch: told every step.
+        hold: leave the torque on at a good end, for a robot that stands by itself.
+
+    Raises:
+        WildRobotError: the policy was not trained to be steered so, or the targets could not be
+            sent for longer than readings may be old.
+    """
+    told = {"speed": speed, "lateral": lateral, "turn": turn}
+    steering = {name: by for name, by in told.items() if by is not None}
+    for name in steering:
+        check_steering(player.bundle, name)
+    patience = float(player.bundle.contract.document["safety"]["stale_seconds"])
+    player.start(ramp=ramp)
+    readings: dict[str, Any] = {}
+    late = failed_reads = failed_writes = steps = walked = 0
+    took: list[float] = []
+    ended_well = False
+    tick = sent = robot.now()
+    try:
+        while walked * player.dt < seconds - 1e-9:
+            try:
+                readings = robot.read()
+            except (OSError, WildRobotError):  # one lost answer is no fall: the player counts the age of the last
+                failed_reads += 1
+            command = {name: float(by(walked * player.dt)) for name, by in steering.items()}
+            began = time.perf_counter()
+            step = player.step({**readings, "command": command}, robot.now())
+            took.append(time.perf_counter() - began)
+            try:
+                robot.write(dict(zip(player.joints, step.target.tolist())))
+                sent = robot.now()
+            except (OSError, WildRobotError) as error:
+                failed_writes += 1
+                if robot.now() - sent > patience:
+                    raise WildRobotError(
+                        f"The robot does not take targets any more: {error}",
+                        where="write",
+                        hint="look at its cable and its battery",
+                        exit_code=1,
+                    ) from error
+            if watch is not None:
+                watch(readings, step)
+            steps += 1
+            walked += step.mode != "ramp"
+            tick += player.dt
+            behind = int((robot.now() - tick) / player.dt)
+            if behind > 0:  # what is past cannot be made up for: the next step comes at a later tick
+                late += behind
+                tick += behind * player.dt
+            robot.wait(tick)
+        ended_well = player.fault is None
+    finally:
+        if not (hold and ended_well):
+            robot.release()
+    return Drive(steps, late, failed_reads, failed_writes, player.fault, took)

@@ -1,0 +1,284 @@
+"""The player: a bundle's policy on a robot, with NumPy and onnxruntime alone.
+
+player = Player("bundle.zip", joints=robot.joints, rate=50.0)
+player.start()
+while walking:
+    step = player.step(readings)  # once per control period
+    robot.write(dict(zip(player.joints, step.target)))
+"""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from ...errors import WildRobotError, nearest
+from ..bundle.archive import damaged
+from ..bundle.bundle import Bundle
+from ..bundle.contract import observation_digest
+from .guard import Guard, Reading, Unfit, slew
+from .observer import Observer
+
+Mode = Literal["ramp", "run", "safe"]
+_NEAR = 1e-4  # rad
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """What one control step yields.
+
+    `target` holds joint targets (rad) in the order of `Player.joints`. In the mode "ramp" the
+    robot moves from the pose it was found in to its home pose; in "run" the policy has it; in
+    "safe" it moves to the safe pose and stays there, `fault` says why. `observation` and
+    `action` are the policy's, None where it was not asked.
+    """
+
+    target: NDArray[np.float32]
+    mode: Mode
+    fault: str | None = None
+    observation: NDArray[np.float32] | None = None
+    action: NDArray[np.float32] | None = None
+
+
+class Player:
+    """Runs one bundle on one robot. Call `start`, then `step` once per control period.
+
+    Args:
+        bundle: a bundle, or the path of one.
+        joints: the robot's joints; each of the contract's must be among them.
+        rate: how often `step` will be called, Hz.
+        limits: how far the robot's joints can go (rad, lowest and highest by joint); the
+            contract's limits must lie within.
+        quaternion: the order of the robot's quaternions, "wxyz" or "xyzw".
+        safe_pose: where to go when something is wrong (rad, by joint), if not the contract's pose.
+        unguarded: take any command, tilt and joint position: for replays and simulations, never on a robot.
+
+    Raises:
+        WildRobotError: the bundle is damaged, or does not fit this robot; the reason is told.
+    """
+
+    joints: tuple[str, ...]
+    dt: float  # s
+
+    def __init__(
+        self,
+        bundle: Bundle | str | os.PathLike,
+        *,
+        joints: Iterable[str] | None = None,
+        rate: float | None = None,
+        limits: Mapping[str, tuple[float, float]] | None = None,
+        quaternion: Literal["wxyz", "xyzw"] = "wxyz",
+        safe_pose: Mapping[str, float] | None = None,
+        unguarded: bool = False,
+    ):
+        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+        contract = self._contract = self.bundle.contract
+        self.joints, self.dt = contract.joints, contract.dt
+        self._fits(joints, rate, limits, quaternion)
+        document = contract.document
+        self._session = _session(self.bundle)
+        self._input = document["policy"]["input"]
+        self._outputs = [document["policy"]["output"], *(state.output for state in contract.states)]
+        self._history = next((state.input for state in contract.states if state.kind == "history"), None)
+        self._guard, self._observer = Guard(contract, quaternion, unguarded), Observer(contract)
+        self._filters = [
+            (np.float32(stage["alpha"]), np.array(stage["start"], np.float32))
+            for stage in document["controller"]["low_pass"]
+        ]
+        command, safety = document["command"], document["safety"]
+        still = {"low": 0.0, "high": 0.0}  # for what it was not trained
+        ranges = [command["speed"], command.get("lateral", still), command.get("turn", still)]
+        self._ranges = [(-np.inf, np.inf) if unguarded else (float(r["low"]), float(r["high"])) for r in ranges]
+        self._reach = contract.target_speed * np.float32(contract.dt)
+        self._slow = float(safety["ramp_speed"]) * contract.dt
+        self._ramp = float(safety["ramp_seconds"])
+        self._safe_pose = self._pose(safe_pose)
+        self.start()
+
+    def start(self, *, ramp: bool = True) -> None:
+        """Begin anew at the next reading, and forget any fault.
+
+        Without `ramp` the policy has the robot at once, which suits simulations: on a robot
+        that is not in its home pose the first target is a jump.
+        """
+        self._guard.start()
+        self._observer.start()
+        self._fault: str | None = None
+        self._last: NDArray[np.float32] | None = None if ramp else self._contract.home
+        self._mode: Mode = "ramp" if ramp else "run"
+        self._way: tuple[NDArray[np.float32], int, int] | None = None  # from where, steps done, steps in all
+        self._action = np.zeros_like(self._contract.home)
+        self._filtered = [start for _, start in self._filters]
+        self._state = {state.input: np.zeros(state.shape, np.float32) for state in self._contract.states}
+
+    @property
+    def fault(self) -> str | None:
+        """Why the robot is in its safe pose; None while nothing is wrong."""
+        return self._fault
+
+    @property
+    def state(self) -> dict[str, NDArray[np.float32]]:
+        """What the policy's file hands on to the next step, by the names of its inputs."""
+        return dict(self._state)
+
+    @property
+    def held_heading(self) -> float:
+        """The heading that the policy is to hold, rad from the first one; it moves on while it is told to turn."""
+        return float(self._observer.target)
+
+    def step(self, readings: Mapping[str, Any], now: float | None = None) -> Step:
+        """Targets for the coming control period; never raises for what the robot's sensors say.
+
+        Args:
+            readings: `time` (s, when they were taken), the contract's sensors by name,
+                `joint_positions` and `joint_velocities` by joint (rad, rad/s), and `command`
+                with the forward `speed` (m/s) and, where the policy knows them, the `lateral`
+                speed (m/s) and the `turn` (rad/s), both to the left.
+            now: the present on the same clock, s; without it, readings are as old as their
+                time stands still.
+        """
+        if self._fault is None:
+            try:
+                reading = self._guard(readings, now)
+                return self._begin(reading) if self._mode == "ramp" else self._run(reading)
+            except Unfit as unfit:
+                self._fault, self._mode = str(unfit), "safe"
+        return self._safe(readings)
+
+    def _begin(self, reading: Reading) -> Step:
+        """On the way from the pose found to the home pose, along a smooth step in time."""
+        if self._way is None:
+            far = float(np.abs(reading.positions - self._contract.home).max())
+            # A smooth step is half as fast again in its middle as on average.
+            seconds = max(self._ramp, 1.5 * far / self._slow * self.dt)
+            self._way = (reading.positions, 0, max(1, round(seconds / self.dt)))
+        found, done, steps = self._way
+        share = (done + 1) / steps
+        smooth = np.float32(share * share * (3.0 - 2.0 * share))
+        self._way = (found, done + 1, steps)
+        if done + 1 >= steps:
+            self._mode = "run"
+        target = found + smooth * (self._contract.home - found)
+        self._last = np.minimum(np.maximum(target, self._contract.low), self._contract.high)
+        return Step(self._last.copy(), "ramp")
+
+    def _run(self, reading: Reading) -> Step:
+        told = (reading.speed, reading.lateral, reading.turn)
+        speed, lateral, turn = (min(max(v, low), high) for v, (low, high) in zip(told, self._ranges))
+        joints = (reading.positions, reading.velocities)
+        observation = self._observer(reading.sensors, *joints, speed, self._action, lateral, turn)
+        (action,), *after = self._session.run(self._outputs, {self._input: observation[None], **self._state})
+        if not np.isfinite(action).all():
+            raise Unfit("the policy's action is not finite")
+        self._action, self._state = action, dict(zip(self._state, after))
+        if self._history is not None:  # what the policy saw, out of the policy itself
+            observation = self._state[self._history].ravel()
+        contract = self._contract
+        target = np.minimum(np.maximum(contract.home + contract.scale * action, contract.low), contract.high)
+        for i, (alpha, _) in enumerate(self._filters):
+            target = self._filtered[i] = self._filtered[i] + alpha * (target - self._filtered[i])
+        if self._last is not None:
+            target = slew(target, self._last, self._reach)
+        self._last = np.minimum(np.maximum(target, contract.low), contract.high)
+        return Step(self._last.copy(), "run", None, observation, action.copy())
+
+    def _safe(self, readings: Mapping[str, Any]) -> Step:
+        """Towards the safe pose, slowly, from the last target; from the first on, from where the joints are."""
+        if self._last is None:
+            self._last = self._found(readings)
+        self._last = slew(self._safe_pose, self._last, self._slow)
+        return Step(self._last.copy(), "safe", self._fault)
+
+    def _found(self, readings: Mapping[str, Any]) -> NDArray[np.float32]:
+        """The joints' positions, as far as they can be known, within the limits; else the safe pose."""
+        given = readings.get("joint_positions") if isinstance(readings, Mapping) else None
+        pose = self._safe_pose.copy()
+        for i, name in enumerate(self.joints):
+            try:
+                value = float(given[name]) if isinstance(given, Mapping) else np.nan
+            except (KeyError, TypeError, ValueError):
+                continue
+            pose[i] = value if np.isfinite(value) else pose[i]
+        return np.clip(pose, self._contract.low, self._contract.high)
+
+    def _pose(self, given: Mapping[str, float] | None) -> NDArray[np.float32]:
+        pose = self._contract.safe_pose.copy()
+        for name, angle in (given or {}).items():
+            if name not in self.joints:
+                raise WildRobotError(
+                    f"The safe pose names the joint {name!r}.", where="safe_pose", hint=nearest(name, self.joints)
+                )
+            pose[self.joints.index(name)] = angle
+        wrong = ~((pose >= self._contract.low) & (pose <= self._contract.high))
+        for i in np.flatnonzero(wrong):
+            raise WildRobotError(
+                f"The safe pose puts the joint {self.joints[i]!r} at {pose[i]:.3f} rad, outside of its limits.",
+                where="safe_pose",
+                hint=f"{self._contract.low[i]:.3f} to {self._contract.high[i]:.3f} rad",
+            )
+        return pose
+
+    def _fits(
+        self,
+        joints: Iterable[str] | None,
+        rate: float | None,
+        limits: Mapping[str, tuple[float, float]] | None,
+        quaternion: str,
+    ) -> None:
+        """The robot has what the contract asks for."""
+        for name, low, high in zip(self.joints, self._contract.low, self._contract.high):
+            own_low, own_high = (low, high) if limits is None else limits.get(name, (low, high))
+            if not (own_low - _NEAR <= low and high <= own_high + _NEAR):
+                raise WildRobotError(
+                    f"The policy moves the joint {name!r} from {low:.3f} to {high:.3f} rad, "
+                    f"and the robot's goes from {own_low:.3f} to {own_high:.3f}.",
+                    where="limits",
+                    hint="train with the robot's own limits, or mend the servo's zero",
+                )
+        own = None if joints is None else set(joints)
+        for name in self.joints:
+            if own is not None and name not in own:
+                raise WildRobotError(
+                    f"The bundle moves the joint {name!r}, which this robot does not have.",
+                    where="joints",
+                    hint=nearest(name, own),
+                )
+        if rate is not None and not abs(rate * self.dt - 1.0) < 1e-3:
+            raise WildRobotError(
+                f"The policy was trained at {1.0 / self.dt:g} Hz, and is to run at {rate:g} Hz.",
+                where="rate",
+                hint=f"call it every {self.dt:g} s",
+            )
+        if quaternion not in ("wxyz", "xyzw"):
+            raise WildRobotError(
+                f"There is no order of quaternions {quaternion!r}.", where="quaternion", hint="'wxyz' or 'xyzw'"
+            )
+
+
+def _session(bundle: Bundle) -> onnxruntime.InferenceSession:
+    """The policy, ready to run on one core; its shapes, and what its vectors mean, are those of the contract."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4  # what goes wrong is raised
+    where = f"{bundle.path}, {bundle.contract.document['policy']['file']}"
+    try:
+        session = onnxruntime.InferenceSession(bundle.policy, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises types of its own, which share no base
+        raise damaged(f"The policy cannot be loaded: {str(error).strip().splitlines()[0]}", where) from error
+    policy = bundle.contract.document["policy"]
+    states, kind = bundle.contract.states, "tensor(float)"
+    wanted = (
+        [(policy["input"], [1, policy["input_size"]], kind), *((s.input, list(s.shape), kind) for s in states)],
+        [(policy["output"], [1, policy["action_size"]], kind), *((s.output, list(s.shape), kind) for s in states)],
+    )
+    found = tuple([(n.name, n.shape, n.type) for n in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
+    if found != wanted:
+        raise damaged(f"The policy takes and gives {found}, the contract says {wanted}.", where)
+    if session.get_modelmeta().custom_metadata_map.get("observation") != observation_digest(bundle.contract.document):
+        raise damaged("The policy was exported for another order of joints or of observations.", where)
+    return session

@@ -1,0 +1,7 @@
+"""Evaluate: judged episodes, gates, and what robots do that are not as drawn."""
+
+from .gate import AbstractGate as AbstractGate
+from .gate import GateResult as GateResult
+from .walking.motions import Motion as Motion
+from .walking.stand_gate import StandGate as StandGate
+from .walking.walk_gate import WalkGate as WalkGate

@@ -1,0 +1,161 @@
+"""`eval RUN --robust`: a wrong world, each parameter by itself, terrain, pushes."""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Array, Float
+
+from ...arrays import f32
+from ...env import Env
+from ...errors import WildRobotError
+from ...learn.networks import AbstractPolicy
+from ..gate import AbstractGate
+from ..rollout import with_command
+from .cases import commands_of, rows_of, speeds_of
+from .ladder import PHASES, Ladder, climb
+from .result import RobustResult, World
+from .scores import errors, keys_of, run, score
+from .sweep import sweep
+from .sweep_env import dial_env
+from .terrain import cross
+from .wrong_world import wrong_world
+
+Say = Callable[[str], None]
+EPISODES, SECONDS, TIMESTEP = 1024, 10.0, 0.005
+SWEEP_EPISODES, SWEEP_SECONDS = 32, 6.0  # per level
+_FEWEST_PHASES = 2
+
+
+def evaluate_robust(
+    env: Env,
+    gate: AbstractGate | None,
+    policy: AbstractPolicy,
+    say: Say,
+    episodes: int | None = None,
+    seconds: float | None = None,
+    timestep: float = TIMESTEP,
+    keep: Callable[[RobustResult], None] = lambda _: None,
+) -> RobustResult:
+    """Judge a policy; `keep` is called with what there is after each part that is done.
+
+    Fewer episodes than `EPISODES`, or shorter ones than `SECONDS`, make all parts smaller in
+    proportion, and the verdict provisional.
+
+    Raises:
+        WildRobotError: there is nothing to run.
+        KeyboardInterrupt: it was stopped; what was done is kept, provisional.
+    """
+    count, length = EPISODES if episodes is None else episodes, SECONDS if seconds is None else seconds
+    if count < 1 or not length > 0.0:
+        raise WildRobotError(
+            f"A robust evaluation needs episodes of some length, got {count} of {length:g} s.",
+            where="--episodes, --seconds",
+            hint=f"leave them away: {EPISODES} of {SECONDS:g} s",
+        )
+    result = RobustResult(timestep, shortfall(count, length))
+    try:
+        for part in (_world, _sweep, _terrain, _ladder):
+            part(result, env, gate, policy, count, length, say)
+            keep(result)
+    except KeyboardInterrupt:
+        result.provisional = ", ".join(filter(None, (result.provisional, "stopped")))
+        keep(result)
+        raise
+    return result
+
+
+def shortfall(episodes: int, seconds: float) -> str:
+    """What was run, where it was less than the whole; else nothing."""
+    parts = [f"{episodes} of {EPISODES} episodes"] if episodes < EPISODES else []
+    if seconds < SECONDS:
+        parts.append(f"{seconds:g} of {SECONDS:g} s")
+    return ", ".join(parts)
+
+
+def _world(
+    result: RobustResult,
+    env: Env,
+    gate: AbstractGate | None,
+    policy: AbstractPolicy,
+    count: int,
+    length: float,
+    say: Say,
+) -> None:
+    world, commands = wrong_world(env, result.timestep), commands_of(env, gate)
+    rows, which = rows_of(commands, count)
+    say(f"1 of 4, a wrong world: {count} episodes of {length:g} s")
+    judged: Env = world.env
+    keys = keys_of(result.timestep, count)
+    cases = (f32(rows[:, 0]), f32(rows[:, 1:]))
+    tally = run(judged, policy, _told, cases, keys, length, lambda text: say(f"wrong world: {text}"))
+    error, upright = errors(tally, rows, judged.physics.control_dt), np.asarray(tally.upright)
+    each = {commands[i]: score(upright[i :: len(commands)], error[i :: len(commands)]) for i in sorted(set(which))}
+    # A turn's error has a unit of its own; its survival is as good as any.
+    whole = score(upright, np.where(rows[:, 2] == 0.0, error, np.nan))
+    result.world = World(whole, each, count, length, world.sources, world.ranges)
+
+
+def _told(env: Env, case: tuple[Float[Array, ""], Float[Array, " 2"]]) -> Env:
+    return with_command(env, *case)
+
+
+def _sweep(
+    result: RobustResult,
+    env: Env,
+    gate: AbstractGate | None,
+    policy: AbstractPolicy,
+    count: int,
+    length: float,
+    say: Say,
+) -> None:
+    episodes, seconds = _level(count, length)
+    say(f"2 of 4, one parameter at a time: {episodes} episodes of {seconds:g} s per level")
+    dials = dial_env(env, result.timestep)
+    result.sweep = sweep(dials, policy, speeds_of(env, gate), episodes, seconds, lambda text: say(f"sweep: {text}"))
+
+
+def _level(count: int, length: float) -> tuple[int, float]:
+    """Episodes per level of a sweep, and their seconds."""
+    return min(SWEEP_EPISODES, max(1, SWEEP_EPISODES * count // EPISODES)), min(SWEEP_SECONDS, length)
+
+
+def _terrain(
+    result: RobustResult,
+    env: Env,
+    gate: AbstractGate | None,
+    policy: AbstractPolicy,
+    count: int,
+    length: float,
+    say: Say,
+) -> None:
+    episodes, seconds = _level(count, length)
+    if not env.physics.robot.base.floating:
+        say("3 of 4, terrain: left out, for the robot's base is not free to go there")
+        return
+    say(f"3 of 4, slopes, bumps and steps: {episodes} episodes of {seconds:g} s per level")
+    commands, timestep = commands_of(env, gate), result.timestep
+    try:
+        result.terrain = cross(env, policy, commands, episodes, seconds, timestep, lambda text: say(f"terrain: {text}"))
+    except WildRobotError as error:  # a robot whose floor cannot be replaced; the rest can be judged
+        say(f"3 of 4, terrain: left out. {error.what}")
+
+
+def _ladder(
+    result: RobustResult,
+    env: Env,
+    gate: AbstractGate | None,
+    policy: AbstractPolicy,
+    count: int,
+    length: float,
+    say: Say,
+) -> None:
+    phases = min(PHASES, max(_FEWEST_PHASES, PHASES * count // EPISODES))
+    speeds = speeds_of(env, gate)
+    command = speeds[len(speeds) * 3 // 4] if len(speeds) > 1 else speeds[0]
+    say(f"4 of 4, pushes from 8 sides in {phases} phases of the step, at {command:g} m/s")
+
+    def keep(ladder: Ladder) -> None:
+        result.ladder = ladder
+
+    dials = dial_env(env, result.timestep)
+    result.ladder = climb(dials, policy, command, phases, lambda text: say(f"pushes: {text}"), keep)

@@ -1,0 +1,145 @@
+"""The push ladder: stronger and stronger pushes of several durations, from all sides, in all phases of the step."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool
+
+from ...arrays import f32
+from ...env import Env
+from ...learn.networks import AbstractPolicy
+from ..rollout import advance, begin, control_steps
+from ..walking.kicks import DIRECTIONS
+from .push import aim
+from .scores import Tell, keys_of, meter_of
+from .sweep_env import dials, turn
+
+DURATIONS = (0.0, 0.1, 0.3)  # s; 0 is a velocity kick
+PHASES = 10
+RUNG = 0.1  # m/s, of impulse over mass
+TOP = 30  # rungs
+RUN_IN, RECOVERY = 3.0, 2.5  # s, before the first phase and after the end of a push
+
+
+@dataclasses.dataclass(frozen=True)
+class Ladder:
+    """Who stood after each rung. `survived` is by rung, duration, direction and phase."""
+
+    survived: Bool[np.ndarray, "rungs durations directions phases"]
+    mass: float  # kg
+    command: float  # m/s
+    complete: bool = True  # False: it was stopped while the robot still stood
+
+    def survival(self, duration: int, direction: int | None = None) -> list[float]:
+        """The share that stood, rung by rung, in one of the directions or in all."""
+        part = self.survived[:, duration] if direction is None else self.survived[:, duration, direction]
+        return [float(rung.mean()) for rung in part]
+
+    def largest(self, share: float, duration: int, direction: int | None = None) -> float:
+        """The largest impulse over mass (m/s) up to which at least `share` stood on every rung; 0: on none."""
+        held = [s >= share - 1e-9 for s in self.survival(duration, direction)]
+        return RUNG * (held.index(False) if False in held else len(held))
+
+    def beyond(self, share: float, duration: int, direction: int | None = None) -> bool:
+        """Whether `largest` is the top rung that was tried: the robot may stand more."""
+        return all(s >= share - 1e-9 for s in self.survival(duration, direction))
+
+    def weakest(self, share: float, duration: int) -> str:
+        """The direction with the smallest `largest`."""
+        reach = [self.largest(share, duration, d) for d in range(len(DIRECTIONS))]
+        return DIRECTIONS[int(np.argmin(reach))]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "command": self.command,
+            "mass": self.mass,
+            "phases": int(self.survived.shape[-1]),
+            "rung": RUNG,
+            "recovery_seconds": RECOVERY,
+            "complete": self.complete,
+            "pushes": [self._push_json(i, duration) for i, duration in enumerate(DURATIONS)],
+        }
+
+    def _push_json(self, i: int, duration: float) -> dict[str, Any]:
+        def reach(direction: int | None) -> dict[str, Any]:
+            found: dict[str, Any] = {}
+            for share, name in ((0.5, "50%"), (0.95, "95%")):
+                velocity = round(self.largest(share, i, direction), 6)
+                found[name] = {
+                    "velocity": velocity,
+                    "impulse": round(velocity * self.mass, 6),
+                    "force": round(velocity * self.mass / duration, 6) if duration else None,
+                    "or_more": self.beyond(share, i, direction),
+                }
+            return {**found, "survival": self.survival(i, direction)}
+
+        return {
+            "duration": duration,
+            "all": reach(None),
+            "directions": {name: reach(d) for d, name in enumerate(DIRECTIONS)},
+        }
+
+
+def climb(
+    env: Env, policy: AbstractPolicy, command: float, phases: int, tell: Tell, keep: Callable[[Ladder], None]
+) -> Ladder:
+    """Push a walking robot harder and harder until it falls in every direction.
+
+    Robots walk for `RUN_IN` s at the command, one per direction and duration, and are copied
+    at `phases` moments of one gait cycle. Every rung begins from these copies; whoever is
+    upright `RECOVERY` s after its push has stood.
+
+    Args:
+        env: of `dials.dial_env`, its dials nominal.
+        policy: its mean is the action.
+        command: m/s.
+        phases: moments of the cycle, evenly spread.
+        tell: told how far it is.
+        keep: told the ladder so far, after every rung.
+    """
+    walkers = len(DURATIONS) * len(DIRECTIONS)
+    steps = control_steps(env, RECOVERY + max(DURATIONS))
+    start = _walkers(env, policy, command, walkers, phases)
+    count = phases * walkers
+    heading = start[0].command.origin + start[0].command.heading
+    angle = heading + jnp.tile(jnp.arange(count, dtype=jnp.int32) % len(DIRECTIONS), 1) * (
+        2.0 * np.pi / len(DIRECTIONS)
+    )
+    towards = jnp.stack([jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)], axis=1)
+    seconds = jnp.tile(jnp.repeat(f32(DURATIONS), len(DIRECTIONS)), phases)
+    meter, mass = meter_of(env, RECOVERY), float(env.physics.robot.model.mj.body_mass.sum())
+    stood: list[np.ndarray] = []
+    found = Ladder(np.zeros((0, len(DURATIONS), len(DIRECTIONS), phases), bool), mass, command, False)
+    for rung in range(1, TOP + 1):
+        loop = (aim(start[0], (RUNG * rung) * towards, seconds), *start[1:])
+        loop, upright = advance(env, policy, meter, loop, steps)
+        grid = np.asarray(loop[-1].upright).reshape(phases, len(DURATIONS), len(DIRECTIONS))
+        stood.append(np.moveaxis(grid, 0, -1))
+        found = Ladder(np.stack(stood), mass, command, False)
+        keep(found)
+        tell(f"{RUNG * rung:.1f} m/s ({RUNG * rung * mass:.1f} N s): {int(upright)} of {count} stood")
+        cells = [(i, d) for i in range(len(DURATIONS)) for d in range(len(DIRECTIONS))]
+        if not any(found.beyond(0.5, i, d) for i, d in cells):
+            break
+    return dataclasses.replace(found, complete=True)
+
+
+def _walkers(env: Env, policy: AbstractPolicy, command: float, walkers: int, phases: int) -> tuple:
+    """Walking robots, `walkers` at each phase, phase by phase."""
+    meter = meter_of(env, RECOVERY)
+    cases = dials(jnp.full((walkers,), f32(command)))
+    loop = begin(env, policy, meter, turn, cases, keys_of(env.physics.timestep, walkers))
+    loop, _ = advance(env, policy, meter, loop, control_steps(env, RUN_IN))
+    cycle = float(env.clock.period) / env.physics.control_dt
+    copies, done = [], 0
+    for moment in (round(k * cycle / phases) for k in range(phases)):
+        while done < moment:
+            loop, _ = advance(env, policy, meter, loop, 1)
+            done += 1
+        copies.append(loop)
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *copies)

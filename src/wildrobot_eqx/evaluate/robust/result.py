@@ -1,0 +1,217 @@
+"""What a robust evaluation found: its verdict, its figures, and how both are told."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from ..gate_result import abreast
+from ..walking.kicks import DIRECTIONS
+from .cases import Told
+from .ladder import DURATIONS, Ladder
+from .scores import Score
+from .sweep import SPEED_ERROR, SURVIVAL, Sweep
+from .widen import Range
+
+_SPEEDS = 5  # commands abreast in a terminal of 80 columns
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One figure of the wrong world, held to its limit."""
+
+    name: str
+    value: float
+    limit: str
+    passed: bool
+
+    def __str__(self) -> str:
+        return f"{self.name} in a wrong world: {self.value:.3f}, must be {self.limit}"
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """The episodes in a wrong world."""
+
+    score: Score
+    by_command: dict[Told, Score]
+    episodes: int
+    seconds: float
+    sources: dict[str, str]
+    ranges: tuple[Range, ...]
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The two figures that decide."""
+        survival, error = self.score.survival, self.score.speed_error
+        return (
+            Line("survival", survival, f">= {SURVIVAL}", survival >= SURVIVAL),
+            Line("speed_error", error, f"<= {SPEED_ERROR} m/s", error <= SPEED_ERROR),
+        )
+
+
+@dataclasses.dataclass
+class RobustResult:
+    """The parts that were run; a part that was not is None."""
+
+    timestep: float  # s
+    provisional: str = ""  # why the verdict decides nothing
+    world: World | None = None
+    sweep: Sweep | None = None
+    ladder: Ladder | None = None
+    terrain: Sweep | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Both lines of the wrong world passed; without it, nothing did."""
+        return self.world is not None and all(line.passed for line in self.world.lines)
+
+    def failed_lines(self) -> list[str]:
+        """The lines that failed, told in full."""
+        return [] if self.world is None else [str(line) for line in self.world.lines if not line.passed]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; what could not be measured is null."""
+        world = self.world
+        return {
+            "schema": 1,
+            "passed": self.passed,
+            "provisional": self.provisional or None,
+            "timestep": self.timestep,
+            "episodes": None if world is None else world.episodes,
+            "episode_seconds": None if world is None else world.seconds,
+            "failed": self.failed_lines(),
+            "lines": [] if world is None else [_line_json(line) for line in world.lines],
+            "world": None if world is None else _world_json(world),
+            "sweep": None if self.sweep is None else self.sweep.to_json(),
+            "terrain": None if self.terrain is None else self.terrain.to_json(),
+            "pushes": None if self.ladder is None else self.ladder.to_json(),
+        }
+
+    def pages(self) -> list[Table | str]:
+        """Tables and sentences for a terminal of 80 columns."""
+        found: list[Table | str] = []
+        if self.world is not None:
+            found += _world_pages(self.world, self)
+        if self.sweep is not None:
+            found += [_sweep_table(self.sweep), f"Sweep: {self.sweep.told}."]
+        if self.terrain is not None:
+            found += [_sweep_table(self.terrain), f"Terrain: {self.terrain.told}."]
+        if self.ladder is not None and len(self.ladder.survived):
+            found += [_ladder_table(self.ladder)]
+        return found
+
+
+def _line_json(line: Line) -> dict[str, Any]:
+    return {**dataclasses.asdict(line), "value": line.value if math.isfinite(line.value) else None}
+
+
+def _world_json(world: World) -> dict[str, Any]:
+    return {
+        "sources": world.sources,
+        "ranges": [dataclasses.asdict(found) for found in world.ranges],
+        "commands": [{"axis": c.axis, "command": c.command, **s.to_json()} for c, s in world.by_command.items()],
+    }
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="right" if i else "left", no_wrap=True)
+    return table
+
+
+def _share(value: float) -> str:
+    return f"{100.0 * value:.1f}%"
+
+
+def _error(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
+def _marked(text: str, good: bool) -> Text:
+    return Text(text, style="green" if good else "bold red")
+
+
+def _world_pages(world: World, result: RobustResult) -> list[Table | str]:
+    ending = "passed" if result.passed else "FAILED"
+    kind = f"Robust, provisional ({result.provisional})" if result.provisional else "Robust"
+    ahead = {c: s for c, s in world.by_command.items() if c.axis == "ahead"}
+    motions = {c: s for c, s in world.by_command.items() if c.axis != "ahead"}
+    first, *more = abreast(list(ahead), _SPEEDS)
+    table = _table(f"{kind}: {ending}", ("in a wrong world", "limit", "all", *map(str, first)))
+    survival, error = world.lines
+    table.add_row(
+        "survival",
+        ">= 97%",
+        _marked(_share(survival.value), survival.passed),
+        *(_share(ahead[c].survival) for c in first),
+    )
+    table.add_row(
+        "speed error (m/s)",
+        "<= 0.06",
+        _marked(_error(error.value), error.passed),
+        *(_error(ahead[c].speed_error) for c in first),
+    )
+    own = [name for name, source in world.sources.items() if source == "recipe"]
+    standard = [name for name, source in world.sources.items() if source == "standard"]
+    told = [f"the recipe's own {', '.join(own)}, a fifth wider"] if own else []
+    told += [f"standard {', '.join(standard)}"] if standard else []
+    rest = [part for part in (*more, *abreast(list(motions), _SPEEDS)) if part]
+    beside = [_more_table({c: world.by_command[c] for c in part}) for part in rest]
+    return [table, *beside, f"World: {'; '.join(told)}. {world.episodes} episodes of {world.seconds:g} s."]
+
+
+def _more_table(told: dict[Told, Score]) -> Table:
+    """Further commands, of which survival and a speed's error count above, too."""
+    table = _table("", ("in a wrong world", *map(str, told)))
+    table.add_row("survival", *(_share(s.survival) for s in told.values()))
+    units = ", ".join(dict.fromkeys("rad/s" if c.axis == "turn" else "m/s" for c in told))
+    table.add_row(f"error ({units})", *(_error(s.speed_error) for s in told.values()))
+    return table
+
+
+def _sweep_table(sweep: Sweep) -> Table:
+    title = f"One {sweep.kind} at a time, {sweep.episodes} episodes of {sweep.seconds:g} s per level"
+    table = _table(title, (sweep.kind, "swept", "holds", "worst at", "survival", "error m/s"))
+    for curve in sweep.curves:
+        p, at = curve.parameter, curve.worst
+        swept = _span(p.levels[0], p.levels[-1], p.scale)
+        holds = "nowhere" if curve.holds is None else _span(*curve.holds, p.scale)
+        score = curve.scores[at]
+        table.add_row(
+            Text(f"{p.label}, {p.unit}", style="bold" if curve is sweep.worst else ""),
+            swept,
+            _marked(holds, holds == swept),
+            f"{p.levels[at] * p.scale:g}",
+            _share(score.survival),
+            _error(score.speed_error),
+        )
+    return table
+
+
+def _span(low: float, high: float, scale: float) -> str:
+    return f"{low * scale:g}..{high * scale:g}"
+
+
+def _ladder_table(ladder: Ladder) -> Table:
+    """The largest push on whose rung, and all below, so many survive."""
+    title = f"Largest push at {ladder.command:g} m/s, {ladder.survived.shape[-1]} phases"
+    columns = ("by 50%:", "N s", "m/s", "N", "by 95%: N s", "m/s", "N", "weakest side")
+    table = _table(title if ladder.complete else f"{title}; stopped early", columns)
+    for i, duration in enumerate(DURATIONS):
+        cells = []
+        for share in (0.5, 0.95):
+            velocity = ladder.largest(share, i)
+            more = ">=" if ladder.beyond(share, i) else ""
+            force = f"{velocity * ladder.mass / duration:.0f}" if duration else ""
+            cells += [f"{more}{velocity * ladder.mass:.1f}", f"{velocity:.1f}", force]
+        weakest = ladder.weakest(0.95, i)
+        least = ladder.largest(0.95, i, DIRECTIONS.index(weakest))
+        name = f"in {duration:g} s" if duration else "kick"
+        table.add_row(name, *cells, f"{weakest.replace('_', ' ')} {least:.1f}")
+    return table

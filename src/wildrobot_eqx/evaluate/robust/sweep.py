@@ -1,0 +1,163 @@
+"""The sensitivity sweep: one parameter at a time, all levels of all parameters in one batch."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ...arrays import f32
+from ...env import Env
+from ...learn.networks import AbstractPolicy
+from .scores import Score, Tell, errors, keys_of, run, score
+from .sweep_env import PARAMETERS, Parameter, dials, turn
+
+SURVIVAL, SPEED_ERROR = 0.97, 0.06  # share, and m/s: what a level must hold, as the wrong world itself
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """One parameter's levels and what became of the robot at each."""
+
+    parameter: Parameter
+    scores: tuple[Score, ...]
+
+    @property
+    def nominal(self) -> Score:
+        """Where nothing is wrong but what is always."""
+        return self.scores[self.parameter.levels.index(self.parameter.nominal)]
+
+    @property
+    def worst(self) -> int:
+        """The place of the level with the lowest survival; among equals, with the largest speed error."""
+        return min(range(len(self.scores)), key=lambda i: (self.scores[i].survival, -self._error(i)))
+
+    @property
+    def damage(self) -> tuple[float, float]:
+        """How much survival is lost at the worst level, and how much speed error (m/s) gained at the level with most.
+
+        Survival counts in hundredths: what is less is the luck of an episode.
+        """
+        lost = round(self.nominal.survival - self.scores[self.worst].survival, 2)
+        return lost, max(self._error(i) for i in range(len(self.scores))) - self.nominal.speed_error
+
+    @property
+    def holds(self) -> tuple[float, float] | None:
+        """The levels around the nominal one, without a gap, at which both figures are held; None where none is."""
+        good = [s.survival >= SURVIVAL and s.speed_error <= SPEED_ERROR for s in self.scores]
+        low = high = self.parameter.levels.index(self.parameter.nominal)
+        if not good[low]:
+            return None
+        while low > 0 and good[low - 1]:
+            low -= 1
+        while high + 1 < len(good) and good[high + 1]:
+            high += 1
+        return self.parameter.levels[low], self.parameter.levels[high]
+
+    def _error(self, i: int) -> float:
+        error = self.scores[i].speed_error
+        return error if np.isfinite(error) else -np.inf
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """All curves, by as many episodes per level."""
+
+    curves: tuple[Curve, ...]
+    episodes: int
+    seconds: float
+    kind: str = "parameter"  # what its curves are of
+
+    @property
+    def worst(self) -> Curve | None:
+        """The parameter that loses most survival over its range; among equals, that gains most speed error."""
+        worst = max(self.curves, key=lambda curve: curve.damage)
+        return worst if max(worst.damage) > 0.0 else None
+
+    @property
+    def told(self) -> str:
+        """The worst parameter in a sentence."""
+        if self.worst is None:
+            return f"no {self.kind} does any harm within its range"
+        curve, parameter = self.worst, self.worst.parameter
+        at = curve.worst
+        if curve.damage[0] <= 0.0:
+            finite = [s.speed_error if np.isfinite(s.speed_error) else -1.0 for s in curve.scores]
+            at = int(np.argmax(finite))
+        level, found = parameter.levels[at] * parameter.scale, curve.scores[at]
+        error = f"{found.speed_error:.3f} m/s" if np.isfinite(found.speed_error) else "not measurable"
+        return (
+            f"the worst {self.kind} is {parameter.label}: at {level:g} {parameter.unit} survival is "
+            f"{100.0 * found.survival:.1f}% and speed error {error} "
+            f"(nominal: {100.0 * curve.nominal.survival:.1f}%, {curve.nominal.speed_error:.3f} m/s)"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; levels in the shown unit."""
+        return {
+            "episodes_per_level": self.episodes,
+            "episode_seconds": self.seconds,
+            "worst": None if self.worst is None else self.worst.parameter.name,
+            "told": self.told,
+            "parameters": [_curve_json(curve) for curve in self.curves],
+        }
+
+
+def _curve_json(curve: Curve) -> dict[str, Any]:
+    parameter = curve.parameter
+
+    def shown(level: float) -> float:
+        return float(f"{level * parameter.scale:.9g}")
+
+    return {
+        "name": parameter.name,
+        "label": parameter.label,
+        "unit": parameter.unit,
+        "nominal": shown(parameter.nominal),
+        "holds": None if curve.holds is None else [shown(level) for level in curve.holds],
+        "levels": [{"level": shown(level), **s.to_json()} for level, s in zip(parameter.levels, curve.scores)],
+    }
+
+
+def sweep(
+    env: Env,
+    policy: AbstractPolicy,
+    speeds: Sequence[float],
+    episodes: int,
+    seconds: float,
+    tell: Tell,
+    parameters: Sequence[Parameter] = PARAMETERS,
+) -> Sweep:
+    """Turn one dial at a time.
+
+    Args:
+        env: of `dials.dial_env`.
+        policy: its mean is the action.
+        speeds: commands, m/s, which the episodes of a level take in turn.
+        episodes: per level. The i-th of every level has the same key: only the level differs.
+        seconds: of each.
+        tell: told how far it is.
+        parameters: what is swept. Where all are nominal is run once.
+    """
+    points: list[tuple[str, float]] = [("", 0.0)]
+    points += [(p.name, level) for p in parameters for level in p.levels if level != p.nominal]
+    command = np.resize(np.asarray(speeds, np.float32), episodes)
+    told = np.tile(command, len(points))
+    rows = np.stack([told, np.zeros_like(told), np.zeros_like(told)], axis=1)
+
+    def turned(parameter: Parameter) -> np.ndarray:
+        levels = [level if name == parameter.name else parameter.nominal for name, level in points]
+        return np.repeat(np.asarray(levels, np.float32), episodes)
+
+    cases = dials(f32(told), {p.name: f32(turned(p)) for p in parameters})
+    keys = jnp.tile(keys_of(env.physics.timestep, episodes), len(points))
+    tally = run(env, policy, turn, cases, keys, seconds, tell)
+    error = errors(tally, rows, env.physics.control_dt).reshape(len(points), episodes)
+    upright = np.asarray(tally.upright).reshape(error.shape)
+    found = {point: score(upright[i], error[i]) for i, point in enumerate(points)}
+    curves = tuple(
+        Curve(p, tuple(found[("", 0.0) if level == p.nominal else (p.name, level)] for level in p.levels))
+        for p in parameters
+    )
+    return Sweep(curves, episodes, seconds)

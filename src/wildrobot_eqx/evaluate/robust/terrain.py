@@ -1,0 +1,122 @@
+"""Ground that is not flat: slopes, bumps and steps, each by itself, side by side on one large heightfield."""
+
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ...arrays import f32
+from ...env import Env
+from ...learn.networks import AbstractPolicy
+from ...physics import make_physics
+from ...robots import Ground, on_ground
+from ...task import Fallen
+from .cases import Told, rows_of
+from .scores import Tell, errors, keys_of, run, score
+from .sweep import Curve, Sweep
+from .sweep_env import DEGREE, Dials, Parameter, dial_env, dials, parameter, turn
+
+_SIDE, _SPACING = 10.0, 0.1  # m, of one kind of ground, in whose middle robots begin; of the grid
+_LENGTH, _TREAD = 0.4, 0.6  # m, over which bumps change; side of a raised plate
+_ABOUT = 0.5  # m, about the middle
+
+GROUNDS = (
+    parameter("slope", "slope", "deg", 1 / DEGREE, 0, (0, 2, 4, 6, 8, 10)),
+    parameter("bumps", "bumps", "cm", 1e2, 0, (0, 1, 2, 3, 4, 5)),
+    parameter("steps", "steps", "cm", 1e2, 0, (0, 0.5, 1, 1.5, 2, 3)),
+)
+"""What the ground may be, in the order in which it is told. docs/robustness.md defines each."""
+
+Spot = tuple[str, float]  # which kind of ground, and its level; ("", 0.0) is flat
+
+
+def spots() -> list[Spot]:
+    """Flat, then every other level of every kind."""
+    return [("", 0.0), *((p.name, level) for p in GROUNDS for level in p.levels if level != p.nominal)]
+
+
+def ground_of(points: list[Spot]) -> tuple[Ground, Float[np.ndarray, "points 2"]]:
+    """One field with a square of each kind of ground, and the middle (m) of each."""
+    across, cells = math.ceil(math.sqrt(len(points))), round(_SIDE / _SPACING)
+    half = 0.5 * across * _SIDE
+    heights, middles = np.zeros((across * cells + 1, across * cells + 1)), []
+    for i, (name, level) in enumerate(points):
+        row, column = divmod(i, across)
+        heights[row * cells : (row + 1) * cells, column * cells : (column + 1) * cells] = _square(name, level, cells, i)
+        middles.append(((column + 0.5) * _SIDE - half, (row + 0.5) * _SIDE - half))
+    return Ground(jnp.asarray(heights, jnp.float32), half), np.asarray(middles, np.float32)
+
+
+def _square(name: str, level: float, cells: int, seed: int) -> Float[np.ndarray, "cells cells"]:
+    if name != "steps":
+        slope, bumps = level * (name == "slope"), level * (name == "bumps")
+        made = Ground.make(slope, bumps, _LENGTH, 0.5 * _SIDE, _SPACING, seed)
+        return np.asarray(made.heights)[:cells, :cells]
+    plate = np.arange(cells) // round(_TREAD / _SPACING)
+    return level * ((plate[:, None] + plate[None, :]) % 2)
+
+
+def terrain_env(env: Env, ground: Ground, timestep: float) -> Env:
+    """The env of `dial_env` on a ground: engine, first places and falls know of it. `timestep` in s.
+
+    Raises:
+        WildRobotError: the robot's floor cannot be replaced (`on_ground`).
+    """
+    robot = on_ground(env.physics.robot, ground)
+    env = dial_env(env, timestep)
+    env = eqx.tree_at(lambda e: e.physics, env, make_physics("native", robot, timestep))
+    env = eqx.tree_at(lambda e: e.reset_state.ground, env, ground, is_leaf=lambda leaf: leaf is None)
+    if env.reset_state.steps is not None:
+        env = eqx.tree_at(lambda e: e.reset_state.steps, env, None)
+    for name, term in env.terminations.items():
+        if isinstance(term, Fallen):
+            where = lambda e, name=name: e.terminations[name].ground  # noqa: E731
+            env = eqx.tree_at(where, env, ground, is_leaf=lambda leaf: leaf is None)
+    return eqx.tree_at(lambda e: e.reset_state.spread, env, f32(_ABOUT))
+
+
+def cross(
+    env: Env,
+    policy: AbstractPolicy,
+    commands: tuple[Told, ...],
+    episodes: int,
+    seconds: float,
+    timestep: float,
+    tell: Tell,
+) -> Sweep:
+    """Walk on every kind of ground, the robot itself as drawn.
+
+    Args:
+        env: the recipe's.
+        policy: its mean is the action.
+        commands: which the episodes of a level take in turn.
+        episodes: per level; the i-th of every level has the same key and heads the same way.
+        seconds: of each.
+        timestep: of physics, s.
+        tell: told how far it is.
+
+    Raises:
+        WildRobotError: the robot's floor cannot be replaced.
+    """
+    points = spots()
+    ground, middles = ground_of(points)
+    there = terrain_env(env, ground, timestep)
+    rows = np.tile(rows_of(commands, episodes)[0], (len(points), 1))
+    cases = (dials(f32(rows[:, 0]), motions=f32(rows[:, 1:])), f32(np.repeat(middles, episodes, axis=0)))
+    keys = jnp.tile(keys_of(timestep, episodes), len(points))
+    tally = run(there, policy, _placed, cases, keys, seconds, tell)
+    error = errors(tally, rows, there.physics.control_dt).reshape(len(points), episodes)
+    error = np.where(rows[:episodes, 2] == 0.0, error, np.nan)  # a turn has its own unit
+    upright = np.asarray(tally.upright).reshape(error.shape)
+    found = {point: score(upright[i], error[i]) for i, point in enumerate(points)}
+
+    def curve(p: Parameter) -> Curve:
+        return Curve(p, tuple(found[("", 0.0) if level == p.nominal else (p.name, level)] for level in p.levels))
+
+    return Sweep(tuple(curve(p) for p in GROUNDS), episodes, seconds, "ground")
+
+
+def _placed(env: Env, case: tuple[Dials, Float[Array, " 2"]]) -> Env:
+    return eqx.tree_at(lambda e: e.reset_state.centre, turn(env, case[0]), case[1])

@@ -1,0 +1,140 @@
+"""From the tallies of many episodes to the figures of one command."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Array
+
+from .meter import GaitMeter, GaitTally
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """How a figure is shown: its label, its unit, and how many of `unit` make one of the stored value."""
+
+    label: str
+    unit: str = ""
+    scale: float = 1.0
+    digits: int = 2
+
+    def text(self, value: float | None) -> str:
+        """The value in the shown unit, without the unit; a dash where there is none."""
+        if value is None or not np.isfinite(value):
+            return "–"
+        return f"{self.scale * value:.{self.digits}f}"
+
+
+FIGURES: dict[str, Figure] = {
+    "survival": Figure("survival", "%", 100.0, 1),
+    "speed": Figure("mean speed", "m/s", digits=3),
+    "speed_error": Figure("speed error", "m/s", digits=3),
+    "lateral_speed": Figure("mean speed, left", "m/s", digits=3),
+    "lateral_error": Figure("lateral error", "m/s", digits=3),
+    "turn": Figure("mean turn, left", "rad/s", digits=3),
+    "turn_error": Figure("turn error", "rad/s", digits=3),
+    "drift": Figure("lateral drift", "m"),
+    "displacement": Figure("displacement", "m"),
+    "heading_error": Figure("heading error", "deg", digits=1),
+    "swing_peak": Figure("swing peak", "cm", 100.0, 1),
+    "step_rate": Figure("step rate", "Hz"),
+    "duty_factor": Figure("duty factor", "%", 100.0, 0),
+    "swing_ratio": Figure("left/right swing"),
+    "feet_down": Figure("all feet down", "%", 100.0, 1),
+    "travel_speed": Figure("travel speed", "m/s", digits=3),
+    "pitch": Figure("trunk pitch", "deg", digits=1),
+    "tilt": Figure("trunk tilt", "deg", digits=1),
+    "base_speed": Figure("base speed", "m/s", digits=3),
+    "slip": Figure("foot slip", "m/s", digits=3),
+    "torque_rms": Figure("RMS torque", "N m"),
+    "torque_rms_share": Figure("RMS torque/limit", "%", 100.0, 0),
+    "torque_peak_share": Figure("peak torque/limit", "%", 100.0, 0),
+    "saturated": Figure("saturated", "%", 100.0, 2),
+    "overspeed": Figure("overspeed", "%", 100.0, 2),
+    "action_rate": Figure("action change", "", digits=3),
+}
+"""Every figure by name; of `swing_peak` there is one of each foot, such as `swing_peak_left`, of `survival` one of
+each kick's direction, such as `survival_back`."""
+
+
+def describe(name: str) -> Figure:
+    """How the figure `name` is shown."""
+    for whole in ("swing_peak", "survival"):
+        if name.startswith(f"{whole}_"):
+            part = name.removeprefix(f"{whole}_").replace("_", " ")
+            return dataclasses.replace(FIGURES[whole], label=f"{FIGURES[whole].label}, {part}")
+    return FIGURES.get(name, Figure(name.replace("_", " ")))
+
+
+def figures(meter: GaitMeter, tally: GaitTally, command: float) -> dict[str, float]:
+    """The figures of the episodes of one command (m/s), by name; NaN where nothing was there to measure.
+
+    Figures of the end of an episode, and its mean speed, are those of the episodes that last
+    to the end; the others pool every judged sample. docs/gate.md defines each.
+
+    Args:
+        meter: what gathered the tallies.
+        tally: NumPy leaves with one leading axis, the episodes.
+        command: the commanded speed, m/s.
+    """
+    upright = tally.upright
+    judged = tally.judged
+    moved = (tally.position - tally.warm)[upright] / (meter.dt * np.maximum(judged, 1)[upright, None])
+    left_start = (tally.position - tally.start)[upright, 1]
+    samples = float(judged.sum())
+    torque_rms = np.sqrt(_ratio(tally.torque_squared, samples))
+    found = {
+        "survival": _mean(upright),
+        "speed": _mean(moved[:, 0]),
+        "speed_error": _mean(np.abs(moved[:, 0] - command)),
+        "drift": _median(np.abs(left_start)),
+        "heading_error": float(np.degrees(_median(np.abs(tally.heading_error[upright])))),
+    }
+    for i, foot in enumerate(meter.feet):
+        peaks = tally.peaks[:, i]
+        found[f"swing_peak_{foot}"] = _median(peaks[~np.isnan(peaks)])
+    found |= {
+        "step_rate": _ratio(tally.swings, samples * meter.dt),
+        "duty_factor": _ratio(tally.stance_samples, samples * len(meter.feet)),
+    }
+    if len(meter.feet) == 2:
+        found["swing_ratio"] = _swing_ratio(tally)
+    pitch = tally.pitch[judged > 0] / judged[judged > 0]
+    return found | {
+        "feet_down": _ratio(tally.down_samples, samples),
+        "travel_speed": _mean(np.linalg.norm(moved, axis=-1)),
+        "pitch": float(np.degrees(np.copysign(_mean(np.abs(pitch)), _mean(pitch)))),
+        "tilt": float(np.degrees(_ratio(tally.tilt, samples))),
+        "base_speed": _ratio(tally.base_speed, samples),
+        "slip": _ratio(tally.slip, float(tally.slip_samples.sum())),
+        "torque_rms": float(torque_rms),
+        "torque_rms_share": float(torque_rms / np.mean(meter.torque_limit)),
+        "torque_peak_share": float(tally.torque_peak.max()) if samples else np.nan,
+        "saturated": _ratio(tally.saturated, samples),
+        "overspeed": _ratio(tally.overspeed, samples),
+        "action_rate": float(np.sqrt(_ratio(tally.action_change_squared, samples))),
+    }
+
+
+def _swing_ratio(tally: GaitTally) -> float:
+    """Left to right mean swing time: the median size of the episodes' imbalance, on the commoner side.
+
+    Folding each episode's ratio first keeps robots that limp on either leg from averaging out.
+    """
+    both = (tally.swings > 0).all(axis=1)
+    if not both.any():
+        return np.nan
+    times = tally.swing_samples[both] / tally.swings[both]
+    imbalance = np.log(times[:, 0] / times[:, 1])
+    return float(np.exp(np.copysign(np.median(np.abs(imbalance)), np.median(imbalance))))
+
+
+def _ratio(values: Array | np.ndarray, count: float) -> float:
+    return float(np.sum(np.asarray(values, np.float64))) / count if count else np.nan
+
+
+def _mean(values: Array | np.ndarray) -> float:
+    return float(np.mean(np.asarray(values))) if values.size else np.nan
+
+
+def _median(values: Array | np.ndarray) -> float:
+    return float(np.median(np.asarray(values))) if values.size else np.nan

@@ -1,0 +1,1 @@
+"""Helpers around MuJoCo itself: pictures, contacts, kinematics."""

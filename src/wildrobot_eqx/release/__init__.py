@@ -1,0 +1,1 @@
+"""Release: the bundle of a run, and its verification."""

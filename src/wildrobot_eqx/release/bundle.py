@@ -1,0 +1,73 @@
+"""A run's bundle, written from its newest checkpoint."""
+
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+
+from ..evaluate.rollout import judged_env
+from ..recipes.recipe import Recipe
+from ..runs.files import read_object
+from ..runs.folder import RunFolder
+from ..train.registry import trainer_of
+from ..train.session import Say, restore
+from .gate_codec import describe_gate
+
+FOLDER = "bundle"
+
+
+def export(recipe: Recipe, folder: RunFolder, out: Path | None, say: Say) -> tuple[Path, Path]:
+    """Write the bundle of the run's newest policy into `out`, or into the run folder.
+
+    Raises:
+        WildRobotError: there is no checkpoint, or the recipe holds what a bundle cannot describe.
+    """
+    from ..deploy.export.export import export_bundle
+
+    state = restore(recipe, folder, say)
+    iteration = int(state.iteration)
+    manifest = folder.manifest()
+    training = {
+        "recipe": manifest["name"],
+        "recipe_sha256": manifest["recipe"]["sha256"],
+        "trainer": manifest.get("trainer", "ppo"),
+        "seed": manifest["seed"],
+        "iteration": iteration,
+        "steps": iteration * recipe.ppo.steps_per_iteration,
+        "options": manifest["options"],
+        "overrides": manifest["overrides"],
+        "versions": manifest["versions"],
+    }
+    gate = verdict(folder, iteration)
+    required = describe_gate(recipe.gate)
+    if gate is not None and required is not None:
+        gate |= required
+    elif gate is not None:
+        training, gate = {**training, "verdict": gate}, None
+    place = folder.path / FOLDER if out is None else out.with_suffix("") if out.suffix == ".zip" else out
+    # The judged env takes every command as it is; the robot still takes the smallest for: stand.
+    env = judged_env(recipe.env, recipe.env.physics.timestep)
+    env = eqx.tree_at(lambda e: e.command.deadband, env, recipe.env.command.deadband)
+    if env.observations["policy"].sensing:  # the robot's sensors are as bad as they are without our help
+        env = eqx.tree_at(lambda e: e.observations["policy"].sensing, env, {})
+    return export_bundle(env, trainer_of(folder).policy(state), place, training, gate, say)
+
+
+def current_bundle(folder: RunFolder, iteration: int) -> str | None:
+    """The zip of the run's bundle, where it holds that iteration's policy and not an older one."""
+    training = read_object(folder.path / FOLDER / "contract.json").get("training", {})
+    archive = folder.path / f"{FOLDER}.zip"
+    return str(archive) if training.get("iteration") == iteration and archive.is_file() else None
+
+
+def newest(folder: RunFolder) -> int:
+    """The iteration of the newest checkpoint; -1 where there is none."""
+    return max(folder.checkpoints.iterations(), default=-1)
+
+
+def verdict(folder: RunFolder, iteration: int) -> dict[str, Any] | None:
+    """The gate's verdict on that iteration's policy as eval.json has it, but for when it was given."""
+    found = read_object(folder.verdict)
+    if found.get("iteration") != iteration or "lines" not in found:
+        return None
+    return {name: value for name, value in found.items() if name not in ("when", "seconds")}

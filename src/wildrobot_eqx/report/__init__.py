@@ -1,0 +1,1 @@
+"""Report: tables, plots, films and the page of a run."""

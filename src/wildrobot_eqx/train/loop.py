@@ -1,0 +1,226 @@
+"""The loop around PPO: figures, checkpoints, and a clean stop whatever happens."""
+
+import collections
+import contextlib
+import dataclasses
+import math
+import time
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Shaped
+
+from ..errors import WildRobotError
+from ..recipes.recipe import Recipe
+from ..runs.checkpoint import flatten, non_finite
+from ..runs.folder import RunFolder, now
+from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress
+from .registry import trainer_of
+from .session import Say, restore
+from .startup import import_in_background, process_age
+from .stopping import Stop, stop_signals
+
+SAVE_EVERY = 20.0  # s of wall clock between checkpoints; when they happen changes no result
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """How a training ended."""
+
+    state: Any
+    initial: dict[str, Shaped[np.ndarray, "..."]]  # the agent's arrays at the start, by path
+    figures: Figures  # of the last iteration; empty where nothing was left to do
+
+
+def train(
+    recipe: Recipe, folder: RunFolder, say: Say, wandb: bool = False, changes: dict[str, Any] | None = None
+) -> Trained:
+    """Train from the newest checkpoint, or from the seed, until `recipe.iterations`.
+
+    Every iteration is appended to metrics.jsonl; a checkpoint is saved now and then and at
+    the end. Ctrl-C and SIGTERM save one and stop. `changes` go into the manifest once the
+    checkpoint is known to fit: a run that is refused stays what it was.
+
+    Raises:
+        WildRobotError: a figure is not finite (exit code 1), something cannot be written
+            (1), the user stopped it (130), or the folder does not fit.
+    """
+    with folder.lock(), stop_signals(say) as stop:
+        attempt = _Attempt(folder, changes or {})
+        try:
+            trained = _train(recipe, folder, say, wandb, attempt, stop)
+        except BaseException as error:
+            if not (stop.forced or isinstance(error, KeyboardInterrupt)):
+                attempt.note(error)
+                raise
+            stopped = _stopped_at_once(folder)
+            attempt.note(stopped)
+            raise stopped from error
+        if stop.asked:
+            raise WildRobotError(
+                f"Stopped; all {recipe.iterations} iterations are trained and saved.",
+                where=str(folder.path),
+                hint=f"judge it by: wildrobot-eqx eval {folder.path}",
+                exit_code=130,
+            )
+    return trained
+
+
+class _Attempt:
+    """What the manifest is told of one training; until `begin`, nothing, unless the run is new."""
+
+    def __init__(self, folder: RunFolder, changes: dict[str, Any]):
+        self.folder, self.changes = folder, changes
+        self.begun = folder.manifest().get("status") == "created"
+
+    def begin(self) -> None:
+        self.begun = True
+        self.folder.update_manifest(status="running", error=None, **self.changes)
+
+    def note(self, error: BaseException) -> None:
+        """Record how it ended; on a full disk the first error matters more."""
+        interrupted = isinstance(error, WildRobotError) and error.exit_code == 130
+        text = str(error) if isinstance(error, WildRobotError) else f"{type(error).__name__}: {error}"
+        if self.begun:
+            with contextlib.suppress(WildRobotError):
+                status = "interrupted" if interrupted else "failed"
+                self.folder.update_manifest(status=status, finished=now(), error=text)
+
+
+def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _Attempt, stop: Stop) -> Trained:
+    import_in_background("orbax.checkpoint", "tensorboardX")
+    chosen = trainer_of(folder)
+    state = restore(recipe, folder, say) if folder.checkpoints.iterations() else chosen.init(recipe)
+    chosen.admit(recipe, state)
+    first = int(state.iteration)
+    initial = flatten(state.agent)
+    with contextlib.ExitStack() as stack:
+        online = WandB(folder.path, {**folder.manifest(), **attempt.changes}, first) if wandb else None
+        if online is not None:
+            stack.callback(online.close)
+        attempt.begin()  # nothing above changes the folder
+        folder.checkpoints.remove_after(first)
+        folder.drop_verdict_after(first)
+        kept = keep_metrics_until(folder.metrics, first)
+        log = _Log(stack, recipe, folder, state, kept, online, say, stop)
+        stop.patient = True
+        chosen.run(recipe, state, log.tell)
+    if first >= recipe.iterations:
+        say(f"{folder.path} has its {recipe.iterations} iterations already; give more --steps to train on.")
+    folder.update_manifest(
+        status="trained",
+        finished=now(),
+        training_s=log.figures.get("wall_clock_s", kept[-1]["wall_clock_s"] if kept else 0.0),
+        steps_done=int(log.state.iteration) * recipe.ppo.steps_per_iteration,
+    )
+    return Trained(log.state, initial, log.figures)
+
+
+class _Log:
+    """What happens after every iteration, whoever trains: figures are checked and written, states are saved."""
+
+    def __init__(
+        self,
+        stack: contextlib.ExitStack,
+        recipe: Recipe,
+        folder: RunFolder,
+        state: Any,
+        kept: list,
+        wandb: WandB | None,
+        say: Say,
+        stop: Stop,
+    ):
+        self.recipe, self.folder, self.state, self.stop = recipe, folder, state, stop
+        self.first, self.figures = int(state.iteration), dict[str, float]()
+        self.writers: list[TensorBoard | WandB] = [TensorBoard(folder.tensorboard, self.first, say)]
+        self.writers += [] if wandb is None else [wandb]
+        self.metrics = MetricsFile(folder.metrics)
+        for writer in (self.metrics, self.writers[0]):
+            stack.callback(writer.close)
+        self.report = stack.enter_context(progress(recipe.iterations, self.first))
+        self.clock = _Clock(recipe.ppo.steps_per_iteration, kept[-1]["wall_clock_s"] if kept else 0.0)
+        self.saved = time.monotonic()
+
+    def tell(self, state: Any, raw: dict[str, Any]) -> None:
+        """Take note of one more iteration.
+
+        Raises:
+            WildRobotError: a figure is not finite, something cannot be written, or the user wants to stop.
+        """
+        self.state, folder = state, self.folder
+        iteration, total = int(state.iteration), self.recipe.iterations
+        values = {name: float(value) for name, value in jax.device_get(raw).items()}
+        _check_finite(values, iteration, folder)
+        self.figures = figures = {**self.clock.tick(), **values}
+        steps = iteration * self.recipe.ppo.steps_per_iteration
+        self.metrics.write({"iteration": iteration, "steps": steps, **figures})
+        for writer in self.writers:
+            writer.write(iteration, figures)
+        self.report(iteration, figures)
+        if iteration == self.first + 1:
+            folder.update_manifest(first_update_s=round(process_age(), 3))
+        stop = self.stop.asked and iteration < total
+        if stop or iteration == total or time.monotonic() - self.saved > SAVE_EVERY:
+            _save(state, folder, iteration)
+            self.saved = time.monotonic()
+        if stop:
+            raise WildRobotError(
+                f"Stopped after iteration {iteration} of {total}; its checkpoint is saved.",
+                where=str(folder.path),
+                hint=f"go on with: wildrobot-eqx run --resume {folder.path}",
+                exit_code=130,
+            )
+
+
+def _save(state: Any, folder: RunFolder, iteration: int) -> None:
+    flat = flatten(state)
+    bad = [name for name in non_finite(flat) if name.startswith((".agent", ".opt_state", ".params"))]
+    if bad:
+        raise _not_finite(bad, iteration, folder)
+    folder.checkpoints.save(iteration, flat)
+
+
+def _check_finite(figures: Figures, iteration: int, folder: RunFolder) -> None:
+    bad = [name for name, value in figures.items() if not math.isfinite(value)]
+    bad.sort(key=lambda name: (not name.startswith("raw/"), not name.startswith("reward"), name))  # causes first
+    if bad:
+        raise _not_finite(bad, iteration, folder)
+
+
+def _not_finite(names: list[str], iteration: int, folder: RunFolder) -> WildRobotError:
+    good = folder.checkpoints.iterations()
+    kept = f"the checkpoint of iteration {good[-1]} is kept" if good else "no checkpoint had been saved yet"
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return WildRobotError(
+        f"Not finite at iteration {iteration}: {', '.join(names[:6])}{more}.",
+        where=str(folder.path),
+        hint=f"{kept}; a diverging simulation wants a smaller physics timestep, diverging losses a smaller "
+        "ppo.learning_rate",
+        exit_code=1,
+    )
+
+
+def _stopped_at_once(folder: RunFolder) -> WildRobotError:
+    saved = folder.checkpoints.iterations()
+    kept = f"its last checkpoint is of iteration {saved[-1]}" if saved else "no checkpoint had been saved yet"
+    return WildRobotError(
+        f"Stopped at once; {kept}.",
+        where=str(folder.path),
+        hint=f"go on with: wildrobot-eqx run --resume {folder.path}",
+        exit_code=130,
+    )
+
+
+class _Clock:
+    """Wall clock since the run began, earlier attempts included, and the speed of the last few iterations."""
+
+    def __init__(self, steps: int, offset: float):
+        self.steps, self.began = steps, time.monotonic() - offset
+        self.recent = collections.deque([time.monotonic()], maxlen=20)
+
+    def tick(self) -> Figures:
+        self.recent.append(time.monotonic())
+        taken = max(self.recent[-1] - self.recent[0], 1e-9)
+        speed = (len(self.recent) - 1) * self.steps / taken
+        return {"wall_clock_s": round(self.recent[-1] - self.began, 3), "steps_per_second": round(speed, 1)}

@@ -1,0 +1,111 @@
+"""A run's beginning: the recipe built, its folder made or opened again, its newest state restored."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import WildRobotError
+from ..physics import engine_name
+from ..recipes.options import from_manifest, to_manifest
+from ..recipes.overrides import apply_overrides
+from ..recipes.recipe import Recipe, RecipeFunction, load_recipe
+from ..runs.checkpoint import unflatten
+from ..runs.folder import RunFolder, environment, now
+from ..runs.identity import check_robot, robot_identity
+from .registry import template, trainer, trainer_of
+
+Say = Callable[[str], None]
+
+
+def start(
+    function: RecipeFunction,
+    options: dict[str, Any],
+    assignments: list[str],
+    out: Path | None,
+    trained_by: str = "ppo",
+) -> tuple[Recipe, RunFolder]:
+    """Build the recipe and make its run folder; `trained_by` is one of `TRAINERS`.
+
+    Raises:
+        WildRobotError: the recipe or an override is wrong, the folder is in use, or the trainer cannot be had.
+    """
+    kept = to_manifest(function, options)
+    made = function(**options)
+    if kept.get("physics") == "auto":  # a run goes on with the engine that it began with, on whatever machine
+        kept["physics"] = engine_name(made.env.physics)
+    recipe = trainer(trained_by).schedule(apply_overrides(made, assignments))
+    around = environment()  # before the folder: it takes a while, and a Ctrl-C now leaves nothing behind
+    folder = RunFolder.create(out, recipe.name, recipe.seed)
+    digest = folder.adopt_recipe(function.path)
+    folder.update_manifest(
+        name=recipe.name,
+        trainer=trained_by,
+        recipe={"file": str(function.path), "sha256": digest},
+        options=kept,
+        overrides=assignments,
+        robot=robot_identity(made.env.physics.robot),
+        seed=recipe.seed,
+        steps=recipe.steps,
+        iterations=recipe.iterations,
+        physics=engine_name(recipe.env.physics),
+        control_dt=recipe.env.physics.control_dt,
+        ppo=dataclasses.asdict(recipe.ppo),
+        status="created",
+        started=now(),
+        **around,
+    )
+    return recipe, folder
+
+
+def reopen(
+    folder: RunFolder,
+    trust: bool,
+    say: Say,
+    options: dict[str, Any] | None = None,
+    assignments: list[str] | None = None,
+) -> tuple[Recipe, dict[str, Any]]:
+    """Build a run's recipe again from the copy in its folder, with the options it was made with.
+
+    `options` and `assignments` come on top. Nothing is written.
+
+    Returns:
+        The recipe, and what the manifest has to say of it once a training goes on with it.
+
+    Raises:
+        WildRobotError: the copy, or the robot that it loads, cannot be trusted, or does not build.
+    """
+    manifest = folder.manifest()
+    function = load_recipe(folder.trusted_recipe(trust))
+    options, assignments = options or {}, assignments or []
+    merged = {**from_manifest(function, manifest["options"]), **options}
+    kept = to_manifest(function, merged)
+    overrides = [*manifest["overrides"], *assignments]
+    made = function(**merged)
+    check_robot(made.env.physics.robot, manifest.get("robot"), trust, say)
+    recipe = trainer_of(folder).schedule(apply_overrides(made, overrides))
+    if recipe.seed != manifest["seed"]:
+        raise WildRobotError(
+            f"The run was started with seed {manifest['seed']}; it cannot go on with {recipe.seed}.",
+            where=str(folder.path),
+            hint="leave the seed out, or start a new run",
+        )
+    changes = {
+        "options": kept,
+        "robot": robot_identity(made.env.physics.robot),
+        "overrides": overrides,
+        "steps": recipe.steps,
+        "iterations": recipe.iterations,
+        "ppo": dataclasses.asdict(recipe.ppo),
+    }
+    return recipe, changes if options or assignments or trust else {}
+
+
+def restore(recipe: Recipe, folder: RunFolder, say: Say) -> Any:
+    """The training state of the newest intact checkpoint.
+
+    Raises:
+        WildRobotError: there is none, or it does not fit the recipe.
+    """
+    _, flat = folder.checkpoints.load_latest(say)
+    return unflatten(template(trainer_of(folder), recipe), flat)

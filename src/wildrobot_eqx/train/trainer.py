@@ -1,0 +1,31 @@
+"""What every trainer of a recipe provides."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from ..learn.networks import AbstractPolicy
+from ..recipes.recipe import Recipe
+
+Tell = Callable[[Any, dict[str, Any]], None]
+"""Called after each iteration with the new state and its figures; what it raises ends the training."""
+
+
+def _as_it_is(recipe: Recipe) -> Recipe:
+    """The recipe's own iterations."""
+    return recipe
+
+
+def _admit_any(recipe: Recipe, state: Any) -> None:
+    """Training goes on from any state."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainer:
+    """One way to train. A state holds `iteration`, and `agent`: the networks' arrays."""
+
+    init: Callable[[Recipe], Any]  # the first state; also traced for its shapes
+    run: Callable[[Recipe, Any, Tell], None]  # from a state to the recipe's last iteration
+    policy: Callable[[Any], AbstractPolicy]  # what a state has learned
+    schedule: Callable[[Recipe], Recipe] = _as_it_is  # its iterations, as the trainer divides them
+    admit: Callable[[Recipe, Any], None] = _admit_any  # refuses a state that it cannot go on from
