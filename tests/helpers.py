@@ -66,19 +66,19 @@ def drawn_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
 def all_rewards(robot: Robot) -> dict[str, task.AbstractReward]:
     """One reward of every kind, widths and limits named so that a new default changes no test."""
     return {
-        "track_lin_vel": task.TrackLinVel(robot, width=0.15, slope=0.5),
-        "track_lateral": task.TrackLateral(robot, width=0.15),
-        "track_yaw_rate": task.TrackYawRate(robot, width=0.5),
-        "hold_heading": task.HoldHeading(width=0.2),
-        "foot_height": task.FootHeight(robot, height=0.05, swing=0.4, width=0.02),
-        "foot_slip": task.FootSlip(robot, load=3.0),
+        "track_lin_vel": task.TrackLinVelX(robot, width=0.15, slope=0.5),
+        "track_lateral": task.TrackLinVelY(robot, width=0.15),
+        "track_yaw_rate": task.TrackAngVelZ(robot, width=0.5),
+        "hold_heading": task.TrackHeading(width=0.2),
+        "foot_height": task.FeetClearance(robot, height=0.05, swing=0.4, width=0.02),
+        "foot_slip": task.FeetSlip(robot, load=3.0),
         "gait_contacts": task.GaitContacts(robot, swing=0.4, load=3.0),
-        "upright": task.Upright(robot),
+        "upright": task.FlatOrientation(robot),
         "base_height": task.BaseHeightError(robot),
         "action_rate": task.ActionRate(),
         "torque": task.Torque(),
         "joint_speed": task.JointSpeedLimit(robot, share=0.8),
-        "joint_deviation": task.JointDeviation(robot),
+        "joint_deviation": task.Posture(robot),
         "stand_still": task.StandStill(robot),
         "capture_point": task.CapturePoint(robot, margin=0.03, time=0.175),
         "idle_feet": task.IdleFeet(robot, speed=1.5, near=0.03, load=3.0, margin=0.03, time=0.175),
@@ -129,7 +129,7 @@ def wrong_world(robot: Robot, updates: int = 2) -> dict[str, Any]:
     }
     return {
         "servos": we.Servos(robot, parts, updates),
-        "miscalibration": we.Miscalibration(),
+        "miscalibration": we.RandomCalibrationError(),
         "events": {"kick": we.VelocityKick(robot), "push": we.Push()},
         "randomisers": (we.ScaleMass(), we.Payload(robot), we.TiltGravity(), we.ScaleFriction()),
         "observations": {

@@ -228,7 +228,7 @@ def test_an_option_that_the_command_has_is_refused(tmp_path, call):
 def test_check_prints_layouts_and_rewards(call):
     status, out, _ = call("check", "hop")
     assert status == 0
-    for text in ("joint_pos", "6:9", "rad", "torso_imu_quat", "(simulation only)", "TrackLinVel", "checked in"):
+    for text in ("joint_pos", "6:9", "rad", "torso_imu_quat", "(simulation only)", "TrackLinVelX", "checked in"):
         assert text in out
 
 

@@ -39,9 +39,9 @@ env = we.Env(
     },
     command=we.VelocityCommand(robot, speed_range=(0.0, 0.4)),
     rewards={
-        "track": we.TrackLinVel(robot, weight=2.0, slope=0.5),
-        "foot_height": we.FootHeight(robot, weight=2.0),
-        "upright": we.Upright(robot, weight=-5.0),
+        "track": we.TrackLinVelX(robot, weight=2.0, slope=0.5),
+        "foot_height": we.FeetClearance(robot, weight=2.0),
+        "upright": we.FlatOrientation(robot, weight=-5.0),
         "alive": we.Alive(weight=1.0),
         "follow": Follow(robot),
     },

@@ -1,5 +1,6 @@
 """Arrays with a named dtype: a bare Python float would be weakly typed."""
 
+import zlib
 from collections.abc import Sequence
 
 import jax
@@ -16,3 +17,12 @@ def f32(value: float | int | Sequence[float] | np.ndarray | Array) -> Float[Arra
 def uniform(key: PRNGKeyArray, bounds: Float[Array, " 2"], shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
     """Uniform draws between `bounds`; equal bounds give just that value."""
     return jax.random.uniform(key, shape, jnp.float32, bounds[0], bounds[1])
+
+
+def named_key(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
+    """The key of one named part: `key` folded with a hash of `name`, whatever other parts there are.
+
+    The hash lies above 2**31, where it meets no key that `split` makes of the same key; `key`
+    itself must be used for nothing else.
+    """
+    return jax.random.fold_in(key, np.uint32(zlib.crc32(name.encode()) | 0x8000_0000))

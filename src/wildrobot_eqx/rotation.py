@@ -55,3 +55,10 @@ def from_vector(vector: Float[Array, " 3"]) -> Float[Array, " 4"]:
     """The unit quaternion of a rotation vector: axis times angle, rad."""
     half = 0.5 * jnp.linalg.norm(vector)
     return jnp.concatenate([jnp.cos(half)[None], 0.5 * jnp.sinc(half / jnp.pi) * vector])
+
+
+def rotate_z_inverse(angle: Float[Array, ""], vector: Float[Array, " 3"]) -> Float[Array, " 3"]:
+    """A vector in a frame that is turned by `angle` (rad) about z: R_z(angle)^T v."""
+    c, s = jnp.cos(angle), jnp.sin(angle)
+    x, y, z = vector
+    return jnp.stack([c * x + s * y, c * y - s * x, z])

@@ -16,5 +16,5 @@ def small_env(robot: Robot, **changes: Any) -> Env:
         "policy": ObservationStack(measured),
         "critic": ObservationStack({**measured, "height": observe.BaseHeight(robot)}, policy=False),
     }
-    rewards = {"track": task.TrackLinVel(robot), "alive": task.Alive()}
+    rewards = {"track": task.TrackLinVelX(robot), "alive": task.Alive()}
     return make_env(robot, **{"observations": observations, "rewards": rewards, **changes})

@@ -58,7 +58,7 @@ def native(hopper):
     return make_env(
         hopper,
         observations={"policy": measured, "critic": measured},
-        rewards={"track": task.TrackLinVel(hopper), "torque": task.Torque()},
+        rewards={"track": task.TrackLinVelX(hopper), "torque": task.Torque()},
         terminations={"overreach": Overreach()},
         episode_length=12 * hopper.control_dt,
     )

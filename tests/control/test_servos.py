@@ -227,7 +227,7 @@ def test_a_robot_whose_actuators_are_no_position_servos_is_refused(hopper):
 
 
 def test_calibration_errors_lie_in_their_ranges():
-    draw = we.Miscalibration(joint_offset=(-0.02, 0.03), imu_angle=(0.01, 0.05))
+    draw = we.RandomCalibrationError(joint_offset=(-0.02, 0.03), imu_angle=(0.01, 0.05))
     drawn = jax.vmap(lambda key: draw(key, N))(jax.random.split(jax.random.key(0), 512))
     assert drawn.joint_offset.min() >= -0.02
     assert drawn.joint_offset.max() <= 0.03

@@ -12,7 +12,7 @@ from bundles import sealed
 from wildrobot_eqx import rotation
 from wildrobot_eqx.deploy.bundle.contract import FILE, read_contract
 from wildrobot_eqx.deploy.player.observer import Observer, projected_gravity, wrap_angle, yaw
-from wildrobot_eqx.task import GaitClock, HeadingHold
+from wildrobot_eqx.task import GaitClock, HeadingController
 
 PERIODS = [0.4, 0.5, 0.6, 0.64, 0.7, 0.72, 0.8, 1.0]  # s; with most of them a half cycle is a whole number of steps
 
@@ -91,7 +91,7 @@ def test_rotations_are_trainings(quats):
 
 def test_the_heading_hold_is_trainings(walk, quats):
     """Limit, gain, wrap and the origin of the first reading."""
-    observer, hold = Observer(walk.contract), HeadingHold()
+    observer, hold = Observer(walk.contract), HeadingController()
     turns = [np.array([np.cos(a / 2), 0, 0, np.sin(a / 2)], np.float32) for a in np.linspace(2.5, 9.0, 60)]
     observer._tell(turns[0], 0.3)
     assert observer.yaw_rate == 0.0

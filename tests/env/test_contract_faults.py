@@ -12,10 +12,10 @@ import pytest
 from wildrobot_eqx import (
     AngularVelocity,
     Delay,
-    JointDeviation,
     JointPosition,
     LowPass,
     ObservationStack,
+    Posture,
     ScaleFriction,
     ScaleGains,
     ScaleMass,
@@ -143,7 +143,7 @@ def test_modules_are_told_in_the_order_in_which_data_flows():
 def test_modules_of_another_robot_are_named(hopper_env, robot):
     other = faults.remake(
         hopper_env,
-        rewards={"deviation": JointDeviation(robot)},
+        rewards={"deviation": Posture(robot)},
         terminations={},
         observations={"policy": ObservationStack({"gyro": AngularVelocity(robot)})},
     )
@@ -153,7 +153,7 @@ def test_modules_of_another_robot_are_named(hopper_env, robot):
     deviation = found["env.rewards['deviation'].robot"]
     assert "hip_pitch, knee_pitch, ankle_pitch" in deviation.before
     assert "Robot 'wildrobot': " in deviation.after
-    assert deviation.source.startswith("JointDeviation (")
+    assert deviation.source.startswith("Posture (")
 
 
 @pytest.mark.parametrize(

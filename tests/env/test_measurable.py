@@ -66,7 +66,7 @@ def leaks(hopper, term, **changes):
     ],
 )
 def test_a_term_that_claims_what_it_cannot_measure_is_found(hopper, read, told):
-    world = {"servos": we.Servos(hopper, {"motor": we.DCMotor(hopper)}), "miscalibration": we.Miscalibration()}
+    world = {"servos": we.Servos(hopper, {"motor": we.DCMotor(hopper)}), "miscalibration": we.RandomCalibrationError()}
     (finding,) = leaks(hopper, Claims(read), **world)
     assert told in finding.after
     assert "give the term to the critic" in finding.fix

@@ -37,7 +37,7 @@ def test_a_perfect_env_carries_no_world(hopper_env, wrong):
     "part",
     [
         {"servos": lambda r: we.Servos(r, {"motor": we.DCMotor(r)})},
-        {"miscalibration": lambda r: we.Miscalibration()},
+        {"miscalibration": lambda r: we.RandomCalibrationError()},
         {"events": lambda r: {"push": we.Push()}},
         {"observations": lambda r: {"policy": ObservationStack(policy_terms(r), history=2)}},
         {
@@ -120,7 +120,7 @@ def test_joints_go_by_their_encoders(hopper):
     """Told to hold the home pose, each joint settles its offset short of it, and the encoder reads home."""
     calm = {"reset_state": we.HomeReset(hopper, joint_noise=0.0, velocity_noise=0.0)}
     sensed = ObservationStack(policy_terms(hopper), sensing={"joint_positions": (we.EncoderOffset(),)})
-    off = we.Miscalibration(joint_offset=(-0.03, 0.03), imu_angle=(0.0, 0.0))
+    off = we.RandomCalibrationError(joint_offset=(-0.03, 0.03), imu_angle=(0.0, 0.0))
     parts = {"observations": {"policy": sensed}, "miscalibration": off, **calm}
     batch = Batched(make_env(hopper, **parts), 4)
     state, timestep = batch.hold(batch.reset()[0], 40)

@@ -164,12 +164,12 @@ def test_an_env_walks_on_it_and_keeps_its_contract(robot):
             "policy": we.ObservationStack({"gyro": we.AngularVelocity(rough)}),
             "critic": we.ObservationStack({"height": we.BaseHeight(rough, ground=ROUGH)}, policy=False),
         },
-        "rewards": {"feet": we.FootHeight(rough, ground=ROUGH), "height": we.BaseHeightError(rough, ground=ROUGH)},
+        "rewards": {"feet": we.FeetClearance(rough, ground=ROUGH), "height": we.BaseHeightError(rough, ground=ROUGH)},
         "reset_state": we.HomeReset(rough, ground=ROUGH),
         "terminations": {"fallen": we.Fallen(rough, ground=ROUGH)},
     }
     assert we.check.check_env(make_env(rough, **parts)).passed
-    blind = make_env(rough, **{**parts, "rewards": {"feet": we.FootHeight(rough)}})
+    blind = make_env(rough, **{**parts, "rewards": {"feet": we.FeetClearance(rough)}})
     (finding,) = names.foreign(blind)
     assert finding.leaf == "env.rewards['feet'].ground"
     assert "on_ground" in finding.before

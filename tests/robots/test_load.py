@@ -266,7 +266,7 @@ def test_what_every_robot_owes(name):
 
 
 def test_hopper_mirrors_onto_itself(hopper):
-    assert hopper.joint_mirror == Mirror((0, 1, 2), (1.0, 1.0, 1.0))
+    assert hopper.mirror == Mirror((0, 1, 2), (1.0, 1.0, 1.0))
     assert not hopper.base.floating
 
 

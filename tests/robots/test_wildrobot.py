@@ -207,12 +207,12 @@ def test_each_actuator_moves_its_own_joint_the_documented_way(robot, name):
     assert sign * (read(moved) - read(pose(mj))) > 0.05, what
 
 
-def test_joint_mirror_is_the_true_reflection(robot, mj):
+def test_mirror_is_the_true_reflection(robot, mj):
     rng = np.random.default_rng(0)
     low, high = np.asarray(robot.joint_range).T
     angles = rng.uniform(low, high).astype(np.float32)
-    mirrored = np.asarray(robot.joint_mirror(jnp.asarray(angles)))
-    np.testing.assert_array_equal(robot.joint_mirror(jnp.asarray(mirrored)), angles)
+    mirrored = np.asarray(robot.mirror(jnp.asarray(angles)))
+    np.testing.assert_array_equal(robot.mirror(jnp.asarray(mirrored)), angles)
     assert (low <= mirrored).all()
     assert (mirrored <= high).all()
     one = pose(mj, **dict(zip(robot.joint_names, angles)))

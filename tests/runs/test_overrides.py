@@ -73,7 +73,7 @@ def test_later_ones_win(hop):
         ("env.rewards.track.weight=true", "does not fit float32"),
         ('env.rewards.track.weight="x"', "does not fit float32"),
         ("env.episode_steps=1.5", "does not fit int32"),
-        ("env.rewards.track=1", "'track' is a TrackLinVel, not a figure"),
+        ("env.rewards.track=1", "'track' is a TrackLinVelX, not a figure"),
         ("env.physics.n_substeps=8", "structure of NativePhysics"),
     ],
 )

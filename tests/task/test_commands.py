@@ -10,7 +10,7 @@ from helpers import random_physics
 
 from wildrobot_eqx import rotation
 from wildrobot_eqx.observe import Command
-from wildrobot_eqx.task import GaitClock, HeadingHold, VelocityCommand
+from wildrobot_eqx.task import GaitClock, HeadingController, VelocityCommand
 
 N = 4000
 
@@ -57,7 +57,7 @@ def test_speeds_inside_the_deadband_mean_stand(hopper):
     ],
 )
 def test_heading_hold(target, heading, expected):
-    rate = HeadingHold(gain=1.5, limit=0.6)(jnp.asarray(target, jnp.float32), jnp.asarray(heading, jnp.float32))
+    rate = HeadingController(gain=1.5, limit=0.6)(jnp.asarray(target, jnp.float32), jnp.asarray(heading, jnp.float32))
     np.testing.assert_allclose(rate, expected, atol=1e-5)
 
 

@@ -10,7 +10,7 @@ import pytest
 from helpers import all_rewards, planar_signals, random_signals
 
 from wildrobot_eqx import Ground, WildRobotError, task
-from wildrobot_eqx.task import FootHeight
+from wildrobot_eqx.task import FeetClearance
 
 
 def _sensor(robot, signals, name):
@@ -53,7 +53,7 @@ def _site_height(robot, signals, name):
 
 def _foot_height(r, s):
     reference = np.asarray(
-        FootHeight(r, height=0.05, swing=0.4).reference(
+        FeetClearance(r, height=0.05, swing=0.4).reference(
             s.phase, jnp.asarray(float(s.command.speed != 0.0 or s.phase > 0.0))
         )
     )
@@ -164,12 +164,12 @@ def test_sideways_and_turns_are_paid_as_commanded(robot, slope):
         command = signals.command
         lateral = _forward_left(robot, signals)[1] - float(command.lateral)
         turn = _sensor(robot, signals, "pelvis_global_angvel")[2] - float(command.yaw_rate)
-        for cls, error in ((task.TrackLateral, lateral), (task.TrackYawRate, turn)):
+        for cls, error in ((task.TrackLinVelY, lateral), (task.TrackAngVelZ, turn)):
             expected = _kernel(error, 0.3) - (slope or 0.0) * abs(error)
             np.testing.assert_allclose(cls(robot, width=0.3, slope=slope)(signals), expected, rtol=2e-4, atol=1e-5)
         near = dataclasses.replace(command, target=jnp.float32(3.1), heading=jnp.float32(-3.1))
         around = dataclasses.replace(signals, command=near)
-        np.testing.assert_allclose(task.HoldHeading(width=0.2)(around), _kernel(2 * np.pi - 6.2, 0.2), rtol=1e-4)
+        np.testing.assert_allclose(task.TrackHeading(width=0.2)(around), _kernel(2 * np.pi - 6.2, 0.2), rtol=1e-4)
 
 
 def test_a_robot_that_finishes_its_step_does_not_stand_yet(robot):
@@ -185,12 +185,12 @@ def test_joint_deviation_takes_joints_by_name(robot):
     error, _ = _joints(robot, signals)
     chosen = ("left_hip_roll", "waist_yaw")
     expected = sum(error[robot.joint_names.index(n)] ** 2 for n in chosen)
-    np.testing.assert_allclose(task.JointDeviation(robot, joints=chosen)(signals), expected, rtol=1e-5)
+    np.testing.assert_allclose(task.Posture(robot, joints=chosen)(signals), expected, rtol=1e-5)
 
 
 def test_a_slope_still_pulls_far_from_the_goal(robot):
     """Standing still at 0.5 m/s commanded: the kernel is flat there, the slope is not."""
-    term = task.TrackLinVel(robot, width=0.1, slope=0.5)
+    term = task.TrackLinVelX(robot, width=0.1, slope=0.5)
 
     def value(speed):
         signals = random_signals(robot, speed=0.5)
@@ -236,7 +236,7 @@ class TestFootHeightReference:
     """Left swings in the first half of the cycle, right in the second, both rest between."""
 
     def curve(self, robot, share, stepping=1.0):
-        reward = FootHeight(robot, height=0.05, swing=0.4)
+        reward = FeetClearance(robot, height=0.05, swing=0.4)
         return np.asarray(reward.reference(jnp.asarray(2 * np.pi * share, jnp.float32), jnp.asarray(stepping)))
 
     def test_against_numpy(self, robot):
@@ -266,7 +266,7 @@ class TestFootHeightReference:
 def test_heights_are_those_above_the_ground(robot, name):
     """The same robot, lifted by the ground's height under each of its parts, is paid the same."""
     ground = Ground.make(slope=0.2, bumps=0.05, half=3.0)
-    kinds = {"foot_height": task.FootHeight, "base_height": task.BaseHeightError}
+    kinds = {"foot_height": task.FeetClearance, "base_height": task.BaseHeightError}
     signals = random_signals(robot)
     physics = signals.physics
     lifted = dataclasses.replace(
@@ -282,5 +282,5 @@ def test_heights_are_those_above_the_ground(robot, name):
 
 def test_a_joint_that_the_robot_lacks_is_named(robot):
     with pytest.raises(WildRobotError, match="no joint 'left_hip_rol'") as caught:
-        task.JointDeviation(robot, joints=("left_hip_rol",))
+        task.Posture(robot, joints=("left_hip_rol",))
     assert "left_hip_roll" in caught.value.hint

@@ -107,29 +107,39 @@ class BraxEnv(envs.Env):
         }
         return self._state(new, timestep, state.metrics, info)
 
+    @property
+    def _draws_params(self) -> bool:
+        return self.env.disturbances is not None and self.env.disturbances.draws_params
+
     def _roles(self) -> dict[str, str]:
         return {"state": "policy", "privileged_state": "critic"}
 
     def _enter(self, state: EnvState) -> EnvState:
         """Our own state out of Brax's."""
-        params = state.params if self.env.randomisers else self.sys
-        return dataclasses.replace(state, key=_typed(state.key), params=params)
+        state = dataclasses.replace(state, key=_typed(state.key))
+        return state if self._draws_params else _with_params(state, self.sys)
 
     def _state(self, state: EnvState, timestep: Timestep, metrics: dict, info: dict) -> envs.State:
         """Brax's state out of our own; parameters that `sys` tells are not kept a second time."""
-        params = state.params if self.env.randomisers else None
+        state = state if self._draws_params else _with_params(state, None)
         obs = {name: timestep.obs[role] for name, role in self._roles().items()} if self.privileged else None
         failed = timestep.terminated.astype(jnp.float32)
         own = timestep.metrics
-        error = jnp.abs(own["speed"] - own["commanded_speed"])
+        errors = {
+            f"{name}_error": jnp.abs(own[name] - own[f"commanded_{name}"]) for name in own if f"commanded_{name}" in own
+        }
         return envs.State(
-            pipeline_state=dataclasses.replace(state, key=_raw(state.key), params=params),
+            pipeline_state=dataclasses.replace(state, key=_raw(state.key)),
             obs=timestep.obs["policy"] if obs is None else obs,
             reward=timestep.reward,
             done=failed,
-            metrics={**metrics, **own, "terminated": failed, "speed_error": error},
+            metrics={**metrics, **own, "terminated": failed, **errors},
             info=info,
         )
+
+
+def _with_params(state: EnvState, params: PhysicsParams | None) -> EnvState:
+    return dataclasses.replace(state, disturbances=dataclasses.replace(state.disturbances, params=params))
 
 
 def _is_typed(key: Any) -> bool:

@@ -243,14 +243,14 @@ def _episode_figures(env: BraxEnv, told: Mapping[str, Any], prefix: str, reward:
     steps = max(float(told.get(length, 0.0)), 1.0)
     names = jax.eval_shape(env.reset, jax.random.key(0)).metrics
     means = {name: float(told.get(prefix + name, 0.0)) / steps for name in names}
-    falls = means.pop("terminated") / (env.dt / 60.0)
+    failures = means.pop("terminated") / (env.dt / 60.0)
     total = float(told.get(prefix + reward, 0.0))
     return {
         **means,
         "reward_per_step": total / steps,
         "episode_return": total,
         "episode_length": float(told.get(length, 0.0)),
-        "falls_per_minute": falls,
+        "terminations_per_minute": failures,
     }
 
 

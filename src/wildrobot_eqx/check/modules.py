@@ -1,214 +1,184 @@
 """Each module of an env by itself, in the order in which data flows, so that blame is exact."""
 
-import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from ..env.env import Env
-from ..observe import Command, Signals
+from ..control import Calibration, Joints, ServoLaw
+from ..env import Env
+from ..observe import Signals
 from ..physics import AbstractPhysics, PhysicsState
-from .part import UNKNOWN, Part, examine
+from ..task.commands import order_of
+from .examiner import Examiner, f32
 from .rules.privileged import leaks
-from .trace import errors as telling
 from .trace import source
 from .trace.findings import Finding
-from .trace.leaves import Labels, differences
-from .trace.tracing import Traced
-from .world import examine_sensing, examine_world
-
-Names = tuple[tuple[str, str], ...]
-
-
-def f32(*shape: int) -> jax.ShapeDtypeStruct:
-    """The spec of a float32 array."""
-    return jax.ShapeDtypeStruct(shape, jnp.float32)
 
 
 def modules(env: Env, physics: AbstractPhysics) -> tuple[list[Finding], list[Finding]]:
     """What is wrong with single modules, and the subtler faults; `physics` is the env's own, or stands in for it."""
-    return _Alone(env, physics).run()
-
-
-class _Alone:
-    """Traces one module after another; one that fails is stood in for by what it should have returned."""
-
-    def __init__(self, env: Env, physics: AbstractPhysics):
-        self.env, self.robot, self.physics = env, env.physics.robot, physics
-        self.size = telling.sizes(self.robot)
-        self.key = jax.eval_shape(lambda: jax.random.key(0))
-        self.found: list[Finding] = []
-        self.subtle: list[Finding] = []
-
-    def run(self) -> tuple[list[Finding], list[Finding]]:
-        env, n = self.env, self.size
-        pose = (f32(n["nq"]), f32(n["nv"]))
-        names: Names = (("[0]", "env.reset_state qpos"), ("[1]", "env.reset_state qvel"))
-        self.part("env.reset_state", env.reset_state, (self.key,), "a key", names, pose, {"[0]": "nq", "[1]": "nv"})
-        params = jax.eval_shape(env.physics.params)
-        for i, randomiser in enumerate(env.randomisers):
-            where, names = f"env.randomisers[{i}]", (("", "state.params"),)
-            self.part(where, randomiser, (self.key, params), "a key, PhysicsParams", names, params)
-        state = self.physical(params, pose)
-        self.controlled()
-        command = self.commanded(state)
-        names = (("", "state.phase"),)
-        takes = "phase float32[], moving float32[]"
-        clock = (f32(), f32(), self.env.physics.control_dt)
-        self.part("env.clock", env.clock, clock, takes, names, f32(), method="step")
-        nu, physics = f32(n["nu"]), _state(state, n)
-        told = examine_world(self, params, physics)
-        signals = jax.eval_shape(Signals, physics, nu, nu, nu, command, f32(), **told)
-        self.terms(signals)
-        examine_sensing(self, signals)
-        self.found += leaks(self.env, signals)
-        return self.found, self.subtle
-
-    def part(
-        self,
-        where: str,
-        module: Any,
-        args: tuple[Any, ...],
-        takes: str,
-        names: Names = (),
-        wanted: Any = UNKNOWN,
-        axes: dict[str, str] | None = None,
-        method: str = "__call__",
-        owner: Any = None,
-    ) -> Traced | None:
-        """Examine one call; what it found is kept; returns what it gave, None where it is not what is wanted."""
-
-        def call(module: Any, *args: Any) -> Any:
-            return getattr(module, method)(*args)
-
-        part = Part(where, module if owner is None else owner, call, method, args, takes, names, wanted, axes or {})
-        if owner is not None:  # the module stands in for the owner
-            part = dataclasses.replace(part, call=lambda _, *rest: call(module, *rest))
-        traced, found, subtle = examine(part, self.robot)
-        self.found += found
-        self.subtle += [finding for finding in subtle if finding.source not in {other.source for other in self.subtle}]
-        return None if found else traced
-
-    def physical(self, params: Any, pose: tuple[Any, Any]) -> Any:
-        """The physics; returns the state that it starts from, None where that is wrong."""
-        env, n = self.env, self.size
-        names = (("", "state.physics"),)
-        axes = {f".{name}": axes[0] for name, axes in _AXES.items() if axes and isinstance(axes[0], str)}
-        takes = f"PhysicsParams, qpos float32[{n['nq']}], qvel float32[{n['nv']}]"
-        begun = self._physics("init", (params, *pose), takes, names, axes)
-        if begun is None:
-            return None
-        takes = f"PhysicsParams, PhysicsState, ctrl float32[{n['nu']}]"
-        stepped = self._physics("step", (params, begun.out, f32(n["nu"])), takes, names, axes)
-        if stepped is not None:
-            self.same("env.physics", env.physics, begun, stepped, "state.physics", "init", "step")
-        return begun.out
-
-    def _physics(self, method: str, args: tuple[Any, ...], takes: str, names: Any, axes: dict[str, str]) -> Any:
-        """One method of the physics, whose named fields are known, but not its carry."""
-        env = self.env
-        found = len(self.found)
-        traced = self.part("env.physics", self.physics, args, takes, names, method=method, owner=env.physics)
-        if traced is None or not isinstance(traced.out, PhysicsState):
-            if len(self.found) == found:
-                line = source.describe(env.physics, source.method(env.physics, method))
-                after = f"a {type(traced.out).__name__}" if traced else "nothing"
-                self.found.append(Finding("state.physics", takes, after, f"{method} must return PhysicsState", line))
-            return None
-        wanted = {f".{name}": spec for name, spec in _fields(self.size).items()}
-        for path, spec in wanted.items():
-            leaf = traced.leaves.get(path)
-            if leaf is None or leaf.other or leaf.shape != spec.shape or leaf.dtype != spec.dtype or leaf.weak:
-                line = source.describe(
-                    env.physics, leaf.line if leaf and leaf.line else source.method(env.physics, method)
-                )
-                fix = f"{type(env.physics).__name__} must return float32{list(spec.shape)}"
-                if leaf is not None and path in axes and leaf.shape != spec.shape and leaf.shape:
-                    fix += f" ({axes[path]} = {spec.shape[0]} from Robot {self.robot.name!r}, got {leaf.shape[0]})"
-                self.found.append(Finding(f"state.physics{path}", takes, str(leaf or "a tree"), fix, line))
-        return traced if len(self.found) == found else None
-
-    def controlled(self) -> None:
-        """The controller: its first state, the target it sends, and the state after."""
-        controller = self.env.controller
-        nu = self.size["nu"]
-        names: Names = (("", "state.controller"),)
-        begun = self.part("env.controller", controller, (), "nothing", names, method="init")
-        if begun is None:
-            return
-        names = (("[0]", "env.controller target"), ("[1]", "state.controller"))
-        takes = f"state {_told(begun)}, action float32[{nu}]"
-        found = len(self.found)
-        given = self.part("env.controller", controller, (begun.out, f32(nu)), takes, names)
-        if given is None and len(self.found) > found and self.found[-1].leaf == "env.controller":
-            return
-        traced = given
-        if traced is None:
-            return
-        out = traced.out
-        if not isinstance(out, tuple) or len(out) != 2:
-            line = source.describe(controller, source.method(controller, "__call__"))
-            fix = f"{type(controller).__name__} must return (target, state)"
-            self.found.append(Finding("env.controller", takes, "not two results", fix, line))
-            return
-        target = traced.leaves.get("[0]")
-        if target is None or target.other or target.shape != (nu,) or target.dtype != jnp.float32:
-            line = target.line if target else ""
-            line = source.describe(controller, line or source.method(controller, "__call__"))
-            fix = f"{type(controller).__name__} must return float32[{nu}], in the order of robot.joint_names"
-            if target is not None and target.shape != (nu,) and target.shape:
-                fix += f" (nu = {nu} from Robot {self.robot.name!r}, got {target.shape[-1]})"
-            self.found.append(Finding("env.controller target", takes, str(target or "a tree"), fix, line))
-        self.same("env.controller", controller, begun, traced, "state.controller", "init", "__call__", "[1]")
-
-    def commanded(self, state: Any) -> Any:
-        """The command, drawn and stepped; returns its spec."""
-        command = self.env.command
-        others = [None if bounds is None else f32() for bounds in (command.lateral_range, command.turn_range)]
-        wanted = jax.eval_shape(Command, f32(), f32(), f32(), f32(), f32(), *others)
-        names = (("", "state.command"),)
-        if state is None:
-            return wanted
-        begun = self.part(
-            "env.command", command, (self.key, state), "a key, PhysicsState", names, wanted, method="init"
+    examiner = Examiner(env, physics)
+    commands = _commands(examiner)
+    if commands is not None:
+        reset = env.reset_state
+        examiner.examine("env.reset_state", reset, "", reset.protocol, commands=commands)
+    params = jax.eval_shape(env.physics.params)
+    examiner.known["params"] = params
+    state = _physical(examiner, params)
+    examiner.known["physics"] = _state(state, examiner.size)
+    if commands is not None:
+        commands = _commanded(examiner, commands)
+    controller = env.controller
+    examiner.examine("env.controller", controller, "state.controller", controller.protocol)
+    calibration, servo = _disturbed(examiner)
+    if commands is not None:
+        seen = {name: f32(len(command.observed)) for name, command in env.commands.items()}
+        action, ctrl = examiner.known["action"], examiner.known["ctrl"]
+        told = {"params": params, "calibration": calibration, "servo": servo}
+        signals = jax.eval_shape(
+            Signals, examiner.known["physics"], action, action, ctrl, commands, seen, **told
         )
-        takes = "a key, Command, PhysicsState, dt"
-        args = (self.key, wanted if begun is None else begun.out, state, self.env.physics.control_dt)
-        self.part("env.command", command, args, takes, names, wanted, method="step")
-        return wanted
+        _terms(examiner, signals)
+    return examiner.found, examiner.subtle
 
-    def terms(self, signals: Signals) -> None:
-        """Observations are as long as their layouts say, rewards float32 scalars, terminations bool ones."""
-        env, takes = self.env, f"Signals of Robot {self.robot.name!r}"
-        for name, stack in env.observations.items():
-            for part in stack.layout:
-                where = f"env.observations[{name!r}].terms[{part.name!r}]"
-                self.part(where, stack.terms[part.name], (signals,), takes, (), f32(part.stop - part.start))
-        for name, term in env.rewards.items():
-            self.part(f"env.rewards[{name!r}]", term, (signals,), takes, (), f32())
-            if isinstance(term.weight, jax.Array) and term.weight.shape != ():
-                fix = "a weight is one number: f32(1.0), or sum inside the term"
-                given = f"{term.weight.dtype}{list(term.weight.shape)}"
-                leaf = f"env.rewards[{name!r}].weight"
-                self.found.append(Finding(leaf, "the recipe's weight", given, fix, source.describe(term)))
-        for name, termination in env.terminations.items():
-            flag = jax.ShapeDtypeStruct((), jnp.bool_)
-            self.part(f"env.terminations[{name!r}]", termination, (signals,), takes, (), flag)
 
-    def same(
-        self, where: str, module: Any, first: Traced, second: Traced, name: str, begin: str, go: str, at: str = ""
-    ) -> None:
-        """A state as its module began it against the one that a call gave back."""
-        after = {path[len(at) :]: leaf for path, leaf in second.leaves.items() if path.startswith(at)}
+def _commands(examiner: Examiner) -> dict[str, Any] | None:
+    """The commands' samples, as specs; None where one cannot be drawn."""
+    samples: dict[str, Any] = {}
+    for name in sorted(examiner.env.commands):
+        command = examiner.env.commands[name]
+        calls = tuple(call for call in command.protocol if call.method in ("bounds", "sample"))
+        own = {"bounds": f32(len(command.channels), 2)}
+        samples[name] = examiner.examine(
+            f"env.commands[{name!r}]", command, f"state.commands[{name!r}]", calls, **own
+        )
+    return None if any(sample is None for sample in samples.values()) else samples
 
-        def owner(path: str, leaf: Any) -> str:
-            method = begin if leaf is first.leaves.get(path) else go
-            return source.describe(module, (leaf.line if leaf else "") or source.method(module, method))
 
-        by = f"{where}, {type(module).__name__}"
-        labels = Labels(lambda path: f"{name}{path}", owner, lambda path: by)
-        self.found += differences(first.leaves, after, labels)
+def _commanded(examiner: Examiner, samples: dict[str, Any]) -> dict[str, Any] | None:
+    """The commands carried on, each given the states of those that it needs; their states, as specs."""
+    states: dict[str, Any] = {}
+    for name in order_of(examiner.env.commands):
+        command = examiner.env.commands[name]
+        calls = tuple(call for call in command.protocol if call.method not in ("bounds", "sample"))
+        own = {
+            "others": {needed: states.get(needed) for needed in command.needs},
+            "value": f32(len(command.channels)),
+            "observed": f32(len(command.observed)),
+        }
+        where = f"env.commands[{name!r}]"
+        found = len(examiner.found)
+        examiner.examine_state(where, command, f"state.commands[{name!r}]", calls, samples[name], **own)
+        if len(examiner.found) > found:
+            return None
+        states[name] = samples[name]
+    return states
+
+
+def _disturbed(examiner: Examiner) -> tuple[Any, dict[str, Any]]:
+    """Randomisers, calibration errors, servos and events; what `Signals` carries of them, as specs."""
+    env, nu = examiner.env, examiner.size["nu"]
+    disturbances = env.disturbances
+    if disturbances is None:
+        return None, {}
+    for i, randomiser in enumerate(disturbances.randomisers):
+        where = f"env.disturbances.randomisers[{i}]"
+        examiner.examine(where, randomiser, "state.disturbances.params", randomiser.protocol)
+    calibration = None
+    if disturbances.calibration is not None:
+        calibration = jax.eval_shape(Calibration, f32(nu), f32(3))
+        own = disturbances.calibration
+        examiner.examine(
+            "env.disturbances.calibration", own, "", own.protocol, calibration=calibration
+        )
+    servo = {}
+    if disturbances.servos is not None:
+        given = {
+            "joints": jax.eval_shape(Joints, *[f32(nu)] * 4),
+            "drive": jax.eval_shape(ServoLaw, *[f32(nu)] * 6),
+            "servo_dt": env.physics.control_dt / disturbances.servos.updates,
+        }
+        for name in disturbances.servos.names:
+            part = disturbances.servos.parts[name]
+            where, state = f"env.disturbances.servos.parts[{name!r}]", f"state.disturbances.servo[{name!r}]"
+            servo[name] = examiner.examine(where, part, state, part.protocol, **given)
+    for name in sorted(disturbances.events):
+        event = disturbances.events[name]
+        where, state = f"env.disturbances.events[{name!r}]", f"state.disturbances.events[{name!r}]"
+        examiner.examine(where, event, state, event.protocol)
+    return calibration, servo
+
+
+def _terms(examiner: Examiner, signals: Signals) -> None:
+    """Observation terms and sensing, rewards and endings."""
+    env = examiner.env
+    examiner.known["signals"] = signals
+    for role in sorted(env.observations):
+        stack = env.observations[role]
+        for name in stack.names:
+            term = stack.terms[name]
+            where, state = f"env.observations[{role!r}].terms[{name!r}]", f"state.observations[{role!r}][0][{name!r}]"
+            reading = f32(term.size)
+            examiner.examine(where, term, state, term.protocol, reading=reading)
+            for i, part in enumerate(stack.sensing.get(name, ())):
+                place = f"env.observations[{role!r}].sensing[{name!r}][{i}]"
+                examiner.examine(place, part, f"{place} state", part.protocol, reading=reading)
+    for name in sorted(env.rewards):
+        reward = env.rewards[name]
+        examiner.examine(f"env.rewards[{name!r}]", reward, f"state.rewards[{name!r}]", reward.protocol)
+        if isinstance(reward.weight, jax.Array) and reward.weight.shape != ():
+            fix = "a weight is one number: f32(1.0), or sum inside the term"
+            given = f"{reward.weight.dtype}{list(reward.weight.shape)}"
+            leaf = f"env.rewards[{name!r}].weight"
+            examiner.found.append(Finding(leaf, "the recipe's weight", given, fix, source.describe(reward)))
+    for name in sorted(env.endings):
+        ending = env.endings[name]
+        examiner.examine(f"env.endings[{name!r}]", ending, f"state.endings[{name!r}]", ending.protocol)
+    examiner.found += leaks(env, signals)
+
+
+def _physical(examiner: Examiner, params: Any) -> Any:
+    """The physics; returns the state that it starts from, None where that is wrong."""
+    env, n = examiner.env, examiner.size
+    names = (("", "state.physics"),)
+    axes = {f".{name}": axes[0] for name, axes in _AXES.items() if axes and isinstance(axes[0], str)}
+    pose = (f32(n["nq"]), f32(n["nv"]))
+    takes = f"PhysicsParams, qpos float32[{n['nq']}], qvel float32[{n['nv']}]"
+    begun = _physics(examiner, "init", (params, *pose), takes, names, axes)
+    if begun is None:
+        return None
+    takes = f"PhysicsParams, PhysicsState, ctrl float32[{n['nu']}]"
+    stepped = _physics(examiner, "step", (params, begun.out, f32(n["nu"])), takes, names, axes)
+    if stepped is not None:
+        examiner.same("env.physics", env.physics, begun, stepped, "state.physics", "init", "step")
+    return begun.out
+
+
+def _physics(
+    examiner: Examiner, method: str, args: tuple[Any, ...], takes: str, names: Any, axes: dict[str, str]
+) -> Any:
+    """One method of the physics, whose named fields are known, but not its carry."""
+    env = examiner.env
+    found = len(examiner.found)
+    traced = examiner.part("env.physics", examiner.physics, args, takes, names, method=method, owner=env.physics)
+    if traced is None or not isinstance(traced.out, PhysicsState):
+        if len(examiner.found) == found:
+            line = source.describe(env.physics, source.method(env.physics, method))
+            after = f"a {type(traced.out).__name__}" if traced else "nothing"
+            examiner.found.append(Finding("state.physics", takes, after, f"{method} must return PhysicsState", line))
+        return None
+    wanted = {f".{name}": spec for name, spec in _fields(examiner.size).items()}
+    for path, spec in wanted.items():
+        leaf = traced.leaves.get(path)
+        if leaf is None or leaf.other or leaf.shape != spec.shape or leaf.dtype != spec.dtype or leaf.weak:
+            line = source.describe(
+                env.physics, leaf.line if leaf and leaf.line else source.method(env.physics, method)
+            )
+            fix = f"{type(env.physics).__name__} must return float32{list(spec.shape)}"
+            if leaf is not None and path in axes and leaf.shape != spec.shape and leaf.shape:
+                fix += f" ({axes[path]} = {spec.shape[0]} from Robot {examiner.robot.name!r}, got {leaf.shape[0]})"
+            examiner.found.append(Finding(f"state.physics{path}", takes, str(leaf or "a tree"), fix, line))
+    return traced if len(examiner.found) == found else None
 
 
 _AXES: dict[str, tuple[str | int, ...]] = {
@@ -233,9 +203,3 @@ def _state(state: Any, size: dict[str, int]) -> PhysicsState:
     if state is not None:
         return state
     return jax.eval_shape(lambda fields: PhysicsState(**fields, carry=()), _fields(size))
-
-
-def _told(begun: Traced) -> str:
-    """A state in a few words."""
-    leaves = [str(leaf) for leaf in begun.leaves.values()]
-    return "()" if not leaves else ", ".join(leaves if len(leaves) < 4 else [*leaves[:3], "..."])

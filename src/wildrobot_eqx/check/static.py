@@ -15,7 +15,8 @@ import jax.numpy as jnp
 
 from ..env.env import Env
 from ..physics import AbstractPhysics
-from .modules import f32, modules
+from .examiner import f32
+from .modules import modules
 from .part import key_finding
 from .rules import prng as keys
 from .rules import robot_match as names
@@ -152,24 +153,33 @@ def _name(path: str) -> str:
 def _module(env: Env, path: str) -> tuple[str, Any]:
     """Where in `env` the module stands that makes a leaf, and the module."""
     text = path[3:]
-    owners: dict[str, tuple[str, Any]] = {
-        ".physics": ("env.physics", env.physics),
-        ".controller": ("env.controller", env.controller),
-        ".command": ("env.command", env.command),
-        ".phase": ("env.clock", env.clock),
-        ".world.calibration": ("env.miscalibration", env.miscalibration),
-    }
-    servos = {} if env.servos is None else env.servos.parts
-    owners |= {f".world.servo[{name!r}]": (f"env.servos.parts[{name!r}]", part) for name, part in servos.items()}
-    owners |= {f".world.events[{name!r}]": (f"env.events[{name!r}]", event) for name, event in env.events.items()}
-    owners |= {
-        f".world.senses[{name!r}]": (f"env.observations[{name!r}]", stack) for name, stack in env.observations.items()
-    }
-    owners |= {f".obs[{name!r}]": (f"env.observations[{name!r}]", stack) for name, stack in env.observations.items()}
-    for name, term in env.rewards.items():
-        for prefix in ("raw", "reward"):
-            owners[f".metrics['{prefix}/{name}']"] = (f"env.rewards[{name!r}]", term)
+    owners = _owners(env)
     for start, (where, module) in owners.items():
         if text.startswith(start):
             return where, module
     return "", env
+
+
+def _owners(env: Env) -> dict[str, tuple[str, Any]]:
+    """By the path of what it makes, in the state or the timestep: where a module stands, and the module."""
+    owners: dict[str, tuple[str, Any]] = {
+        ".physics": ("env.physics", env.physics),
+        ".controller": ("env.controller", env.controller),
+    }
+    for kind, parts in (("commands", env.commands), ("rewards", env.rewards), ("endings", env.endings)):
+        owners |= {f".{kind}[{name!r}]": (f"env.{kind}[{name!r}]", part) for name, part in parts.items()}
+    for name, stack in env.observations.items():
+        where = (f"env.observations[{name!r}]", stack)
+        owners |= {f".observations[{name!r}]": where, f".obs[{name!r}]": where}
+    for name, term in env.rewards.items():
+        for prefix in ("raw", "reward"):
+            owners[f".metrics['{prefix}/{name}']"] = (f"env.rewards[{name!r}]", term)
+    if env.disturbances is not None:
+        place, disturbances = "env.disturbances", env.disturbances
+        owners[".disturbances.calibration"] = (f"{place}.calibration", disturbances.calibration)
+        servos = {} if disturbances.servos is None else disturbances.servos.parts
+        for name, part in servos.items():
+            owners[f".disturbances.servo[{name!r}]"] = (f"{place}.servos.parts[{name!r}]", part)
+        for name, event in disturbances.events.items():
+            owners[f".disturbances.events[{name!r}]"] = (f"{place}.events[{name!r}]", event)
+    return owners

@@ -5,7 +5,7 @@ from .base import JointPosition as JointPosition
 from .bus import CommandDelay as CommandDelay
 from .bus import CommandResolution as CommandResolution
 from .calibration import Calibration as Calibration
-from .calibration import Miscalibration as Miscalibration
+from .calibration import RandomCalibrationError as RandomCalibrationError
 from .drive import Drive as Drive
 from .drive import Joints as Joints
 from .filters import Delay as Delay

@@ -1,11 +1,14 @@
 """What a robot has wrong for a whole episode and does not know: encoder zeros and the IMU's mounting."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import f32, uniform
+from ..protocol import Call, Protocol
 
 
 class Calibration(eqx.Module):
@@ -15,12 +18,12 @@ class Calibration(eqx.Module):
     imu_rotation: Float[Array, " 3"]  # rad, rotation vector from the frame that the robot believes in to the IMU's own
 
     @staticmethod
-    def perfect(nu: int) -> "Calibration":
+    def ideal(nu: int) -> "Calibration":
         """No errors."""
         return Calibration(jnp.zeros((nu,), jnp.float32), jnp.zeros((3,), jnp.float32))
 
 
-class Miscalibration(eqx.Module):
+class RandomCalibrationError(eqx.Module):
     """Draws an episode's calibration errors.
 
     An encoder offset moves what is observed and where the servo holds the joint alike: told
@@ -28,6 +31,8 @@ class Miscalibration(eqx.Module):
     about a uniformly drawn axis. Defaults: half a spline tooth of a 25-tooth horn is 7
     degrees, which no builder leaves in; 2 degrees is what a careful one trims to by eye.
     """
+
+    protocol: ClassVar[Protocol] = (Call("__call__", ("key", "nu"), ("calibration",)),)
 
     joint_offset: Float[Array, " 2"] = eqx.field(default=(-0.035, 0.035), converter=f32)  # rad
     imu_angle: Float[Array, " 2"] = eqx.field(default=(0.0, 0.035), converter=f32)  # rad

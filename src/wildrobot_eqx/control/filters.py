@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..robots import Mirror
 from .base import AbstractController
 
 
@@ -24,10 +25,22 @@ class LowPass(AbstractController):
         self.inner, self.start = inner, start
         self.alpha = jnp.asarray(alpha, jnp.float32)
 
+    @property
+    def action_size(self) -> int:
+        """The inner controller's."""
+        return self.inner.action_size
+
+    @property
+    def mirror(self) -> Mirror | None:
+        return self.inner.mirror
+
+    def rest(self) -> Float[Array, " nu"]:
+        return self.start
+
     def init(self) -> tuple[Any, Float[Array, " nu"]]:
         return self.inner.init(), self.start
 
-    def __call__(self, state: Any, action: Float[Array, " {self.start.size}"]) -> tuple[Float[Array, " nu"], Any]:
+    def __call__(self, state: Any, action: Float[Array, " {self.action_size}"]) -> tuple[Float[Array, " nu"], Any]:
         inner, filtered = state
         target, inner = self.inner(inner, action)
         filtered = filtered + self.alpha * (target - filtered)
@@ -45,10 +58,22 @@ class Delay(AbstractController):
         if self.steps < 0:
             raise ValueError(f"Delay: steps must be 0 or more, got {self.steps}")
 
+    @property
+    def action_size(self) -> int:
+        """The inner controller's."""
+        return self.inner.action_size
+
+    @property
+    def mirror(self) -> Mirror | None:
+        return self.inner.mirror
+
+    def rest(self) -> Float[Array, " nu"]:
+        return self.start
+
     def init(self) -> tuple[Any, Float[Array, "steps nu"]]:
         return self.inner.init(), jnp.tile(self.start, (self.steps, 1))
 
-    def __call__(self, state: Any, action: Float[Array, " {self.start.size}"]) -> tuple[Float[Array, " nu"], Any]:
+    def __call__(self, state: Any, action: Float[Array, " {self.action_size}"]) -> tuple[Float[Array, " nu"], Any]:
         inner, queue = state
         target, inner = self.inner(inner, action)
         queue = jnp.concatenate([queue, target[None]])

@@ -96,6 +96,7 @@ class GearFriction(AbstractServo):
     1 rad/s and 1 to 10 for velocity and shape.
     """
 
+    adds_frictionloss = True
     stribeck: Float[Array, ""] = eqx.field(default=0.05, converter=f32)  # N m
     stribeck_velocity: Float[Array, ""] = eqx.field(default=0.2, converter=f32)  # rad/s
     shape: Float[Array, ""] = eqx.field(default=1.35, converter=f32)

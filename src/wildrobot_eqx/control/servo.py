@@ -1,13 +1,14 @@
 """Servos: what stands between the joint targets that a controller sends and the joints; the world's, not ours."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..physics import AbstractPhysics, PhysicsParams, PhysicsState, fraction, with_friction
+from ..protocol import Call, Protocol
 from ..robots import Robot
 from .drive import Drive, Joints, Wiring
 
@@ -15,8 +16,16 @@ from .drive import Drive, Joints, Wiring
 class AbstractServo(eqx.Module):
     """One property of a real servo, as a change of the law by which joints are driven.
 
-    What differs from episode to episode is drawn in `init` and kept in the state.
+    What differs from episode to episode is drawn in `init` and kept in the state. One that may
+    give friction to a joint without any says so by `adds_frictionloss`.
     """
+
+    protocol: ClassVar[Protocol] = (
+        Call("init", ("key", "joints", "ctrl", "servo_dt"), ("state",)),
+        Call("__call__", ("state", "drive", "joints", "servo_dt"), ("drive", "state")),
+    )
+
+    adds_frictionloss: ClassVar[bool] = False
 
     @abc.abstractmethod
     def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> Any:
@@ -86,19 +95,18 @@ class Servos(eqx.Module):
     ) -> tuple[PhysicsState, dict[str, Any]]:
         """One control period under `target` (rad), which encoders read `offset` (rad) too far.
 
-        Where a part changes the friction, every driven joint can rub, also one without friction in the MJCF.
+        Where a part adds friction, every driven joint can have it, also one without friction in the MJCF.
         """
         engine = fraction(physics, self.updates)
+        if any(part.adds_frictionloss for part in self.parts.values()):
+            engine = with_friction(engine, self.wiring.robot.joint_dof)
         dt = physics.control_dt / self.updates
 
         def update(carry: tuple[PhysicsState, dict[str, Any]], _: None) -> tuple[Any, None]:
             state, servo = carry
             own = self.wiring.read(params, target)
             drive, servo = self.law(servo, own, self.wiring.joints(params, state, offset), dt)
-            # Where no part has touched the friction it is the same array still, known while tracing.
-            rubs = drive.friction is not own.friction
-            ready = with_friction(engine, self.wiring.robot.joint_dof) if rubs else engine
-            return (ready.step(self.wiring.write(params, drive), state, drive.target - offset), servo), None
+            return (engine.step(self.wiring.write(params, drive), state, drive.target - offset), servo), None
 
         if self.updates == 1:
             return update((state, servo), None)[0]

@@ -1,5 +1,7 @@
 """Env: the modules joined, rolled out in batches, and held to their contract."""
 
+from .disturbances import Disturbances as Disturbances
+from .disturbances import DisturbanceState as DisturbanceState
 from .env import Env as Env
 from .env import EnvState as EnvState
 from .env import Timestep as Timestep

@@ -1,7 +1,6 @@
 """The environment: physics, controller, observations and task, joined. State goes in and comes out."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -9,39 +8,33 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ..control import AbstractController, Miscalibration, Servos
-from ..observe import (
-    Command,
-    GaitPhase,
-    JointPositions,
-    ObservationStack,
-    PlanarCommands,
-    Signals,
-    Slice,
-    VelocityCommands,
-)
-from ..physics import AbstractPhysics, AbstractRandomiser, PhysicsParams, PhysicsState
+from ..arrays import f32, named_key
+from ..control import AbstractController
+from ..observe import CommandTerm, ObservationStack, Signals, Slice
+from ..physics import AbstractPhysics, PhysicsParams, PhysicsState
 from ..physics.mujoco_tools.kinematics import sensor_quat
-from ..task import AbstractEvent, AbstractReward, AbstractTermination, GaitClock, HomeReset, VelocityCommand
-from .world import World, advance, begin_senses, begin_world, observe, rubbing
+from ..task import AbstractCommand, AbstractEnding, AbstractReset, AbstractReward
+from ..task.commands import observe_commands, order_of, sample_commands, start_commands, step_commands
+from .disturbances import Disturbances, DisturbanceState
 
 
 class EnvState(eqx.Module):
     """Everything in one env that changes."""
 
     physics: PhysicsState
-    params: PhysicsParams | None  # this episode's draw; None where nothing is randomised
     controller: Any
-    command: Command
-    phase: Float[Array, ""]  # rad
-    action: Float[Array, " nu"]  # the last one
+    commands: dict[str, Any]
+    rewards: dict[str, Any]
+    endings: dict[str, Any]
+    observations: dict[str, Any]  # what sensors and terms remember, by role
+    disturbances: DisturbanceState
+    action: Float[Array, " na"]  # the last one
     key: PRNGKeyArray
     steps: Int[Array, ""]  # control steps in this episode
-    world: World | None = None  # servos, sensors and pushes; None where all are perfect
 
 
 class Timestep(eqx.Module):
-    """What one control step yields. Termination (a failure) and truncation (out of time) are two facts."""
+    """What one control step yields. Termination (a failure) and truncation are two facts."""
 
     obs: dict[str, Float[Array, " _"]]
     reward: Float[Array, ""]
@@ -56,12 +49,13 @@ class Timestep(eqx.Module):
 
 
 class _Draw(NamedTuple):
-    """An episode's draws; `world` is a key, where something in the world is not perfect."""
+    """An episode's draws, before any engine is asked."""
 
     key: PRNGKeyArray
-    command: PRNGKeyArray
-    world: PRNGKeyArray | None
+    key_disturbances: PRNGKeyArray
+    key_observations: PRNGKeyArray
     params: PhysicsParams | None
+    commands: dict[str, Any]
     qpos: Float[Array, " nq"]
     qvel: Float[Array, " nv"]
 
@@ -69,239 +63,239 @@ class _Draw(NamedTuple):
 class Env(eqx.Module):
     """One robot with one task; `vmap` it for many.
 
-    `reset(key)` and `step(state, action)` return trees of the same structure, shapes,
-    dtypes and weak types, which `check.check_env` proves.
+    `reset(key)` and `step(state, action)` return trees of the same structure, shapes, dtypes
+    and weak types, which `check.check_env` proves. Parts are walked in the order of their names,
+    and each draws from a key folded with its name: an env that went through `jit` draws what it
+    draws outside of it.
 
     Args:
         physics: the engine.
-        controller: turns actions into joint targets.
+        controller: turns actions into what is sent to the actuators.
         observations: stacks by name; "policy" feeds the policy, "critic" the value function.
-        command: draws what the robot is told.
-        clock: the gait clock.
         rewards: terms by name; each is logged by name, weighted and unweighted.
-        terminations: ways to fail, by name.
+        endings: ways for an episode to end, by name.
         reset_state: distribution of first poses.
-        randomisers: applied in order to the nominal domain parameters at every reset.
+        commands: what the robot is asked for, by name.
+        disturbances: what differs from the model and happens on the way; None: nothing does.
         episode_length: s, after which an episode is truncated.
-        servos: what the servos make of the joint targets; without, the engine's own position servos.
-        miscalibration: draws encoder offsets and the IMU's mounting error.
-        events: what befalls the robot on the way, such as pushes, by name.
     """
 
     physics: AbstractPhysics
     controller: AbstractController
-    observations: dict[str, ObservationStack]
-    command: VelocityCommand
-    clock: GaitClock
-    rewards: dict[str, AbstractReward]
-    terminations: dict[str, AbstractTermination]
-    reset_state: HomeReset
-    randomisers: tuple[AbstractRandomiser, ...]
-    episode_steps: Int[Array, ""]
-    servos: Servos | None
-    miscalibration: Miscalibration | None
-    events: dict[str, AbstractEvent]
+    observations: dict[str, ObservationStack] = eqx.field(converter=dict)
+    rewards: dict[str, AbstractReward] = eqx.field(converter=dict)
+    endings: dict[str, AbstractEnding] = eqx.field(converter=dict)
+    reset_state: AbstractReset
+    commands: dict[str, AbstractCommand] = eqx.field(default_factory=dict, converter=dict)
+    disturbances: Disturbances | None = None
+    episode_length: Float[Array, ""] = eqx.field(default=20.0, converter=f32)  # s
 
-    def __init__(
-        self,
-        physics: AbstractPhysics,
-        controller: AbstractController,
-        observations: Mapping[str, ObservationStack],
-        command: VelocityCommand,
-        rewards: Mapping[str, AbstractReward],
-        terminations: Mapping[str, AbstractTermination],
-        reset_state: HomeReset,
-        clock: GaitClock | None = None,
-        randomisers: tuple[AbstractRandomiser, ...] = (),
-        episode_length: float = 20.0,
-        servos: Servos | None = None,
-        miscalibration: Miscalibration | None = None,
-        events: Mapping[str, AbstractEvent] | None = None,
-    ):
-        self.physics, self.controller, self.command = physics, controller, command
-        self.observations = dict(observations)
-        self.clock = GaitClock() if clock is None else clock
-        self.rewards, self.terminations = dict(rewards), dict(terminations)
-        self.reset_state, self.randomisers = reset_state, randomisers
-        self.episode_steps = jnp.asarray(round(episode_length / physics.control_dt), jnp.int32)
-        self.servos, self.miscalibration, self.events = servos, miscalibration, dict(events or {})
+    def __check_init__(self):
+        order_of(self.commands)  # raises where one needs what is not there
 
     @property
     def action_size(self) -> int:
-        """Length of the action vector: the robot's number of actuators."""
-        return self.physics.robot.nu
+        """Length of the action vector."""
+        return self.controller.action_size
 
     @property
-    def perfect(self) -> bool:
-        """Servos, sensors and calibration are ideal and nothing befalls the robot: there is no `World`."""
-        blurred = any(not stack.perfect for stack in self.observations.values())
-        return self.servos is None and self.miscalibration is None and not self.events and not blurred
+    def episode_steps(self) -> Int[Array, ""]:
+        """Control steps after which an episode is truncated."""
+        return jnp.round(self.episode_length / self.physics.control_dt).astype(jnp.int32)
+
+    @property
+    def ideal(self) -> bool:
+        """The robot is as drawn: nothing is disturbed, and observations are the truth of the moment."""
+        return self.disturbances is None and all(stack.ideal for stack in self.observations.values())
 
     def layout(self, role: str) -> tuple[Slice, ...]:
         """The layout of the observation `role`, with the constants that the robot computes its parts with.
 
-        They are read from the modules that use them: the heading hold's gain (1/s) and limit
-        (rad/s), the speed below which the command means to stand (m/s), the gait's period
-        (s), each joint's home angle (rad). Not for use under `jit`.
+        They are read from the modules that use them, such as each joint's home angle (rad) or the
+        heading controller's gain (1/s). Not for use under `jit`.
         """
-        robot, command = self.physics.robot, self.command
-        home = {f"home {name}": angle for name, angle in zip(robot.joint_names, robot.home_joints)}
-        hold = {"heading gain": command.hold.gain, "yaw rate limit": command.hold.limit, "deadband": command.deadband}
-        known = {
-            VelocityCommands: hold,
-            PlanarCommands: hold,
-            GaitPhase: {"period": self.clock.period},
-            JointPositions: home,
-        }
         stack = self.observations[role]
 
         def complete(part: Slice) -> Slice:
-            constants = known.get(type(stack.terms[part.name]), {})
-            return dataclasses.replace(part, constants=tuple((name, float(value)) for name, value in constants.items()))
+            term = stack.terms[part.name]
+            known = term.constants
+            if isinstance(term, CommandTerm):
+                known = known | self.commands[term.command].constants()
+            return dataclasses.replace(part, constants=tuple((name, float(value)) for name, value in known.items()))
 
         return tuple(complete(part) for part in stack.layout)
 
     def reset(self, key: PRNGKeyArray, nominal: PhysicsParams | None = None) -> tuple[EnvState, Timestep]:
-        """A new episode: parameters, pose and command drawn from `key`.
+        """A new episode: parameters, commands and pose drawn from `key`.
 
         `nominal` are the parameters that randomisers start from, where they are not the engine's own.
         """
         draw = self._draw(key, nominal)
-        physics = rubbing(self).init(self._params(draw.params), draw.qpos, draw.qvel)
+        physics = self._engine.init(self._params(draw.params), draw.qpos, draw.qvel)
         state, signals, obs = self._begin(draw, physics)
         never = jnp.zeros((), bool)
-        metrics = {name: jnp.zeros_like(value) for name, value in self._rewards(signals)[1].items()}
+        _, metrics, _ = self._rewards(state.rewards, signals)
+        metrics = jax.tree.map(jnp.zeros_like, metrics | self._metrics(state.commands, physics))
         return state, Timestep(obs, jnp.zeros((), jnp.float32), never, never, metrics)
 
     def redraw(self, state: EnvState, key: PRNGKeyArray, nominal: PhysicsParams | None = None) -> EnvState:
         """The first state of the episode that `reset(key, nominal)` begins, without the engine's forward pass.
 
-        Parameters, pose, velocities and command are those of that reset. What an engine
-        derives from them (poses, sensors but for the command's orientation sensor, forces)
-        and its carry stay those of `state`, any state of this env, until the next step: of a
-        state, engines read `qpos`, `qvel`, `time` and `carry`, a guess from which they solve.
-        Where full resets under `vmap` would run at every step, this costs next to nothing.
+        Parameters, pose, velocities and commands are those of that reset. What an engine derives
+        from them (poses, sensors but for the IMUs' orientation, forces) and its carry stay those
+        of `state`, any state of this env, until the next step: of a state, engines read `qpos`,
+        `qvel`, `time` and `carry`, a guess from which they solve. Where full resets under `vmap`
+        would run at every step, this costs next to nothing.
         """
         draw = self._draw(key, nominal)
-        sensor = self.command.quat
-        quat = sensor_quat(self.physics.model, sensor, draw.qpos)
-        readings = state.physics.sensordata.at[sensor.address : sensor.address + sensor.size].set(quat)
+        readings = state.physics.sensordata
+        for imu in self.physics.robot.imus:
+            quat = sensor_quat(self.physics.model, imu.quat, draw.qpos)
+            readings = readings.at[imu.quat.address : imu.quat.address + imu.quat.size].set(quat)
         time = jnp.zeros_like(state.physics.time)
         physics = dataclasses.replace(state.physics, qpos=draw.qpos, qvel=draw.qvel, time=time, sensordata=readings)
         return self._begin(draw, physics)[0]
 
     def step(self, state: EnvState, action: Float[Array, " {self.action_size}"]) -> tuple[EnvState, Timestep]:
         """One control period under `action`."""
-        key, key_command, *more = jax.random.split(state.key, 2 if self.perfect else 3)
+        key, key_commands, key_disturbances, key_observations = jax.random.split(state.key, 4)
         dt = self.physics.control_dt
-        params = self._params(state.params)
-        target, controller = self.controller(state.controller, action)
-        world = state.world
-        if world is None:
-            physics = rubbing(self).step(params, state.physics, target)
+        ctrl, controller = self.controller(state.controller, action)
+        nominal, disturbed = self.physics.params(), state.disturbances
+        if self.disturbances is None:
+            physics = self.physics.step(self._params(disturbed.params), state.physics, ctrl)
         else:
-            key_events, key_senses = jax.random.split(more[0])
-            physics, world = advance(self, key_events, params, state.physics, world, target)
-        command = self.command.step(key_command, state.command, physics, dt)
+            physics, disturbed = self.disturbances.step(
+                key_disturbances, self.physics, nominal, state.physics, disturbed, ctrl
+            )
+        commands = step_commands(self.commands, key_commands, state.commands, physics, dt)
+        signals = self._signals(physics, action, state.action, ctrl, commands, disturbed)
+        obs, observations = self._observe(key_observations, state.observations, signals)
+        rate, metrics, rewards = self._rewards(state.rewards, signals)
+        failed, over, endings = self._endings(state.endings, signals)
+        steps = state.steps + 1
         new = EnvState(
             physics=physics,
-            params=state.params,
             controller=controller,
-            command=command,
-            phase=self.clock.step(state.phase, command.moving, dt),
+            commands=commands,
+            rewards=rewards,
+            endings=endings,
+            observations=observations,
+            disturbances=disturbed,
             action=action,
             key=key,
-            steps=state.steps + 1,
-            world=world,
+            steps=steps,
         )
-        signals = self._signals(new, state.action, target, params)
-        if world is None:
-            obs = self._observe(signals)
-        else:
-            obs, senses = observe(self, key_senses, world, signals)
-            new = dataclasses.replace(new, world=dataclasses.replace(world, senses=senses))
-        rate, metrics = self._rewards(signals)
-        failed = [term(signals) for term in self.terminations.values()]
-        terminated = jnp.any(jnp.stack(failed)) if failed else jnp.zeros((), bool)
-        truncated = (new.steps >= self.episode_steps) & ~terminated
-        return new, Timestep(obs, rate * jnp.float32(dt), terminated, truncated, metrics)
+        truncated = (over | (steps >= self.episode_steps)) & ~failed
+        metrics = metrics | self._metrics(commands, physics)
+        return new, Timestep(obs, rate * jnp.float32(dt), failed, truncated, metrics)
+
+    @property
+    def _engine(self) -> AbstractPhysics:
+        return self.physics if self.disturbances is None else self.disturbances.engine(self.physics)
 
     def _draw(self, key: PRNGKeyArray, nominal: PhysicsParams | None) -> _Draw:
-        """An episode's draws: keys, parameters, first `qpos` and `qvel`."""
-        key, key_params, key_pose, key_command, *more = jax.random.split(key, 4 if self.perfect else 5)
-        params = self._draw_params(key_params, nominal)
-        return _Draw(key, key_command, more[0] if more else None, params, *self.reset_state(key_pose))
+        """An episode's draws: keys, parameters, commands, first `qpos` and `qvel`."""
+        key, key_params, key_commands, key_pose, key_disturbances, key_observations = jax.random.split(key, 6)
+        params = nominal
+        if self.disturbances is not None and self.disturbances.draws_params:
+            params = self.disturbances.draw(key_params, self._params(nominal))
+        commands = sample_commands(self.commands, key_commands)
+        qpos, qvel = self.reset_state(key_pose, commands)
+        return _Draw(key, key_disturbances, key_observations, params, commands, qpos, qvel)
 
     def _begin(self, draw: _Draw, physics: PhysicsState) -> tuple[EnvState, Signals, dict[str, Float[Array, " _"]]]:
         """The first state of an episode at `physics`, what terms see of it, and the first observation."""
-        params, world = self._params(draw.params), None
-        if draw.world is not None:
-            key_world, key_senses = jax.random.split(draw.world)
-            world = begin_world(self, key_world, params, physics)
+        disturbed = DisturbanceState(draw.params, None, {}, {})
+        if self.disturbances is not None:
+            nominal = self.physics.params()
+            disturbed = self.disturbances.init(draw.key_disturbances, self.physics, draw.params, nominal, physics)
+        commands = start_commands(self.commands, draw.commands, physics)
+        action, ctrl = jnp.zeros((self.action_size,), jnp.float32), self.controller.rest()
+        signals = self._signals(physics, action, action, ctrl, commands, disturbed)
+        obs, observations = {}, {}
+        for name in sorted(self.observations):
+            sub = named_key(draw.key_observations, name)
+            obs[name], observations[name] = self.observations[name].init(sub, signals, self.physics.control_dt)
         state = EnvState(
             physics=physics,
-            params=draw.params,
             controller=self.controller.init(),
-            command=self.command.init(draw.command, physics),
-            phase=jnp.zeros((), jnp.float32),
-            action=jnp.zeros((self.action_size,), jnp.float32),
+            commands=commands,
+            rewards={name: self.rewards[name].init(signals) for name in sorted(self.rewards)},
+            endings={name: self.endings[name].init(signals) for name in sorted(self.endings)},
+            observations=observations,
+            disturbances=disturbed,
+            action=action,
             key=draw.key,
             steps=jnp.zeros((), jnp.int32),
-            world=world,
         )
-        signals = self._signals(state, state.action, self.physics.robot.home_joints, params)
-        if world is None:
-            return state, signals, self._observe(signals)
-        obs, senses = begin_senses(self, key_senses, signals)
-        return dataclasses.replace(state, world=dataclasses.replace(world, senses=senses)), signals, obs
-
-    def _draw_params(self, key: PRNGKeyArray, nominal: PhysicsParams | None) -> PhysicsParams | None:
-        if not self.randomisers:
-            return nominal
-        params = self._params(nominal)
-        for randomiser, sub in zip(self.randomisers, jax.random.split(key, len(self.randomisers))):
-            params = randomiser(sub, params)
-        return params
+        return state, signals, obs
 
     def _params(self, drawn: PhysicsParams | None) -> PhysicsParams:
         return self.physics.params() if drawn is None else drawn
 
     def _signals(
-        self, state: EnvState, previous_action: Float[Array, " nu"], target: Float[Array, " nu"], params: PhysicsParams
+        self,
+        physics: PhysicsState,
+        action: Float[Array, " na"],
+        previous_action: Float[Array, " na"],
+        ctrl: Float[Array, " nu"],
+        commands: dict[str, Any],
+        disturbed: DisturbanceState,
     ) -> Signals:
         return Signals(
-            physics=state.physics,
-            action=state.action,
+            physics=physics,
+            action=action,
             previous_action=previous_action,
-            target=target,
-            command=state.command,
-            phase=state.phase,
-            params=params,
-            calibration=None if state.world is None else state.world.calibration,
-            servo=() if state.world is None else state.world.servo,
+            ctrl=ctrl,
+            commands=commands,
+            observed=observe_commands(self.commands, commands),
+            params=self._params(disturbed.params),
+            calibration=disturbed.calibration,
+            servo=disturbed.servo,
         )
 
-    def _observe(self, signals: Signals) -> dict[str, Float[Array, " _"]]:
-        return {name: stack(signals) for name, stack in self.observations.items()}
+    def _observe(
+        self, key: PRNGKeyArray, states: dict[str, Any], signals: Signals
+    ) -> tuple[dict[str, Float[Array, " _"]], dict[str, Any]]:
+        obs, after = {}, {}
+        for name in sorted(self.observations):
+            obs[name], after[name] = self.observations[name].step(named_key(key, name), states[name], signals)
+        return obs, after
 
-    def _rewards(self, signals: Signals) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-        """The total rate, and every term's weighted and raw rate by name."""
+    def _rewards(
+        self, states: dict[str, Any], signals: Signals
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]], dict[str, Any]]:
+        """The total rate, every term's weighted and raw rate by name, and the terms' next states."""
         metrics: dict[str, Float[Array, ""]] = {}
+        after: dict[str, Any] = {}
         total = jnp.zeros((), jnp.float32)
-        for name, term in self.rewards.items():
-            raw = term(signals)
+        for name in sorted(self.rewards):
+            term = self.rewards[name]
+            raw, after[name] = term.step(states[name], signals)
             weighted = term.weight * raw
             metrics[f"raw/{name}"] = raw
             metrics[f"reward/{name}"] = weighted
             total = total + weighted
-        base, command = self.physics.robot.base, signals.command
-        linvel = base.linvel.read(signals.physics.sensordata)
-        metrics["speed"] = signals.heading_frame(linvel)[0]
-        metrics["commanded_speed"] = command.speed
-        if command.lateral is not None:
-            metrics["lateral_speed"] = signals.heading_frame(linvel)[1]
-            metrics["commanded_lateral_speed"] = command.lateral
-        if command.turn is not None:
-            metrics["turn"] = base.angvel.read(signals.physics.sensordata)[2]
-            metrics["commanded_turn"] = command.turn
-        return total, metrics
+        return total, metrics, after
+
+    def _endings(
+        self, states: dict[str, Any], signals: Signals
+    ) -> tuple[Bool[Array, ""], Bool[Array, ""], dict[str, Any]]:
+        """Whether the episode has failed, whether it is over without a failure, and the endings' next states."""
+        failed, over = jnp.zeros((), bool), jnp.zeros((), bool)
+        after: dict[str, Any] = {}
+        for name in sorted(self.endings):
+            ending = self.endings[name]
+            ends, after[name] = ending.step(states[name], signals)
+            if ending.truncates:
+                over = over | ends
+            else:
+                failed = failed | ends
+        return failed, over, after
+
+    def _metrics(self, states: dict[str, Any], physics: PhysicsState) -> dict[str, Float[Array, ""]]:
+        found: dict[str, Float[Array, ""]] = {}
+        for name in sorted(self.commands):
+            found |= self.commands[name].metrics(states[name], physics)
+        return found

@@ -10,8 +10,6 @@ from jaxtyping import PRNGKeyArray
 
 from ..env import Env
 from ..errors import WildRobotError
-from ..observe import GaitPhase, ObservationStack, ProjectedGravity
-from ..robots import Robot
 from .config import PPOConfig
 from .networks import MLP, AbstractPolicy, MLPPolicy, MLPValue, SideMirror
 from .normalise import RunningNorm
@@ -49,9 +47,9 @@ def make_agent(env: Env, config: PPOConfig, key: PRNGKeyArray, make_policy: Make
     stacks = {"policy": env.observations["policy"], "critic": critics(env.observations)}
     mirrors: dict[str, SideMirror | None] = dict.fromkeys(stacks)
     for role, stack in stacks.items():
-        side = _side(stack, env.physics.robot)
-        if config.symmetric and side is not None:
-            mirrors[role] = SideMirror(stack.mirror, env.physics.robot.joint_mirror, side)
+        seen, acted, side = stack.mirror, env.controller.mirror, stack.side
+        if config.symmetric and seen is not None and acted is not None and side is not None:
+            mirrors[role] = SideMirror(seen, acted, side)
     sizes = {role: stack.size for role, stack in stacks.items()}
     nu = env.action_size
     if make_policy is None:
@@ -69,15 +67,3 @@ def make_agent(env: Env, config: PPOConfig, key: PRNGKeyArray, make_policy: Make
             RunningNorm.init(sizes["critic"]), MLP((sizes["critic"], *config.hidden, 1), key_value), mirrors["critic"]
         ),
     )
-
-
-def _side(stack: ObservationStack, robot: Robot) -> int | None:
-    """The entry of an observation that tells left from right, if there is one.
-
-    It is the gait clock's sine, or where there is no clock the sideways part of gravity, which
-    a robot on one foot, such as one in a plane, has no use for.
-    """
-    kinds = [(type(stack.terms[part.name]), part.start) for part in stack.layout]
-    clocks = [start for kind, start in kinds if kind is GaitPhase]
-    leans = [start + 1 for kind, start in kinds if kind is ProjectedGravity and len(robot.feet) > 1]
-    return next(iter(clocks + leans), None)

@@ -133,7 +133,7 @@ def _steps(
         ended = {
             "return": jnp.sum(jnp.where(done, episode_return, 0.0)),
             "done": jnp.sum(done.astype(jnp.float32)),
-            "falls": jnp.sum(timestep.terminated.astype(jnp.float32)),
+            "terminated": jnp.sum(timestep.terminated.astype(jnp.float32)),
         }
         transition = Rollout(
             obs=obs,
@@ -176,19 +176,21 @@ def _after(
 
 
 def _summary(env: Env, metrics: dict, ended: dict, rollout: Rollout) -> dict[str, Array]:
-    """One iteration's figures: means over time and envs, falls per minute of simulated time."""
+    """One iteration's figures: means over time and envs, and failures per minute of simulated time.
+
+    For each pair `commanded_x` and `x` of metrics, `x_error` is the mean over envs of how far
+    their means over time lie apart.
+    """
     errors = {
         f"{name}_error": jnp.mean(jnp.abs(jnp.mean(metrics[name] - metrics[f"commanded_{name}"], axis=0)))
-        for name in ("lateral_speed", "turn")
-        if name in metrics
+        for name in metrics
+        if f"commanded_{name}" in metrics
     }
-    speed, commanded = jnp.mean(metrics["speed"], axis=0), jnp.mean(metrics["commanded_speed"], axis=0)
     minutes = rollout.reward.size * env.physics.control_dt / 60.0
     return {
         **{name: jnp.mean(value) for name, value in metrics.items()},
         "reward_per_step": jnp.mean(rollout.reward),
         "episodes": ended["done"],
-        "falls_per_minute": ended["falls"] / minutes,
-        "speed_error": jnp.mean(jnp.abs(speed - commanded)),
+        "terminations_per_minute": ended["terminated"] / minutes,
         **errors,
     }

@@ -17,15 +17,16 @@ from ..physics import PhysicsParams
 from ..physics.params import nominal_params
 from ..robots import Mirror, Robot
 from .signals import Signals
-from .terms import AbstractTerm
+from .terms import AbstractStatelessTerm
 
 JointFigure = Literal["stiffness", "torque limit", "armature", "damping", "friction loss"]
 """What `JointRatios` tells of a joint and its servo."""
 
 
-def _unsigned(robot: Robot) -> Mirror:
+def _unsigned(robot: Robot) -> Mirror | None:
     """Joints change sides, and a figure without a direction keeps its sign."""
-    return Mirror(robot.joint_mirror.source, (1.0,) * robot.nu)
+    mirror = robot.mirror
+    return None if mirror is None else Mirror(mirror.source, (1.0,) * robot.nu)
 
 
 def _figure(params: PhysicsParams, robot: Robot, name: JointFigure) -> Float[Array, " nu"]:
@@ -38,7 +39,7 @@ def _figure(params: PhysicsParams, robot: Robot, name: JointFigure) -> Float[Arr
     return fields[name][dofs]
 
 
-class JointRatios(AbstractTerm):
+class JointRatios(AbstractStatelessTerm):
     """One figure of each joint as a share of the nominal, in actuator order; 1 where the nominal is 0."""
 
     robot: Robot
@@ -53,7 +54,12 @@ class JointRatios(AbstractTerm):
         self.nominal = _figure(nominal_params(robot.model), robot, figure)
 
     @property
-    def mirror(self) -> Mirror:
+    def size(self) -> int:
+        """Length of its vector."""
+        return self.robot.nu
+
+    @property
+    def mirror(self) -> Mirror | None:
         return _unsigned(self.robot)
 
     @property
@@ -66,7 +72,7 @@ class JointRatios(AbstractTerm):
         return jnp.where(some, drawn / jnp.where(some, self.nominal, 1.0), 1.0)
 
 
-class MassRatios(AbstractTerm):
+class MassRatios(AbstractStatelessTerm):
     """The mass of each body that weighs something as a share of the nominal, in the model's order."""
 
     bodies: tuple[int, ...] = eqx.field(static=True)
@@ -80,9 +86,14 @@ class MassRatios(AbstractTerm):
         mj = robot.model.mj
         self.bodies = tuple(int(i) for i in np.flatnonzero(mj.body_mass > 0.0))
         moved = [int(mj.jnt_bodyid[mj.dof_jntid[dof]]) for dof in robot.joint_dof]
-        other = {moved[i]: moved[j] for i, j in enumerate(robot.joint_mirror.source)}
+        other = {moved[i]: moved[j] for i, j in enumerate(robot.mirror.source)} if robot.mirror else {}
         self.swapped = tuple(self.bodies.index(other.get(body, body)) for body in self.bodies)
         self.nominal = f32(mj.body_mass[list(self.bodies)])
+
+    @property
+    def size(self) -> int:
+        """Length of its vector."""
+        return len(self.bodies)
 
     @property
     def mirror(self) -> Mirror:
@@ -96,11 +107,12 @@ class MassRatios(AbstractTerm):
         return signals.params_for(self).body_mass[np.array(self.bodies)] / self.nominal
 
 
-class CentreOfMassShift(AbstractTerm):
+class CentreOfMassShift(AbstractStatelessTerm):
     """How far the base's centre of mass, a payload included, lies from the nominal one."""
 
     body: int = eqx.field(static=True)
     nominal: Float[Array, " 3"]  # m
+    size = 3
     unit = "m"
     frame = "base"
     measurable = False
@@ -121,10 +133,11 @@ class CentreOfMassShift(AbstractTerm):
         return signals.params_for(self).body_ipos[self.body] - self.nominal
 
 
-class FrictionRatio(AbstractTerm):
+class FrictionRatio(AbstractStatelessTerm):
     """Sliding friction as a share of the nominal, the mean over the geoms that have some."""
 
     nominal: Float[Array, " ngeom"]
+    size = 1
     unit = "1"
     frame = "floor, over nominal"
     measurable = False
@@ -145,28 +158,8 @@ class FrictionRatio(AbstractTerm):
         return (total / jnp.sum(self.nominal))[None]
 
 
-class FloorTilt(AbstractTerm):
-    """Where gravity pulls along the floor, as a share of it: the slope's sine, forward and left."""
-
-    unit = "1"
-    frame = "heading"
-    measurable = False
-
-    @property
-    def mirror(self) -> Mirror:
-        return Mirror((0, 1), (1.0, -1.0))
-
-    @property
-    def source(self) -> str:
-        return "params, gravity"
-
-    def __call__(self, signals: Signals) -> Float[Array, " 2"]:
-        gravity = signals.params_for(self).gravity
-        return signals.heading_frame(gravity / jnp.linalg.norm(gravity))[:2]
-
-
-class EncoderOffsets(AbstractTerm):
-    """What each encoder reads at its joint's true zero (`Miscalibration`), in actuator order."""
+class EncoderOffsets(AbstractStatelessTerm):
+    """What each encoder reads at its joint's true zero (`RandomCalibrationError`), in actuator order."""
 
     robot: Robot
     unit = "rad"
@@ -174,8 +167,13 @@ class EncoderOffsets(AbstractTerm):
     measurable = False
 
     @property
-    def mirror(self) -> Mirror:
-        return self.robot.joint_mirror
+    def size(self) -> int:
+        """Length of its vector."""
+        return self.robot.nu
+
+    @property
+    def mirror(self) -> Mirror | None:
+        return self.robot.mirror
 
     @property
     def source(self) -> str:
@@ -185,9 +183,10 @@ class EncoderOffsets(AbstractTerm):
         return signals.errors_for(self).joint_offset
 
 
-class ImuRotation(AbstractTerm):
-    """The IMU's mounting error (`Miscalibration`), a rotation vector."""
+class ImuRotation(AbstractStatelessTerm):
+    """The IMU's mounting error (`RandomCalibrationError`), a rotation vector."""
 
+    size = 3
     unit = "rad"
     frame = "imu"
     measurable = False
@@ -204,8 +203,8 @@ class ImuRotation(AbstractTerm):
         return signals.errors_for(self).imu_rotation
 
 
-class AbstractServoTerm(AbstractTerm):
-    """What one part of the servos has drawn, the part being named as in `env.servos`."""
+class AbstractServoTerm(AbstractStatelessTerm):
+    """What one part of the servos has drawn, the part being named as in `env.disturbances.servos`."""
 
     part: eqx.AbstractVar[str]
     frame = "servo"
@@ -225,16 +224,19 @@ class AbstractServoTerm(AbstractTerm):
         if self.part not in parts:
             raise WildRobotError(
                 f"{type(self).__name__} asks for the servos' part {self.part!r}, and the env has no such part.",
-                where="env.servos",
-                hint=nearest(self.part, parts) if parts else "give the env servos=Servos(...), or leave the term out",
+                where="env.disturbances.servos",
+                hint=nearest(self.part, parts)
+                if parts
+                else "give the Disturbances servos=Servos(...), or drop the term",
             )
         return parts[self.part]
 
 
 class BatteryVoltage(AbstractServoTerm):
-    """The battery's voltage without load that the servos' `DCMotor` has drawn; `part` is its name in `env.servos`."""
+    """The battery's voltage without load that the servos' `DCMotor` has drawn; `part` is its name among them."""
 
     part: str = eqx.field(static=True, default="motor")
+    size = 1
     unit = "V"
 
     @property
@@ -256,7 +258,12 @@ class MotorStrengths(AbstractServoTerm):
         self.robot, self.part = robot, part
 
     @property
-    def mirror(self) -> Mirror:
+    def size(self) -> int:
+        """Length of its vector."""
+        return self.robot.nu
+
+    @property
+    def mirror(self) -> Mirror | None:
         return _unsigned(self.robot)
 
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:
@@ -268,6 +275,7 @@ class CommandLag(AbstractServoTerm):
 
     scale: float = eqx.field(static=True)  # 1/s
     part: str = eqx.field(static=True)
+    size = 1
     unit = "control period"
 
     def __init__(self, robot: Robot, part: str = "delay"):
@@ -292,7 +300,12 @@ class GearPlay(AbstractServoTerm):
         self.robot, self.part = robot, part
 
     @property
-    def mirror(self) -> Mirror:
+    def size(self) -> int:
+        """Length of its vector."""
+        return self.robot.nu
+
+    @property
+    def mirror(self) -> Mirror | None:
         return _unsigned(self.robot)
 
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:

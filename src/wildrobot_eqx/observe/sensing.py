@@ -1,7 +1,7 @@
 """Sensing: what becomes of a true reading on its way to the policy. Each step is a small module with its own state."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .. import rotation
 from ..arrays import f32, uniform
 from ..control import delay_line
+from ..protocol import Call, Protocol
 from .signals import Signals
 
 
@@ -19,6 +20,11 @@ class AbstractSensing(eqx.Module):
 
     What differs from episode to episode is drawn in `init` and kept in the state.
     """
+
+    protocol: ClassVar[Protocol] = (
+        Call("init", ("key", "reading", "signals", "dt"), ("state",)),
+        Call("__call__", ("key", "state", "reading", "signals"), ("reading", "state")),
+    )
 
     @abc.abstractmethod
     def init(self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float) -> Any:
@@ -84,7 +90,7 @@ class ReadingResolution(AbstractSensing):
 
 
 class EncoderOffset(AbstractSensing):
-    """Joint angles off by the episode's encoder offsets, by which the servos go, too (`Miscalibration`)."""
+    """Joint angles off by the episode's encoder offsets, by which the servos go, too (`RandomCalibrationError`)."""
 
     def init(self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float) -> tuple[()]:
         return ()
@@ -96,7 +102,7 @@ class EncoderOffset(AbstractSensing):
 
 
 class MountingError(AbstractSensing):
-    """A vector of the IMU, as an IMU measures it that is mounted askew (`Miscalibration`): `R^T v`.
+    """A vector of the IMU, as an IMU measures it that is mounted askew (`RandomCalibrationError`): `R^T v`.
 
     The robot takes the reading for one in the frame of the drawing. The same rotation
     holds for all vectors of the episode. Heading is held relative to the first reading

@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..arrays import named_key
 from ..errors import WildRobotError, nearest
 from ..robots import Mirror
 from .sensing import AbstractSensing
 from .signals import Signals
-from .terms import AbstractTerm
+from .terms import AbstractStatelessTerm, AbstractTerm, CommandTerm
 
 
 class Slice(eqx.Module):
@@ -32,9 +33,9 @@ class Slice(eqx.Module):
 class ObservationStack(eqx.Module):
     """Concatenates terms in order; counts, names and describes every entry.
 
-    `stack(signals)` is the truth of one moment. What a policy gets may differ: readings go
-    through `sensing`, and the last `history` of them stand one after the other, newest
-    first. Both have a state, which `begin` makes and `observe` carries on.
+    What a policy gets may differ from the truth of the moment: readings go through `sensing`,
+    and the last `history` of them stand one after the other, newest first. These, and terms
+    that remember, have a state, which `init` makes and `step` carries on.
 
     Args:
         terms: the terms by name, in the order of the vector.
@@ -85,9 +86,10 @@ class ObservationStack(eqx.Module):
             )
 
     @property
-    def perfect(self) -> bool:
+    def ideal(self) -> bool:
         """Readings are the truth of the moment, and there is no state."""
-        return not self.sensing and self.history == 1
+        stateless = all(isinstance(term, AbstractStatelessTerm) for term in self.terms.values())
+        return not self.sensing and self.history == 1 and stateless
 
     @property
     def layout(self) -> tuple[Slice, ...]:
@@ -97,7 +99,7 @@ class ObservationStack(eqx.Module):
         for age in range(self.history):
             for name in self.names:
                 term = self.terms[name]
-                stop = start + len(term.mirror.source)
+                stop = start + term.size
                 slices.append(Slice(name, start, stop, term.unit, term.frame, term.source, term.measurable, age=age))
                 start = stop
         return tuple(slices)
@@ -105,68 +107,96 @@ class ObservationStack(eqx.Module):
     @property
     def size(self) -> int:
         """Length of the observation vector, its history included."""
-        return self.layout[-1].stop if self.names else 0
+        return self.history * sum(term.size for term in self.terms.values())
 
     @property
-    def mirror(self) -> Mirror:
-        """The left-right reflection of the whole vector."""
-        return Mirror.concatenate([self.terms[name].mirror for name in self.names] * self.history)
+    def mirror(self) -> Mirror | None:
+        """The left-right reflection of the whole vector; None where that of a term is not known."""
+        mirrors = [self.terms[name].mirror for name in self.names]
+        known = [mirror for mirror in mirrors if mirror is not None]
+        return Mirror.concatenate(known * self.history) if len(known) == len(mirrors) else None
 
-    def __call__(self, signals: Signals) -> Float[Array, " n"]:
-        """The truth of one moment, without history.
+    @property
+    def side(self) -> int | None:
+        """The entry of the newest reading whose sign tells left from right: a gait's before a lean's."""
+        sides = [part.start + side for part in self._newest if (side := self.terms[part.name].side) is not None]
+        gaits = [i for i in sides if isinstance(self._at(i), CommandTerm)]
+        return next(iter(gaits + sides), None)
+
+    def __call__(self, signals: Signals) -> Float[Array, " {self.size}"]:
+        """The truth of one moment at an episode's beginning, as if it had always been so."""
+        values, _ = self._values(self._begin(signals), signals)
+        frame = jnp.concatenate(list(values.values()))
+        return jnp.tile(frame, self.history)
+
+    def init(self, key: PRNGKeyArray, signals: Signals, dt: float) -> tuple[Float[Array, " {self.size}"], Any]:
+        """The first observation of an episode, and the first state; one reading every `dt` seconds."""
+        if self.ideal:
+            return self(signals), ()
+        key_draw, key_read = jax.random.split(key)
+        terms = self._begin(signals)
+        values, _ = self._values(terms, signals)
+        sensed: dict[str, tuple[Any, ...]] = {}
+        for name, keys in self._keys(key_draw):
+            sensed[name] = tuple(part.init(k, values[name], signals, dt) for part, k in zip(self.sensing[name], keys))
+        frame, terms, sensed = self._frame(key_read, terms, sensed, signals)
+        past = jnp.tile(frame, (self.history - 1, 1))
+        return jnp.concatenate([frame[None], past]).ravel(), (terms, sensed, past)
+
+    def step(self, key: PRNGKeyArray, state: Any, signals: Signals) -> tuple[Float[Array, " {self.size}"], Any]:
+        """The next observation and the next state."""
+        if self.ideal:
+            return self(signals), state
+        terms, sensed, past = state
+        frame, terms, sensed = self._frame(key, terms, sensed, signals)
+        frames = jnp.concatenate([frame[None], past])
+        return frames.ravel(), (terms, sensed, frames[:-1])
+
+    @property
+    def _newest(self) -> tuple[Slice, ...]:
+        return self.layout[: len(self.names)]
+
+    def _at(self, entry: int) -> AbstractTerm:
+        return next(self.terms[part.name] for part in self._newest if part.start <= entry < part.stop)
+
+    def _begin(self, signals: Signals) -> dict[str, Any]:
+        return {name: self.terms[name].init(signals) for name in self.names}
+
+    def _values(self, states: dict[str, Any], signals: Signals) -> tuple[dict[str, Float[Array, " _"]], dict[str, Any]]:
+        """The truth by name, and the terms' next states.
 
         Raises:
-            ValueError: a term's output disagrees with its layout.
+            ValueError: a term's output disagrees with its size.
         """
-        return jnp.concatenate(list(self._values(signals).values()))
-
-    def begin(self, key: PRNGKeyArray, signals: Signals, dt: float) -> tuple[Float[Array, " n"], Any]:
-        """The first observation of an episode, and the state of sensing and history; one reading every `dt` seconds."""
-        key_draw, key_read = jax.random.split(key)
-        state: dict[str, tuple[Any, ...]] = {}
-        for name, value, keys in self._sensed(key_draw, self._values(signals)):
-            state[name] = tuple(part.init(k, value, signals, dt) for part, k in zip(self.sensing[name], keys))
-        frame, state = self._frame(key_read, state, signals)
-        past = jnp.tile(frame, (self.history - 1, 1))
-        return jnp.concatenate([frame[None], past]).ravel(), (state, past)
-
-    def observe(self, key: PRNGKeyArray, state: Any, signals: Signals) -> tuple[Float[Array, " n"], Any]:
-        """The next observation and the next state."""
-        readings, past = state
-        frame, readings = self._frame(key, readings, signals)
-        frames = jnp.concatenate([frame[None], past])
-        return frames.ravel(), (readings, frames[:-1])
-
-    def _values(self, signals: Signals) -> dict[str, Float[Array, " _"]]:
-        """The truth, by name."""
-        values = {}
-        for part in self.layout[: len(self.names)]:
-            value = self.terms[part.name](signals)
-            if value.shape != (part.stop - part.start,):
+        values, after = {}, {}
+        for name in self.names:
+            term = self.terms[name]
+            values[name], after[name] = term.step(states[name], signals)
+            if values[name].shape != (term.size,):
                 raise ValueError(
-                    f"observation {part.name!r} ({type(self.terms[part.name]).__name__}) has shape {value.shape}, "
-                    f"its layout says ({part.stop - part.start},)"
+                    f"observation {name!r} ({type(term).__name__}) has shape {values[name].shape}, "
+                    f"its layout says ({term.size},)"
                 )
-            values[part.name] = value
-        return values
+        return values, after
 
-    def _sensed(
-        self, key: PRNGKeyArray, values: dict[str, Float[Array, " _"]]
-    ) -> list[tuple[str, Float[Array, " _"], Any]]:
-        """Name, true value and a key per sensing module, for each term that has some."""
-        names = [name for name in self.names if name in self.sensing]
-        keys = jax.random.split(key, max(len(names), 1))
-        return [(n, values[n], jax.random.split(k, max(len(self.sensing[n]), 1))) for n, k in zip(names, keys)]
+    def _keys(self, key: PRNGKeyArray) -> list[tuple[str, Any]]:
+        """Name of each term that is sensed, and a key for each of its sensing modules."""
+        return [
+            (name, jax.random.split(named_key(key, name), max(len(self.sensing[name]), 1)))
+            for name in self.names
+            if name in self.sensing
+        ]
 
     def _frame(
-        self, key: PRNGKeyArray, state: dict[str, tuple[Any, ...]], signals: Signals
-    ) -> tuple[Float[Array, " n"], dict[str, tuple[Any, ...]]]:
-        """One moment's readings."""
-        values, after = self._values(signals), {}
-        for name, value, keys in self._sensed(key, values):
+        self, key: PRNGKeyArray, terms: dict[str, Any], sensed: dict[str, tuple[Any, ...]], signals: Signals
+    ) -> tuple[Float[Array, " n"], dict[str, Any], dict[str, tuple[Any, ...]]]:
+        """One moment's readings, and the next states of terms and of sensing."""
+        values, terms = self._values(terms, signals)
+        after: dict[str, tuple[Any, ...]] = {}
+        for name, keys in self._keys(key):
             states = []
-            for part, part_key, part_state in zip(self.sensing[name], keys, state[name]):
-                value, part_state = part(part_key, part_state, value, signals)
+            for part, part_key, part_state in zip(self.sensing[name], keys, sensed[name]):
+                values[name], part_state = part(part_key, part_state, values[name], signals)
                 states.append(part_state)
-            values[name], after[name] = value, tuple(states)
-        return jnp.concatenate([values[name] for name in self.names]), after
+            after[name] = tuple(states)
+        return jnp.concatenate([values[name] for name in self.names]), terms, after

@@ -1,27 +1,50 @@
 """Observation terms: each knows its size, unit, frame, source and mirror image."""
 
 import abc
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import rotation
+from ..control import AbstractController
+from ..protocol import Call, Protocol
 from ..robots import Foot, Ground, Mirror, Robot, Sensor, above
-from .signals import Signals
+from .signals import Channel, Signals
 
 
 class AbstractTerm(eqx.Module):
-    """One named part of an observation."""
+    """One named part of an observation, with a state of its own."""
 
-    unit: eqx.AbstractClassVar[str]
-    frame: eqx.AbstractClassVar[str]
-    measurable: eqx.AbstractClassVar[bool]  # can the robot measure it?
+    protocol: ClassVar[Protocol] = (
+        Call("init", ("signals",), ("state",)),
+        Call("step", ("state", "signals"), ("reading", "state")),
+    )
+
+    unit: eqx.AbstractVar[str]
+    frame: eqx.AbstractVar[str]
+    measurable: eqx.AbstractVar[bool]  # can the robot measure it?
 
     @property
     @abc.abstractmethod
-    def mirror(self) -> Mirror:
-        """How the term's vector reflects in the x-z plane; its length is the term's size."""
+    def size(self) -> int:
+        """Length of its vector."""
+
+    @property
+    def mirror(self) -> Mirror | None:
+        """How the term's vector reflects in the x-z plane; None where no reflection is known."""
+        return None
+
+    @property
+    def side(self) -> int | None:
+        """The entry whose sign tells left from right, which a reflection changes; None where there is none."""
+        return None
+
+    @property
+    def constants(self) -> dict[str, Float[Array, ""]]:
+        """What the robot needs to know to compute it, in SI units, by name."""
+        return {}
 
     @property
     @abc.abstractmethod
@@ -29,7 +52,29 @@ class AbstractTerm(eqx.Module):
         """Where the robot gets it: a sensor's name, or what computes it."""
 
     @abc.abstractmethod
-    def __call__(self, signals: Signals) -> Float[Array, " n"]:
+    def init(self, signals: Signals) -> Any:
+        """The term's state at the start of an episode."""
+
+    @abc.abstractmethod
+    def step(self, state: Any, signals: Signals) -> tuple[Float[Array, " {self.size}"], Any]:
+        """The term's value after a control step, and the next state."""
+
+
+class AbstractStatelessTerm(AbstractTerm):
+    """A term of one moment: it remembers nothing."""
+
+    protocol: ClassVar[Protocol] = (Call("__call__", ("signals",), ("reading",)),)
+
+    def init(self, signals: Signals) -> tuple[()]:
+        """No state."""
+        return ()
+
+    def step(self, state: tuple[()], signals: Signals) -> tuple[Float[Array, " {self.size}"], tuple[()]]:
+        """The value of the moment."""
+        return self(signals), state
+
+    @abc.abstractmethod
+    def __call__(self, signals: Signals) -> Float[Array, " {self.size}"]:
         """The term's value."""
 
 
@@ -37,20 +82,26 @@ _VECTOR = Mirror((0, 1, 2), (1.0, -1.0, 1.0))  # a polar vector such as gravity
 _PSEUDOVECTOR = Mirror((0, 1, 2), (-1.0, 1.0, -1.0))  # an axial one such as angular velocity
 
 
-class ProjectedGravity(AbstractTerm):
+class ProjectedGravity(AbstractStatelessTerm):
     """The direction of gravity as the IMU sees it: R^T (0, 0, -1)."""
 
     quat: Sensor
+    leans: bool = eqx.field(static=True)  # of a robot with several feet: where it leans tells which one bears it
     unit = "1"
     frame = "imu"
+    size = 3
     measurable = True
 
     def __init__(self, robot: Robot, imu: str | None = None):
-        self.quat = robot.imu(imu).quat
+        self.quat, self.leans = robot.imu(imu).quat, len(robot.feet) > 1
 
     @property
     def mirror(self) -> Mirror:
         return _VECTOR
+
+    @property
+    def side(self) -> int | None:
+        return 1 if self.leans else None
 
     @property
     def source(self) -> str:
@@ -61,12 +112,13 @@ class ProjectedGravity(AbstractTerm):
         return rotation.rotate_inverse(self.quat.read(signals.physics.sensordata), down)
 
 
-class AngularVelocity(AbstractTerm):
+class AngularVelocity(AbstractStatelessTerm):
     """The IMU's gyro reading."""
 
     gyro: Sensor
     unit = "rad/s"
     frame = "imu"
+    size = 3
     measurable = True
 
     def __init__(self, robot: Robot, imu: str | None = None):
@@ -84,7 +136,7 @@ class AngularVelocity(AbstractTerm):
         return self.gyro.read(signals.physics.sensordata)
 
 
-class JointPositions(AbstractTerm):
+class JointPositions(AbstractStatelessTerm):
     """Servo angles relative to the home pose, in actuator order."""
 
     robot: Robot
@@ -93,8 +145,17 @@ class JointPositions(AbstractTerm):
     measurable = True
 
     @property
-    def mirror(self) -> Mirror:
-        return self.robot.joint_mirror
+    def size(self) -> int:
+        """Length of its vector."""
+        return self.robot.nu
+
+    @property
+    def mirror(self) -> Mirror | None:
+        return self.robot.mirror
+
+    @property
+    def constants(self) -> dict[str, Float[Array, ""]]:
+        return {f"home {name}": angle for name, angle in zip(self.robot.joint_names, self.robot.home_joints)}
 
     @property
     def source(self) -> str:
@@ -104,7 +165,7 @@ class JointPositions(AbstractTerm):
         return self.robot.joints(signals.physics.qpos) - self.robot.home_joints
 
 
-class JointVelocities(AbstractTerm):
+class JointVelocities(AbstractStatelessTerm):
     """Servo velocities, in actuator order."""
 
     robot: Robot
@@ -113,8 +174,13 @@ class JointVelocities(AbstractTerm):
     measurable = True
 
     @property
-    def mirror(self) -> Mirror:
-        return self.robot.joint_mirror
+    def size(self) -> int:
+        """Length of its vector."""
+        return self.robot.nu
+
+    @property
+    def mirror(self) -> Mirror | None:
+        return self.robot.mirror
 
     @property
     def source(self) -> str:
@@ -124,116 +190,83 @@ class JointVelocities(AbstractTerm):
         return self.robot.joint_velocities(signals.physics.qvel)
 
 
-class LastAction(AbstractTerm):
+class LastAction(AbstractStatelessTerm):
     """The policy's own previous output, as sampled."""
 
-    robot: Robot
+    reflection: Mirror | None
+    length: int = eqx.field(static=True)
     unit = "1"
-    frame = "joint"
+    frame = "action"
     measurable = True
 
+    def __init__(self, controller: AbstractController):
+        self.reflection, self.length = controller.mirror, controller.action_size
+
     @property
-    def mirror(self) -> Mirror:
-        return self.robot.joint_mirror
+    def size(self) -> int:
+        """The controller's action size."""
+        return self.length
+
+    @property
+    def mirror(self) -> Mirror | None:
+        return self.reflection
 
     @property
     def source(self) -> str:
         return "policy"
 
-    def __call__(self, signals: Signals) -> Float[Array, " nu"]:
+    def __call__(self, signals: Signals) -> Float[Array, " {self.size}"]:
         return signals.action
 
 
-class GaitPhase(AbstractTerm):
-    """Sine and cosine of the gait clock; both 0 while the robot should stand still."""
+class CommandTerm(AbstractStatelessTerm):
+    """What a policy sees of a command, such as a velocity, a goal or a gait's phase.
 
-    unit = "1"
-    frame = "clock"
+    Args:
+        name: of the command in the env.
+        channels: the command's `observed`.
+    """
+
+    command: str = eqx.field(static=True)
+    channels: tuple[Channel, ...]
+    unit: str = eqx.field(static=True)
+    frame = "command"
     measurable = True
 
-    @property
-    def mirror(self) -> Mirror:
-        return Mirror((0, 1), (-1.0, -1.0))  # left and right are half a cycle apart
+    def __init__(self, name: str, channels: tuple[Channel, ...]):
+        self.command, self.channels = name, channels
+        units = [channel.unit for channel in channels]
+        self.unit = units[0] if len(set(units)) == 1 else ", ".join(units)
 
     @property
-    def source(self) -> str:
-        return "gait clock"
-
-    def __call__(self, signals: Signals) -> Float[Array, " 2"]:
-        phase = signals.phase
-        return signals.stepping * jnp.stack([jnp.sin(phase), jnp.cos(phase)])
-
-
-class VelocityCommands(AbstractTerm):
-    """Commanded forward speed (m/s) and the heading hold's yaw rate (rad/s)."""
-
-    unit = "m/s, rad/s"
-    frame = "heading"
-    measurable = True
+    def size(self) -> int:
+        """One entry per channel."""
+        return len(self.channels)
 
     @property
     def mirror(self) -> Mirror:
-        return Mirror((0, 1), (1.0, -1.0))
+        return Mirror(tuple(range(self.size)), tuple(channel.mirror for channel in self.channels))
+
+    @property
+    def side(self) -> int | None:
+        return next((i for i, channel in enumerate(self.channels) if channel.side), None)
 
     @property
     def source(self) -> str:
-        return "command, heading hold"
+        return f"command {self.command!r}"
 
-    def __call__(self, signals: Signals) -> Float[Array, " 2"]:
-        return jnp.stack([signals.command.speed, signals.command.yaw_rate])
-
-
-class PlanarCommands(AbstractTerm):
-    """Commanded forward and lateral speed (m/s, to the left) and yaw rate (rad/s): a turn, and the heading hold's."""
-
-    unit = "m/s, m/s, rad/s"
-    frame = "heading"
-    measurable = True
-
-    @property
-    def mirror(self) -> Mirror:
-        return Mirror((0, 1, 2), (1.0, -1.0, -1.0))
-
-    @property
-    def source(self) -> str:
-        return "command, heading hold"
-
-    def __call__(self, signals: Signals) -> Float[Array, " 3"]:
-        command = signals.command
-        lateral = jnp.zeros((), jnp.float32) if command.lateral is None else command.lateral
-        return jnp.stack([command.speed, lateral, command.yaw_rate])
+    def __call__(self, signals: Signals) -> Float[Array, " {self.size}"]:
+        return signals.observed_command(self.command, self)
 
 
-class BaseLinearVelocity(AbstractTerm):
-    """True velocity of the base in the commanded heading's frame (simulation only)."""
-
-    linvel: Sensor
-    unit = "m/s"
-    frame = "heading"
-    measurable = False
-
-    def __init__(self, robot: Robot):
-        self.linvel = robot.base.linvel
-
-    @property
-    def mirror(self) -> Mirror:
-        return _VECTOR
-
-    @property
-    def source(self) -> str:
-        return self.linvel.name
-
-    def __call__(self, signals: Signals) -> Float[Array, " 3"]:
-        return signals.heading_frame(self.linvel.read(signals.physics.sensordata))
-
-
-class BaseHeight(AbstractTerm):
+class BaseHeight(AbstractStatelessTerm):
     """Height of the root body above the floor, or the `ground` under it (simulation only)."""
 
     body: int = eqx.field(static=True)
     ground: Ground | None
     unit = "m"
     frame = "world"
+    size = 1
     measurable = False
 
     def __init__(self, robot: Robot, ground: Ground | None = None):
@@ -251,7 +284,7 @@ class BaseHeight(AbstractTerm):
         return above(self.ground, signals.physics.xpos[self.body])[None]
 
 
-class FootContacts(AbstractTerm):
+class FootContacts(AbstractStatelessTerm):
     """Vertical force of the floor on each foot (simulation only)."""
 
     scale: float = eqx.field(static=True)  # 1/N
@@ -264,6 +297,11 @@ class FootContacts(AbstractTerm):
         self.feet = robot.feet
         mj = robot.model.mj
         self.scale = float(1.0 / (mj.body_subtreemass[0] * -mj.opt.gravity[2]))
+
+    @property
+    def size(self) -> int:
+        """Length of its vector."""
+        return len(self.feet)
 
     @property
     def mirror(self) -> Mirror:

@@ -17,8 +17,8 @@ from ..runs.files import read_object
 _RED, _GREEN, _INK, _GRID = "#c0392b", "#1e8449", "#1b2a3a", "#d8dee4"
 _CURVES = {
     "return": ("episode_return", "return per episode", "episode return"),
-    "falls": ("falls_per_minute", "falls per minute of simulated time", "falls"),
-    "speed_error": ("speed_error", "mean |measured - commanded|, m/s", "speed error while learning"),
+    "failures": ("terminations_per_minute", "failures per minute of simulated time", "failures"),
+    "speed_error": ("lin_vel_x_error", "mean |measured - commanded|, m/s", "speed error while learning"),
 }
 
 

@@ -38,7 +38,8 @@ def env_json(env: Env) -> dict[str, Any]:
             name: {"term": type(term).__name__, "weight": float(term.weight), "about": _about(term)}
             for name, term in env.rewards.items()
         },
-        "terminations": {name: type(term).__name__ for name, term in env.terminations.items()},
+        "endings": {name: type(ending).__name__ for name, ending in env.endings.items()},
+        "commands": {name: type(command).__name__ for name, command in env.commands.items()},
     }
 
 
@@ -84,7 +85,7 @@ def robot_json(robot: Robot) -> dict[str, Any]:
                 "high_rad": round(float(high[i]), 4),
                 "home_rad": round(float(home[i]), 4),
                 "torque_limit_nm": round(float(torque[i]), 4),
-                "mirror": robot.joint_names[robot.joint_mirror.source[i]],
+                "mirror": robot.joint_names[robot.mirror.source[i]],
             }
             for i, name in enumerate(robot.joint_names)
         ],

@@ -91,8 +91,8 @@ class _Builder:
         root = int(mj.jnt_bodyid[0])
         home = self.home(root, feet)
         self.check_sides(feet, home)
-        joint_mirror = self.mirror(names, joints)
-        self.check_home_mirrors(names, home.qpos[mj.jnt_qposadr[joints]], joint_mirror)
+        mirror = self.mirror(names, joints)
+        self.check_home_mirrors(names, home.qpos[mj.jnt_qposadr[joints]], mirror)
         return Robot(
             name=spec.name,
             description=spec.description,
@@ -108,7 +108,7 @@ class _Builder:
                 spec.servo.get("stall_torque", float(mj.actuator_forcerange[:, 1].max())),
                 spec.servo.get("no_load_speed", 1e3),
             ),
-            joint_mirror=joint_mirror,
+            mirror=mirror,
             min_root_height=jnp.asarray(spec.min_root_height, jnp.float32),
             home_qpos=jnp.asarray(home.qpos, jnp.float32),
             home_height=jnp.asarray(home.xpos[root, 2], jnp.float32),

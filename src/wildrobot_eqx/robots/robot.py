@@ -1,11 +1,14 @@
 """A robot as named data: joints, limits, home pose, feet, IMU and mirror pairs."""
 
+import math
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from ..errors import WildRobotError, nearest
+from .ground import Ground
 from .model import Model
 
 
@@ -99,12 +102,13 @@ class Robot(eqx.Module):
     feet: tuple[Foot, ...]
     imus: tuple[Imu, ...]
     servo: Servo
-    joint_mirror: Mirror
+    mirror: Mirror
     min_root_height: Float[Array, ""]  # m, below it the robot has fallen
     home_qpos: Float[Array, " nq"]
     home_height: Float[Array, ""]  # m, of the root body in the home pose
     joint_range: Float[Array, "nu 2"]  # rad
     torque_limit: Float[Array, " nu"]  # N m
+    ground: Ground | None = None  # what it stands on, where that is no plane
 
     def __check_init__(self):
         low, high = np.asarray(self.joint_range).T
@@ -132,6 +136,22 @@ class Robot(eqx.Module):
     def nu(self) -> int:
         """Number of actuators."""
         return self.model.mj.nu
+
+    @property
+    def weight(self) -> float:
+        """Weight of the robot, N: the mass of the base and of all that hangs on it, times gravity."""
+        mj = self.model.mj
+        return float(mj.body_subtreemass[self.base.body] * np.linalg.norm(mj.opt.gravity))
+
+    @property
+    def leg_length(self) -> float:
+        """Height of the base above the lowest foot in the home pose, m: the length by which sizes and speeds scale."""
+        return float(self.home_height)
+
+    @property
+    def time_scale(self) -> float:
+        """sqrt(L / g) for the leg length L, s: the time by which gaits scale (Alexander 1984, Froude number)."""
+        return math.sqrt(self.leg_length / float(np.linalg.norm(self.model.mj.opt.gravity)))
 
     @property
     def home_joints(self) -> Float[Array, " nu"]:

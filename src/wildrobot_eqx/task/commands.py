@@ -1,161 +1,178 @@
-"""Commands: what the robot is told, drawn at reset and redrawn on the way."""
+"""Commands: what a robot is asked for. Each has a state of its own, drawn at reset and carried through an episode."""
 
-from typing import Any
+import abc
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from .. import rotation
-from ..arrays import f32, uniform
-from ..observe import Command
+from ..arrays import named_key
+from ..errors import WildRobotError, nearest
+from ..observe import Channel
 from ..physics import PhysicsState
-from ..robots import Robot, Sensor
+from ..protocol import Call, Protocol
+
+Commands = Mapping[str, Any]
+"""The states of an env's commands, by name."""
 
 
-class HeadingHold(eqx.Module):
-    """Yaw rate that turns the robot back to its commanded heading, from its own IMU.
+class AbstractCommand(eqx.Module):
+    """What a robot is asked for: a velocity, a goal, the frame of a clip, the phase of a gait.
 
-    `yaw_rate = clip(gain * wrap(target - heading), -limit, limit)`; the robot computes the
-    same, so gain and limit belong to its contract.
+    Its state is a pytree of the command's own, the same tree from `sample`, `start`, `step` and
+    `set`. Evaluation, films, joysticks and bundles speak to a command through `channels`,
+    `hold` and `set`, never through its fields.
     """
 
-    gain: Float[Array, ""] = eqx.field(default=1.5, converter=f32)  # 1/s
-    limit: Float[Array, ""] = eqx.field(default=0.6, converter=f32)  # rad/s
-
-    def __call__(self, target: Float[Array, ""], heading: Float[Array, ""]) -> Float[Array, ""]:
-        """The yaw rate, rad/s, for a commanded and a measured heading, rad."""
-        return jnp.clip(self.gain * rotation.wrap_angle(target - heading), -self.limit, self.limit)
-
-
-class VelocityCommand(eqx.Module):
-    """A forward speed drawn from a range, or standing, redrawn about every `interval` seconds.
-
-    Speeds below `deadband` become 0, which means: stand. The commanded heading is the one
-    the IMU measured at the start of the episode.
-
-    With `lateral_range` or `turn_range` the robot is told to walk sideways and to turn, too:
-    each with the probability `mix`, so that some commands are forward alone. A share `alone`
-    of those that ask for such a motion asks for no speed ahead, which else is rare. Told to turn,
-    the commanded heading turns on, but never ahead of the robot by more than `lead`: one
-    that cannot keep up is not wound up, and walks where it looks.
-    """
-
-    quat: Sensor
-    hold: HeadingHold
-    speed_range: Float[Array, " 2"]  # m/s
-    stand_probability: Float[Array, ""]
-    interval: Float[Array, ""]  # s, mean time between redraws
-    deadband: Float[Array, ""]  # m/s, and rad/s of a turn
-    lateral_range: Float[Array, " 2"] | None  # m/s, to the left
-    turn_range: Float[Array, " 2"] | None  # rad/s, to the left
-    mix: Float[Array, ""] | None
-    alone: Float[Array, ""] | None
-    lead: Float[Array, ""] | None  # rad
-
-    def __init__(
-        self,
-        robot: Robot,
-        speed_range: tuple[float, float] = (0.0, 0.5),
-        stand_probability: float = 0.1,
-        interval: float = 6.0,
-        deadband: float = 0.05,
-        hold: HeadingHold | None = None,
-        lateral_range: tuple[float, float] | None = None,
-        turn_range: tuple[float, float] | None = None,
-        mix: float = 0.5,
-        alone: float = 0.0,
-        lead: float = 0.1,
-    ):
-        self.quat = robot.imu().quat
-        self.hold = HeadingHold() if hold is None else hold
-        self.speed_range = f32(speed_range)
-        self.stand_probability = f32(stand_probability)
-        self.interval = f32(interval)
-        self.deadband = f32(deadband)
-        self.lateral_range = None if lateral_range is None else f32(lateral_range)
-        self.turn_range = None if turn_range is None else f32(turn_range)
-        self.mix, self.alone = (f32(mix), f32(alone)) if self.planar else (None, None)
-        self.lead = None if turn_range is None else f32(lead)
+    protocol: ClassVar[Protocol] = (
+        Call("bounds", (), ("bounds",)),
+        Call("sample", ("key",), ("state",)),
+        Call("start", ("state", "physics", "others"), ("state",)),
+        Call("step", ("key", "state", "physics", "dt", "others"), ("state",)),
+        Call("observe", ("state",), ("observed",)),
+        Call("set", ("state", "value"), ("state",)),
+        Call("metrics", ("state", "physics"), ("metrics",)),
+        Call("constants", (), ("metrics",)),
+    )
 
     @property
-    def planar(self) -> bool:
-        """Whether the robot is told more than to walk ahead."""
-        return self.lateral_range is not None or self.turn_range is not None
+    @abc.abstractmethod
+    def channels(self) -> tuple[Channel, ...]:
+        """What can be asked for, an entry for each number of `hold`; empty for a command that follows others."""
 
-    def draw(self, key: PRNGKeyArray) -> Float[Array, ""]:
-        """A commanded speed, m/s."""
-        key_stand, key_speed = jax.random.split(key)
-        low, high = self.speed_range
-        speed = jax.random.uniform(key_speed, (), jnp.float32, low, high)
-        stand = jax.random.bernoulli(key_stand, self.stand_probability) | (jnp.abs(speed) < self.deadband)
-        return jnp.where(stand, 0.0, speed)
+    @property
+    @abc.abstractmethod
+    def observed(self) -> tuple[Channel, ...]:
+        """What `observe` returns, an entry for each number."""
 
-    def draw_all(self, key: PRNGKeyArray) -> tuple[Float[Array, ""], Float[Array, ""] | None, Float[Array, ""] | None]:
-        """A commanded speed, a lateral one (m/s), and a turn (rad/s); None for what is never asked for."""
-        if self.mix is None or self.alone is None:
-            return self.draw(key), None, None
-        key_stand, key_speed, key_lateral, key_turn, key_alone = jax.random.split(key, 5)
-        told = 1.0 - jax.random.bernoulli(key_stand, self.stand_probability).astype(jnp.float32)
+    @property
+    @abc.abstractmethod
+    def needs(self) -> tuple[str, ...]:
+        """Names of the commands whose states `start` and `step` read; the env carries those on first."""
 
-        def one(key: PRNGKeyArray, bounds: Float[Array, " 2"] | None, share: Any) -> Float[Array, ""] | None:
-            if bounds is None:
-                return None
-            key_value, key_use = jax.random.split(key)
-            value = told * uniform(key_value, bounds)
-            use = jax.random.bernoulli(key_use, share) & (jnp.abs(value) >= self.deadband)
-            return jnp.where(use, value, 0.0)
+    @abc.abstractmethod
+    def bounds(self) -> Float[Array, "channels 2"]:
+        """The lowest and highest value of each channel that training asks for."""
 
-        speed = one(key_speed, self.speed_range, jnp.ones((), jnp.float32))
-        assert speed is not None  # its range is never None
-        lateral, turn = one(key_lateral, self.lateral_range, self.mix), one(key_turn, self.turn_range, self.mix)
-        beside = sum(jnp.abs(motion) for motion in (lateral, turn) if motion is not None)
-        still = (beside > 0.0) & jax.random.bernoulli(key_alone, self.alone)
-        return jnp.where(still, 0.0, speed), lateral, turn
+    @abc.abstractmethod
+    def sample(self, key: PRNGKeyArray) -> Any:
+        """A first state, drawn before any pose is known, so that a reset may depend on it."""
 
-    def init(self, key: PRNGKeyArray, physics: PhysicsState) -> Command:
-        """The command at the start of an episode, its heading zeroed at the IMU's."""
-        zero = jnp.zeros((), jnp.float32)
-        origin = rotation.yaw(self.quat.read(physics.sensordata))
-        speed, lateral, turn = self.draw_all(key)
-        yaw_rate = zero if turn is None else turn
-        return Command(speed, yaw_rate, heading=zero, target=zero, origin=origin, lateral=lateral, turn=turn)
+    @abc.abstractmethod
+    def start(self, state: Any, physics: PhysicsState, others: Commands) -> Any:
+        """The sampled state at the episode's first pose, such as with a heading set to zero."""
 
-    def step(self, key: PRNGKeyArray, command: Command, physics: PhysicsState, dt: float) -> Command:
-        """The command after `dt` seconds: heading measured anew, speeds redrawn now and then."""
-        key_when, key_what = jax.random.split(key)
-        redraw = jax.random.uniform(key_when) < dt / self.interval
-        heading = rotation.wrap_angle(rotation.yaw(self.quat.read(physics.sensordata)) - command.origin)
-        drawn = self.draw_all(key_what)
-        speed = jnp.where(redraw, drawn[0], command.speed)
-        lateral = _either(redraw, drawn[1], command.lateral)
-        turn = _either(redraw, drawn[2], command.turn)
-        target, yaw_rate = command.target, self.hold(command.target, heading)
-        if turn is not None and self.lead is not None:
-            ahead = jnp.clip(rotation.wrap_angle(target + turn * dt - heading), -self.lead, self.lead)
-            target = jnp.where(turn == 0.0, target, rotation.wrap_angle(heading + ahead))
-            yaw_rate = turn + self.hold(target, heading)
-        return Command(speed, yaw_rate, heading, target, command.origin, lateral, turn)
+    @abc.abstractmethod
+    def step(self, key: PRNGKeyArray, state: Any, physics: PhysicsState, dt: float, others: Commands) -> Any:
+        """The state `dt` seconds later; `others` holds the new states of the commands in `needs`."""
+
+    @abc.abstractmethod
+    def observe(self, state: Any) -> Float[Array, " observed"]:
+        """What a policy sees of it."""
+
+    @abc.abstractmethod
+    def hold(self, value: Float[Array, " channels"]) -> "AbstractCommand":
+        """The command that always asks for `value`, one number for each channel; only array leaves differ."""
+
+    @abc.abstractmethod
+    def set(self, state: Any, value: Float[Array, " channels"]) -> Any:
+        """The state that asks for `value` from now on."""
+
+    @abc.abstractmethod
+    def metrics(self, state: Any, physics: PhysicsState) -> dict[str, Float[Array, ""]]:
+        """Figures of one control step by name; a pair `x` and `commanded_x` makes the training figure `x_error`."""
+
+    @abc.abstractmethod
+    def constants(self) -> dict[str, Float[Array, ""]]:
+        """What a robot needs to know to compute `observe` itself, in SI units, by name."""
 
 
-def _either(
-    redraw: Bool[Array, ""], new: Float[Array, ""] | None, old: Float[Array, ""] | None
-) -> Float[Array, ""] | None:
-    return None if new is None or old is None else jnp.where(redraw, new, old)
+def order_of(commands: Mapping[str, AbstractCommand]) -> tuple[str, ...]:
+    """The commands' names, those that a command needs before it, else by name.
 
-
-class GaitClock(eqx.Module):
-    """A phase that runs once per gait cycle; told to stand, it finishes the step it is in and rests at 0.
-
-    The left foot swings in the first half of the cycle, the right one in the second.
+    Raises:
+        WildRobotError: a command needs one that is not there, or commands need each other in a circle.
     """
+    ordered: list[str] = []
+    pending = sorted(commands)
+    for name in pending:
+        for needed in commands[name].needs:
+            if needed not in commands:
+                raise WildRobotError(
+                    f"The command {name!r} ({type(commands[name]).__name__}) needs a command {needed!r}, "
+                    "which the env does not have.",
+                    where=f"env.commands[{name!r}]",
+                    hint=nearest(needed, commands),
+                )
+    while pending:
+        ready = next((name for name in pending if set(commands[name].needs) <= set(ordered)), None)
+        if ready is None:
+            raise WildRobotError(
+                f"The commands {', '.join(pending)} need each other in a circle.",
+                where="env.commands",
+                hint="let one of them not read the others",
+            )
+        ordered.append(ready)
+        pending.remove(ready)
+    return tuple(ordered)
 
-    period: Float[Array, ""] = eqx.field(default=0.7, converter=f32)  # s
 
-    def step(self, phase: Float[Array, ""], moving: Float[Array, ""], dt: float) -> Float[Array, ""]:
-        """The phase (rad, in [0, 2 pi)) after `dt` seconds."""
-        advanced = phase + 2.0 * jnp.pi * dt / self.period
-        landed = jnp.floor(advanced / jnp.pi) > jnp.floor(phase / jnp.pi)
-        resting = (moving == 0.0) & (landed | (phase == 0.0))
-        return jnp.where(resting, 0.0, advanced % (2.0 * jnp.pi))
+def sample_commands(commands: Mapping[str, AbstractCommand], key: PRNGKeyArray) -> dict[str, Any]:
+    """First states of all commands, each from a key of its own name."""
+    return {name: commands[name].sample(named_key(key, name)) for name in sorted(commands)}
+
+
+def start_commands(
+    commands: Mapping[str, AbstractCommand], sampled: Mapping[str, Any], physics: PhysicsState
+) -> dict[str, Any]:
+    """The sampled states at the first pose."""
+    states: dict[str, Any] = {}
+    for name in order_of(commands):
+        states[name] = commands[name].start(sampled[name], physics, _needed(commands[name], states))
+    return states
+
+
+def step_commands(
+    commands: Mapping[str, AbstractCommand],
+    key: PRNGKeyArray,
+    states: Mapping[str, Any],
+    physics: PhysicsState,
+    dt: float,
+) -> dict[str, Any]:
+    """The states one control period (`dt` seconds) later."""
+    new: dict[str, Any] = {}
+    for name in order_of(commands):
+        command = commands[name]
+        new[name] = command.step(named_key(key, name), states[name], physics, dt, _needed(command, new))
+    return new
+
+
+def observe_commands(
+    commands: Mapping[str, AbstractCommand], states: Mapping[str, Any]
+) -> dict[str, Float[Array, " _"]]:
+    """What a policy sees of each command.
+
+    Raises:
+        ValueError: a command's observation disagrees with its `observed`.
+    """
+    seen = {}
+    for name in sorted(commands):
+        value = commands[name].observe(states[name])
+        if value.shape != (len(commands[name].observed),):
+            raise ValueError(
+                f"command {name!r} ({type(commands[name]).__name__}) observes shape {value.shape}, "
+                f"its `observed` says ({len(commands[name].observed)},)"
+            )
+        seen[name] = value
+    return seen
+
+
+def no_channels() -> Float[Array, "0 2"]:
+    """The bounds of a command without channels."""
+    return jnp.zeros((0, 2), jnp.float32)
+
+
+def _needed(command: AbstractCommand, states: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: states[name] for name in command.needs}

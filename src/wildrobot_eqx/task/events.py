@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,11 +12,22 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..arrays import f32, uniform
 from ..physics import PhysicsParams, PhysicsState
 from ..physics.mujoco_tools.kinematics import base_translation
+from ..protocol import Call, Protocol
 from ..robots import Robot
 
 
 class AbstractEvent(eqx.Module):
-    """Something that happens before a control step, to the physics' state or to its parameters for that step only."""
+    """Something that happens before a control step, to the physics' state or to its parameters for that step only.
+
+    One that may write dry friction to a joint without any in the model says so by `adds_frictionloss`.
+    """
+
+    protocol: ClassVar[Protocol] = (
+        Call("init", ("key", "dt"), ("state",)),
+        Call("__call__", ("key", "state", "physics", "params", "dt"), ("physics", "params", "state")),
+    )
+
+    adds_frictionloss: ClassVar[bool] = False
 
     @abc.abstractmethod
     def init(self, key: PRNGKeyArray, dt: float) -> Any:

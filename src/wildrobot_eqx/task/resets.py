@@ -1,4 +1,8 @@
-"""Resets: the distribution of first states."""
+"""Resets: the distribution of first poses."""
+
+import abc
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -9,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .. import rotation
 from ..arrays import f32, uniform
 from ..errors import WildRobotError
+from ..protocol import Call, Protocol
 from ..robots import Ground, Robot
 
 _REACH = 0.2  # m, about the robot: its feet come down above the highest ground within
@@ -19,7 +24,19 @@ def _range(bounds: Array | tuple[float, float] | None) -> Array | None:
     return None if bounds is None else f32(bounds)
 
 
-class HomeReset(eqx.Module):
+class AbstractReset(eqx.Module):
+    """The distribution of first poses, which may depend on what the robot is asked for."""
+
+    protocol: ClassVar[Protocol] = (Call("__call__", ("key", "commands"), ("qpos", "qvel")),)
+
+    @abc.abstractmethod
+    def __call__(
+        self, key: PRNGKeyArray, commands: Mapping[str, Any]
+    ) -> tuple[Float[Array, " nq"], Float[Array, " nv"]]:
+        """A first `qpos` and `qvel`; `commands` are the states that the env's commands have sampled, by name."""
+
+
+class HomeReset(AbstractReset):
     """The home pose with uniform noise on joints and velocities, any heading, a little above the floor.
 
     On a `ground` (`robots.on_ground`) each episode has a place of its own, up to `spread` from
@@ -47,9 +64,10 @@ class HomeReset(eqx.Module):
                 hint="give it, and on_ground, one ground = Ground.steps(...)",
             )
 
-    def __call__(self, key: PRNGKeyArray) -> tuple[Float[Array, " nq"], Float[Array, " nv"]]:
-        """A first `qpos` and `qvel`."""
-        key_joint, key_vel, key_yaw = jax.random.split(key, 3)
+    def __call__(
+        self, key: PRNGKeyArray, commands: Mapping[str, Any]
+    ) -> tuple[Float[Array, " nq"], Float[Array, " nv"]]:
+        key_joint, key_vel, key_yaw, key_place, key_step = jax.random.split(key, 5)
         robot = self.robot
         low, high = robot.joint_range.T
         noise = jax.random.uniform(key_joint, (robot.nu,), jnp.float32, -1.0, 1.0)
@@ -60,11 +78,9 @@ class HomeReset(eqx.Module):
             heading = jax.random.uniform(key_yaw, (), jnp.float32, -jnp.pi, jnp.pi)
             qpos = qpos.at[2].add(self.drop).at[3:7].set(rotation.quat_yaw(heading))
             if self.ground is not None:
-                key_place = jax.random.fold_in(key, 1)  # so that without ground nothing else is drawn
                 place = self.centre + jax.random.uniform(key_place, (2,), jnp.float32, -self.spread, self.spread)
                 if self.steps is not None:
-                    step = uniform(jax.random.fold_in(key, 2), self.steps)
-                    place = place.at[1].set(self.ground.where(step))
+                    place = place.at[1].set(self.ground.where(uniform(key_step, self.steps)))
                 highest = jnp.max(self.ground.height(place + f32(_AROUND)))
                 qpos = qpos.at[:2].add(place).at[2].add(highest)
         return qpos, qvel

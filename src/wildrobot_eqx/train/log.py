@@ -164,9 +164,18 @@ def progress(total: int, start: int) -> Iterator[Progress]:
 
 def summary(figures: Figures) -> str:
     """The figures that matter, on one line."""
-    return (
-        f"{figures['steps_per_second']:6.0f} steps/s  return {figures['episode_return']:6.2f}  "
-        f"falls/min {figures['falls_per_minute']:5.1f}  speed error {figures['speed_error']:.3f} m/s"
+    errors = [
+        f"{name.removesuffix('_error')} error {figures[name]:.3f}"
+        for name in sorted(figures)
+        if name.endswith("_error")
+    ]
+    return "  ".join(
+        [
+            f"{figures['steps_per_second']:6.0f} steps/s",
+            f"return {figures['episode_return']:6.2f}",
+            f"failures/min {figures['terminations_per_minute']:5.1f}",
+            *errors[:1],
+        ]
     )
 
 

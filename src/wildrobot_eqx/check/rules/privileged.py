@@ -24,7 +24,7 @@ _EACH = (
 _MOVES = ["slice", "squeeze", "reshape", "broadcast_in_dim", "transpose", "rev", "concatenate", "expand_dims"]
 _FIX = (
     "set measurable = False and give the term to the critic, or compute it from the IMUs of robot.toml, "
-    "the servos' angles and velocities, the command, the clock and the actions"
+    "the servos' angles and velocities, what commands observe (CommandTerm) and the actions"
 )
 
 
@@ -42,13 +42,13 @@ def leaks(env: Env, signals: Signals) -> list[Finding]:
         where = f"env.observations['policy'].terms[{name!r}]"
         said = "" if term.measurable else f"{type(term).__name__} says that the robot cannot measure it"
         try:
-            traced = trace(lambda term, signals: term(signals), term, signals)
+            traced = trace(lambda term, signals: term.step(term.init(signals), signals)[0], term, signals)
         except Exception:  # told where the term is examined by itself
             continue
         read = said or _told(_read(traced, secret, robot), "reads")
         if read:
             findings.append(_finding(where, term, read))
-        value = jax.ShapeDtypeStruct((len(term.mirror.source),), np.float32)
+        value = jax.ShapeDtypeStruct((term.size,), np.float32)
         for i, part in enumerate(stack.sensing.get(name, ())):
             used = _of_sensing(part, value, signals, env.physics.control_dt)
             if used:
@@ -90,7 +90,7 @@ def _secrets(robot: Robot, signals: Signals) -> dict[str, np.ndarray]:
     for path, leaf in jax.tree_util.tree_leaves_with_path(signals):
         name = jax.tree_util.keystr(path)
         mask = np.zeros(leaf.shape, bool)
-        if name.startswith((".physics", ".params", ".calibration", ".servo")) or name == ".command.origin":
+        if name.startswith((".physics", ".params", ".calibration", ".servo", ".commands")):
             mask[...] = name != ".physics.time"
         if name == ".physics.qpos":
             mask[list(robot.joint_qpos)] = False

@@ -12,7 +12,7 @@ from ...env import Env
 from ...errors import WildRobotError
 from ...physics.mujoco_tools.kinematics import sensor_quat
 from ...robots import Sensor
-from ...task import Fallen, GaitClock, HeadingHold, VelocityCommand
+from ...task import Fallen, GaitClock, HeadingController, VelocityCommand
 
 KINDS: dict[type, str] = {
     observe.ProjectedGravity: "projected_gravity",
@@ -106,7 +106,7 @@ def describe(env: Env, target_speed: Float[np.ndarray, " nu"], simulated: dict[s
     """
     for part, kind, where in (
         (env.command, VelocityCommand, "env.command"),
-        (env.command.hold, HeadingHold, "env.command.hold"),
+        (env.command.hold, HeadingController, "env.command.hold"),
         (env.clock, GaitClock, "env.clock"),
     ):
         if type(part) is not kind:

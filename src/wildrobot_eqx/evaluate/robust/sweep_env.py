@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ...arrays import f32
-from ...control import Backlash, CommandDelay, DCMotor, Miscalibration, Servos
+from ...control import Backlash, CommandDelay, DCMotor, RandomCalibrationError, Servos
 from ...env import Env
 from ...observe import AbstractSensing, AngularVelocity, Bias, EncoderOffset, JointPositions
 from ...physics import ScaleFriction, ScaleMass, TiltGravity
@@ -98,7 +98,7 @@ def dial_env(env: Env, timestep: float) -> Env:
     return replaced(
         judged,
         servos=Servos(robot, servos, 2 - judged.physics.n_substeps % 2),
-        miscalibration=Miscalibration(imu_angle=f32((0.0, 0.0))),
+        miscalibration=RandomCalibrationError(imu_angle=f32((0.0, 0.0))),
         observations={"policy": with_sensing(stack, sensing)},
         randomisers=(ScaleMass(), ScaleFriction(), TiltGravity()),
         events={NAME: TimedPush(robot)},

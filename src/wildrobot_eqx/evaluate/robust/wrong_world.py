@@ -5,7 +5,7 @@ import dataclasses
 from typing import Any
 
 from ...arrays import f32
-from ...control import Backlash, CommandDelay, CommandResolution, DCMotor, Miscalibration, Servos
+from ...control import Backlash, CommandDelay, CommandResolution, DCMotor, RandomCalibrationError, Servos
 from ...env import Env
 from ...observe import (
     AbstractSensing,
@@ -72,7 +72,7 @@ def wrong_world(env: Env, timestep: float, factor: float = FACTOR) -> WrongWorld
     parts = choose("servos", None if env.servos is None else env.servos.parts, standard_servos(robot))
     parts = {name: parts[name] for name in (parts if env.servos is None else env.servos.names)}
     servos = Servos(robot, parts, 1 if env.servos is None else env.servos.updates)
-    calibration = choose("calibration", env.miscalibration, Miscalibration())
+    calibration = choose("calibration", env.miscalibration, RandomCalibrationError())
     sensing = choose("sensing", stack.sensing, standard_sensing(stack, env.physics.control_dt))
     randomisers = choose("randomisers", env.randomisers, standard_randomisers(robot))
     events = choose("events", env.events, {})

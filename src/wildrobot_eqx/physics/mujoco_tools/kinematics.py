@@ -84,3 +84,11 @@ def _place(model: Model, sensor: Sensor) -> tuple[int, Float[np.ndarray, " 4"]]:
 
 def _unit(quat: Float[Array, " 4"]) -> Float[Array, " 4"]:
     return quat / jnp.linalg.norm(quat)
+
+
+def home_sites(robot: Robot) -> Float[np.ndarray, "nsite 3"]:
+    """Where the robot's sites are in its home pose, m, world frame."""
+    data = mujoco.MjData(robot.model.mj)
+    data.qpos[:] = np.asarray(robot.home_qpos)
+    mujoco.mj_kinematics(robot.model.mj, data)
+    return data.site_xpos.copy()

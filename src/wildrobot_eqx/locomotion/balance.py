@@ -14,7 +14,9 @@ from jaxtyping import Array, Float
 from ..arrays import f32
 from ..observe import Signals
 from ..robots import Foot, Robot, Sensor
-from .rewards import AbstractReward
+from ..task import AbstractStatelessReward
+from .feet import load_threshold
+from .velocity import VelocityState
 
 
 class _Capture(eqx.Module):
@@ -25,17 +27,23 @@ class _Capture(eqx.Module):
     body: int = eqx.field(static=True)
     margin: Float[Array, ""]  # m
     time: Float[Array, ""]  # s
+    command: str = eqx.field(static=True)
 
-    def __init__(self, robot: Robot, margin: float, time: float):
+    def __init__(self, robot: Robot, margin: float | None, time: float | None, command: str):
         self.feet, self.linvel, self.body = robot.feet, robot.base.linvel, robot.base.body
-        self.margin, self.time = f32(margin), f32(time)
+        self.margin = f32(0.1 * robot.leg_length if margin is None else margin)
+        self.time, self.command = f32(robot.time_scale if time is None else time), command
+
+    def velocity(self, signals: Signals) -> VelocityState:
+        """The velocity command."""
+        return signals.command(self.command, VelocityState, self)
 
     def error(self, signals: Signals) -> Float[Array, " 2"]:
         """From the feet to the capture point, m, in the commanded heading's frame; 0 where it is between them."""
-        physics = signals.physics
-        soles = jnp.stack([signals.heading_frame(physics.site_xpos[foot.site])[:2] for foot in self.feet])
+        physics, frame = signals.physics, self.velocity(signals).heading_frame
+        soles = jnp.stack([frame(physics.site_xpos[foot.site])[:2] for foot in self.feet])
         velocity = self.linvel.read(physics.sensordata)
-        point = signals.heading_frame(physics.xpos[self.body] + self.time * velocity)[:2]
+        point = frame(physics.xpos[self.body] + self.time * velocity)[:2]
         beyond = jnp.maximum(point - jnp.max(soles, axis=0) - self.margin, 0.0)
         behind = jnp.maximum(jnp.min(soles, axis=0) - self.margin - point, 0.0)
         return beyond - behind
@@ -45,27 +53,35 @@ def _length(vector: Float[Array, " 2"]) -> Float[Array, ""]:
     return jnp.sqrt(jnp.sum(jnp.square(vector)) + 1e-8)  # of a slope that is finite at 0, too
 
 
-class CapturePoint(AbstractReward):
+class CapturePoint(AbstractStatelessReward):
     """Distance of the capture point from the box around the feet's centres, m.
 
     Args:
         robot: whose base and feet they are.
         weight: per m and s.
-        margin: by which the box is larger on every side, m; less than half a sole.
-        time: `sqrt(h / g)` for the height of the centre of mass, s.
+        margin: by which the box is larger on every side, m; a tenth of the leg length by default.
+        time: `sqrt(h / g)` for the height of the centre of mass, s; the robot's time scale by default.
+        command: the velocity command, whose heading the box is along.
     """
 
     capture: _Capture
     weight: Float[Array, ""]
 
-    def __init__(self, robot: Robot, weight: float = -15.0, margin: float = 0.03, time: float = 0.175):
-        self.capture, self.weight = _Capture(robot, margin, time), f32(weight)
+    def __init__(
+        self,
+        robot: Robot,
+        weight: float = -15.0,
+        margin: float | None = None,
+        time: float | None = None,
+        command: str = "velocity",
+    ):
+        self.capture, self.weight = _Capture(robot, margin, time, command), f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         return _length(self.capture.error(signals))
 
 
-class IdleFeet(AbstractReward):
+class IdleFeet(AbstractStatelessReward):
     """1 while the capture point is away from the feet and none is on its way to it, 0 while one swings there fast.
 
     It shows a robot that tips over its toes what a step is: the fall alone tells so only
@@ -75,10 +91,10 @@ class IdleFeet(AbstractReward):
     Args:
         robot: whose base and feet they are.
         weight: per s.
-        speed: of a foot toward the capture point from which it is on its way, m/s.
-        near: distance of the capture point from which the penalty is whole, m.
-        load: force from which a foot counts as loaded, N.
-        margin, time: as for `CapturePoint`.
+        speed: of a foot toward the capture point from which it is on its way, m/s; 0.9 sqrt(g L) by default.
+        near: distance of the capture point from which the penalty is whole, m; a tenth of the leg length by default.
+        load: force from which a foot counts as loaded, N; a tenth of the robot's weight by default.
+        margin, time, command: as for `CapturePoint`.
     """
 
     capture: _Capture
@@ -91,20 +107,24 @@ class IdleFeet(AbstractReward):
         self,
         robot: Robot,
         weight: float = -4.5,
-        speed: float = 1.5,
-        near: float = 0.03,
-        load: float = 3.0,
-        margin: float = 0.03,
-        time: float = 0.175,
+        speed: float | None = None,
+        near: float | None = None,
+        load: float | None = None,
+        margin: float | None = None,
+        time: float | None = None,
+        command: str = "velocity",
     ):
-        self.capture, self.weight = _Capture(robot, margin, time), f32(weight)
-        self.speed, self.near, self.load = f32(speed), f32(near), f32(load)
+        self.capture, self.weight = _Capture(robot, margin, time, command), f32(weight)
+        self.speed = f32(0.9 * robot.leg_length / robot.time_scale if speed is None else speed)
+        self.near = f32(0.1 * robot.leg_length if near is None else near)
+        self.load = f32(load_threshold(robot) if load is None else load)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         physics = signals.physics
         error = self.capture.error(signals)
         distance = _length(error)
-        velocity = [signals.heading_frame(foot.linvel.read(physics.sensordata))[:2] for foot in self.capture.feet]
+        frame = self.capture.velocity(signals).heading_frame
+        velocity = [frame(foot.linvel.read(physics.sensordata))[:2] for foot in self.capture.feet]
         toward = jnp.stack(velocity) @ (error / distance)
         aloft = (physics.foot_force[:, 2] < self.load).astype(jnp.float32)
         swinging = jnp.max(aloft * jnp.clip(toward / self.speed, 0.0, 1.0))

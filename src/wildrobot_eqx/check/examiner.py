@@ -1,0 +1,158 @@
+"""Examines the modules of an env one after the other, each call by what its kind says of itself."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..env import Env
+from ..physics import AbstractPhysics
+from ..protocol import Protocol
+from .part import UNKNOWN, Part, examine
+from .trace import errors as telling
+from .trace import source
+from .trace.findings import Finding
+from .trace.leaves import Labels, differences
+from .trace.tracing import Traced
+
+Names = tuple[tuple[str, str], ...]
+AXES = {"qpos": "nq", "qvel": "nv", "ctrl": "nu"}  # the first axis of some results, as annotations name it
+_SPOKEN = {
+    "key": "a key",
+    "others": "other commands' states",
+    "commands": "the commands' samples",
+    "physics": "PhysicsState",
+    "params": "PhysicsParams",
+    "signals": "Signals",
+    "joints": "Joints",
+    "drive": "the law so far",
+}
+_MAIN = ("rate", "ends", "reading", "calibration", "params", "observed")  # named after the module alone
+
+
+def f32(*shape: int) -> jax.ShapeDtypeStruct:
+    """The spec of a float32 array."""
+    return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+
+class Examiner:
+    """Traces one module after another; what is found is kept, in `found` and `subtle`.
+
+    `known` holds the specs of what modules are given, by the names that protocols use.
+    """
+
+    def __init__(self, env: Env, physics: AbstractPhysics):
+        self.env, self.robot, self.physics = env, env.physics.robot, physics
+        self.size = telling.sizes(self.robot)
+        self.key = jax.eval_shape(lambda: jax.random.key(0))
+        n, dt = self.size, env.physics.control_dt
+        self.known: dict[str, Any] = {
+            "key": self.key,
+            "dt": dt,
+            "nu": n["nu"],
+            "action": f32(env.action_size),
+            "ctrl": f32(n["nu"]),
+            "qpos": f32(n["nq"]),
+            "qvel": f32(n["nv"]),
+            "rate": f32(),
+            "ends": jax.ShapeDtypeStruct((), jnp.bool_),
+        }
+        self.found: list[Finding] = []
+        self.subtle: list[Finding] = []
+
+    def examine(self, where: str, module: Any, state: str, protocol: Protocol, **own: Any) -> Any:
+        """Examine every call of a module; returns the spec of its state, None where that is wrong, () without one.
+
+        Args:
+            where: its place in the env.
+            module: it.
+            state: where its state stands, such as `state.rewards['alive']`.
+            protocol: its calls.
+            own: specs that differ from module to module, such as `reading`.
+        """
+        return self.examine_state(where, module, state, protocol, None, **own)
+
+    def examine_state(self, where: str, module: Any, state: str, protocol: Protocol, held: Any, **own: Any) -> Any:
+        """As `examine`, for a module whose state is known already: `held`."""
+        known = {**self.known, **own}
+        for call in protocol:
+            if "state" in call.takes and held is None:
+                return None  # its first state is wrong already
+            args = tuple(held if name == "state" else known[name] for name in call.takes)
+            wanted: list[Any] = []
+            names: list[tuple[str, str]] = []
+            axes: dict[str, str] = {}
+            for i, name in enumerate(call.gives):
+                path = "" if len(call.gives) == 1 else f"[{i}]"
+                given = held if name == "state" else known.get(name, UNKNOWN)
+                wanted.append(UNKNOWN if given is None else given)
+                label = state if name == "state" else where if name in _MAIN else f"{where} {name}"
+                names.append((path, label))
+                if name in AXES:
+                    axes[path] = AXES[name]
+            unknown = [spec is UNKNOWN for spec in wanted]
+            want: Any = UNKNOWN if any(unknown) else wanted[0] if len(wanted) == 1 else tuple(wanted)
+            takes = ", ".join(_spoken(name, known.get(name)) for name in call.takes) or "nothing"
+            traced = self.part(where, module, args, takes, tuple(names), want, axes, call.method)
+            if traced is None and "state" in call.gives:
+                return None
+            if traced is not None and call.gives == ("metrics",):
+                self._metrics(where, module, call.method, takes, traced)
+            if traced is not None and "state" in call.gives and held is None:
+                held = traced.out if len(call.gives) == 1 else traced.out[call.gives.index("state")]
+        return () if held is None else held
+
+    def part(
+        self,
+        where: str,
+        module: Any,
+        args: tuple[Any, ...],
+        takes: str,
+        names: Names = (),
+        wanted: Any = UNKNOWN,
+        axes: dict[str, str] | None = None,
+        method: str = "__call__",
+        owner: Any = None,
+    ) -> Traced | None:
+        """Examine one call; what it found is kept; returns what it gave, None where it is not what is wanted."""
+
+        def call(module: Any, *args: Any) -> Any:
+            return getattr(module, method)(*args)
+
+        part = Part(where, module if owner is None else owner, call, method, args, takes, names, wanted, axes or {})
+        if owner is not None:  # the module stands in for the owner
+            part = dataclasses.replace(part, call=lambda _, *rest: call(module, *rest))
+        traced, found, subtle = examine(part, self.robot)
+        self.found += found
+        self.subtle += [finding for finding in subtle if finding.source not in {other.source for other in self.subtle}]
+        return None if found else traced
+
+    def same(
+        self, where: str, module: Any, first: Traced, second: Traced, name: str, begin: str, go: str, at: str = ""
+    ) -> None:
+        """A state as its module began it against the one that a call gave back."""
+        after = {path[len(at) :]: leaf for path, leaf in second.leaves.items() if path.startswith(at)}
+
+        def owner(path: str, leaf: Any) -> str:
+            method = begin if leaf is first.leaves.get(path) else go
+            return source.describe(module, (leaf.line if leaf else "") or source.method(module, method))
+
+        by = f"{where}, {type(module).__name__}"
+        labels = Labels(lambda path: f"{name}{path}", owner, lambda path: by)
+        self.found += differences(first.leaves, after, labels)
+
+    def _metrics(self, where: str, module: Any, method: str, takes: str, traced: Traced) -> None:
+        for path, leaf in traced.leaves.items():
+            if leaf.other or leaf.weak or leaf.shape != () or leaf.dtype != "float32":
+                line = source.describe(module, leaf.line or source.method(module, method))
+                fix = f"{type(module).__name__}.{method} must return a dict of float32[], such as jnp.float32(value)"
+                self.found.append(Finding(f"{where} metrics{path}", takes, str(leaf), fix, line))
+
+
+def _spoken(name: str, spec: Any) -> str:
+    if name in _SPOKEN:
+        return _SPOKEN[name]
+    if isinstance(spec, jax.ShapeDtypeStruct):
+        return f"{name} {spec.dtype}{list(spec.shape)}"
+    return name

@@ -1,0 +1,132 @@
+"""Rewards of feet: where a gait has them, and what they should not do."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..arrays import f32
+from ..observe import Signals
+from ..robots import Foot, Ground, Robot, above
+from ..task import AbstractStatelessReward, kernel
+from .base import AbstractMotionState
+from .gaits import GaitState
+
+
+class FeetClearance(AbstractStatelessReward):
+    """Each sole follows its gait's curve: up to `height` and down within its swing, on the ground else.
+
+    Heights are those above the `ground` (`robots.on_ground`) under each sole's centre.
+
+    Args:
+        robot: whose feet they are.
+        weight: per second of all feet on their curves.
+        height: the curve's peak, m; a sixth of the leg length by default.
+        width: error at which a foot earns 1/e, m; a fifteenth of the leg length by default.
+        ground: what the robot walks on, where that is no plane.
+        gait: the command that has the feet's swings.
+    """
+
+    feet: tuple[Foot, ...]
+    weight: Float[Array, ""]
+    height: Float[Array, ""]  # m
+    width: Float[Array, ""]  # m
+    ground: Ground | None
+    gait: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        robot: Robot,
+        weight: float = 1.0,
+        height: float | None = None,
+        width: float | None = None,
+        ground: Ground | None = None,
+        gait: str = "gait",
+    ):
+        self.feet, self.ground, self.gait, self.weight = robot.feet, ground, gait, f32(weight)
+        self.height = f32(robot.leg_length / 6.0 if height is None else height)
+        self.width = f32(robot.leg_length / 15.0 if width is None else width)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        height = jnp.stack([above(self.ground, signals.physics.site_xpos[foot.site]) for foot in self.feet])
+        error = height - signals.command(self.gait, GaitState, self).height(self.height)
+        return jnp.mean(kernel(error, self.width))
+
+
+def load_threshold(robot: Robot) -> float:
+    """The vertical force (N) from which a foot counts as loaded: a tenth of the robot's weight."""
+    return 0.1 * robot.weight
+
+
+class GaitContacts(AbstractStatelessReward):
+    """Share of the feet that are loaded, or in the air, as the gait has it.
+
+    After Siekmann et al. 2021, arXiv 2011.01387, sections III and IV. While the robot stands,
+    all feet belong on the ground. Without this term even a symmetric policy may settle into a
+    limp: both feet follow their curves, and one lands early.
+
+    Args:
+        robot: whose feet they are.
+        weight: per second of all feet where they belong.
+        load: force from which a foot counts as loaded, N; a tenth of the robot's weight by default.
+        gait: the command that has the feet's swings.
+    """
+
+    weight: Float[Array, ""]
+    load: Float[Array, ""]  # N
+    gait: str = eqx.field(static=True)
+
+    def __init__(self, robot: Robot, weight: float = 1.0, load: float | None = None, gait: str = "gait"):
+        self.weight, self.gait = f32(weight), gait
+        self.load = f32(load_threshold(robot) if load is None else load)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        aloft = signals.command(self.gait, GaitState, self).aloft > 0.0
+        loaded = signals.physics.foot_force[:, 2] > self.load
+        return jnp.mean((loaded != aloft).astype(jnp.float32))
+
+
+class FeetSlip(AbstractStatelessReward):
+    """Squared horizontal velocity of loaded feet, (m/s)^2.
+
+    Args:
+        robot: whose feet they are.
+        weight: per (m/s)^2 and s.
+        load: force from which a foot counts as loaded, N; a tenth of the robot's weight by default.
+    """
+
+    feet: tuple[Foot, ...]
+    weight: Float[Array, ""]
+    load: Float[Array, ""]  # N
+
+    def __init__(self, robot: Robot, weight: float = -1.0, load: float | None = None):
+        self.feet, self.weight = robot.feet, f32(weight)
+        self.load = f32(load_threshold(robot) if load is None else load)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        physics = signals.physics
+        speed = jnp.stack([jnp.sum(jnp.square(foot.linvel.read(physics.sensordata)[:2])) for foot in self.feet])
+        return jnp.sum(jnp.where(physics.foot_force[:, 2] > self.load, speed, 0.0))
+
+
+class StandStill(AbstractStatelessReward):
+    """While the robot should stand still: squared joint velocities and distance from home, 0 while walking.
+
+    Args:
+        robot: whose joints they are.
+        weight: per rad^2 and s.
+        command: the velocity command, or the gait, which still finishes a step.
+    """
+
+    robot: Robot
+    weight: Float[Array, ""]
+    command: str = eqx.field(static=True)
+
+    def __init__(self, robot: Robot, weight: float = -0.5, command: str = "velocity"):
+        self.robot, self.weight, self.command = robot, f32(weight), command
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        physics = signals.physics
+        error = self.robot.joints(physics.qpos) - self.robot.home_joints
+        speed = self.robot.joint_velocities(physics.qvel)
+        still = jnp.sum(jnp.square(error)) + 0.02 * jnp.sum(jnp.square(speed))
+        return (1.0 - signals.command(self.command, AbstractMotionState, self).stepping) * still

@@ -1,0 +1,114 @@
+"""Rewards of tracking a velocity command."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .. import rotation
+from ..arrays import f32
+from ..observe import Signals
+from ..robots import Robot, Sensor
+from ..task import AbstractStatelessReward, kernel
+from .velocity import VelocityState
+
+
+def speed_width(robot: Robot) -> float:
+    """The error of a speed (m/s) at which tracking pays 1/e: 0.09 of sqrt(g L), the speed of Froude number 1."""
+    return 0.09 * robot.leg_length / robot.time_scale
+
+
+class TrackLinVelX(AbstractStatelessReward):
+    """Forward speed as commanded: a kernel, plus a straight slope that still pulls far from the goal."""
+
+    linvel: Sensor
+    command: str = eqx.field(static=True)
+    weight: Float[Array, ""]
+    width: Float[Array, ""]  # m/s
+    slope: Float[Array, ""]  # per m/s
+
+    def __init__(
+        self,
+        robot: Robot,
+        weight: float = 2.0,
+        width: float | None = None,
+        slope: float = 0.0,
+        command: str = "velocity",
+    ):
+        self.linvel, self.command, self.weight = robot.base.linvel, command, f32(weight)
+        self.width, self.slope = f32(speed_width(robot) if width is None else width), f32(slope)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        command = signals.command(self.command, VelocityState, self)
+        velocity = command.heading_frame(self.linvel.read(signals.physics.sensordata))
+        error = velocity[0] - command.lin_vel_x
+        return kernel(error, self.width) - self.slope * jnp.abs(error)
+
+
+class TrackLinVelY(AbstractStatelessReward):
+    """Sideways velocity as commanded, none where none is, in the commanded heading's frame; as `TrackLinVelX`."""
+
+    linvel: Sensor
+    command: str = eqx.field(static=True)
+    weight: Float[Array, ""]
+    width: Float[Array, ""]  # m/s
+    slope: Float[Array, ""] | None  # per m/s
+
+    def __init__(
+        self,
+        robot: Robot,
+        weight: float = 0.5,
+        width: float | None = None,
+        slope: float | None = None,
+        command: str = "velocity",
+    ):
+        self.linvel, self.command, self.weight = robot.base.linvel, command, f32(weight)
+        self.width = f32(speed_width(robot) if width is None else width)
+        self.slope = None if slope is None else f32(slope)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        command = signals.command(self.command, VelocityState, self)
+        error = command.heading_frame(self.linvel.read(signals.physics.sensordata))[1]
+        if command.lin_vel_y is not None:
+            error = error - command.lin_vel_y
+        near = kernel(error, self.width)
+        return near if self.slope is None else near - self.slope * jnp.abs(error)
+
+
+class TrackAngVelZ(AbstractStatelessReward):
+    """Yaw rate as commanded: the heading hold's, and a turn's; as `TrackLinVelX`."""
+
+    angvel: Sensor
+    command: str = eqx.field(static=True)
+    weight: Float[Array, ""]
+    width: Float[Array, ""]  # rad/s
+    slope: Float[Array, ""] | None  # per rad/s
+
+    def __init__(
+        self,
+        robot: Robot,
+        weight: float = 0.5,
+        width: float | None = None,
+        slope: float | None = None,
+        command: str = "velocity",
+    ):
+        self.angvel, self.command, self.weight = robot.base.angvel, command, f32(weight)
+        self.width = f32(0.09 / robot.time_scale if width is None else width)
+        self.slope = None if slope is None else f32(slope)
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        command = signals.command(self.command, VelocityState, self)
+        error = self.angvel.read(signals.physics.sensordata)[2] - command.yaw_rate
+        near = kernel(error, self.width)
+        return near if self.slope is None else near - self.slope * jnp.abs(error)
+
+
+class TrackHeading(AbstractStatelessReward):
+    """Heading as commanded."""
+
+    weight: Float[Array, ""] = eqx.field(default=0.5, converter=f32)
+    width: Float[Array, ""] = eqx.field(default=0.2, converter=f32)  # rad
+    command: str = eqx.field(static=True, default="velocity")
+
+    def __call__(self, signals: Signals) -> Float[Array, ""]:
+        command = signals.command(self.command, VelocityState, self)
+        return kernel(rotation.wrap_angle(command.target - command.heading), self.width)
