@@ -121,7 +121,7 @@ def test_a_drive_steers(planar, walk):
         seen.append(step.observation[part.start : part.start + 2].tolist() if step.mode == "run" else None)
 
     ways = {"lateral": lambda t: 0.1 if t > 0.05 else 0.0, "turn": lambda t: -0.2}
-    drive(player, robot, lambda t: 0.2, 0.1, ramp=False, watch=watch, **ways)
+    drive(player, robot, lambda t: 0.2, 0.1, ramp=False, watch=watch, rest=False, **ways)
     np.testing.assert_allclose(seen, [[0.2, 0.0]] * 3 + [[0.2, 0.1]] * 2, atol=1e-6)
     assert player.held_heading < 0.0
     before = robot.now()

@@ -93,7 +93,7 @@ def play(
     player = Player(bundle, joints=robot.joints, rate=1.0 / bundle.contract.dt)
     track = _Track(robot, look)
     others: dict[str, Any] = {name: lambda _, value=value: value for name, value in beside.items()}
-    went = drive(player, robot, lambda _: speed, seconds, ramp=ramp, watch=track, **others)
+    went = drive(player, robot, lambda _: speed, seconds, ramp=ramp, watch=track, rest=False, **others)
     walking = np.array(track.walking)
     place = np.array(track.position)[walking]
     upright = ~np.array(track.fell)

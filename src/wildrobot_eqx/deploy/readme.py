@@ -59,7 +59,7 @@ player = Player("bundle.zip", joints=my_joint_names, rate={control["rate"]:g})
 player.start()
 while walking:  # every {control["dt"] * 1e3:g} ms
     step = player.step(readings)
-    send(dict(zip(player.joints, step.target)))  # rad
+    send(dict(zip(player.joints, step.target)))  # rad; nothing, while step.mode is "wait"
 ```
 
 where `readings` maps names to what was just measured:

@@ -43,7 +43,7 @@ def retrace(bundle: Bundle) -> Retrace:
     names, worst, steps = told(bundle), 0.0, len(rows["qpos"]) - 1
     for k in range(steps):
         step = player.step({**robot.read(), "command": {name: float(rows[name][k]) for name in names}})
-        robot.write(dict(zip(player.joints, step.target)))
+        robot.write(dict(zip(player.joints, step.target)), player.dt)
         if "kick" in rows:
             robot.kick(rows["kick"][k])
         robot.advance()
