@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..physics import AbstractPhysics, PhysicsParams, PhysicsState, fraction, with_friction
 from ..robots import Robot
-from .drive import Drive, Joints, Wiring
+from .law import Joints, ServoLaw, Wiring
 
 
 class AbstractServo(eqx.Module):
@@ -23,7 +23,7 @@ class AbstractServo(eqx.Module):
         """The state at the start of an episode, at rest at `target` (rad); `dt` (s) is the time between calls."""
 
     @abc.abstractmethod
-    def __call__(self, state: Any, drive: Drive, joints: Joints, dt: float) -> tuple[Drive, Any]:
+    def __call__(self, state: Any, law: ServoLaw, joints: Joints, dt: float) -> tuple[ServoLaw, Any]:
         """The law for the next `dt` seconds, and the next state."""
 
 
@@ -68,12 +68,12 @@ class Servos(eqx.Module):
         keys = jax.random.split(key, max(len(self.names), 1))
         return {name: self.parts[name].init(key, joints, target, dt) for name, key in zip(self.names, keys)}
 
-    def law(self, servo: dict[str, Any], drive: Drive, joints: Joints, dt: float) -> tuple[Drive, dict[str, Any]]:
+    def law(self, servo: dict[str, Any], law: ServoLaw, joints: Joints, dt: float) -> tuple[ServoLaw, dict[str, Any]]:
         """The law for the next `dt` seconds from the engine's own, and the parts' next states."""
         servo = dict(servo)
         for name in self.names:
-            drive, servo[name] = self.parts[name](servo[name], drive, joints, dt)
-        return drive, servo
+            law, servo[name] = self.parts[name](servo[name], law, joints, dt)
+        return law, servo
 
     def step(
         self,
@@ -94,11 +94,11 @@ class Servos(eqx.Module):
         def update(carry: tuple[PhysicsState, dict[str, Any]], _: None) -> tuple[Any, None]:
             state, servo = carry
             own = self.wiring.read(params, target)
-            drive, servo = self.law(servo, own, self.wiring.joints(params, state, offset), dt)
+            law, servo = self.law(servo, own, self.wiring.joints(params, state, offset), dt)
             # Where no part has touched the friction it is the same array still, known while tracing.
-            rubs = drive.friction is not own.friction
+            rubs = law.friction is not own.friction
             ready = with_friction(engine, self.wiring.robot.joint_dof) if rubs else engine
-            return (ready.step(self.wiring.write(params, drive), state, drive.target - offset), servo), None
+            return (ready.step(self.wiring.write(params, law), state, law.target - offset), servo), None
 
         if self.updates == 1:
             return update((state, servo), None)[0]

@@ -9,7 +9,7 @@ from typing import Any
 _EXPORTS = {
     "attitude": ("Attitude",),
     "bundle": ("Bundle",),
-    "hardware": ("AbstractRobot", "drive"),
+    "hardware": ("AbstractRobot", "DriveSummary", "drive"),
     "mujoco_robot": ("MujocoRobot",),
     "player": ("Player", "Step"),
     "servo_bus": ("ServoBus",),

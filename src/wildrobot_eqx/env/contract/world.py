@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from ...control import Calibration, Drive, Joints
+from ...control import Calibration, Joints, ServoLaw
 from ...observe import Signals
 from ...physics import PhysicsState
 
@@ -30,13 +30,13 @@ def examine_world(alone: "_Alone", params: Any, physics: PhysicsState) -> dict[s
     servo = {}
     if env.servos is not None:
         joints = jax.eval_shape(Joints, *[f32(nu)] * 4)
-        drive = jax.eval_shape(Drive, *[f32(nu)] * 6)
+        law = jax.eval_shape(ServoLaw, *[f32(nu)] * 6)
         step = dt / env.servos.updates
         for name in env.servos.names:
             where, part = f"env.servos.parts[{name!r}]", env.servos.parts[name]
             state = f"state.world.servo[{name!r}]"
             first = (key, joints, f32(nu), step)
-            servo[name] = _carried(alone, where, part, state, first, (drive, joints, step), drive)
+            servo[name] = _carried(alone, where, part, state, first, (law, joints, step), law)
     for name, event in env.events.items():
         where, state = f"env.events[{name!r}]", f"state.world.events[{name!r}]"
         _carried(alone, where, event, state, (key, dt), (physics, params, dt), (physics, params), keyed=True)
