@@ -2,10 +2,15 @@
 
 import dataclasses
 import inspect
+import os
 import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from wildrobot_eqx import PPOConfig, adapters, check
@@ -39,6 +44,7 @@ def brax():
 # --- troubleshooting -------------------------------------------------------------------------------------
 
 SECTIONS = {part.split("\n", 1)[0]: part for part in TROUBLE.split("\n## ")[1:]}
+FORKED = "AsyncVectorEnv hangs"
 FAILING = [title for title, part in SECTIONS.items() if _blocks(part, "python fails")]
 
 
@@ -78,9 +84,28 @@ def test_the_same_block_mended_runs(title, prelude, brax):
 def test_every_entry_is_complete():
     """A quoted text and a reproducer each; those without a cure in code say what to install."""
     assert len(FAILING) >= 12
-    assert set(SECTIONS) - set(FAILING) == {"Not here?"}
+    assert set(SECTIONS) - set(FAILING) == {FORKED, "Not here?"}
     without = [title for title in FAILING if not _blocks(SECTIONS[title], "python mended")]
     assert without == ["device_put_replicated", "Nothing can be drawn here"]
+
+
+def test_a_fork_warns_with_the_words_that_are_quoted():
+    """What hangs raises nothing; the warning is what a user has."""
+    jax.block_until_ready(jnp.zeros(1) + 1.0)
+    with pytest.warns(RuntimeWarning) as caught:
+        child = os.fork() or os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    (quoted,) = _blocks(SECTIONS[FORKED], "text")
+    assert _plain(quoted) in [f"{w.category.__name__}: {w.message}" for w in caught]
+
+
+@pytest.mark.slow
+def test_processes_that_are_spawned_do_not_hang(tmp_path):
+    (block,) = _blocks(SECTIONS[FORKED], "python spawn")
+    (tmp_path / "script.py").write_text(block, encoding="utf-8")
+    command = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout) == (0, "(2, 17)\n"), done.stderr
 
 
 # --- hyperparameters -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import wildrobot_eqx as we
-from wildrobot_eqx.control.drive import Wiring
+from wildrobot_eqx.control.law import Wiring
 from wildrobot_eqx.physics import fraction
 
 N = 3
@@ -19,7 +19,7 @@ def f32(*values):
     return jnp.asarray(values, jnp.float32)
 
 
-def drive(**changes) -> we.Drive:
+def plain_law(**changes) -> we.ServoLaw:
     plain = {
         "target": f32(0.3, -0.2, 0.1),
         "stiffness": f32(20.0, 20.0, 20.0),
@@ -28,7 +28,7 @@ def drive(**changes) -> we.Drive:
         "drag": f32(0.1, 0.1, 0.1),
         "friction": f32(0.02, 0.02, 0.02),
     }
-    return we.Drive(**{**plain, **changes})
+    return we.ServoLaw(**{**plain, **changes})
 
 
 def joints(position=(0.0, 0.0, 0.0), velocity=(0.0, 0.0, 0.0), torque=(0.0, 0.0, 0.0), armature=(0.01, 0.01, 0.01)):
@@ -37,10 +37,10 @@ def joints(position=(0.0, 0.0, 0.0), velocity=(0.0, 0.0, 0.0), torque=(0.0, 0.0,
 
 def begin(part, at=None, dt=0.02, seed=0):
     at = at or joints()
-    return part.init(jax.random.key(seed), at, drive().target, dt)
+    return part.init(jax.random.key(seed), at, plain_law().target, dt)
 
 
-def torque(law: we.Drive, at: we.Joints) -> np.ndarray:
+def torque(law: we.ServoLaw, at: we.Joints) -> np.ndarray:
     """A drive's torque by the formula in its docstring, without friction."""
     target, stiffness, damping, limit, drag = (
         np.asarray(getattr(law, name), float) for name in ("target", "stiffness", "damping", "limit", "drag")
@@ -52,7 +52,7 @@ def torque(law: we.Drive, at: we.Joints) -> np.ndarray:
 def test_the_ideal_servo_is_a_pd_law_with_a_limit(hopper):
     part = we.IdealPD(hopper, stiffness=10.0, damping=0.2, limit=1.5)
     at = joints(position=(0.0, 0.1, 0.1), velocity=(1.0, 0.0, -2.0))
-    law, _ = part(begin(part), drive(), at, 0.02)
+    law, _ = part(begin(part), plain_law(), at, 0.02)
     error = np.array([0.3, -0.3, 0.0])
     expected = np.clip(10.0 * error - 0.2 * np.array([1.0, 0.0, -2.0]), -1.5, 1.5)
     np.testing.assert_allclose(torque(law, at), expected, rtol=1e-5)
@@ -66,7 +66,7 @@ def test_full_duty_is_the_torque_speed_line(robot, voltage):
     speed = np.linspace(-3.0, 6.0, 4)
     at = we.Joints(jnp.zeros(4), f32(*speed), jnp.zeros(4), jnp.zeros(4))
     none = jnp.zeros(4)
-    given = we.Drive(jnp.full(4, 1.0), jnp.full(4, 21.1), jnp.full(4, 0.5), jnp.full(4, 4.0), none, none)
+    given = we.ServoLaw(jnp.full(4, 1.0), jnp.full(4, 21.1), jnp.full(4, 0.5), jnp.full(4, 4.0), none, none)
     law, state = part(part.init(jax.random.key(0), at, none, 0.02), given, at, 0.02)
     stall, no_load = 4.41 * voltage / 11.1, 5.818 * voltage / 11.1
     np.testing.assert_allclose(torque(law, at), stall * (1.0 - speed / no_load), atol=1e-4)
@@ -76,7 +76,7 @@ def test_full_duty_is_the_torque_speed_line(robot, voltage):
 def test_duty_is_in_proportion_to_the_error_below_the_limit(robot):
     part = we.DCMotor(robot, voltage=(11.1, 11.1), strength=(0.8, 0.8))
     at = joints(position=(0.2, -0.2, 0.0), velocity=(0.5, -0.5, 0.0))
-    law, _ = part(begin(part, at), drive(), at, 0.02)
+    law, _ = part(begin(part, at), plain_law(), at, 0.02)
     duty = np.clip(20.0 * np.array([0.1, 0.0, 0.1]) / 4.41, -1, 1)
     expected = 0.8 * (4.41 * duty - 4.41 / 5.818 * np.array([0.5, -0.5, 0.0])) - 0.1 * np.array([0.5, -0.5, 0.0])
     np.testing.assert_allclose(torque(law, at), expected, atol=1e-5)
@@ -85,33 +85,33 @@ def test_duty_is_in_proportion_to_the_error_below_the_limit(robot):
 def test_the_battery_gives_way_to_the_current_of_all_motors(robot):
     part = we.DCMotor(robot, voltage=(12.0, 12.0), resistance=0.2)
     at = joints(velocity=(1.0, 0.0, -1.0), torque=(2.0, -1.0, 0.5))
-    _, state = part(begin(part, at), drive(), at, 0.02)
+    _, state = part(begin(part, at), plain_law(), at, 0.02)
     duty = np.array([2.0, -1.0, 0.5]) / (4.41 * 12.0 / 11.1)
     current = (np.array([2.0, -1.0, 0.5]) - 4.41 / 5.818 * np.array([1.0, 0.0, -1.0])) * 3.0 / 4.41
     assert float(state.voltage) == pytest.approx(12.0 - 0.2 * np.sum(duty * current), rel=1e-5)
     assert float(state.voltage) < 12.0
     braking = joints(velocity=(5.0, 0.0, 0.0), torque=(0.5, 0.0, 0.0))
-    _, state = part(begin(part, at), drive(), braking, 0.02)
+    _, state = part(begin(part, at), plain_law(), braking, 0.02)
     assert float(state.voltage) == 12.0, "a motor that brakes does not charge the battery"
 
 
 def test_voltage_and_strength_differ_within_a_batch(robot):
     part = we.DCMotor(robot, voltage=(9.6, 12.6), strength=(0.8, 1.2))
     keys = jax.random.split(jax.random.key(1), 256)
-    state = jax.vmap(lambda key: part.init(key, joints(), drive().target, 0.02))(keys)
+    state = jax.vmap(lambda key: part.init(key, joints(), plain_law().target, 0.02))(keys)
     assert state.source.min() < 9.7
     assert state.source.max() > 12.5
     assert state.source.min() >= 9.6
     assert state.source.max() <= 12.6
     assert state.strength.shape == (256, N)
     assert state.strength.std(axis=0).min() > 0.1
-    same = jax.vmap(lambda s: part(s, drive(), joints(), 0.02)[0])(state)
+    same = jax.vmap(lambda s: part(s, plain_law(), joints(), 0.02)[0])(state)
     assert len(np.unique(np.asarray(same.limit[:, 0]))) > 250
 
 
 def test_commands_are_whole_units():
     part = we.CommandResolution(step=0.1)
-    law, _ = part((), drive(target=f32(0.26, -0.24, 0.05)), joints(), 0.02)
+    law, _ = part((), plain_law(target=f32(0.26, -0.24, 0.05)), joints(), 0.02)
     np.testing.assert_allclose(law.target, [0.3, -0.2, 0.0], atol=1e-6)
     assert float(we.CommandResolution().step) == pytest.approx(np.deg2rad(0.24), rel=1e-3)
 
@@ -121,11 +121,11 @@ def test_a_delayed_target_is_the_mean_of_what_arrives_within_the_update(delay, d
     """Against the commanded staircase itself, sampled finely and shifted."""
     part = we.CommandDelay((delay, delay))
     state, targets = begin(part, dt=dt), np.random.default_rng(0).normal(size=(12, N))
-    start = np.asarray(drive().target)
+    start = np.asarray(plain_law().target)
     fine = 1000
     stairs = np.concatenate([np.tile(start, (20 * fine, 1)), np.repeat(targets, fine, axis=0)])
     for k, target in enumerate(targets):
-        law, state = part(state, drive(target=f32(*target)), joints(), dt)
+        law, state = part(state, plain_law(target=f32(*target)), joints(), dt)
         end = (20 + k + 1) * fine - round(delay / dt * fine)
         np.testing.assert_allclose(law.target, stairs[end - fine : end].mean(axis=0), atol=2e-3)
 
@@ -133,7 +133,7 @@ def test_a_delayed_target_is_the_mean_of_what_arrives_within_the_update(delay, d
 def test_delays_differ_within_a_batch_and_stay_within_their_range():
     part = we.CommandDelay((0.005, 0.03))
     keys = jax.random.split(jax.random.key(0), 64)
-    delay, line = jax.vmap(lambda key: part.init(key, joints(), drive().target, 0.02))(keys)
+    delay, line = jax.vmap(lambda key: part.init(key, joints(), plain_law().target, 0.02))(keys)
     assert delay.min() >= 0.005
     assert delay.max() <= 0.03
     assert delay.std() > 0.004
@@ -143,15 +143,15 @@ def test_delays_differ_within_a_batch_and_stay_within_their_range():
 def test_nothing_drives_a_joint_inside_the_deadband():
     part = we.Deadband(width=0.05)
     at = joints(position=(0.28, -0.24, 0.2))
-    law, _ = part((), drive(), at, 0.02)
+    law, _ = part((), plain_law(), at, 0.02)
     np.testing.assert_allclose(torque(law, at), [0.0, 0.0, -2.0], atol=1e-5)
-    np.testing.assert_allclose(law.drag, drive().drag)
+    np.testing.assert_allclose(law.drag, plain_law().drag)
 
 
 def test_backlash_is_a_gap_in_the_error():
     part = we.Backlash(play=(0.1, 0.1))
     at = joints(position=(0.2, -0.17, 0.4), velocity=(0.0, 3.0, 0.0))
-    law, play = part(begin(part), drive(), at, 0.02)
+    law, play = part(begin(part), plain_law(), at, 0.02)
     np.testing.assert_allclose(play, 0.1)
     np.testing.assert_allclose(torque(law, at), [20.0 * 0.05, 0.0, -4.0], atol=1e-4)
     np.testing.assert_allclose(law.friction, [0.02, 0.0, 0.02])
@@ -160,7 +160,7 @@ def test_backlash_is_a_gap_in_the_error():
 def test_gear_friction_is_the_papers_formula():
     part = we.GearFriction(0.05, 0.2, 1.5, 0.04, 0.06, 0.1, 0.08)
     before, at = joints(velocity=(0.0, 0.4, -0.1)), joints(velocity=(0.1, 0.5, 0.0), torque=(1.0, -2.0, 0.5))
-    law, state = part(begin(part, before), drive(), at, 0.01)
+    law, state = part(begin(part, before), plain_law(), at, 0.01)
     for i in range(N):
         v, v0 = float(at.velocity[i]), float(before.velocity[i])
         motor = float(at.torque[i]) - 0.1 * v
@@ -187,8 +187,8 @@ def test_the_square_of_the_weaker_torque_adds_friction_where_the_two_oppose_each
     squares = we.GearFriction(shape=1.5, load_motor_quadratic=0.009, load_external_quadratic=0.005)
     before = joints(velocity=(side * (speed - acceleration * dt),) * N)
     at = joints(velocity=(side * speed,) * N, torque=(side * torque,) * N, armature=(inertia,) * N)
-    added = squares(begin(squares, before), drive(), at, dt)[0].friction
-    added = np.asarray(added - plain(begin(plain, before), drive(), at, dt)[0].friction, float)
+    added = squares(begin(squares, before), plain_law(), at, dt)[0].friction
+    added = np.asarray(added - plain(begin(plain, before), plain_law(), at, dt)[0].friction, float)
     motor = torque - drag * speed
     external = inertia * acceleration - motor
     slow = np.exp(-((speed / 0.2) ** 1.5))

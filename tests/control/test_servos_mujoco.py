@@ -137,7 +137,7 @@ class Joint:
     def __init__(self, part, mass: float = 0.5, stiffness: float = STIFFNESS):
         self.mj = mujoco.MjModel.from_xml_string(SINGLE.format(arm=ARM.format(mass=mass)))
         self.data, self.part = mujoco.MjData(self.mj), part
-        self.plain = we.Drive(*(jnp.asarray([x], jnp.float32) for x in (0.0, stiffness, 0.0, 4.0, 0.3, 0.01)))
+        self.plain = we.ServoLaw(*(jnp.asarray([x], jnp.float32) for x in (0.0, stiffness, 0.0, 4.0, 0.3, 0.01)))
         self.dt = float(self.mj.opt.timestep)
         self.state = part.init(jax.random.key(0), self.seen(), jnp.zeros(1, jnp.float32), self.dt)
         self._law = jax.jit(

@@ -58,4 +58,6 @@ def test_the_pages_example_runs(tmp_path, hop_files, monkeypatch, capsys):
     write_zip(hop_files, tmp_path / "bundle.zip")
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "deploy.md", "exec"), {})
-    assert capsys.readouterr().out.startswith("150 0 ")
+    steps, late, *_ = capsys.readouterr().out.split()
+    assert int(steps) >= 150  # the ramp and the walk, and the way to the safe pose
+    assert late == "0"

@@ -34,7 +34,7 @@ def test_it_moves_as_the_native_engine_does(walk):
             )
         target = (walk.contract.home + 0.05 * rng.normal(size=11)).astype(np.float32)
         state = env.physics.step(params, state, jnp.asarray(target))
-        robot.write(dict(zip(robot.joints, target)))
+        robot.write(dict(zip(robot.joints, target)), 0.02)
         robot.advance()
     assert set(SNAPSHOT) == set(robot.snapshot())
     assert robot.now() == pytest.approx(6 * 0.02)
@@ -85,7 +85,7 @@ def test_its_servos_are_as_late_as_in_training(hop):
     assert hop.contract.document["controller"]["delay"] == 2
     seen = []
     for k in range(4):
-        robot.write(dict.fromkeys(robot.joints, 0.1 * k))
+        robot.write(dict.fromkeys(robot.joints, 0.1 * k), 0.02)
         robot.advance()
         seen.append(robot.data.ctrl.copy())
     np.testing.assert_allclose(seen[0], hop.contract.home)

@@ -48,10 +48,10 @@ def test_the_clock_is_trainings_to_the_bit(place, walk, speeds, trained):
     part["constants"]["period"] = document["clock"]["period"]
     observer = Observer(read_contract(sealed(document)))
     level = np.array([1.0, 0.0, 0.0, 0.0], np.float32)
-    observer._tell(level, 0.0)
+    observer._advance_command(level, 0.0)
     found = np.empty_like(trained[:, place])
     for k, speed in enumerate(speeds):
-        observer._tell(level, float(speed))
+        observer._advance_command(level, float(speed))
         found[k] = observer.phase
     assert np.array_equal(found.view(np.int32), trained[:, place].view(np.int32))
     assert (found == 0.0).any()
@@ -65,11 +65,11 @@ def test_an_episode_begins_at_phase_zero(walk):
     level = np.array([1.0, 0.0, 0.0, 0.0], np.float32)
     phases = []
     for _ in range(2):
-        observer._tell(level, 0.3)
+        observer._advance_command(level, 0.3)
         phases.append(float(observer.phase))
     assert phases == [0.0, pytest.approx(2.0 * np.pi * 0.02 / 0.7)]
     observer.start()
-    observer._tell(level, 0.3)
+    observer._advance_command(level, 0.3)
     assert observer.phase == 0.0
 
 
@@ -93,10 +93,10 @@ def test_the_heading_hold_is_trainings(walk, quats):
     """Limit, gain, wrap and the origin of the first reading."""
     observer, hold = Observer(walk.contract), HeadingController()
     turns = [np.array([np.cos(a / 2), 0, 0, np.sin(a / 2)], np.float32) for a in np.linspace(2.5, 9.0, 60)]
-    observer._tell(turns[0], 0.3)
+    observer._advance_command(turns[0], 0.3)
     assert observer.yaw_rate == 0.0
     for turn in turns[1:]:
-        observer._tell(turn, 0.3)
+        observer._advance_command(turn, 0.3)
         heading = rotation.wrap_angle(rotation.yaw(jnp.asarray(turn)) - rotation.yaw(jnp.asarray(turns[0])))
         wanted = hold(jnp.zeros(()), heading)
         assert observer.yaw_rate == pytest.approx(float(wanted), abs=2e-6)

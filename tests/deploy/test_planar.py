@@ -79,11 +79,11 @@ def test_the_commanded_heading_is_trainings(planar, robot):
     quats = np.stack([np.cos(yaws / 2), 0 * yaws, 0 * yaws, np.sin(yaws / 2)], axis=1).astype(np.float32)
     first = dataclasses.replace(state, sensordata=state.sensordata.at[address : address + 4].set(quats[0]))
     told = command.init(jax.random.key(0), first)
-    observer._tell(quats[0], 0.2, 0.0, float(turns[0]))
+    observer._advance_command(quats[0], 0.2, 0.0, float(turns[0]))
     ahead = []
     for turn, quat in zip(turns[1:], quats[1:]):
         told = step(told, turn, quat)
-        observer._tell(quat, 0.2, 0.0, float(turn))
+        observer._advance_command(quat, 0.2, 0.0, float(turn))
         assert observer.yaw_rate == pytest.approx(float(told.yaw_rate), abs=3e-5)
         assert observer.target == pytest.approx(float(told.target), abs=3e-5)
         ahead.append(float(told.target - told.heading))
@@ -121,7 +121,7 @@ def test_a_drive_steers(planar, walk):
         seen.append(step.observation[part.start : part.start + 2].tolist() if step.mode == "run" else None)
 
     ways = {"lateral": lambda t: 0.1 if t > 0.05 else 0.0, "turn": lambda t: -0.2}
-    drive(player, robot, lambda t: 0.2, 0.1, ramp=False, watch=watch, **ways)
+    drive(player, robot, lambda t: 0.2, 0.1, ramp=False, watch=watch, rest=False, **ways)
     np.testing.assert_allclose(seen, [[0.2, 0.0]] * 3 + [[0.2, 0.1]] * 2, atol=1e-6)
     assert player.held_heading < 0.0
     before = robot.now()

@@ -172,9 +172,53 @@ def test_readings_that_cannot_be_trusted_end_in_the_safe_pose(what, player):
 
 
 @pytest.mark.parametrize("nothing", [None, [], {}, {"time": "now"}, {"joint_positions": {"hip_pitch": [1]}}])
-def test_nothing_that_a_driver_hands_over_raises(nothing, player):
+@pytest.mark.parametrize("ramp", [True, False])
+def test_nothing_that_a_driver_hands_over_raises(nothing, ramp, player):
+    """Before the joints are found there is no target, and nothing lasts; afterwards it is a fault."""
+    player.start(ramp=ramp)
+    for _ in range(20):
+        step = player.step(nothing)
+        assert (step.mode, step.target.shape, player.fault) == ("wait", (0,), None)
+        assert step.fault
+    assert player.step(readings(player, 0)).mode == ("ramp" if ramp else "run")
     assert player.step(nothing).mode == "safe"
-    assert np.array_equal(player.step(nothing).target, player.bundle.contract.safe_pose)
+    assert player.fault is not None
+
+
+@pytest.mark.parametrize("beyond", [0.3, -0.3])
+def test_joints_found_beyond_their_limits_are_led_back(beyond, player):
+    """The first target is where the joint was found: clipped to its limits, it would be a jump."""
+    contract = player.bundle.contract
+    found = contract.home.copy()
+    found[1] = contract.high[1] + beyond if beyond > 0.0 else contract.low[1] + beyond
+    pose = dict(zip(player.joints, found.tolist()))
+    targets = [player.step(readings(player, k, joint_positions=pose)).target for k in range(400)]
+    assert np.abs(targets[0] - found).max() < 1e-3
+    assert np.abs(np.diff(targets[: _ramp_length(player, found)], axis=0)).max() <= 1.01 * player.dt
+    player.start()
+    step = player.step(readings(player, 0, joint_positions=pose, torso_imu_quat=TILTED))
+    assert step.mode == "safe"
+    assert np.abs(step.target - found).max() <= 1.01 * player.dt
+
+
+def _ramp_length(player: Player, found: np.ndarray) -> int:
+    return max(100, round(1.5 * float(np.abs(found - player.bundle.contract.home).max()) / player.dt))
+
+
+def test_it_rests_in_the_safe_pose_when_asked(hop):
+    player = Player(hop, safe_pose={"knee_pitch": 1.2})
+    k = _running(player)
+    last = player.step(readings(player, k)).target
+    player.rest()
+    targets = [last]
+    while not player.rested:
+        step = player.step({})
+        assert (step.mode, step.fault) == ("safe", None)
+        targets.append(step.target)
+    assert np.abs(np.diff(targets, axis=0)).max() <= 1.01 * player.dt
+    np.testing.assert_allclose(targets[-1], [0.4, 1.2, -0.4], atol=1e-6)
+    player.start()
+    assert player.step(readings(player, 100)).mode == "ramp"
 
 
 def test_repeated_readings_are_good_for_a_moment(player):

@@ -217,8 +217,9 @@ def test_units_are_angles(bus, servos):
         "knee_pitch": 0.0,
         "ankle_pitch": 0.0,
     }
-    robot.write({"hip_pitch": math.radians(24.0), "knee_pitch": math.radians(24.0), "ankle_pitch": -10.0})
+    robot.write({"hip_pitch": math.radians(24.0), "knee_pitch": math.radians(24.0), "ankle_pitch": -10.0}, 0.0196)
     _until(lambda: servos.positions == {1: 600, 2: 500, 7: 0})  # the last one ends at the servo's travel
+    assert servos.times == {1: 20, 2: 20, 7: 20}  # ms
     robot.release()
     _until(lambda: not any(servos.loaded.values()))
 
@@ -294,5 +295,9 @@ def test_a_policy_drives_servos(hop, bus, servos):
     units = [int.from_bytes(p.parameters[:2], "little") for p in sent]
     assert units == [MOUNTS[0].units(target[0]) for target in targets]
     servos.silent |= {1, 2, 7}
+    servos.heard.clear()
     bus._timeout = 0.01
-    assert drive(player, robot, lambda t: 0.1, 0.3, ramp=False).fault is not None
+    with pytest.raises(WildRobotError) as caught:
+        drive(player, robot, lambda t: 0.1, 0.3, ramp=False)
+    assert caught.value.where == "read"
+    assert {p.command for p in servos.heard} <= {Command.POS_READ, Command.LOAD_OR_UNLOAD_WRITE}

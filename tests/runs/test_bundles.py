@@ -365,7 +365,7 @@ def _walks_without_an_orientation_sensor(bundle):
         readings["chest_imu_gyro"] += np.array([0.005, -0.005, 0.0])
         quat = attitude.update(readings["chest_imu_gyro"], readings["chest_imu_accel"], player.dt)
         step = player.step({**readings, "chest_imu_quat": quat, "command": {"speed": 0.3}})
-        robot.write(dict(zip(player.joints, step.target)))
+        robot.write(dict(zip(player.joints, step.target)), player.dt)
         robot.advance()
         off.append(np.degrees(np.arccos(np.clip(projected_gravity(quat) @ projected_gravity(true), -1.0, 1.0))))
     assert player.fault is None

@@ -26,7 +26,7 @@ _SPOKEN = {
     "params": "PhysicsParams",
     "signals": "Signals",
     "joints": "Joints",
-    "drive": "the law so far",
+    "law": "the law so far",
 }
 _MAIN = ("rate", "ends", "reading", "calibration", "params", "observed")  # named after the module alone
 

@@ -35,9 +35,7 @@ def modules(env: Env, physics: AbstractPhysics) -> tuple[list[Finding], list[Fin
         seen = {name: f32(len(command.observed)) for name, command in env.commands.items()}
         action, ctrl = examiner.known["action"], examiner.known["ctrl"]
         told = {"params": params, "calibration": calibration, "servo": servo}
-        signals = jax.eval_shape(
-            Signals, examiner.known["physics"], action, action, ctrl, commands, seen, **told
-        )
+        signals = jax.eval_shape(Signals, examiner.known["physics"], action, action, ctrl, commands, seen, **told)
         _terms(examiner, signals)
     return examiner.found, examiner.subtle
 
@@ -49,9 +47,7 @@ def _commands(examiner: Examiner) -> dict[str, Any] | None:
         command = examiner.env.commands[name]
         calls = tuple(call for call in command.protocol if call.method in ("bounds", "sample"))
         own = {"bounds": f32(len(command.channels), 2)}
-        samples[name] = examiner.examine(
-            f"env.commands[{name!r}]", command, f"state.commands[{name!r}]", calls, **own
-        )
+        samples[name] = examiner.examine(f"env.commands[{name!r}]", command, f"state.commands[{name!r}]", calls, **own)
     return None if any(sample is None for sample in samples.values()) else samples
 
 
@@ -88,14 +84,12 @@ def _disturbed(examiner: Examiner) -> tuple[Any, dict[str, Any]]:
     if disturbances.calibration is not None:
         calibration = jax.eval_shape(Calibration, f32(nu), f32(3))
         own = disturbances.calibration
-        examiner.examine(
-            "env.disturbances.calibration", own, "", own.protocol, calibration=calibration
-        )
+        examiner.examine("env.disturbances.calibration", own, "", own.protocol, calibration=calibration)
     servo = {}
     if disturbances.servos is not None:
         given = {
             "joints": jax.eval_shape(Joints, *[f32(nu)] * 4),
-            "drive": jax.eval_shape(ServoLaw, *[f32(nu)] * 6),
+            "law": jax.eval_shape(ServoLaw, *[f32(nu)] * 6),
             "servo_dt": env.physics.control_dt / disturbances.servos.updates,
         }
         for name in disturbances.servos.names:
@@ -171,9 +165,7 @@ def _physics(
     for path, spec in wanted.items():
         leaf = traced.leaves.get(path)
         if leaf is None or leaf.other or leaf.shape != spec.shape or leaf.dtype != spec.dtype or leaf.weak:
-            line = source.describe(
-                env.physics, leaf.line if leaf and leaf.line else source.method(env.physics, method)
-            )
+            line = source.describe(env.physics, leaf.line if leaf and leaf.line else source.method(env.physics, method))
             fix = f"{type(env.physics).__name__} must return float32{list(spec.shape)}"
             if leaf is not None and path in axes and leaf.shape != spec.shape and leaf.shape:
                 fix += f" ({axes[path]} = {spec.shape[0]} from Robot {examiner.robot.name!r}, got {leaf.shape[0]})"

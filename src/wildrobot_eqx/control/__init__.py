@@ -6,13 +6,13 @@ from .bus import CommandDelay as CommandDelay
 from .bus import CommandResolution as CommandResolution
 from .calibration import Calibration as Calibration
 from .calibration import RandomCalibrationError as RandomCalibrationError
-from .drive import Drive as Drive
-from .drive import Joints as Joints
 from .filters import Delay as Delay
 from .filters import LowPass as LowPass
 from .gears import Backlash as Backlash
 from .gears import Deadband as Deadband
 from .gears import GearFriction as GearFriction
+from .law import Joints as Joints
+from .law import ServoLaw as ServoLaw
 from .motors import DCMotor as DCMotor
 from .motors import IdealPD as IdealPD
 from .servo import AbstractServo as AbstractServo

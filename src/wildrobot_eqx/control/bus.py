@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import f32, uniform
 from . import delay_line
-from .drive import Drive, Joints
+from .law import Joints, ServoLaw
 from .servo import AbstractServo
 
 
@@ -37,12 +37,12 @@ class CommandDelay(AbstractServo):
         return uniform(key, self.seconds), jnp.tile(target, (delay_line.rows(self.longest, dt), 1))
 
     def __call__(
-        self, state: tuple[Float[Array, ""], Float[Array, "rows nu"]], drive: Drive, joints: Joints, dt: float
-    ) -> tuple[Drive, tuple[Float[Array, ""], Float[Array, "rows nu"]]]:
+        self, state: tuple[Float[Array, ""], Float[Array, "rows nu"]], law: ServoLaw, joints: Joints, dt: float
+    ) -> tuple[ServoLaw, tuple[Float[Array, ""], Float[Array, "rows nu"]]]:
         delay, line = state
-        line = delay_line.push(line, drive.target)
+        line = delay_line.push(line, law.target)
         target = delay_line.read(line, delay / dt)
-        return eqx.tree_at(lambda d: d.target, drive, target), (delay, line)
+        return eqx.tree_at(lambda d: d.target, law, target), (delay, line)
 
 
 class CommandResolution(AbstractServo):
@@ -53,6 +53,6 @@ class CommandResolution(AbstractServo):
     def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> tuple[()]:
         return ()
 
-    def __call__(self, state: tuple[()], drive: Drive, joints: Joints, dt: float) -> tuple[Drive, tuple[()]]:
-        target = self.step * jnp.round(drive.target / self.step)
-        return eqx.tree_at(lambda d: d.target, drive, target), state
+    def __call__(self, state: tuple[()], law: ServoLaw, joints: Joints, dt: float) -> tuple[ServoLaw, tuple[()]]:
+        target = self.step * jnp.round(law.target / self.step)
+        return eqx.tree_at(lambda d: d.target, law, target), state

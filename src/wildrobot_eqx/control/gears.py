@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import f32, uniform
-from .drive import Drive, Joints
+from .law import Joints, ServoLaw
 from .servo import AbstractServo
 
 
@@ -22,9 +22,9 @@ class Deadband(AbstractServo):
     def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> tuple[()]:
         return ()
 
-    def __call__(self, state: tuple[()], drive: Drive, joints: Joints, dt: float) -> tuple[Drive, tuple[()]]:
-        on = (jnp.abs(drive.target - joints.position) >= self.width).astype(jnp.float32)
-        return dataclasses.replace(drive, stiffness=on * drive.stiffness, damping=on * drive.damping), state
+    def __call__(self, state: tuple[()], law: ServoLaw, joints: Joints, dt: float) -> tuple[ServoLaw, tuple[()]]:
+        on = (jnp.abs(law.target - joints.position) >= self.width).astype(jnp.float32)
+        return dataclasses.replace(law, stiffness=on * law.stiffness, damping=on * law.damping), state
 
 
 class Backlash(AbstractServo):
@@ -49,17 +49,17 @@ class Backlash(AbstractServo):
         return uniform(key, self.play, joints.position.shape)
 
     def __call__(
-        self, state: Float[Array, " nu"], drive: Drive, joints: Joints, dt: float
-    ) -> tuple[Drive, Float[Array, " nu"]]:
-        error = drive.target - joints.position
+        self, state: Float[Array, " nu"], law: ServoLaw, joints: Joints, dt: float
+    ) -> tuple[ServoLaw, Float[Array, " nu"]]:
+        error = law.target - joints.position
         touching = (jnp.abs(error) >= 0.5 * state).astype(jnp.float32)
-        law = Drive(
-            target=drive.target - jnp.clip(error, -0.5 * state, 0.5 * state),
-            stiffness=touching * drive.stiffness,
-            damping=touching * drive.damping,
-            limit=drive.limit,
-            drag=touching * drive.drag,
-            friction=touching * drive.friction,
+        law = ServoLaw(
+            target=law.target - jnp.clip(error, -0.5 * state, 0.5 * state),
+            stiffness=touching * law.stiffness,
+            damping=touching * law.damping,
+            limit=law.limit,
+            drag=touching * law.drag,
+            friction=touching * law.friction,
         )
         return law, state
 
@@ -112,9 +112,9 @@ class GearFriction(AbstractServo):
         return GearFrictionState(uniform(key, self.scale, joints.position.shape), joints.velocity)
 
     def __call__(
-        self, state: GearFrictionState, drive: Drive, joints: Joints, dt: float
-    ) -> tuple[Drive, GearFrictionState]:
-        motor = joints.torque - drive.drag * joints.velocity
+        self, state: GearFrictionState, law: ServoLaw, joints: Joints, dt: float
+    ) -> tuple[ServoLaw, GearFrictionState]:
+        motor = joints.torque - law.drag * joints.velocity
         external = joints.armature * (joints.velocity - state.velocity) / dt - motor
         slow = jnp.exp(-jnp.power(jnp.abs(joints.velocity) / self.stribeck_velocity, self.shape))
         load = jnp.abs(self.load_motor * motor - self.load_external * external)
@@ -124,6 +124,6 @@ class GearFriction(AbstractServo):
             drives, self.load_external_quadratic * jnp.square(external), self.load_motor_quadratic * jnp.square(motor)
         )
         square = jnp.where(motor * external < 0.0, square, 0.0)
-        friction = state.scale * (drive.friction + load + slow * (self.stribeck + slow_load + square))
-        law = dataclasses.replace(drive, friction=friction)
+        friction = state.scale * (law.friction + load + slow * (self.stribeck + slow_load + square))
+        law = dataclasses.replace(law, friction=friction)
         return law, GearFrictionState(state.scale, joints.velocity)

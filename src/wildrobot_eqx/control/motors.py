@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import f32, uniform
 from ..robots import Robot
-from .drive import Drive, Joints
+from .law import Joints, ServoLaw
 from .servo import AbstractServo
 
 
@@ -30,9 +30,9 @@ class IdealPD(AbstractServo):
     def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> tuple[()]:
         return ()
 
-    def __call__(self, state: tuple[()], drive: Drive, joints: Joints, dt: float) -> tuple[Drive, tuple[()]]:
-        zero = jnp.zeros_like(drive.drag)
-        return Drive(drive.target, self.stiffness, self.damping, self.limit, zero, zero), state
+    def __call__(self, state: tuple[()], law: ServoLaw, joints: Joints, dt: float) -> tuple[ServoLaw, tuple[()]]:
+        zero = jnp.zeros_like(law.drag)
+        return ServoLaw(law.target, self.stiffness, self.damping, self.limit, zero, zero), state
 
 
 class MotorState(eqx.Module):
@@ -102,7 +102,7 @@ class DCMotor(AbstractServo):
         source = uniform(key_voltage, self.voltage)
         return MotorState(source, uniform(key_strength, self.strength, joints.position.shape), source)
 
-    def __call__(self, state: MotorState, drive: Drive, joints: Joints, dt: float) -> tuple[Drive, MotorState]:
+    def __call__(self, state: MotorState, law: ServoLaw, joints: Joints, dt: float) -> tuple[ServoLaw, MotorState]:
         slope = self.stall_torque / self.no_load_speed
         full = state.strength * self.stall_torque * jnp.maximum(state.voltage / self.rated, 0.1)
         duty = jnp.clip(joints.torque / full, -1.0, 1.0)
@@ -110,12 +110,12 @@ class DCMotor(AbstractServo):
         current = jnp.sum(duty * motor) * self.stall_current / self.stall_torque
         voltage = jnp.maximum(state.source - self.resistance * jnp.maximum(current, 0.0), 0.0)
         scale = state.strength * voltage / self.rated
-        law = Drive(
-            target=drive.target,
-            stiffness=scale * drive.stiffness,
+        law = ServoLaw(
+            target=law.target,
+            stiffness=scale * law.stiffness,
             damping=scale * self.damping,
             limit=scale * self.stall_torque,
-            drag=drive.drag + state.strength * slope,
-            friction=drive.friction,
+            drag=law.drag + state.strength * slope,
+            friction=law.friction,
         )
         return law, MotorState(state.source, state.strength, voltage)

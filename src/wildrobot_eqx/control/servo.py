@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..physics import AbstractPhysics, PhysicsParams, PhysicsState, fraction, with_friction
 from ..protocol import Call, Protocol
 from ..robots import Robot
-from .drive import Drive, Joints, Wiring
+from .law import Joints, ServoLaw, Wiring
 
 
 class AbstractServo(eqx.Module):
@@ -22,7 +22,7 @@ class AbstractServo(eqx.Module):
 
     protocol: ClassVar[Protocol] = (
         Call("init", ("key", "joints", "ctrl", "servo_dt"), ("state",)),
-        Call("__call__", ("state", "drive", "joints", "servo_dt"), ("drive", "state")),
+        Call("__call__", ("state", "law", "joints", "servo_dt"), ("law", "state")),
     )
 
     adds_frictionloss: ClassVar[bool] = False
@@ -32,7 +32,7 @@ class AbstractServo(eqx.Module):
         """The state at the start of an episode, at rest at `target` (rad); `dt` (s) is the time between calls."""
 
     @abc.abstractmethod
-    def __call__(self, state: Any, drive: Drive, joints: Joints, dt: float) -> tuple[Drive, Any]:
+    def __call__(self, state: Any, law: ServoLaw, joints: Joints, dt: float) -> tuple[ServoLaw, Any]:
         """The law for the next `dt` seconds, and the next state."""
 
 
@@ -77,12 +77,12 @@ class Servos(eqx.Module):
         keys = jax.random.split(key, max(len(self.names), 1))
         return {name: self.parts[name].init(key, joints, target, dt) for name, key in zip(self.names, keys)}
 
-    def law(self, servo: dict[str, Any], drive: Drive, joints: Joints, dt: float) -> tuple[Drive, dict[str, Any]]:
+    def law(self, servo: dict[str, Any], law: ServoLaw, joints: Joints, dt: float) -> tuple[ServoLaw, dict[str, Any]]:
         """The law for the next `dt` seconds from the engine's own, and the parts' next states."""
         servo = dict(servo)
         for name in self.names:
-            drive, servo[name] = self.parts[name](servo[name], drive, joints, dt)
-        return drive, servo
+            law, servo[name] = self.parts[name](servo[name], law, joints, dt)
+        return law, servo
 
     def step(
         self,
@@ -105,8 +105,8 @@ class Servos(eqx.Module):
         def update(carry: tuple[PhysicsState, dict[str, Any]], _: None) -> tuple[Any, None]:
             state, servo = carry
             own = self.wiring.read(params, target)
-            drive, servo = self.law(servo, own, self.wiring.joints(params, state, offset), dt)
-            return (engine.step(self.wiring.write(params, drive), state, drive.target - offset), servo), None
+            law, servo = self.law(servo, own, self.wiring.joints(params, state, offset), dt)
+            return (engine.step(self.wiring.write(params, law), state, law.target - offset), servo), None
 
         if self.updates == 1:
             return update((state, servo), None)[0]

@@ -12,7 +12,7 @@ _EXPORTS = {
     "hardware.servo_bus": ("ServoBus",),
     "hardware.servo_robot": ("ServoMount", "ServoRobot"),
     "player.attitude": ("Attitude",),
-    "player.loop": ("AbstractRobot", "drive"),
+    "player.loop": ("AbstractRobot", "DriveSummary", "drive"),
     "player.player": ("Player", "Step"),
 }
 _OF = {name: module for module, names in _EXPORTS.items() for name in names}

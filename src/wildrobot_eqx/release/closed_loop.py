@@ -87,7 +87,7 @@ def _episode(
         rows.append({**robot.snapshot(), **held, "action": action, "fallen": np.bool_(robot.fallen)})
         if robot.fallen or k == steps:
             break
-        robot.write(dict(zip(player.joints, step.target)))
+        robot.write(dict(zip(player.joints, step.target)), player.dt)
         if k == kicked and case.kick:
             robot.kick(kick)
         robot.advance()

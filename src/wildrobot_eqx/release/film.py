@@ -21,7 +21,7 @@ def film_walk(bundle: Bundle, walked: Walked, path: Path) -> None:
     period = float(bundle.contract.document["clock"]["period"])
     speed = over_a_cycle(walked.speeds, period / dt)
     words = tuple(
-        in_words(float(v), **walked.beside) if told else "stand" for v, told in zip(walked.commands, walked.told)
+        in_words(float(v), **walked.beside) if active else "stand" for v, active in zip(walked.commands, walked.active)
     )
     with Renderer(robot.model, *SIZE) as renderer, writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -259,10 +259,10 @@ def _wrong_parts(document: dict[str, Any], contract: Contract) -> list[str]:
         found.append(f"an observation of {document['policy']['observation_size']}, and parts of {end}")
     if kinds.get(document["command"]["heading_hold"]["sensor"]) != "orientation":
         found.append("the heading hold reads a sensor that is no orientation")
-    for name, told in (("speed", "speeds"), ("lateral", "lateral speeds"), ("turn", "turns")):
+    for name, words in (("speed", "speeds"), ("lateral", "lateral speeds"), ("turn", "turns")):
         bounds = document["command"].get(name)
         if bounds is not None and bounds["low"] > bounds["high"]:
-            found.append(f"the range of commanded {told} is empty")
+            found.append(f"the range of commanded {words} is empty")
     sideways = {"lateral", "turn"} & set(document["command"])
     if sideways and not any(part.kind == "planar_command" for part in contract.parts):
         found.append(f"a commanded {sorted(sideways)[0]} that the policy never sees")

@@ -123,11 +123,11 @@ def _first(env: Env, keys: Key[Array, " n"]) -> tuple[EnvState, Float[Array, "n 
 _reset = _jit_once(_first)
 
 
-def _told(state: EnvState) -> dict[str, Array]:
+def _commands(state: EnvState) -> dict[str, Array]:
     """What the robot is told, by name."""
     command = state.command
-    told = {"speed": command.speed, "lateral": command.lateral, "turn": command.turn}
-    return {name: value for name, value in told.items() if value is not None}
+    commands = {"speed": command.speed, "lateral": command.lateral, "turn": command.turn}
+    return {name: value for name, value in commands.items() if value is not None}
 
 
 @_jit_once
@@ -151,7 +151,7 @@ def _roll(
         physics = state.physics
         return {
             "time": physics.time,
-            **_told(state),
+            **_commands(state),
             "qpos": physics.qpos,
             "qvel": physics.qvel,
             "joint_positions": robot.joints(physics.qpos),
@@ -167,7 +167,7 @@ def _roll(
         row = {**jax.vmap(reading)(state), "observation": obs, "action": distribution.mean, "target": target}
         row |= {f"state/{name}": leaf for name, leaf in zip(remembered, jax.tree.leaves(carry))}
         asked = dict(zip(("speed", "lateral", "turn"), command.T))
-        names = tuple(_told(state))
+        names = tuple(_commands(state))
         state = eqx.tree_at(lambda s: [getattr(s.command, n) for n in names], state, [asked[n] for n in names])
         if kick is not None:
             row["kick"] = kick

@@ -29,8 +29,8 @@ def readme(document: dict[str, Any]) -> str:
         for name, unit in (("lateral", "m/s"), ("turn", "rad/s"))
         if name in command
     ]
-    told = f"{speed['low']:g} to {speed['high']:g}; below {speed['deadband']:g}: stand"
-    told += f"\n# and in it, 0 where absent: {'; '.join(more)}" if more else ""
+    commands = f"{speed['low']:g} to {speed['high']:g}; below {speed['deadband']:g}: stand"
+    commands += f"\n# and in it, 0 where absent: {'; '.join(more)}" if more else ""
     model = document["simulation"]
     packed = (
         f"The robot it was trained in travels along (`{model['model']}`): `wildrobot-eqx play` walks it."
@@ -59,14 +59,14 @@ player = Player("bundle.zip", joints=my_joint_names, rate={control["rate"]:g})
 player.start()
 while walking:  # every {control["dt"] * 1e3:g} ms
     step = player.step(readings)
-    send(dict(zip(player.joints, step.target)))  # rad
+    send(dict(zip(player.joints, step.target)))  # rad; nothing, while step.mode is "wait"
 ```
 
 where `readings` maps names to what was just measured:
 
 ```py
 readings["time"]  # s, when that was, on a clock that never runs backwards
-readings["command"]  # {{"speed": m/s}}, {told}
+readings["command"]  # {{"speed": m/s}}, {commands}
 readings["joint_positions"]  # {{joint: rad}}
 readings["joint_velocities"]  # {{joint: rad/s}}
 {sensors}

@@ -88,7 +88,7 @@ class MujocoRobot(AbstractRobot):
             **{name: data.sensordata[place].copy() for name, place in self._sensors.items()},
         }
 
-    def write(self, targets: Mapping[str, float]) -> None:
+    def write(self, targets: Mapping[str, float], seconds: float) -> None:
         self._target = np.array([targets[name] for name in self.joints], np.float32)
 
     def wait(self, until: float) -> None:

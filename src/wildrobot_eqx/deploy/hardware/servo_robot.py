@@ -47,7 +47,6 @@ class ServoRobot(AbstractRobot):
         mounts: one per joint.
         imu: reads the IMU: sensors by the contract's names, each a sequence of numbers.
         reads: joints to read per control period and bus; all if None.
-        move_ms: how long a servo takes to each target, ms: about the control period.
         clock: s; it must not run backwards.
 
     Raises:
@@ -61,11 +60,10 @@ class ServoRobot(AbstractRobot):
         imu: Callable[[], Mapping[str, Sequence[float]]],
         *,
         reads: int | None = None,
-        move_ms: int = 20,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._buses, self._mounts, self._imu = tuple(buses), {mount.joint: mount for mount in mounts}, imu
-        self._reads, self._move_ms, self._clock = reads, move_ms, clock
+        self._reads, self._clock = reads, clock
         self._check(mounts)
         self._next = [0] * len(self._buses)
         self._at: dict[str, tuple[float, float]] = {}  # when (s) and where (rad) a joint was last seen
@@ -95,10 +93,10 @@ class ServoRobot(AbstractRobot):
             "joint_velocities": dict(self._velocity),
         }
 
-    def write(self, targets: Mapping[str, float]) -> None:
+    def write(self, targets: Mapping[str, float], seconds: float) -> None:
         for bus, line in enumerate(self._buses):
             mounts = [mount for mount in self._mounts.values() if mount.bus == bus and mount.joint in targets]
-            line.move_together({mount.id: mount.units(targets[mount.joint]) for mount in mounts}, self._move_ms)
+            line.move_together({mount.id: mount.units(targets[mount.joint]) for mount in mounts}, round(1e3 * seconds))
 
     def wait(self, until: float) -> None:
         time.sleep(max(0.0, until - self._clock()))

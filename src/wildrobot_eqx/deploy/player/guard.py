@@ -69,12 +69,23 @@ class Guard:
             raise Unfit("there are no readings")
         time = self._fresh(readings.get(TIME), now)
         sensors = {name: self._sensor(name, size, readings) for name, size in self._contract.sensors.items()}
+        positions = self.positions(readings)
+        velocities = self._joints(VELOCITIES, readings) if self._contract.needs_velocities else self._still
+        self._level_enough(sensors[self._compass])
+        return Reading(time, sensors, positions, velocities, *self._command(readings.get(COMMAND)))
+
+    def positions(self, readings: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Where the joints are, rad, in the contract's order.
+
+        Raises:
+            Unfit: one is unknown, or reads what it cannot be.
+        """
+        if not isinstance(readings, Mapping):
+            raise Unfit("there are no readings")
         positions = self._joints(POSITIONS, readings)
         for i in np.flatnonzero((positions < self._low) | (positions > self._high)):
             raise Unfit(f"the joint {self._contract.joints[i]!r} reads {positions[i]:.3f} rad, far beyond its limits")
-        velocities = self._joints(VELOCITIES, readings) if self._contract.needs_velocities else self._still
-        self._level_enough(sensors[self._compass])
-        return Reading(time, sensors, positions, velocities, *self._told(readings.get(COMMAND)))
+        return positions
 
     def _fresh(self, taken: Any, now: float | None) -> float:
         """When the readings were taken; repeated ones age by a control period at each call."""
@@ -130,16 +141,16 @@ class Guard:
         if cosine < self._level:
             raise Unfit(f"the robot is tilted by {math.degrees(math.acos(max(cosine, -1.0))):.0f} degrees")
 
-    def _told(self, command: Any) -> tuple[float, float, float]:
+    def _command(self, command: Any) -> tuple[float, float, float]:
         """Forward and lateral speed, and turn: the speed must be there, of the others what is absent is 0."""
-        told = []
+        values = []
         for name in ("speed", "lateral", "turn"):
             given = command.get(name, None if name == "speed" else 0.0) if isinstance(command, Mapping) else None
             value = _number(given)
             if value is None:
                 raise Unfit(f"the readings have no {COMMAND!r} with a finite {name!r}")
-            told.append(value)
-        return told[0], told[1], told[2]
+            values.append(value)
+        return values[0], values[1], values[2]
 
 
 def _number(value: Any) -> float | None:

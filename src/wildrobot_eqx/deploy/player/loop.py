@@ -34,8 +34,8 @@ class AbstractRobot(abc.ABC):
         """
 
     @abc.abstractmethod
-    def write(self, targets: Mapping[str, float]) -> None:
-        """Send joint targets (rad) by name.
+    def write(self, targets: Mapping[str, float], seconds: float) -> None:
+        """Send joint targets (rad) by name, each to be reached within `seconds`: the control period.
 
         Raises:
             OSError, WildRobotError: they could not be sent.
@@ -51,10 +51,10 @@ class AbstractRobot(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
-class Drive:
+class DriveSummary:
     """How a drive went."""
 
-    steps: int
+    steps: int  # the final way to the safe pose included
     late: int  # control periods that were missed: reading, thinking and writing took too long
     failed_reads: int
     failed_writes: int
@@ -91,8 +91,13 @@ def drive(
     ramp: bool = True,
     watch: Watch | None = None,
     hold: bool = False,
-) -> Drive:
+    rest: bool = True,
+) -> DriveSummary:
     """Run a player on a robot, and take the torque off in the end, whatever happens.
+
+    Nothing is sent before a reading has told where all joints are. The first reading is asked for
+    again for as long as readings may be old (the contract's `stale_seconds`), once per control
+    period. At a good end the robot moves to its safe pose before the torque goes off.
 
     Args:
         player: a player of the robot's bundle.
@@ -103,13 +108,14 @@ def drive(
         ramp: move to the home pose first.
         watch: told every step.
         hold: leave the torque on at a good end, for a robot that stands by itself.
+        rest: move to the safe pose at a good end; a simulation may do without.
 
     Raises:
-        WildRobotError: the policy was not trained to be steered so, or the targets could not be
-            sent for longer than readings may be old.
+        WildRobotError: the policy was not trained to be steered so, or for longer than readings may
+            be old the joints could not be found at first, or the targets not be sent.
     """
-    told = {"speed": speed, "lateral": lateral, "turn": turn}
-    steering = {name: by for name, by in told.items() if by is not None}
+    given = {"speed": speed, "lateral": lateral, "turn": turn}
+    steering = {name: by for name, by in given.items() if by is not None}
     for name in steering:
         check_steering(player.bundle, name)
     patience = float(player.bundle.contract.document["safety"]["stale_seconds"])
@@ -118,19 +124,36 @@ def drive(
     late = failed_reads = failed_writes = steps = walked = 0
     took: list[float] = []
     ended_well = False
-    tick = sent = robot.now()
+    begun = tick = sent = robot.now()
+    unread: Exception | None = None
     try:
-        while walked * player.dt < seconds - 1e-9:
+        while True:
+            if walked * player.dt >= seconds - 1e-9:
+                if not rest or player.fault is not None or player.rested or not walked:
+                    break
+                player.rest()
             try:
                 readings = robot.read()
-            except (OSError, WildRobotError):  # one lost answer is no fall: the player counts the age of the last
+            except (OSError, WildRobotError) as error:  # one lost answer is no fall: the player counts the last's age
                 failed_reads += 1
+                unread = error
             command = {name: float(by(walked * player.dt)) for name, by in steering.items()}
             began = time.perf_counter()
             step = player.step({**readings, "command": command}, robot.now())
-            took.append(time.perf_counter() - began)
+            needed = time.perf_counter() - began
+            if step.mode == "wait":
+                if robot.now() - begun > patience:
+                    raise WildRobotError(
+                        f"The robot does not tell where its joints are: {unread or step.fault}",
+                        where="read",
+                        hint="look at its cable and its battery; nothing was sent",
+                        exit_code=1,
+                    ) from unread
+                tick = sent = robot.now() + player.dt
+                robot.wait(tick)
+                continue
             try:
-                robot.write(dict(zip(player.joints, step.target.tolist())))
+                robot.write(dict(zip(player.joints, step.target.tolist())), player.dt)
                 sent = robot.now()
             except (OSError, WildRobotError) as error:
                 failed_writes += 1
@@ -144,6 +167,7 @@ def drive(
             if watch is not None:
                 watch(readings, step)
             steps += 1
+            took.append(needed)
             walked += step.mode != "ramp"
             tick += player.dt
             behind = int((robot.now() - tick) / player.dt)
@@ -155,4 +179,4 @@ def drive(
     finally:
         if not (hold and ended_well):
             robot.release()
-    return Drive(steps, late, failed_reads, failed_writes, player.fault, took)
+    return DriveSummary(steps, late, failed_reads, failed_writes, player.fault, took)

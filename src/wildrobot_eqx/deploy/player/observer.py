@@ -64,7 +64,7 @@ class Observer:
             lateral: the commanded speed to the left, m/s.
             turn: the commanded turn to the left, rad/s.
         """
-        self._tell(sensors[self._compass], speed, lateral, turn)
+        self._advance_command(sensors[self._compass], speed, lateral, turn)
         observation = self._observation
         for part in self._contract.moment:
             into = observation[part.start : part.stop]
@@ -92,10 +92,12 @@ class Observer:
     def _moving(self) -> bool:
         return self.speed != 0.0 or self.lateral != 0.0 or self.turn != 0.0
 
-    def _tell(self, quat: NDArray[np.float32], speed: float, lateral: float = 0.0, turn: float = 0.0) -> None:
+    def _advance_command(
+        self, quat: NDArray[np.float32], speed: float, lateral: float = 0.0, turn: float = 0.0
+    ) -> None:
         """The command, the heading hold and the gait clock, as `Env.reset` and `Env.step` move them on."""
-        told = (F(0.0 if abs(value) < self._deadband else value) for value in (speed, lateral, turn))
-        self.speed, self.lateral, self.turn = told
+        values = (F(0.0 if abs(value) < self._deadband else value) for value in (speed, lateral, turn))
+        self.speed, self.lateral, self.turn = values
         if self._origin is None:
             self._origin, self.yaw_rate = yaw(quat), self.turn
             return

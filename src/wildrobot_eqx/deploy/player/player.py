@@ -4,7 +4,7 @@ player = Player("bundle.zip", joints=robot.joints, rate=50.0)
 player.start()
 while walking:
     step = player.step(readings)  # once per control period
-    robot.write(dict(zip(player.joints, step.target)))
+    robot.write(dict(zip(player.joints, step.target)), player.dt)
 """
 
 import dataclasses
@@ -23,18 +23,21 @@ from ..bundle.contract import observation_digest
 from .guard import Guard, Reading, Unfit, slew
 from .observer import Observer
 
-Mode = Literal["ramp", "run", "safe"]
+Mode = Literal["wait", "ramp", "run", "safe"]
 _NEAR = 1e-4  # rad
+_NOWHERE = np.zeros((0,), np.float32)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Step:
     """What one control step yields.
 
-    `target` holds joint targets (rad) in the order of `Player.joints`. In the mode "ramp" the
-    robot moves from the pose it was found in to its home pose; in "run" the policy has it; in
-    "safe" it moves to the safe pose and stays there, `fault` says why. `observation` and
-    `action` are the policy's, None where it was not asked.
+    `target` holds joint targets (rad) in the order of `Player.joints`. In the mode "wait" no
+    reading has said yet where the joints are: `target` is empty, nothing may be sent, and `fault`
+    says what is missing. In "ramp" the robot moves from the pose it was found in to its home pose;
+    in "run" the policy has it; in "safe" it moves to the safe pose and stays there, and `fault`
+    says why, or is None where it was asked to rest. `observation` and `action` are the policy's,
+    None where it was not asked.
     """
 
     target: NDArray[np.float32]
@@ -108,7 +111,9 @@ class Player:
         self._guard.start()
         self._observer.start()
         self._fault: str | None = None
-        self._last: NDArray[np.float32] | None = None if ramp else self._contract.home
+        self._resting = False
+        self._found = False  # a reading has said where the joints are
+        self._last: NDArray[np.float32] = self._contract.home  # replaced by where the joints are found
         self._mode: Mode = "ramp" if ramp else "run"
         self._way: tuple[NDArray[np.float32], int, int] | None = None  # from where, steps done, steps in all
         self._action = np.zeros_like(self._contract.home)
@@ -130,8 +135,19 @@ class Player:
         """The heading that the policy is to hold, rad from the first one; it moves on while it is told to turn."""
         return float(self._observer.target)
 
+    def rest(self) -> None:
+        """From now on move to the safe pose, slowly, and stay there, until `start`."""
+        self._resting = True
+
+    @property
+    def rested(self) -> bool:
+        """The last target was the safe pose, and the player stays there until `start`."""
+        return self._mode == "safe" and bool(np.array_equal(self._last, self._safe_pose))
+
     def step(self, readings: Mapping[str, Any], now: float | None = None) -> Step:
         """Targets for the coming control period; never raises for what the robot's sensors say.
+
+        Until a reading tells where all joints are, there are none (mode "wait"), and no fault lasts.
 
         Args:
             readings: `time` (s, when they were taken), the contract's sensors by name,
@@ -141,13 +157,23 @@ class Player:
             now: the present on the same clock, s; without it, readings are as old as their
                 time stands still.
         """
-        if self._fault is None:
+        if self._fault is None and not (self._resting and self._found):
             try:
                 reading = self._guard(readings, now)
+                self._found = True
                 return self._begin(reading) if self._mode == "ramp" else self._run(reading)
             except Unfit as unfit:
-                self._fault, self._mode = str(unfit), "safe"
-        return self._safe(readings)
+                if not self._found:
+                    try:
+                        self._last = self._guard.positions(readings)
+                    except Unfit as unknown:
+                        self._guard.start()
+                        return Step(_NOWHERE, "wait", str(unknown))
+                    self._found = True
+                self._fault = str(unfit)
+        self._mode = "safe"
+        self._last = slew(self._safe_pose, self._last, self._slow)
+        return Step(self._last.copy(), "safe", self._fault)
 
     def _begin(self, reading: Reading) -> Step:
         """On the way from the pose found to the home pose, along a smooth step in time."""
@@ -162,13 +188,13 @@ class Player:
         self._way = (found, done + 1, steps)
         if done + 1 >= steps:
             self._mode = "run"
-        target = found + smooth * (self._contract.home - found)
-        self._last = np.minimum(np.maximum(target, self._contract.low), self._contract.high)
+        # A joint may be found beyond its limits: clipped to them, its first target would be a jump.
+        self._last = self._contract.home if done + 1 >= steps else found + smooth * (self._contract.home - found)
         return Step(self._last.copy(), "ramp")
 
     def _run(self, reading: Reading) -> Step:
-        told = (reading.speed, reading.lateral, reading.turn)
-        speed, lateral, turn = (min(max(v, low), high) for v, (low, high) in zip(told, self._ranges))
+        command = (reading.speed, reading.lateral, reading.turn)
+        speed, lateral, turn = (min(max(v, low), high) for v, (low, high) in zip(command, self._ranges))
         joints = (reading.positions, reading.velocities)
         observation = self._observer(reading.sensors, *joints, speed, self._action, lateral, turn)
         (action,), *after = self._session.run(self._outputs, {self._input: observation[None], **self._state})
@@ -181,29 +207,9 @@ class Player:
         target = np.minimum(np.maximum(contract.home + contract.scale * action, contract.low), contract.high)
         for i, (alpha, _) in enumerate(self._filters):
             target = self._filtered[i] = self._filtered[i] + alpha * (target - self._filtered[i])
-        if self._last is not None:
-            target = slew(target, self._last, self._reach)
+        target = slew(target, self._last, self._reach)
         self._last = np.minimum(np.maximum(target, contract.low), contract.high)
         return Step(self._last.copy(), "run", None, observation, action.copy())
-
-    def _safe(self, readings: Mapping[str, Any]) -> Step:
-        """Towards the safe pose, slowly, from the last target; from the first on, from where the joints are."""
-        if self._last is None:
-            self._last = self._found(readings)
-        self._last = slew(self._safe_pose, self._last, self._slow)
-        return Step(self._last.copy(), "safe", self._fault)
-
-    def _found(self, readings: Mapping[str, Any]) -> NDArray[np.float32]:
-        """The joints' positions, as far as they can be known, within the limits; else the safe pose."""
-        given = readings.get("joint_positions") if isinstance(readings, Mapping) else None
-        pose = self._safe_pose.copy()
-        for i, name in enumerate(self.joints):
-            try:
-                value = float(given[name]) if isinstance(given, Mapping) else np.nan
-            except (KeyError, TypeError, ValueError):
-                continue
-            pose[i] = value if np.isfinite(value) else pose[i]
-        return np.clip(pose, self._contract.low, self._contract.high)
 
     def _pose(self, given: Mapping[str, float] | None) -> NDArray[np.float32]:
         pose = self._contract.safe_pose.copy()

@@ -34,8 +34,8 @@ class Walked:
     speeds: NDArray[np.float32]  # m/s, likewise: at that moment, ahead as `speed` has it
     commands: NDArray[np.float32]  # m/s, likewise
     fell: NDArray[np.bool_]  # likewise: true from the fall on
-    told: NDArray[np.bool_]  # likewise: the policy has the robot
-    beside: dict[str, float] = dataclasses.field(default_factory=dict)  # told: "lateral" (m/s), "turn" (rad/s)
+    active: NDArray[np.bool_]  # likewise: the policy has the robot
+    beside: dict[str, float] = dataclasses.field(default_factory=dict)  # commanded: "lateral" (m/s), "turn" (rad/s)
     reached: dict[str, float] = dataclasses.field(default_factory=dict)  # of these, means after the warm-up
 
     @property
@@ -93,7 +93,7 @@ def play(
     player = Player(bundle, joints=robot.joints, rate=1.0 / bundle.contract.dt)
     track = _Track(robot, look)
     others: dict[str, Any] = {name: lambda _, value=value: value for name, value in beside.items()}
-    went = drive(player, robot, lambda _: speed, seconds, ramp=ramp, watch=track, **others)
+    went = drive(player, robot, lambda _: speed, seconds, ramp=ramp, watch=track, rest=False, **others)
     walking = np.array(track.walking)
     place = np.array(track.position)[walking]
     upright = ~np.array(track.fell)
@@ -129,7 +129,7 @@ def play(
         speeds=np.asarray(moved[:, 0] * np.cos(looking) + moved[:, 1] * np.sin(looking), np.float32),
         commands=np.where(walking, np.float32(speed), np.float32(0.0)).astype(np.float32),
         fell=~np.logical_and.accumulate(upright),
-        told=walking,
+        active=walking,
         beside=beside,
         reached={name: mean[name] for name in beside},
     )

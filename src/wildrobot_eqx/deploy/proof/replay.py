@@ -68,14 +68,14 @@ def replay(bundle: Bundle, player: Player | None = None) -> Replay:
 def _readings(player: Player, rows: dict[str, NDArray[np.float32]], k: int) -> dict:
     return {
         "time": k * player.dt,
-        "command": {name: float(rows[name][k]) for name in told(player.bundle)},
+        "command": {name: float(rows[name][k]) for name in command_names(player.bundle)},
         "joint_positions": dict(zip(player.joints, rows["joint_positions"][k])),
         "joint_velocities": dict(zip(player.joints, rows["joint_velocities"][k])),
         **{name.removeprefix(_SENSOR): row[k] for name, row in rows.items() if name.startswith(_SENSOR)},
     }
 
 
-def told(bundle: Bundle) -> list[str]:
+def command_names(bundle: Bundle) -> list[str]:
     """What the policy is told, by the names of the contract and of the golden vectors."""
     return [name for name in ("speed", "lateral", "turn") if name in bundle.contract.document["command"]]
 
@@ -97,7 +97,7 @@ def _check(bundle: Bundle, rows: dict[str, NDArray[np.float32]]) -> int:
     nu = len(contract.joints)
     shapes: dict[str, tuple[int, ...]] = {
         "time": (),
-        **dict.fromkeys(told(bundle), ()),
+        **dict.fromkeys(command_names(bundle), ()),
         "joint_positions": (nu,),
         "joint_velocities": (nu,),
         "observation": (contract.observation_size,),

@@ -233,8 +233,34 @@ def _iota(writer: _Writer, equation: Any, inputs: list[str]) -> str:
     return writer.constant(counted.astype(params["dtype"]))
 
 
-def _one(writer: _Writer) -> str:
-    return writer.constant(np.float32(1.0))
+def _near_zero(writer: _Writer, x: str, near: str, far: str) -> str:
+    """`near` where |x| < 1/2, else `far`."""
+    add = writer.graph.add
+    return add("Where", [add("Less", [add("Abs", [x]), writer.constant(np.float32(0.5))]), near, far])
+
+
+def _expm1(writer: _Writer, equation: Any, inputs: list[str]) -> str:
+    """`exp(x) - 1`, near 0 as `tanh(x / 2) (exp(x) + 1)`, which keeps its digits there, as XLA has it.
+
+    ONNX's own Elu would not: onnxruntime computes it as `exp(x) - 1`.
+    """
+    (x,), add, one = inputs, writer.graph.add, writer.constant(np.float32(1.0))
+    grown, half = add("Exp", [x]), add("Mul", [x, writer.constant(np.float32(0.5))])
+    near = add("Mul", [add("Tanh", [half]), add("Add", [grown, one])])
+    return _near_zero(writer, x, near, add("Sub", [grown, one]))
+
+
+def _log1p(writer: _Writer, equation: Any, inputs: list[str]) -> str:
+    """`log(1 + x)`, near 0 times `x / ((1 + x) - 1)`, which takes the rounding of `1 + x` out again.
+
+    Source: Higham, "Accuracy and Stability of Numerical Algorithms", 2nd edition, section 1.14.1.
+    """
+    (x,), add, one = inputs, writer.graph.add, writer.constant(np.float32(1.0))
+    raised = add("Add", [x, one])
+    log, rounded = add("Log", [raised]), add("Sub", [raised, one])
+    lost = add("Equal", [rounded, writer.constant(np.float32(0.0))])  # all of x: the quotient's limit is 1
+    quotient = add("Div", [add("Where", [lost, one, log]), add("Where", [lost, one, rounded])])
+    return _near_zero(writer, x, add("Mul", [x, quotient]), log)
 
 
 _RULES: dict[str, Callable[[_Writer, Any, list[str]], str | None]] = {
@@ -243,11 +269,11 @@ _RULES: dict[str, Callable[[_Writer, Any, list[str]], str | None]] = {
     "concatenate": lambda w, e, i: w.graph.add("Concat", i, axis=int(e.params["dimension"])),
     "convert_element_type": _cast,
     "dot_general": _dot,
-    "expm1": lambda w, e, i: w.graph.add("Sub", [w.graph.add("Exp", i), _one(w)]),
+    "expm1": _expm1,
     "gather": _gather,
     "integer_pow": lambda w, e, i: w.graph.add("Pow", [i[0], w.constant(np.float32(e.params["y"]))]),
     "iota": _iota,
-    "log1p": lambda w, e, i: w.graph.add("Log", [w.graph.add("Add", [i[0], _one(w)])]),
+    "log1p": _log1p,
     "ne": lambda w, e, i: w.graph.add("Not", [w.graph.add("Equal", i)]),
     "reduce_max": _reduce("ReduceMax"),
     "reduce_min": _reduce("ReduceMin"),

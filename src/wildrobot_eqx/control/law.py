@@ -21,7 +21,7 @@ class Joints(eqx.Module):
     armature: Float[Array, " nu"]  # kg m^2, of motor and gears, at the joint
 
 
-class Drive(eqx.Module):
+class ServoLaw(eqx.Module):
     """The law that holds for one stretch of time, evaluated by the engine in every substep.
 
     `torque = clip(stiffness * (target - position) - damping * velocity, -limit, limit)
@@ -39,10 +39,10 @@ class Drive(eqx.Module):
 
 
 class Wiring(eqx.Module):
-    """Where a robot's servos stand in `PhysicsParams`, and how drives are read and written there.
+    """Where a robot's servos stand in `PhysicsParams`, and how laws are read and written there.
 
     Raises:
-        WildRobotError: an actuator is no position servo, which is what a `Drive` describes.
+        WildRobotError: an actuator is no position servo, which is what a `ServoLaw` describes.
     """
 
     robot: Robot
@@ -68,10 +68,10 @@ class Wiring(eqx.Module):
             armature=params.dof_armature[dofs],
         )
 
-    def read(self, params: PhysicsParams, target: Float[Array, " nu"]) -> Drive:
-        """The drive that `params` alone describes: MuJoCo's own position servo."""
+    def read(self, params: PhysicsParams, target: Float[Array, " nu"]) -> ServoLaw:
+        """The law that `params` alone describes: MuJoCo's own position servo."""
         dofs = np.array(self.robot.joint_dof)
-        return Drive(
+        return ServoLaw(
             target=target,
             stiffness=params.actuator_gainprm[:, 0],
             damping=-params.actuator_biasprm[:, 2],
@@ -80,15 +80,15 @@ class Wiring(eqx.Module):
             friction=params.dof_frictionloss[dofs],
         )
 
-    def write(self, params: PhysicsParams, drive: Drive) -> PhysicsParams:
-        """`params` with the drive's law in place; the target is the engine's command."""
+    def write(self, params: PhysicsParams, law: ServoLaw) -> PhysicsParams:
+        """`params` with the law in place; the target is the engine's command."""
         dofs = np.array(self.robot.joint_dof)
-        bias = params.actuator_biasprm.at[:, 1].set(-drive.stiffness).at[:, 2].set(-drive.damping)
+        bias = params.actuator_biasprm.at[:, 1].set(-law.stiffness).at[:, 2].set(-law.damping)
         return dataclasses.replace(
             params,
-            actuator_gainprm=params.actuator_gainprm.at[:, 0].set(drive.stiffness),
+            actuator_gainprm=params.actuator_gainprm.at[:, 0].set(law.stiffness),
             actuator_biasprm=bias,
-            actuator_forcerange=jnp.stack([-drive.limit, drive.limit], axis=1),
-            dof_damping=params.dof_damping.at[dofs].set(drive.drag),
-            dof_frictionloss=params.dof_frictionloss.at[dofs].set(drive.friction),
+            actuator_forcerange=jnp.stack([-law.limit, law.limit], axis=1),
+            dof_damping=params.dof_damping.at[dofs].set(law.drag),
+            dof_frictionloss=params.dof_frictionloss.at[dofs].set(law.friction),
         )
