@@ -11,12 +11,23 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import wildrobot_eqx as we
-from wildrobot_eqx import AbstractPhysics, Env, JointPosition, NativePhysics, PhysicsParams, PhysicsState, Robot, task
+from wildrobot_eqx import (
+    AbstractPhysics,
+    Env,
+    JointPosition,
+    NativePhysics,
+    PhysicsParams,
+    PhysicsState,
+    Robot,
+    locomotion,
+    task,
+)
 from wildrobot_eqx import observe as obs
 from wildrobot_eqx.control.motors import MotorState
-from wildrobot_eqx.observe import Command, ObservationStack, Signals
+from wildrobot_eqx.locomotion import GaitState, VelocityState
+from wildrobot_eqx.observe import ObservationStack, Signals
 from wildrobot_eqx.physics.params import nominal_params
-from wildrobot_eqx.robots import Model
+from wildrobot_eqx.robots import Mirror, Model
 
 
 def policy_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
@@ -26,9 +37,9 @@ def policy_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
         "angular_velocity": obs.AngularVelocity(robot),
         "joint_positions": obs.JointPositions(robot),
         "joint_velocities": obs.JointVelocities(robot),
-        "last_action": obs.LastAction(robot),
-        "gait_phase": obs.GaitPhase(),
-        "command": obs.VelocityCommands(),
+        "last_action": obs.LastAction(JointPosition(robot)),
+        "gait_phase": obs.CommandTerm("gait", locomotion.gaits.two_beat(robot).observed),
+        "command": obs.CommandTerm("velocity", locomotion.VelocityCommand(robot).observed),
     }
 
 
@@ -36,7 +47,7 @@ def critic_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
     """The same, and what only the simulator knows."""
     return {
         **policy_terms(robot),
-        "linear_velocity": obs.BaseLinearVelocity(robot),
+        "linear_velocity": locomotion.BaseLinearVelocity(robot),
         "height": obs.BaseHeight(robot),
         "foot_contacts": obs.FootContacts(robot),
     }
@@ -53,7 +64,7 @@ def drawn_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
         "mass": obs.MassRatios(robot),
         "centre_of_mass": obs.CentreOfMassShift(robot),
         "friction": obs.FrictionRatio(robot),
-        "floor_tilt": obs.FloorTilt(),
+        "floor_tilt": locomotion.FloorTilt(),
         "encoder_offsets": obs.EncoderOffsets(robot),
         "imu_rotation": obs.ImuRotation(),
         "voltage": obs.BatteryVoltage("motor"),
@@ -66,23 +77,31 @@ def drawn_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
 def all_rewards(robot: Robot) -> dict[str, task.AbstractReward]:
     """One reward of every kind, widths and limits named so that a new default changes no test."""
     return {
-        "track_lin_vel": task.TrackLinVelX(robot, width=0.15, slope=0.5),
-        "track_lateral": task.TrackLinVelY(robot, width=0.15),
-        "track_yaw_rate": task.TrackAngVelZ(robot, width=0.5),
-        "hold_heading": task.TrackHeading(width=0.2),
-        "foot_height": task.FeetClearance(robot, height=0.05, swing=0.4, width=0.02),
-        "foot_slip": task.FeetSlip(robot, load=3.0),
-        "gait_contacts": task.GaitContacts(robot, swing=0.4, load=3.0),
+        "track_lin_vel": locomotion.TrackLinVelX(robot, width=0.15, slope=0.5),
+        "track_lateral": locomotion.TrackLinVelY(robot, width=0.15),
+        "track_yaw_rate": locomotion.TrackAngVelZ(robot, width=0.5),
+        "hold_heading": locomotion.TrackHeading(width=0.2),
+        "foot_height": locomotion.FeetClearance(robot, height=0.05, width=0.02),
+        "foot_slip": locomotion.FeetSlip(robot, load=3.0),
+        "gait_contacts": locomotion.GaitContacts(robot, load=3.0),
         "upright": task.FlatOrientation(robot),
         "base_height": task.BaseHeightError(robot),
         "action_rate": task.ActionRate(),
         "torque": task.Torque(),
         "joint_speed": task.JointSpeedLimit(robot, share=0.8),
         "joint_deviation": task.Posture(robot),
-        "stand_still": task.StandStill(robot),
-        "capture_point": task.CapturePoint(robot, margin=0.03, time=0.175),
-        "idle_feet": task.IdleFeet(robot, speed=1.5, near=0.03, load=3.0, margin=0.03, time=0.175),
+        "stand_still": locomotion.StandStill(robot, command="gait"),
+        "capture_point": locomotion.CapturePoint(robot, margin=0.03, time=0.175),
+        "idle_feet": locomotion.IdleFeet(robot, speed=1.5, near=0.03, load=3.0, margin=0.03, time=0.175),
         "alive": task.Alive(),
+    }
+
+
+def default_commands(robot: Robot, **ranges: Any) -> dict[str, task.AbstractCommand]:
+    """A velocity command with `ranges`, and the gait of one or two feet."""
+    return {
+        "velocity": locomotion.VelocityCommand(robot, **ranges),
+        "gait": locomotion.gaits.two_beat(robot, period=0.7),
     }
 
 
@@ -94,9 +113,9 @@ def make_env(robot: Robot, **changes: Any) -> Env:
             "policy": ObservationStack(policy_terms(robot)),
             "critic": ObservationStack(critic_terms(robot), policy=False),
         },
-        "command": task.VelocityCommand(robot),
+        "commands": default_commands(robot),
         "rewards": all_rewards(robot),
-        "terminations": {"fallen": task.Fallen(robot)},
+        "endings": {"fallen": task.Fallen(robot)},
         "reset_state": task.HomeReset(robot),
         **changes,
     }
@@ -128,10 +147,12 @@ def wrong_world(robot: Robot, updates: int = 2) -> dict[str, Any]:
         "joint_positions": (we.EncoderOffset(), we.ReadingResolution()),
     }
     return {
-        "servos": we.Servos(robot, parts, updates),
-        "miscalibration": we.RandomCalibrationError(),
-        "events": {"kick": we.VelocityKick(robot), "push": we.Push()},
-        "randomisers": (we.ScaleMass(), we.Payload(robot), we.TiltGravity(), we.ScaleFriction()),
+        "disturbances": we.Disturbances(
+            randomisers=(we.ScaleMass(), we.Payload(robot), we.TiltGravity(), we.ScaleFriction()),
+            servos=we.Servos(robot, parts, updates),
+            calibration=we.RandomCalibrationError(),
+            events={"kick": we.VelocityKick(robot), "push": we.Push()},
+        ),
         "observations": {
             "policy": ObservationStack(policy_terms(robot), sensing=sensing, history=3),
             "critic": ObservationStack({**critic_terms(robot), **drawn_terms(robot)}, policy=False),
@@ -222,13 +243,18 @@ def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3, phase: float
     heading, target, origin, yaw_rate = rng.normal(size=4)
     if phase is None:
         phase = rng.uniform(0.0, 2.0 * np.pi) if speed else 0.0
+    velocity = VelocityState(scalar(speed), scalar(yaw_rate), scalar(heading), scalar(target), scalar(origin))
+    commands = default_commands(robot)
+    gait = commands["gait"]
+    clock = GaitState(scalar(phase), velocity.is_moving, gait.mid_swing, gait.swing)
+    states = {"velocity": velocity, "gait": clock}
     return Signals(
         physics=random_physics(robot, seed),
         action=vector(),
         previous_action=vector(),
-        target=vector(),
-        command=Command(scalar(speed), scalar(yaw_rate), scalar(heading), scalar(target), scalar(origin)),
-        phase=scalar(phase),
+        ctrl=vector(),
+        commands=states,
+        observed={name: command.observe(states[name]) for name, command in commands.items()},
         **random_draws(robot, seed),
     )
 
@@ -236,9 +262,14 @@ def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3, phase: float
 def planar_signals(robot: Robot, seed: int = 0, **options: Any) -> Signals:
     """The same signals, told to walk sideways and to turn as well."""
     signals = random_signals(robot, seed, **options)
-    lateral, turn = np.random.default_rng(seed + 3000).uniform(0.05, 0.5, 2).astype(np.float32)
-    command = dataclasses.replace(signals.command, lateral=jnp.asarray(lateral), turn=jnp.asarray(turn))
-    return dataclasses.replace(signals, command=command)
+    lateral, turn = map(jnp.asarray, np.random.default_rng(seed + 3000).uniform(0.05, 0.5, 2).astype(np.float32))
+    velocity = dataclasses.replace(signals.commands["velocity"], lin_vel_y=lateral, ang_vel_z=turn)
+    observed = locomotion.VelocityCommand(robot, lin_vel_y=(-0.5, 0.5), ang_vel_z=(-0.5, 0.5)).observe(velocity)
+    return dataclasses.replace(
+        signals,
+        commands={**signals.commands, "velocity": velocity},
+        observed={**signals.observed, "velocity": observed},
+    )
 
 
 def replace(module: Any, **changes: Any) -> Any:
@@ -281,16 +312,17 @@ class StillPhysics(AbstractPhysics):
         return dataclasses.replace(state, qpos=qpos, time=state.time + jnp.float32(self.control_dt))
 
 
-class Elapsed(obs.AbstractTerm):
+class Elapsed(obs.AbstractStatelessTerm):
     """Time since the start of the episode: an observation whose every value is known."""
 
     unit = "s"
     frame = "clock"
+    size = 1
     measurable = True
 
     @property
     def mirror(self):
-        return obs.GaitPhase().mirror.__class__((0,), (1.0,))
+        return Mirror((0,), (1.0,))
 
     @property
     def source(self) -> str:
@@ -300,7 +332,7 @@ class Elapsed(obs.AbstractTerm):
         return signals.physics.time[None]
 
 
-class MatchVelocities(task.AbstractReward):
+class MatchVelocities(task.AbstractStatelessReward):
     """Minus the squared distance of the action from half the joint velocities: best at action = qvel / 2."""
 
     robot: Robot
@@ -319,7 +351,7 @@ def still_env(robot: Robot, terms: Mapping[str, obs.AbstractTerm], **changes: An
     parts = {
         "physics": StillPhysics(robot),
         "observations": {role: ObservationStack(terms) for role in ("policy", "critic")},
-        "terminations": {},
+        "endings": {},
         "rewards": {"match": MatchVelocities(robot)},
         "reset_state": task.HomeReset(robot, velocity_noise=1.0),
     }

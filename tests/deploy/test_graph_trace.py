@@ -7,7 +7,6 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
-
 from wildrobot_eqx.deploy.graph_nodes import Graph
 from wildrobot_eqx.deploy.graph_trace import _Writer
 

@@ -9,6 +9,7 @@ from ..errors import WildRobotError
 from ..evaluate.engines import EngineMatrix, judge_on_engines
 from ..evaluate.gate import AbstractGate, GateResult
 from ..evaluate.walking.stand_gate import StandGate
+from ..locomotion import velocity_of
 from ..recipes.recipe import Recipe
 from ..runs.files import read_object, writing
 from ..runs.folder import RunFolder, now, write_json
@@ -97,7 +98,7 @@ def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
 
     state = restore(recipe, folder, say)
     with writing(folder.path / "walk.mp4"):
-        walking: tuple[tuple[float, ...], ...] = PLANAR if recipe.env.command.planar else SCRIPT
+        walking: tuple[tuple[float, ...], ...] = PLANAR if velocity_of(recipe.env.commands)[1].planar else SCRIPT
         script = STANDING if isinstance(recipe.gate, StandGate) else walking
         return render_walk(recipe.env, trainer_of(folder).policy(state), folder.path, script)
 

@@ -1,5 +1,6 @@
 """Judged episodes: a policy's mean actions, on the native engine unless told otherwise, all commands in one batch."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from ..arrays import f32
-from ..env import Env, EnvState, Timestep
+from ..env import Disturbances, Env, EnvState, Timestep
 from ..env.rollout import batch_step, where
 from ..learn.networks import AbstractPolicy
+from ..locomotion import VelocityCommand, velocity_of
 from ..physics import make_physics
 from .walking.measure import Measurement, measure
 from .walking.meter import GaitMeter, GaitTally
@@ -22,48 +24,43 @@ _SEED = 0x7FFF_6A7E  # with the fold below a domain of keys that no training see
 
 
 def judged_env(env: Env, timestep: float, engine: str = "native") -> Env:
-    """The env as it is judged: `engine`'s physics at `timestep` (s), nominal parameters, constant commands.
+    """The env as it is judged: `engine`'s physics at `timestep` (s), nominal parameters, nothing disturbed.
 
-    Servos and calibration are the model's own and nothing befalls the robot; the policy sees through its own sensors.
+    Servos and calibration are the model's own and nothing happens on the way; the policy sees
+    through its own sensors.
 
     Raises:
         WildRobotError: the timestep does not divide the robot's control period, or the engine cannot simulate it.
     """
-    physics = make_physics(engine, env.physics.robot, timestep)
-    env = eqx.tree_at(lambda e: e.physics, env, physics)
-    if env.randomisers:
-        env = eqx.tree_at(lambda e: e.randomisers, env, ())
-    if env.events:
-        env = eqx.tree_at(lambda e: e.events, env, {})
-    if env.servos is not None:
-        env = eqx.tree_at(lambda e: e.servos, env, None)
-        # A critic may ask for what the servos have drawn, and nobody judges by what it sees.
-        env = eqx.tree_at(lambda e: e.observations, env, {"policy": env.observations["policy"]})
-    if env.miscalibration is not None:
-        exact = jax.tree.map(jnp.zeros_like, env.miscalibration)  # not None: sensors may ask for it
-        env = eqx.tree_at(lambda e: e.miscalibration, env, exact)
-    return eqx.tree_at(lambda e: (e.command.interval, e.command.deadband), env, (f32(float("inf")), f32(0.0)))
+    physics, disturbances = make_physics(engine, env.physics.robot, timestep), env.disturbances
+    if disturbances is None:
+        return dataclasses.replace(env, physics=physics)
+    exact = None  # of calibration errors, where sensors may ask for them
+    if disturbances.calibration is not None:
+        exact = Disturbances(calibration=jax.tree.map(jnp.zeros_like, disturbances.calibration))
+    observations = env.observations
+    if disturbances.servos is not None:  # the critic may ask for what servos draw, and no gate reads it
+        observations = {"policy": observations["policy"]}
+    return dataclasses.replace(env, physics=physics, disturbances=exact, observations=observations)
 
 
 def with_command(env: Env, speed: Float[Array, ""], motion: Float[Array, " 2"] | None = None) -> Env:
     """The env with one commanded speed (m/s), 0 meaning: stand; only array leaves change.
 
-    `motion` is the lateral speed (m/s) and the turn (rad/s) beside it, where the env's command knows them.
+    `motion` is the lateral speed (m/s) and the turn (rad/s) beside it, where the env's command has such channels.
     """
-    still = speed == 0.0
-    if env.command.planar:
-        lateral, turn = jnp.zeros((2,), jnp.float32) if motion is None else motion
-        still = still & (lateral == 0.0) & (turn == 0.0)
-        if env.command.lateral_range is not None:
-            env = eqx.tree_at(lambda e: e.command.lateral_range, env, jnp.stack([lateral, lateral]))
-        if env.command.turn_range is not None:
-            env = eqx.tree_at(lambda e: e.command.turn_range, env, jnp.stack([turn, turn]))
-        always, never = jnp.ones((), jnp.float32), jnp.zeros((), jnp.float32)
-        env = eqx.tree_at(lambda e: (e.command.mix, e.command.alone), env, (always, never))
-    stand = jnp.where(still, 1.0, 0.0).astype(jnp.float32)
-    return eqx.tree_at(
-        lambda e: (e.command.speed_range, e.command.stand_probability), env, (jnp.stack([speed, speed]), stand)
-    )
+    name, command = velocity_of(env.commands)
+    held = command.hold(channel_values(command, speed, motion))
+    return dataclasses.replace(env, commands={**env.commands, name: held})
+
+
+def channel_values(
+    command: VelocityCommand, speed: Float[Array, ""], motion: Float[Array, " 2"] | None = None
+) -> Float[Array, " channels"]:
+    """A speed ahead (m/s), and a lateral speed (m/s) and a turn (rad/s) beside it, by the command's channels."""
+    lateral, turn = jnp.zeros((2,), jnp.float32) if motion is None else motion
+    known = {"lin_vel_x": speed, "lin_vel_y": lateral, "ang_vel_z": turn}
+    return jnp.stack([known[channel.name] for channel in command.channels])
 
 
 def _told(env: Env, case: tuple[Float[Array, ""], Float[Array, " 2"] | None]) -> Env:
@@ -120,7 +117,7 @@ def run_episodes(
 
 def measured(env: Env) -> Callable[[EnvState, Timestep], Measurement]:
     """What is measured of one robot of the env, on the ground that its episodes begin on."""
-    return lambda state, timestep: measure(env.physics.robot, state, timestep, env.reset_state.ground)
+    return lambda state, timestep: measure(env.physics.robot, state, timestep, env.physics.robot.ground)
 
 
 def control_steps(env: Env, seconds: float) -> int:

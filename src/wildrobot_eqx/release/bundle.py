@@ -45,9 +45,7 @@ def export(recipe: Recipe, folder: RunFolder, out: Path | None, say: Say) -> tup
     elif gate is not None:
         training, gate = {**training, "verdict": gate}, None
     place = folder.path / FOLDER if out is None else out.with_suffix("") if out.suffix == ".zip" else out
-    # The judged env takes every command as it is; the robot still takes the smallest for: stand.
     env = judged_env(recipe.env, recipe.env.physics.timestep)
-    env = eqx.tree_at(lambda e: e.command.deadband, env, recipe.env.command.deadband)
     if env.observations["policy"].sensing:  # the robot's sensors are as bad as they are without our help
         env = eqx.tree_at(lambda e: e.observations["policy"].sensing, env, {})
     return export_bundle(env, trainer_of(folder).policy(state), place, training, gate, say)

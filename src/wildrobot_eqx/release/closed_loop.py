@@ -13,13 +13,13 @@ from ..deploy.bundle.bundle import Bundle
 from ..deploy.export.robot_files import bundled_robot
 from ..deploy.hardware.mujoco_robot import MujocoRobot
 from ..deploy.player.player import Player
-from ..env import EnvState, Timestep
+from ..env import DisturbanceState, EnvState, Timestep
 from ..errors import WildRobotError
 from ..evaluate.gate import CommandFigures, GateLine, GateResult
 from ..evaluate.walking.kicks import DIRECTIONS
 from ..evaluate.walking.measure import Measurement, measure
 from ..evaluate.walking.meter import GaitMeter, GaitTally
-from ..observe import Command
+from ..locomotion import VelocityState
 from ..physics import PhysicsState
 from ..physics.base import foot_forces
 from ..robots import Robot
@@ -120,10 +120,12 @@ def _measured(robot: Robot, row: dict[str, Array]) -> Measurement:
     )
     state = EnvState(
         physics=physics,
-        params=None,
         controller=(),
-        command=Command(speed=zero, yaw_rate=zero, heading=zero, target=row["target"], origin=row["origin"]),
-        phase=zero,
+        commands={"velocity": VelocityState(zero, zero, zero, target=row["target"], origin=row["origin"])},
+        rewards={},
+        endings={},
+        observations={},
+        disturbances=DisturbanceState(None, None, {}, {}),
         action=row["action"],
         key=jax.random.key(0),
         steps=jnp.zeros((), jnp.int32),

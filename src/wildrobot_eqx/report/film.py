@@ -17,8 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..env import Env, EnvState
 from ..errors import WildRobotError
-from ..evaluate.rollout import judge_key, judged_env, with_command
+from ..evaluate.rollout import channel_values, judge_key, judged_env, with_command
 from ..learn.networks import AbstractPolicy
+from ..locomotion import gait_of, velocity_in, velocity_of
 from ..physics.mujoco_tools.render import NoRenderer as NoRenderer
 from ..physics.mujoco_tools.render import Renderer
 
@@ -41,6 +42,7 @@ PLANAR = (
 """The same of one that also walks sideways and turns: speed, for how long, lateral speed (m/s) and turn (rad/s)."""
 
 SIZE = (640, 480)
+_PERIOD = 0.7  # s, of a stride where there is no gait
 _TIMESTEP = 0.005  # s
 _STRIDE_PICTURES = 8
 _AFTER_FALL = 1.0  # s shown of a fallen robot
@@ -97,7 +99,8 @@ def record(env: Env, policy: AbstractPolicy, script: tuple[tuple[float, ...], ..
         qpos, moved, fallen, command = (rows[:end] for rows in (qpos, moved, fallen, command))
     if env.physics.robot.base.floating:
         qpos = _turn(qpos, -float(origin))
-    period = float(env.clock.period)
+    gait = gait_of(env.commands)
+    period = _PERIOD if gait is None else float(gait[1].period)
     speed, lateral, turn = (over_a_cycle(column, period / dt) for column in moved.T)
     asked = np.column_stack([command, beside[: len(command)]])
     reached = np.column_stack([speed, lateral, turn])
@@ -140,18 +143,16 @@ def _roll(
     What an env never asks for is 0.
     """
     zero = jnp.zeros((), jnp.float32)
+    name, command = velocity_of(env.commands)
 
     def step(loop: tuple, told: tuple[Float[Array, ""], Float[Array, " 2"]]) -> tuple[tuple, tuple]:
         state, obs, carry, fallen = loop
-        state = eqx.tree_at(lambda s: s.command.speed, state, told[0])
-        if state.command.lateral is not None:
-            state = eqx.tree_at(lambda s: s.command.lateral, state, told[1][0])
-        if state.command.turn is not None:
-            state = eqx.tree_at(lambda s: s.command.turn, state, told[1][1])
+        asked = command.set(state.commands[name], channel_values(command, *told))
+        state = dataclasses.replace(state, commands={**state.commands, name: asked})
         distribution, carry = policy(obs, carry)
         state, timestep = env.step(state, distribution.mean)
         fallen = fallen | timestep.terminated
-        moved = jnp.stack([timestep.metrics.get(name, zero) for name in ("speed", "lateral_speed", "turn")])
+        moved = jnp.stack([timestep.metrics.get(axis, zero) for axis in ("lin_vel_x", "lin_vel_y", "ang_vel_z")])
         out = (state.physics.qpos, moved, fallen)
         return (state, timestep.obs["policy"], carry, fallen), out
 
@@ -159,7 +160,7 @@ def _roll(
     state, timestep = with_command(env, commands[0]).reset(jax.random.fold_in(judge_key(_TIMESTEP), 1))
     loop = (state, timestep.obs["policy"], policy.init(), jnp.zeros((), bool))
     _, (qpos, moved, fallen) = jax.lax.scan(step, loop, (commands, beside))
-    return qpos, moved, fallen, state.command.origin
+    return qpos, moved, fallen, velocity_in(state.commands).origin
 
 
 def _turn(qpos: np.ndarray, angle: float) -> np.ndarray:

@@ -10,9 +10,10 @@ from ... import observe, rotation
 from ...control import AbstractController, Delay, JointPosition, LowPass
 from ...env import Env
 from ...errors import WildRobotError
+from ...locomotion import Gait, HeadingController, VelocityCommand, gait_of, velocity_of
 from ...physics.mujoco_tools.kinematics import sensor_quat
 from ...robots import Sensor
-from ...task import Fallen, GaitClock, HeadingController, VelocityCommand
+from ...task import Fallen
 
 KINDS: dict[type, str] = {
     observe.ProjectedGravity: "projected_gravity",
@@ -20,11 +21,19 @@ KINDS: dict[type, str] = {
     observe.JointPositions: "joint_positions",
     observe.JointVelocities: "joint_velocities",
     observe.LastAction: "last_action",
-    observe.GaitPhase: "gait_phase",
-    observe.VelocityCommands: "velocity_command",
-    observe.PlanarCommands: "planar_command",
 }
 """Observation terms that the player can compute, by the names that the contract gives them."""
+
+
+def kind_of(env: Env, term: observe.AbstractTerm) -> str | None:
+    """The contract's name for a term of the env; None where no player can compute it."""
+    if type(term) is observe.CommandTerm:
+        command = env.commands.get(term.command)
+        if type(command) is VelocityCommand:
+            return "planar_command" if command.planar else "velocity_command"
+        return "gait_phase" if type(command) is Gait else None
+    return KINDS.get(type(term))
+
 
 _TARGET_MARGIN = 1.5  # times the fastest change of a target in simulation
 _RAMP_SECONDS, _RAMP_SPEED = 2.0, 1.0  # s, rad/s
@@ -75,12 +84,12 @@ def used_sensors(env: Env) -> tuple[dict[str, Sensor], dict[str, str], set[str]]
     Raises:
         WildRobotError: a part of the observation is of a kind that no robot can compute.
     """
-    needed = {env.command.quat.name}
+    needed = {velocity_of(env.commands)[1].quat.name}
     stack = env.observations["policy"]
     for part in stack.layout:
         term = stack.terms[part.name]
-        if type(term) not in KINDS:
-            known = ", ".join(sorted(kind.__name__ for kind in KINDS))
+        if kind_of(env, term) is None:
+            known = ", ".join(sorted(kind.__name__ for kind in KINDS)) + ", CommandTerm of a velocity or a gait"
             raise _unknown(f"observation {part.name!r}", type(term).__name__, "env.observations['policy']", known)
         if isinstance(term, (observe.ProjectedGravity, observe.AngularVelocity)):
             needed.add(term.source)
@@ -104,18 +113,20 @@ def describe(env: Env, target_speed: Float[np.ndarray, " nu"], simulated: dict[s
     Raises:
         WildRobotError: the env holds what no player knows.
     """
-    for part, kind, where in (
-        (env.command, VelocityCommand, "env.command"),
-        (env.command.hold, HeadingController, "env.command.hold"),
-        (env.clock, GaitClock, "env.clock"),
-    ):
-        if type(part) is not kind:
-            raise _unknown("part", type(part).__name__, where, kind.__name__)
+    name, command = velocity_of(env.commands)
+    where = f"env.commands[{name!r}]"
+    if type(command) is not VelocityCommand:
+        raise _unknown("command", type(command).__name__, where, "VelocityCommand")
+    if type(command.heading) is not HeadingController:
+        raise _unknown("part", type(command.heading).__name__, f"{where}.heading", "HeadingController")
+    gait = gait_of(env.commands)
+    if gait is not None and len(gait[1].feet) > 2:
+        raise _unknown("gait", "gait of more than two feet", f"env.commands[{gait[0]!r}]", "gaits.two_beat")
     controller, filters, delay = split_controller(env.controller)
     while isinstance(controller, LowPass):
         controller = controller.inner
     assert isinstance(controller, JointPosition)
-    robot, command = env.physics.robot, env.command
+    robot = env.physics.robot
     dt = env.physics.control_dt
     return {
         "robot": {"name": robot.name, "description": robot.description, "model": robot.model.digest},
@@ -129,18 +140,18 @@ def describe(env: Env, target_speed: Float[np.ndarray, " nu"], simulated: dict[s
         "observation": _observation(env),
         "command": {
             "speed": {
-                "low": min(float(command.speed_range[0]), 0.0),  # standing is always commanded now and then
-                "high": max(float(command.speed_range[1]), 0.0),
+                "low": min(float(command.lin_vel_x[0]), 0.0),  # standing is always commanded now and then
+                "high": max(float(command.lin_vel_x[1]), 0.0),
                 "deadband": float(command.deadband),
             },
             **_motions(command),
             "heading_hold": {
                 "sensor": command.quat.name,
-                "gain": float(command.hold.gain),
-                "limit": float(command.hold.limit),
+                "gain": float(command.heading.gain),
+                "limit": float(command.heading.limit),
             },
         },
-        "clock": {"period": float(env.clock.period)},
+        "clock": {"period": 0.7 if gait is None else float(gait[1].period)},
         "safety": _safety(env),
         "simulation": None if simulated is None else _simulation(env, simulated),
     }
@@ -148,14 +159,14 @@ def describe(env: Env, target_speed: Float[np.ndarray, " nu"], simulated: dict[s
 
 def _motions(command: VelocityCommand) -> dict[str, Any]:
     """The ranges of what may be asked for beside a forward speed."""
-    ranges = {"lateral": command.lateral_range, "turn": command.turn_range}
+    ranges = {"lateral": command.lin_vel_y, "turn": command.ang_vel_z}
     found = {
         name: {"low": min(float(bounds[0]), 0.0), "high": max(float(bounds[1]), 0.0)}
         for name, bounds in ranges.items()
         if bounds is not None
     }
-    if command.lead is not None:
-        found["turn"]["lead"] = float(command.lead)
+    if command.max_heading_lead is not None:
+        found["turn"]["lead"] = float(command.max_heading_lead)
     return found
 
 
@@ -205,7 +216,7 @@ def _observation(env: Env) -> list[dict[str, Any]]:
     return [
         {
             "name": part.name,
-            "kind": KINDS[type(stack.terms[part.name])],
+            "kind": kind_of(env, stack.terms[part.name]),
             "start": part.start,
             "stop": part.stop,
             "unit": part.unit,
@@ -220,7 +231,7 @@ def _observation(env: Env) -> list[dict[str, Any]]:
 
 def _fallen(env: Env) -> tuple[float, float]:
     """Of the env's `Fallen`, if it has one: the least height (m) and the greatest tilt (rad)."""
-    for term in env.terminations.values():
+    for term in env.endings.values():
         if isinstance(term, Fallen):
             return float(term.min_height), float(term.max_tilt)
     return float(env.physics.robot.min_root_height), _MAX_TILT
@@ -228,7 +239,7 @@ def _fallen(env: Env) -> tuple[float, float]:
 
 def _safety(env: Env) -> dict[str, Any]:
     robot, dt = env.physics.robot, env.physics.control_dt
-    quat = sensor_quat(robot.model, env.command.quat, robot.home_qpos)
+    quat = sensor_quat(robot.model, velocity_of(env.commands)[1].quat, robot.home_qpos)
     return {
         "ramp_seconds": _RAMP_SECONDS,
         "ramp_speed": _RAMP_SPEED,

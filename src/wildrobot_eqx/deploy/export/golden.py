@@ -1,5 +1,6 @@
 """Golden vectors: a real rollout of the training env, recorded from the sensors to the targets."""
 
+import dataclasses
 import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray, Shaped
 
-from ...arrays import f32
 from ...control import AbstractController
 from ...env import Env, EnvState
 from ...learn.networks import AbstractPolicy
+from ...locomotion import velocity_of
 from ...physics.mujoco_tools.kinematics import base_translation
 from ...robots import Sensor
 from .onnx.graph import memory_names
@@ -52,18 +53,21 @@ def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sen
         `start_qvel` are first states. A robot that is only ever told to stand is kicked on the way,
         or nothing would happen: `kick` (m/s, in the world) is what each row ends with.
     """
-    high = float(env.command.speed_range[1])
-    low = max(float(env.command.speed_range[0]), float(env.command.deadband), 0.2 * high)
+    name, command = velocity_of(env.commands)
+    high = float(command.lin_vel_x[1])
+    low = max(float(command.lin_vel_x[0]), float(command.deadband), 0.2 * high)
     speeds = np.zeros((_LONGER, 1 + _OTHERS), np.float32)
-    stands = not (env.command.planar or np.any(env.command.speed_range))
+    stands = not (command.planar or np.any(command.lin_vel_x))
     if not stands:
         speeds[_STAND : _STAND + _WALK, 0] = 0.6 * high
         speeds[_STAND:, 1:] = np.linspace(low, high, _OTHERS)
     # Episodes begin standing. What is not recorded (rewards, the critic's view) is not traced either.
-    standing = eqx.tree_at(
-        lambda e: (e.observations, e.rewards, e.terminations, e.command.stand_probability),
+    standing = dataclasses.replace(
         env,
-        ({"policy": env.observations["policy"]}, {}, {}, f32(1.0)),
+        observations={"policy": env.observations["policy"]},
+        rewards={},
+        endings={},
+        commands={**env.commands, name: command.hold(jnp.zeros((len(command.channels),), jnp.float32))},
     )
     n = 1 + _OTHERS
     following = jnp.asarray(np.concatenate([speeds[1:], speeds[-1:]])[..., None] * _directions(env))
@@ -88,11 +92,11 @@ def _directions(env: Env) -> Float[np.ndarray, "time n 3"]:
     All are told to walk ahead. Where the command knows more, the golden one turns and walks
     sideways in the second half of its walk, and so do the others from time to time.
     """
-    command = env.command
+    command = velocity_of(env.commands)[1]
     shares = np.zeros((_LONGER, 1 + _OTHERS, 3), np.float32)
     shares[..., 0] = 1.0
-    high = max(float(command.speed_range[1]), 1e-6)
-    for i, bounds in ((1, command.lateral_range), (2, command.turn_range)):
+    high = max(float(command.lin_vel_x[1]), 1e-6)
+    for i, bounds in ((1, command.lin_vel_y), (2, command.ang_vel_z)):
         if bounds is not None:
             shares[_STAND + _WALK // 2 :, :, i] = float(bounds[1]) / high
             shares[_STAND + _WALK :, ::2, i] *= -1.0
@@ -123,10 +127,10 @@ def _first(env: Env, keys: Key[Array, " n"]) -> tuple[EnvState, Float[Array, "n 
 _reset = _jit_once(_first)
 
 
-def _commands(state: EnvState) -> dict[str, Array]:
-    """What the robot is told, by name."""
-    command = state.command
-    commands = {"speed": command.speed, "lateral": command.lateral, "turn": command.turn}
+def _commands(state: EnvState, name: str) -> dict[str, Array]:
+    """What the robot is asked for, by name."""
+    command = state.commands[name]
+    commands = {"speed": command.lin_vel_x, "lateral": command.lin_vel_y, "turn": command.ang_vel_z}
     return {name: value for name, value in commands.items() if value is not None}
 
 
@@ -145,13 +149,15 @@ def _roll(
     robot = env.physics.robot
     n = following.shape[1]
     remembered = memory_names(policy)
+    velocity = velocity_of(env.commands)[0]
+    names = tuple(_commands(state, velocity))
     dofs = jnp.asarray(base_translation(robot), jnp.float32)
 
     def reading(state: EnvState) -> dict[str, Array]:
         physics = state.physics
         return {
             "time": physics.time,
-            **_commands(state),
+            **_commands(state, velocity),
             "qpos": physics.qpos,
             "qvel": physics.qvel,
             "joint_positions": robot.joints(physics.qpos),
@@ -166,9 +172,9 @@ def _roll(
         target, inner = jax.vmap(controller)(inner, distribution.mean)
         row = {**jax.vmap(reading)(state), "observation": obs, "action": distribution.mean, "target": target}
         row |= {f"state/{name}": leaf for name, leaf in zip(remembered, jax.tree.leaves(carry))}
-        asked = dict(zip(("speed", "lateral", "turn"), command.T))
-        names = tuple(_commands(state))
-        state = eqx.tree_at(lambda s: [getattr(s.command, n) for n in names], state, [asked[n] for n in names])
+        asked = jnp.stack([command[:, i] for i, n in enumerate(("speed", "lateral", "turn")) if n in names], axis=1)
+        told = jax.vmap(env.commands[velocity].set)(state.commands[velocity], asked)
+        state = dataclasses.replace(state, commands={**state.commands, velocity: told})
         if kick is not None:
             row["kick"] = kick
             state = eqx.tree_at(lambda s: s.physics.qvel, state, state.physics.qvel + kick @ dofs.T)

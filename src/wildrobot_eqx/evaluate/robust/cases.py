@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ...env import Env
+from ...locomotion import velocity_of
 from ..gate import AbstractGate
 from ..walking.stand_gate import StandGate
 from ..walking.walk_gate import WalkGate
@@ -40,7 +41,7 @@ def speeds_of(env: Env, gate: AbstractGate | None) -> tuple[float, ...]:
         return gate.required
     if isinstance(gate, StandGate):
         return (0.0,)
-    low, high = (float(bound) for bound in env.command.speed_range)
+    low, high = (float(bound) for bound in velocity_of(env.commands)[1].lin_vel_x)
     return tuple(round(float(speed), 6) for speed in np.linspace(low, high, 5))
 
 
@@ -50,11 +51,9 @@ def commands_of(env: Env, gate: AbstractGate | None) -> tuple[Told, ...]:
     if isinstance(gate, WalkGate):
         told += [Told(motion.axis, motion.command) for motion in gate.motions if motion.required]
     elif gate is None:
-        command = env.command
-        told += (
-            [] if command.lateral_range is None else [Told("left", round(float(b), 6)) for b in command.lateral_range]
-        )
-        told += [] if command.turn_range is None else [Told("turn", round(float(b), 6)) for b in command.turn_range]
+        command = velocity_of(env.commands)[1]
+        told += [] if command.lin_vel_y is None else [Told("left", round(float(b), 6)) for b in command.lin_vel_y]
+        told += [] if command.ang_vel_z is None else [Told("turn", round(float(b), 6)) for b in command.ang_vel_z]
     return tuple(told)
 
 

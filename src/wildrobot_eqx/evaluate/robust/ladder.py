@@ -12,6 +12,7 @@ from jaxtyping import Bool
 from ...arrays import f32
 from ...env import Env
 from ...learn.networks import AbstractPolicy
+from ...locomotion import gait_of, velocity_in
 from ..rollout import advance, begin, control_steps
 from ..walking.kicks import DIRECTIONS
 from .push import aim
@@ -19,6 +20,7 @@ from .scores import Tell, keys_of, meter_of
 from .sweep_env import dials, turn
 
 DURATIONS = (0.0, 0.1, 0.3)  # s; 0 is a velocity kick
+_PERIOD = 0.7  # s, over which pushes are spread where there is no gait
 PHASES = 10
 RUNG = 0.1  # m/s, of impulse over mass
 TOP = 30  # rungs
@@ -106,7 +108,8 @@ def climb(
     steps = control_steps(env, RECOVERY + max(DURATIONS))
     start = _walkers(env, policy, command, walkers, phases)
     count = phases * walkers
-    heading = start[0].command.origin + start[0].command.heading
+    command_now = velocity_in(start[0].commands)
+    heading = command_now.origin + command_now.heading
     angle = heading + jnp.tile(jnp.arange(count, dtype=jnp.int32) % len(DIRECTIONS), 1) * (
         2.0 * np.pi / len(DIRECTIONS)
     )
@@ -135,7 +138,9 @@ def _walkers(env: Env, policy: AbstractPolicy, command: float, walkers: int, pha
     cases = dials(jnp.full((walkers,), f32(command)))
     loop = begin(env, policy, meter, turn, cases, keys_of(env.physics.timestep, walkers))
     loop, _ = advance(env, policy, meter, loop, control_steps(env, RUN_IN))
-    cycle = float(env.clock.period) / env.physics.control_dt
+    gait = gait_of(env.commands)
+    period = _PERIOD if gait is None else float(gait[1].period)
+    cycle = period / env.physics.control_dt
     copies, done = [], 0
     for moment in (round(k * cycle / phases) for k in range(phases)):
         while done < moment:

@@ -61,4 +61,4 @@ def aim(state: EnvState, velocity: Float[Array, "n 3"], seconds: Float[Array, " 
     kick = (seconds == 0.0)[:, None]
     rate = velocity / jnp.maximum(seconds, 1e-6)[:, None]
     push = PushState(jnp.where(kick, velocity, 0.0), jnp.where(kick, 0.0, rate), seconds)
-    return eqx.tree_at(lambda s: s.world.events[NAME], state, push)
+    return eqx.tree_at(lambda s: s.disturbances.events[NAME], state, push)

@@ -10,12 +10,12 @@ from jaxtyping import Array, Float
 
 from ...arrays import f32
 from ...control import Backlash, CommandDelay, DCMotor, RandomCalibrationError, Servos
-from ...env import Env
+from ...env import Disturbances, Env
 from ...observe import AbstractSensing, AngularVelocity, Bias, EncoderOffset, JointPositions
 from ...physics import ScaleFriction, ScaleMass, TiltGravity
 from ..rollout import judged_env, with_command
 from .push import NAME, TimedPush
-from .wrong_world import replaced, with_sensing
+from .wrong_world import with_sensing
 
 DEGREE = float(np.pi / 180.0)
 
@@ -95,24 +95,26 @@ def dial_env(env: Env, timestep: float) -> Env:
         "motor": DCMotor(robot),
         "backlash": Backlash(),
     }
-    return replaced(
-        judged,
-        servos=Servos(robot, servos, 2 - judged.physics.n_substeps % 2),
-        miscalibration=RandomCalibrationError(imu_angle=f32((0.0, 0.0))),
-        observations={"policy": with_sensing(stack, sensing)},
+    disturbances = Disturbances(
         randomisers=(ScaleMass(), ScaleFriction(), TiltGravity()),
+        servos=Servos(robot, servos, 2 - judged.physics.n_substeps % 2),
+        calibration=RandomCalibrationError(imu_angle=f32((0.0, 0.0))),
         events={NAME: TimedPush(robot)},
     )
+    seen = {"policy": with_sensing(stack, sensing)}
+    return dataclasses.replace(judged, disturbances=disturbances, observations=seen)
 
 
 def turn(env: Env, dials: Dials) -> Env:
     """An env of `dial_env` with its dials turned; only array leaves change."""
 
     def where(env: Env) -> list:
-        assert env.servos is not None
-        assert env.miscalibration is not None
-        delay, motor, backlash = (env.servos.parts[name] for name in ("delay", "motor", "backlash"))
-        mass, friction, tilt = env.randomisers
+        disturbances = env.disturbances
+        assert disturbances is not None
+        assert disturbances.servos is not None
+        assert disturbances.calibration is not None
+        delay, motor, backlash = (disturbances.servos.parts[name] for name in ("delay", "motor", "backlash"))
+        mass, friction, tilt = disturbances.randomisers
         assert isinstance(delay, CommandDelay)
         assert isinstance(motor, DCMotor)
         assert isinstance(backlash, Backlash)
@@ -124,7 +126,7 @@ def turn(env: Env, dials: Dials) -> Env:
             delay.seconds,
             motor.voltage,
             backlash.play,
-            env.miscalibration.joint_offset,
+            disturbances.calibration.joint_offset,
             mass.range,
             friction.range,
             tilt.angle,

@@ -1,5 +1,6 @@
 """Ground that is not flat: slopes, bumps and steps, each by itself, side by side on one large heightfield."""
 
+import dataclasses
 import math
 
 import equinox as eqx
@@ -9,10 +10,11 @@ from jaxtyping import Array, Float
 
 from ...arrays import f32
 from ...env import Env
+from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
 from ...physics import make_physics
 from ...robots import Ground, on_ground
-from ...task import Fallen
+from ...task import Fallen, HomeReset
 from .cases import Told, rows_of
 from .scores import Tell, errors, keys_of, run, score
 from .sweep import Curve, Sweep
@@ -66,15 +68,22 @@ def terrain_env(env: Env, ground: Ground, timestep: float) -> Env:
     """
     robot = on_ground(env.physics.robot, ground)
     env = dial_env(env, timestep)
-    env = eqx.tree_at(lambda e: e.physics, env, make_physics("native", robot, timestep))
-    env = eqx.tree_at(lambda e: e.reset_state.ground, env, ground, is_leaf=lambda leaf: leaf is None)
-    if env.reset_state.steps is not None:
-        env = eqx.tree_at(lambda e: e.reset_state.steps, env, None)
-    for name, term in env.terminations.items():
-        if isinstance(term, Fallen):
-            where = lambda e, name=name: e.terminations[name].ground  # noqa: E731
-            env = eqx.tree_at(where, env, ground, is_leaf=lambda leaf: leaf is None)
-    return eqx.tree_at(lambda e: e.reset_state.spread, env, f32(_ABOUT))
+    if not isinstance(env.reset_state, HomeReset):
+        raise WildRobotError(
+            f"First poses of a {type(env.reset_state).__name__} cannot be put on a ground.",
+            where="env.reset_state",
+            hint="HomeReset knows of grounds",
+        )
+    reset = dataclasses.replace(env.reset_state, ground=ground, steps=None, spread=f32(_ABOUT))
+    endings = {
+        name: _on(ending, ground) if isinstance(ending, Fallen) else ending for name, ending in env.endings.items()
+    }
+    physics = make_physics("native", robot, timestep)
+    return dataclasses.replace(env, physics=physics, reset_state=reset, endings=endings)
+
+
+def _on(ending: Fallen, ground: Ground) -> Fallen:
+    return eqx.tree_at(lambda e: e.ground, ending, ground, is_leaf=lambda leaf: leaf is None)
 
 
 def cross(

@@ -1,12 +1,11 @@
 """The wrong world that a policy is judged in: the recipe's own ranges, a fifth wider, or the standard ones."""
 
-import copy
 import dataclasses
 from typing import Any
 
 from ...arrays import f32
 from ...control import Backlash, CommandDelay, CommandResolution, DCMotor, RandomCalibrationError, Servos
-from ...env import Env
+from ...env import Disturbances, Env
 from ...observe import (
     AbstractSensing,
     AbstractTerm,
@@ -69,30 +68,20 @@ def wrong_world(env: Env, timestep: float, factor: float = FACTOR) -> WrongWorld
         ranges.extend(found)
         return wide
 
-    parts = choose("servos", None if env.servos is None else env.servos.parts, standard_servos(robot))
-    parts = {name: parts[name] for name in (parts if env.servos is None else env.servos.names)}
-    servos = Servos(robot, parts, 1 if env.servos is None else env.servos.updates)
-    calibration = choose("calibration", env.miscalibration, RandomCalibrationError())
+    own = Disturbances() if env.disturbances is None else env.disturbances
+    parts = choose("servos", None if own.servos is None else own.servos.parts, standard_servos(robot))
+    parts = {name: parts[name] for name in (parts if own.servos is None else own.servos.names)}
+    servos = Servos(robot, parts, 1 if own.servos is None else own.servos.updates)
+    calibration = choose("calibration", own.calibration, RandomCalibrationError())
     sensing = choose("sensing", stack.sensing, standard_sensing(stack, env.physics.control_dt))
-    randomisers = choose("randomisers", env.randomisers, standard_randomisers(robot))
-    events = choose("events", env.events, {})
-    made = replaced(
+    randomisers = choose("randomisers", own.randomisers, standard_randomisers(robot))
+    events = choose("events", own.events, {})
+    made = dataclasses.replace(
         judged_env(env, timestep),
-        servos=servos,
-        miscalibration=calibration,
+        disturbances=Disturbances(randomisers, servos, calibration, events),
         observations={"policy": with_sensing(stack, sensing)},
-        randomisers=randomisers,
-        events=events,
     )
     return WrongWorld(made, sources, tuple(ranges))
-
-
-def replaced(env: Env, **parts: Any) -> Env:
-    """A copy of the env with other parts; its `__init__` would ask for the figures that it was made from."""
-    new = copy.copy(env)
-    for name, part in parts.items():
-        object.__setattr__(new, name, part)
-    return new
 
 
 def with_sensing(stack: ObservationStack, sensing: dict[str, tuple[AbstractSensing, ...]]) -> ObservationStack:

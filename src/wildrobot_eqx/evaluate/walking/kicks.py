@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ...arrays import f32
-from ...env import Env, EnvState
+from ...env import Disturbances, Env, EnvState
+from ...locomotion import velocity_in
 from ...physics import PhysicsParams, PhysicsState
 from ...physics.mujoco_tools.kinematics import base_translation
 from ...robots import Robot
@@ -48,7 +49,9 @@ class TimedKick(AbstractEvent):
 
 def with_kicks(env: Env, at: float) -> Env:
     """A judged env in which `aim` can kick, `at` s after the start."""
-    return eqx.tree_at(lambda e: e.events, env, {_NAME: TimedKick(env.physics.robot, at)})
+    kick: dict[str, AbstractEvent] = {_NAME: TimedKick(env.physics.robot, at)}
+    disturbances = Disturbances() if env.disturbances is None else env.disturbances
+    return dataclasses.replace(env, disturbances=dataclasses.replace(disturbances, events=kick))
 
 
 def aim(state: EnvState, speeds: tuple[float, ...], episodes: int) -> EnvState:
@@ -60,9 +63,12 @@ def aim(state: EnvState, speeds: tuple[float, ...], episodes: int) -> EnvState:
         episodes: the i-th of a speed is kicked in the direction i modulo 8, against its own heading.
     """
     speed = jnp.repeat(f32(speeds), episodes)
-    angle = jnp.tile(direction_of(episodes), len(speeds)) * (2.0 * jnp.pi / len(DIRECTIONS)) + state.command.origin
+    angle = (
+        jnp.tile(direction_of(episodes), len(speeds)) * (2.0 * jnp.pi / len(DIRECTIONS))
+        + velocity_in(state.commands).origin
+    )
     velocity = speed[:, None] * jnp.stack([jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)], axis=1)
-    return eqx.tree_at(lambda s: s.world.events[_NAME].velocity, state, velocity)
+    return eqx.tree_at(lambda s: s.disturbances.events[_NAME].velocity, state, velocity)
 
 
 def direction_of(episodes: int) -> Int[Array, " episodes"]:

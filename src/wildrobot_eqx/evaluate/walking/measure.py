@@ -6,6 +6,7 @@ from jaxtyping import Array, Bool, Float
 
 from ... import rotation
 from ...env import EnvState, Timestep
+from ...locomotion import velocity_in
 from ...robots import Ground, Robot, above
 
 
@@ -35,7 +36,7 @@ class Measurement(eqx.Module):
 
 def measure(robot: Robot, state: EnvState, timestep: Timestep, ground: Ground | None = None) -> Measurement:
     """Measure one robot after `reset` or `step`; heights are those above the `ground`, where it has any."""
-    physics, command = state.physics, state.command
+    physics, command = state.physics, velocity_in(state.commands)
     angle = command.origin + command.target
     c, s = jnp.cos(angle), jnp.sin(angle)
     x, y = physics.xpos[robot.base.body, :2]

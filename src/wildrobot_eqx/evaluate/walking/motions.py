@@ -9,6 +9,7 @@ import numpy as np
 from ...env import Env
 from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
+from ...locomotion import velocity_of
 from ..gate_result import CommandFigures, GateLine, Limit
 from ..rollout import run_episodes
 from .figures import figures
@@ -56,12 +57,13 @@ def judge_motions(
     Raises:
         WildRobotError: the env's command never asks for such a motion.
     """
-    for axis, bounds in (("left", env.command.lateral_range), ("turn", env.command.turn_range)):
+    command = velocity_of(env.commands)[1]
+    for axis, bounds in (("left", command.lin_vel_y), ("turn", command.ang_vel_z)):
         if bounds is None and any(motion.axis == axis for motion in motions):
             raise WildRobotError(
                 f"The gate judges the motion {axis!r}, which the env's command never asks for.",
                 where="WalkGate, motions",
-                hint="give the VelocityCommand a lateral_range and a turn_range, or the gate no motions",
+                hint="give the VelocityCommand lin_vel_y and ang_vel_z, or the gate no motions",
             )
     told = tuple((m.command, 0.0) if m.axis == "left" else (0.0, m.command) for m in motions)
     speeds = (0.0,) * len(motions)
