@@ -106,7 +106,7 @@ def default_commands(robot: Robot, **ranges: Any) -> dict[str, task.AbstractComm
 
 
 def make_env(robot: Robot, **changes: Any) -> Env:
-    """An env with every kind of term on the native engine; keyword arguments replace `Env`'s own."""
+    """An env with every kind of term on the native engine; arguments replace `Env`'s own and those of `Disturbances`."""
     parts = {
         "controller": JointPosition(robot),
         "observations": {
@@ -119,6 +119,9 @@ def make_env(robot: Robot, **changes: Any) -> Env:
         "reset_state": task.HomeReset(robot),
         **changes,
     }
+    loose = {name: parts.pop(name) for name in ("randomisers", "servos", "calibration", "events") if name in parts}
+    if loose:
+        parts["disturbances"] = we.Disturbances(**loose)
     if "physics" not in parts:
         parts["physics"] = NativePhysics(robot, threads=1)
     return Env(**parts)

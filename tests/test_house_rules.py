@@ -216,7 +216,7 @@ CONTROLLERS = {
 
 
 def _terms(robot) -> dict[type, object]:
-    """An instance of every class that reads `Signals`: observation terms, stacks, rewards, terminations."""
+    """An instance of every class that reads `Signals`: observation terms, stacks, rewards, endings."""
     observed = [*critic_terms(robot).values(), *drawn_terms(robot).values(), PlanarCommands()]
     parts = [*observed, *all_rewards(robot).values(), task.Fallen(robot)]
     parts.append(ObservationStack(critic_terms(robot), policy=False))
@@ -226,7 +226,7 @@ def _terms(robot) -> dict[type, object]:
 def test_every_class_is_covered(robot):
     """A new controller, term, reward or termination must join the tests below."""
     assert set(_concrete(AbstractController)) == set(CONTROLLERS)
-    readers = (AbstractTerm, task.AbstractReward, task.AbstractTermination, ObservationStack)
+    readers = (AbstractTerm, task.AbstractReward, task.AbstractStatelessEnding, ObservationStack)
     assert {c for base in readers for c in _concrete(base)} == set(_terms(robot))
     assert _concrete(Env) == [Env]
 
@@ -281,7 +281,7 @@ def _read_by(term, signals) -> list[list[str]]:
 
 TERM_CLASSES = [
     c
-    for base in (AbstractTerm, task.AbstractReward, task.AbstractTermination, ObservationStack)
+    for base in (AbstractTerm, task.AbstractReward, task.AbstractStatelessEnding, ObservationStack)
     for c in _concrete(base)
 ]
 
@@ -318,7 +318,7 @@ def test_a_state_of_another_robot_is_named(robot, hopper, name):
 
 def test_an_env_names_a_part_of_another_kind(hopper):
     with pytest.raises(TypeCheckError, match="'command'"):
-        make_env(hopper, command=task.GaitClock())
+        make_env(hopper, command=GaitClock())
 
 
 # --- imports flow one way --------------------------------------------------------------------------------

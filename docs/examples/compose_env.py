@@ -9,7 +9,7 @@ import wildrobot_eqx as we
 from wildrobot_eqx import ppo
 
 
-class Follow(we.AbstractReward):
+class Follow(we.AbstractStatelessReward):
     """Squared distance of the joints from their targets, rad^2: what the servos fail to do."""
 
     robot: we.Robot
@@ -25,9 +25,9 @@ measured = {
     "gyro": we.AngularVelocity(robot),
     "joint_pos": we.JointPositions(robot),
     "joint_vel": we.JointVelocities(robot),
-    "last_action": we.LastAction(robot),
+    "last_action": we.LastAction(JointPosition(robot)),
     "gait_phase": we.GaitPhase(),
-    "command": we.VelocityCommands(),
+    "command": obs.CommandTerm("velocity", VELOCITY.observed),
 }
 privileged = {"linvel": we.BaseLinearVelocity(robot), "contacts": we.FootContacts(robot)}
 env = we.Env(
@@ -37,7 +37,7 @@ env = we.Env(
         "policy": we.ObservationStack(measured),
         "critic": we.ObservationStack({**measured, **privileged}, policy=False),
     },
-    command=we.VelocityCommand(robot, speed_range=(0.0, 0.4)),
+    command=we.VelocityCommand(robot, lin_vel_x=(0.0, 0.4)),
     rewards={
         "track": we.TrackLinVelX(robot, weight=2.0, slope=0.5),
         "foot_height": we.FeetClearance(robot, weight=2.0),
@@ -45,7 +45,7 @@ env = we.Env(
         "alive": we.Alive(weight=1.0),
         "follow": Follow(robot),
     },
-    terminations={"fallen": we.Fallen(robot)},
+    endings={"fallen": we.Fallen(robot)},
     reset_state=we.HomeReset(robot),
 )
 

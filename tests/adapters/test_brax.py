@@ -154,14 +154,14 @@ def test_fifty_episodes_are_fifty_draws(wrapped_play):
         for name, rows in draws.items():
             assert len(np.unique(rows[kept], axis=0)) == kept.sum(), name
         assert kept.sum() > 45
-        moving = pipeline.command.speed[begins, robot][kept]
+        moving = pipeline.commands["velocity"].speed[begins, robot][kept]
         assert len(np.unique(moving[moving > 0.0])) == (moving > 0.0).sum() > 20
 
 
 def test_draws_last_for_their_episode(wrapped_play):
     _, states, _ = wrapped_play
     within = states.pipeline_state.steps[1:] > 1
-    for leaf in (states.pipeline_state.params.body_mass, states.info["rng"]):
+    for leaf in (states.pipeline_state.disturbances.params.body_mass, states.info["rng"]):
         same = (leaf[1:] == leaf[:-1]).all(axis=-1)
         assert same[within].all()
 
@@ -310,7 +310,7 @@ def test_randomisers_start_from_the_assigned_system(hopper):
         first = env.reset(key)
         again = first.replace(info={**first.info, "episode": jnp.ones((), jnp.int32)})
         second = env.step(again, jnp.zeros((env.action_size,)))
-        return [state.pipeline_state.params.body_mass for state in (first, second)]
+        return [state.pipeline_state.disturbances.params.body_mass for state in (first, second)]
 
     masses = np.stack(two_draws(jax.random.PRNGKey(0)))[:, 1:]
     assert (masses[0] != masses[1]).all()
@@ -333,5 +333,5 @@ def test_it_steps_on_mjx(hopper):
     _, states, _ = _play(training.EvalWrapper(training.wrap(env, episode_length=6, action_repeat=2)), _keys(), 40)
     assert (states.info["episode"][-1] > 10).all()
     assert np.isfinite(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(states)])).all()
-    masses = states.pipeline_state.params.body_mass[:, 0]
+    masses = states.pipeline_state.disturbances.params.body_mass[:, 0]
     assert len(np.unique(masses, axis=0)) > 10

@@ -22,6 +22,7 @@ from wildrobot_eqx import (
     ObservationStack,
     WildRobotError,
     adapters,
+    locomotion,
     task,
 )
 from wildrobot_eqx.adapters import GymnasiumEnv, GymnasiumVectorEnv
@@ -29,7 +30,7 @@ from wildrobot_eqx.observe import LastAction, Signals
 from wildrobot_eqx.physics.mujoco_tools.render import NoRenderer, Renderer
 
 
-class Overreach(task.AbstractTermination):
+class Overreach(task.AbstractStatelessEnding):
     """Fails when the first action is large: a test ends an episode when it likes."""
 
     limit: Float[Array, ""] = eqx.field(default=0.9, converter=jnp.float32)
@@ -41,11 +42,11 @@ class Overreach(task.AbstractTermination):
 @pytest.fixture(scope="module")
 def still(hopper):
     """No physics, quick to compile; episodes of 6 steps, or until the first action exceeds 0.9."""
-    terms = {"joints": JointPositions(hopper), "last_action": LastAction(hopper), "elapsed": Elapsed()}
+    terms = {"joints": JointPositions(hopper), "last_action": LastAction(JointPosition(hopper)), "elapsed": Elapsed()}
     return still_env(
         hopper,
         terms,
-        terminations={"overreach": Overreach()},
+        endings={"overreach": Overreach()},
         reset_state=task.HomeReset(hopper, joint_noise=0.3),
         episode_length=6 * hopper.control_dt,
     )
@@ -58,8 +59,8 @@ def native(hopper):
     return make_env(
         hopper,
         observations={"policy": measured, "critic": measured},
-        rewards={"track": task.TrackLinVelX(hopper), "torque": task.Torque()},
-        terminations={"overreach": Overreach()},
+        rewards={"track": locomotion.TrackLinVelX(hopper), "torque": task.Torque()},
+        endings={"overreach": Overreach()},
         episode_length=12 * hopper.control_dt,
     )
 

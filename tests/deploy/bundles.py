@@ -34,7 +34,7 @@ def env_and_policy(name: str, history: int = 1, calm: bool = False) -> tuple[Env
     """
     recipe = load_recipe(name)()
     env = judged_env(recipe.env, 0.005)
-    env = eqx.tree_at(lambda e: e.command.deadband, env, recipe.env.command.deadband)
+    env = eqx.tree_at(lambda e: e.commands["velocity"].deadband, env, recipe.env.commands["velocity"].deadband)
     if env.observations["policy"].sensing:  # a robot brings its own
         env = eqx.tree_at(lambda e: e.observations["policy"].sensing, env, {})
     if history > 1:

@@ -95,8 +95,8 @@ def _tallies(planar, env, warmup, commands, motions=None, prepare=None):
     physics = jax.tree.map(lambda leaf: jnp.tile(leaf, (len(commands), *[1] * (leaf.ndim - 1))), physics)
 
     def start(state):
-        yaw = jax.vmap(lambda p: env.command.init(jax.random.key(0), p).origin)(physics)
-        state = eqx.tree_at(lambda s: (s.physics, s.command.origin), state, (physics, yaw))
+        yaw = jax.vmap(lambda p: env.commands["velocity"].init(jax.random.key(0), p).origin)(physics)
+        state = eqx.tree_at(lambda s: (s.physics, s.commands["velocity"].origin), state, (physics, yaw))
         return state if prepare is None else prepare(state)
 
     meter = GaitMeter(env.physics.robot, SECONDS, warmup)

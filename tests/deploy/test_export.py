@@ -91,8 +91,8 @@ def test_every_figure_is_that_of_the_env(walk):
     assert np.array_equal(contract.scale, np.asarray(env.controller.scale))
     assert np.array_equal(np.stack([contract.low, contract.high], 1), np.asarray(env.controller.range))
     document = contract.document
-    assert np.float32(document["clock"]["period"]) == env.clock.period
-    assert np.float32(document["command"]["speed"]["high"]) == env.command.speed_range[1]
+    assert np.float32(document["clock"]["period"]) == env.commands["gait"].period
+    assert np.float32(document["command"]["speed"]["high"]) == env.commands["velocity"].lin_vel_x[1]
     assert [(p["name"], p["start"], p["stop"], p["unit"]) for p in document["observation"]] == [
         (s.name, s.start, s.stop, s.unit) for s in env.observations["policy"].layout
     ]
@@ -156,7 +156,7 @@ class OtherClock(eqx.Module):
 
 def test_a_part_of_another_kind_is_refused():
     env, _ = env_and_policy("walk")
-    env = _with(env, lambda e: e.clock, OtherClock(env.clock.period))
+    env = _with(env, lambda e: e.clock, OtherClock(env.commands["gait"].period))
     with pytest.raises(WildRobotError, match=r"part is a OtherClock.*(?s:.)*env.clock"):
         describe(env, np.ones(11), None)
 

@@ -62,7 +62,7 @@ def test_the_commanded_heading_is_trainings(planar, robot):
     """Turns that start and stop, a robot that lags, and the way round through pi."""
     low, high = (planar.contract.document["command"]["turn"][name] for name in ("low", "high"))
     assert low < 0.0 < high
-    command = VelocityCommand(robot, (0.2, 0.2), 0.0, interval=1e9, turn_range=(low, high), mix=1.0)
+    command = VelocityCommand(robot, (0.2, 0.2), 0.0, interval=1e9, ang_vel_z=(low, high), axis_probability=1.0)
     rng = np.random.default_rng(0)
     turns = np.repeat(rng.choice([0.0, 0.5, -0.5, 0.2], 20), 30).astype(np.float32)
     yaws = np.cumsum(0.7 * turns * 0.02 + rng.normal(size=turns.size) * 2e-3).astype(np.float32) + np.float32(2.8)

@@ -15,7 +15,7 @@ from wildrobot_eqx import AbstractRandomiser, Delay, Env, load_recipe, task
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.env import Timestep
-from wildrobot_eqx.observe import AbstractTerm, ObservationStack
+from wildrobot_eqx.observe import ObservationStack
 from wildrobot_eqx.physics import AbstractPhysics
 from wildrobot_eqx.robots import Mirror, Model, Robot
 
@@ -44,9 +44,9 @@ FAULTS: dict[str, Fault] = {}
 
 def remake(env: Env, **changes) -> Env:
     """The env made anew from its parts, some of them changed."""
-    names = ("physics", "controller", "observations", "command", "clock", "rewards", "terminations", "reset_state")
+    names = ("physics", "controller", "observations", "command", "clock", "rewards", "endings", "reset_state")
     parts = {name: getattr(env, name) for name in names}
-    return Env(**{**parts, "randomisers": env.randomisers, **changes})
+    return Env(**{**parts, "randomisers": env.disturbances.randomisers, **changes})
 
 
 def _reward(term):
@@ -54,7 +54,7 @@ def _reward(term):
 
 
 def _termination(term):
-    return lambda env: remake(env, terminations={**env.terminations, "bad": term})
+    return lambda env: remake(env, endings={**env.endings, "bad": term})
 
 
 def _observation(term):
@@ -76,7 +76,7 @@ def _randomiser(randomiser):
 # --- rewards ---------------------------------------------------------------------------------------------
 
 
-class Reward(task.AbstractReward):
+class Reward(task.AbstractStatelessReward):
     """A good one, whose fields the bad ones repeat: modules are not inherited from."""
 
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
@@ -88,7 +88,7 @@ class Reward(task.AbstractReward):
 REWARD = "env.rewards['bad']"
 
 
-class BoolReward(task.AbstractReward):
+class BoolReward(task.AbstractStatelessReward):
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
 
     def __call__(self, signals):
@@ -98,7 +98,7 @@ class BoolReward(task.AbstractReward):
 FAULTS["bool reward"] = Fault(_reward(BoolReward()), REWARD, BoolReward, "bool[]", "jnp.asarray(value, jnp.float32)")
 
 
-class IntReward(task.AbstractReward):
+class IntReward(task.AbstractStatelessReward):
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
 
     def __call__(self, signals):
@@ -108,7 +108,7 @@ class IntReward(task.AbstractReward):
 FAULTS["int reward"] = Fault(_reward(IntReward()), REWARD, IntReward, "int32[]", "IntReward must return float32[]")
 
 
-class WideReward(task.AbstractReward):
+class WideReward(task.AbstractStatelessReward):
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
 
     def __call__(self, signals):
@@ -120,7 +120,7 @@ FAULTS["float64 reward"] = Fault(
 )
 
 
-class VectorReward(task.AbstractReward):
+class VectorReward(task.AbstractStatelessReward):
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
 
     def __call__(self, signals):
@@ -130,7 +130,7 @@ class VectorReward(task.AbstractReward):
 FAULTS["vector reward"] = Fault(_reward(VectorReward()), REWARD, VectorReward, "float32[3]", "jnp.sum(value)")
 
 
-class BoxedReward(task.AbstractReward):
+class BoxedReward(task.AbstractStatelessReward):
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
 
     def __call__(self, signals):
@@ -140,7 +140,7 @@ class BoxedReward(task.AbstractReward):
 FAULTS["shape (1,) for ()"] = Fault(_reward(BoxedReward()), REWARD, BoxedReward, "float32[1]", "value[0]")
 
 
-class PythonReward(task.AbstractReward):
+class PythonReward(task.AbstractStatelessReward):
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
 
     def __call__(self, signals):  # wrong
@@ -152,7 +152,7 @@ FAULTS["Python float reward"] = Fault(
 )
 
 
-class NumpyReward(task.AbstractReward):
+class NumpyReward(task.AbstractStatelessReward):
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
 
     def __call__(self, signals):
@@ -162,7 +162,7 @@ class NumpyReward(task.AbstractReward):
 FAULTS["NumPy on a tracer"] = Fault(_reward(NumpyReward()), REWARD, NumpyReward, "a NumPy function", "jax.numpy")
 
 
-class FloatReward(task.AbstractReward):
+class FloatReward(task.AbstractStatelessReward):
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
 
     def __call__(self, signals):
@@ -172,7 +172,7 @@ class FloatReward(task.AbstractReward):
 FAULTS["float() of a tracer"] = Fault(_reward(FloatReward()), REWARD, FloatReward, "float()", "leave it an array")
 
 
-class Misread(task.AbstractReward):
+class Misread(task.AbstractStatelessReward):
     """Breaks the type of an argument of the package, which beartype and jaxtyping tell at length."""
 
     robot: Robot
@@ -191,7 +191,7 @@ FAULTS["a type check"] = Fault(
 )
 
 
-class ListReward(task.AbstractReward):
+class ListReward(task.AbstractStatelessReward):
     """Remembers the last action on itself."""
 
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
@@ -214,7 +214,7 @@ FAULTS["a state kept on self"] = Fault(
 def _closed() -> task.AbstractReward:
     last = None
 
-    class ClosureReward(task.AbstractReward):
+    class ClosureReward(task.AbstractStatelessReward):
         """Remembers the last action in a closure."""
 
         weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
@@ -236,7 +236,7 @@ FAULTS["a state captured by closure"] = Fault(
 _LAST: dict = {}
 
 
-class GlobalReward(task.AbstractReward):
+class GlobalReward(task.AbstractStatelessReward):
     """Remembers the last action in a global."""
 
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
@@ -264,7 +264,7 @@ class Counter:
 _COUNTER = Counter()
 
 
-class SlyReward(task.AbstractReward):
+class SlyReward(task.AbstractStatelessReward):
     """Gives something else at every call."""
 
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
@@ -277,7 +277,7 @@ class SlyReward(task.AbstractReward):
 FAULTS["two calls that differ"] = Fault(_reward(SlyReward()), REWARD, SlyReward, "compute different things", "carry it")
 
 
-class ConstantKey(task.AbstractReward):
+class ConstantKey(task.AbstractStatelessReward):
     """The same noise in every step."""
 
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
@@ -291,12 +291,12 @@ FAULTS["a constant key"] = Fault(
 )
 
 
-# --- terminations ----------------------------------------------------------------------------------------
+# --- endings ----------------------------------------------------------------------------------------
 
-DONE = "env.terminations['bad']"
+DONE = "env.endings['bad']"
 
 
-class FloatDone(task.AbstractTermination):
+class FloatDone(task.AbstractStatelessEnding):
     def __call__(self, signals):
         return (signals.phase > 1.0).astype(jnp.float32)  # wrong
 
@@ -304,7 +304,7 @@ class FloatDone(task.AbstractTermination):
 FAULTS["float done"] = Fault(_termination(FloatDone()), DONE, FloatDone, "float32[]", "FloatDone must return bool[]")
 
 
-class IntDone(task.AbstractTermination):
+class IntDone(task.AbstractStatelessEnding):
     def __call__(self, signals):
         return jnp.where(signals.phase > 1.0, jnp.int32(1), jnp.int32(0))  # wrong
 
@@ -312,7 +312,7 @@ class IntDone(task.AbstractTermination):
 FAULTS["int done"] = Fault(_termination(IntDone()), DONE, IntDone, "int32[]", "jnp.asarray(value, jnp.bool)")
 
 
-class IfDone(task.AbstractTermination):
+class IfDone(task.AbstractStatelessEnding):
     def __call__(self, signals):
         if signals.phase > 1.0:  # wrong
             return jnp.ones((), bool)
@@ -322,7 +322,7 @@ class IfDone(task.AbstractTermination):
 FAULTS["Python if on a tracer"] = Fault(_termination(IfDone()), DONE, IfDone, "a Python `if`", "jnp.where")
 
 
-class BatchedDone(task.AbstractTermination):
+class BatchedDone(task.AbstractStatelessEnding):
     def __call__(self, signals):
         return signals.physics.xpos[:, 2] < 0.0  # wrong
 
@@ -335,7 +335,7 @@ FAULTS["vector done"] = Fault(_termination(BatchedDone()), DONE, BatchedDone, "b
 TERM = "env.observations['policy'].terms['bad']"
 
 
-class IntTerm(AbstractTerm):
+class IntTerm(AbstractStatelessTerm):
     mirror = Mirror((0,), (1.0,))
     source = unit = frame = "1"
     measurable = True
@@ -347,7 +347,7 @@ class IntTerm(AbstractTerm):
 FAULTS["int observation"] = Fault(_observation(IntTerm()), TERM, IntTerm, "int32[1]", "jnp.float32")
 
 
-class BoolTerm(AbstractTerm):
+class BoolTerm(AbstractStatelessTerm):
     mirror = Mirror((0,), (1.0,))
     source = unit = frame = "1"
     measurable = True
@@ -359,7 +359,7 @@ class BoolTerm(AbstractTerm):
 FAULTS["bool observation"] = Fault(_observation(BoolTerm()), TERM, BoolTerm, "bool[1]", "must return float32[1]")
 
 
-class WideTerm(AbstractTerm):
+class WideTerm(AbstractStatelessTerm):
     mirror = Mirror((0,), (1.0,))
     source = unit = frame = "1"
     measurable = True
@@ -371,7 +371,7 @@ class WideTerm(AbstractTerm):
 FAULTS["float64 observation"] = Fault(_observation(WideTerm()), TERM, WideTerm, "float64[1] with", "jnp.float32")
 
 
-class LongTerm(AbstractTerm):
+class LongTerm(AbstractStatelessTerm):
     mirror = Mirror((0, 1, 2), (1.0, 1.0, 1.0))
     source = unit = frame = "1"
     measurable = True
@@ -385,7 +385,7 @@ FAULTS["an observation longer than its layout"] = Fault(
 )
 
 
-class BatchTerm(AbstractTerm):
+class BatchTerm(AbstractStatelessTerm):
     mirror = Mirror((0, 1, 2), (1.0, 1.0, 1.0))
     source = unit = frame = "1"
     measurable = True
@@ -696,7 +696,9 @@ class Twice(AbstractRandomiser):
         return eqx.tree_at(lambda p: (p.body_mass, p.dof_damping), params, (mass, damping))
 
 
-FAULTS["a key reused"] = Fault(_randomiser(Twice()), "env.randomisers[0]", Twice, "is used twice", "draw once")
+FAULTS["a key reused"] = Fault(
+    _randomiser(Twice()), "env.disturbances.randomisers[0]", Twice, "is used twice", "draw once"
+)
 
 
 class Heavy(AbstractRandomiser):
@@ -711,7 +713,7 @@ class Heavy(AbstractRandomiser):
 
 
 FAULTS["a randomiser that drops an axis"] = Fault(
-    _randomiser(Heavy()), "state.params.body_mass", Heavy, "float32[]", "Heavy must return float32[5]"
+    _randomiser(Heavy()), "state.disturbances.params.body_mass", Heavy, "float32[]", "Heavy must return float32[5]"
 )
 
 

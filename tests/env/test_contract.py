@@ -13,9 +13,8 @@ from wildrobot_eqx import Env, JointPosition, check, task
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.check import static as proof
 from wildrobot_eqx.control import AbstractController
-from wildrobot_eqx.observe import AbstractTerm, ObservationStack
+from wildrobot_eqx.observe import ObservationStack
 from wildrobot_eqx.robots import Mirror
-from wildrobot_eqx.task import AbstractReward
 
 
 def test_envs_of_every_kind_of_term_pass(env, hopper_env):
@@ -42,7 +41,7 @@ class Forgetful(AbstractController):
 
 def _with(env, **changes):
     new = {field: getattr(env, field) for field in ("physics", "controller", "observations", "command", "rewards")}
-    new |= {"terminations": env.terminations, "reset_state": env.reset_state, "clock": env.clock} | changes
+    new |= {"endings": env.endings, "reset_state": env.reset_state, "clock": env.clock} | changes
     return Env(**new)
 
 
@@ -72,7 +71,7 @@ def test_a_weakly_typed_reset_fails_in_a_real_scan_too(hopper_env, hopper):
         eqx.filter_eval_shape(proof._two_steps, broken, jax.random.key(0), jnp.zeros(3))
 
 
-class Pair(AbstractReward):
+class Pair(AbstractStatelessReward):
     """Returns a vector."""
 
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
@@ -81,7 +80,7 @@ class Pair(AbstractReward):
         return jnp.zeros(2)
 
 
-class Whole(AbstractReward):
+class Whole(AbstractStatelessReward):
     """Returns an integer."""
 
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
@@ -90,14 +89,14 @@ class Whole(AbstractReward):
         return jnp.zeros((), jnp.int32)
 
 
-class Perhaps(task.AbstractTermination):
+class Perhaps(task.AbstractStatelessEnding):
     """Returns a float."""
 
     def __call__(self, signals):
         return jnp.zeros(())
 
 
-class Long(AbstractTerm):
+class Long(AbstractStatelessTerm):
     """One entry more than its layout says."""
 
     mirror = Mirror((0, 1, 2), (1.0, 1.0, 1.0))
@@ -116,7 +115,7 @@ def test_terms_that_return_the_wrong_kind_are_all_named(hopper_env, hopper):
         _with(
             hopper_env,
             rewards={**hopper_env.rewards, "pair": Pair(), "whole": Whole()},
-            terminations={"perhaps": Perhaps()},
+            endings={"perhaps": Perhaps()},
             observations={**hopper_env.observations, "policy": long},
         )
     )
@@ -124,7 +123,7 @@ def test_terms_that_return_the_wrong_kind_are_all_named(hopper_env, hopper):
     assert found == {
         "env.rewards['pair']": ("float32[2]", "Pair must return float32[]"),
         "env.rewards['whole']": ("int32[]", "Whole must return float32[]"),
-        "env.terminations['perhaps']": ("float32[]", "Perhaps must return bool[]"),
+        "env.endings['perhaps']": ("float32[]", "Perhaps must return bool[]"),
         "env.observations['policy'].terms['joint_positions']": ("float32[4]", "Long must return float32[3]"),
     }
     owners = {finding.leaf: finding.source for finding in report.findings}
@@ -167,7 +166,7 @@ def test_timesteps_owe_a_reward_flags_and_observations_of_their_layouts(hopper_e
     assert f"float32[{hopper_env.observations['policy'].size}]" in found["timestep.obs['policy']"].fix
 
 
-class Raises(task.AbstractTermination):
+class Raises(task.AbstractStatelessEnding):
     """A term with a mistake."""
 
     def __call__(self, signals):
@@ -175,9 +174,9 @@ class Raises(task.AbstractTermination):
 
 
 def test_a_module_that_raises_is_told_with_its_line(hopper_env):
-    report = check.check_env(_with(hopper_env, terminations={"bad": Raises()}))
+    report = check.check_env(_with(hopper_env, endings={"bad": Raises()}))
     (finding,) = report.findings
-    assert finding.leaf == "env.terminations['bad']"
+    assert finding.leaf == "env.endings['bad']"
     assert "KeyError: 'no_such_sensor'" in finding.after
     assert finding.source.startswith(f"Raises ({__file__}:")
 

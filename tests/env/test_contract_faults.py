@@ -132,11 +132,11 @@ def test_modules_are_told_in_the_order_in_which_data_flows():
         env = faults.plant(name, env)
     leaves = [finding.leaf for finding in check.check_env(env).findings]
     assert leaves == [
-        "state.params.body_mass",
+        "state.disturbances.params.body_mass",
         "state.controller['last']",
         "env.observations['policy'].terms['bad']",
         "env.rewards['bad']",
-        "env.terminations['bad']",
+        "env.endings['bad']",
     ]
 
 
@@ -144,7 +144,7 @@ def test_modules_of_another_robot_are_named(hopper_env, robot):
     other = faults.remake(
         hopper_env,
         rewards={"deviation": Posture(robot)},
-        terminations={},
+        endings={},
         observations={"policy": ObservationStack({"gyro": AngularVelocity(robot)})},
     )
     found = {finding.leaf: finding for finding in check.check_env(other).findings}
@@ -159,7 +159,7 @@ def test_modules_of_another_robot_are_named(hopper_env, robot):
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("state.command.speed", "speed of command of the env state"),
+        ("state.commands["velocity"].speed", "speed of command of the env state"),
         ("state.controller['kept'][0]", "controller 'kept' item 0 of the env state"),
         ("env.rewards['track']", "rewards 'track' of the env"),
         ("timestep.obs['policy']", "obs 'policy' of the timestep"),

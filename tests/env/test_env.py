@@ -73,7 +73,7 @@ def test_a_batch_steps_inside_scan(batched_hopper):
 
 def test_truncation_comes_after_exactly_the_episodes_length(hopper):
     """Five control steps of 20 ms, nobody falling: out of time, which is no failure."""
-    batched = Batched(still_env(hopper, {"last_action": LastAction(hopper)}, episode_length=0.1), 3)
+    batched = Batched(still_env(hopper, {"last_action": LastAction(JointPosition(hopper))}, episode_length=0.1), 3)
     assert int(batched.env.episode_steps) == 5
     state, first = batched.reset()
     assert not first.truncated.any()
@@ -190,7 +190,7 @@ def test_domain_parameters_are_drawn_anew_for_each_env_and_episode(hopper):
 
 
 def test_an_env_without_terminations_never_fails(hopper):
-    batched = Batched(still_env(hopper, {"last_action": LastAction(hopper)}), 2)
+    batched = Batched(still_env(hopper, {"last_action": LastAction(JointPosition(hopper))}), 2)
     _, timestep = batched.hold(batched.reset()[0], 1)
     np.testing.assert_array_equal(timestep.terminated, False)
 
@@ -231,12 +231,12 @@ class TestNothingRecompiles:
             (lambda e: e.rewards["alive"].weight, 9.0),
             (lambda e: e.rewards["track_lin_vel"].width, 0.9),
             (lambda e: e.rewards["foot_height"].height, 0.2),
-            (lambda e: e.command.speed_range, (0.7, 0.8)),
-            (lambda e: e.command.hold.gain, 3.0),
+            (lambda e: e.commands["velocity"].lin_vel_x, (0.7, 0.8)),
+            (lambda e: e.commands["velocity"].hold.gain, 3.0),
             (lambda e: e.controller.scale, (0.1, 0.2, 0.3)),
-            (lambda e: e.clock.period, 0.5),
+            (lambda e: e.commands["gait"].period, 0.5),
             (lambda e: e.reset_state.joint_noise, 0.0),
-            (lambda e: e.terminations["fallen"].max_tilt, 0.1),
+            (lambda e: e.endings["fallen"].max_tilt, 0.1),
             (lambda e: e.episode_steps, 3),
         ],
     )
@@ -269,13 +269,13 @@ def test_the_layout_holds_what_the_robot_computes_with(env):
     """Read from the modules themselves: another gain in the hold is another gain in the layout."""
     parts = {part.name: dict(part.constants) for part in env.layout("policy")}
     [command] = [c for c in parts.values() if "heading gain" in c]
-    assert command["heading gain"] == pytest.approx(float(env.command.hold.gain))
-    assert command["yaw rate limit"] == pytest.approx(float(env.command.hold.limit))
+    assert command["heading gain"] == pytest.approx(float(env.commands["velocity"].hold.gain))
+    assert command["yaw rate limit"] == pytest.approx(float(env.commands["velocity"].hold.limit))
     [clock] = [c for c in parts.values() if "period" in c]
-    assert clock["period"] == pytest.approx(float(env.clock.period))
+    assert clock["period"] == pytest.approx(float(env.commands["gait"].period))
     [home] = [c for c in parts.values() if "home left_knee_pitch" in c]
     assert home["home left_knee_pitch"] == pytest.approx(0.7)
-    stiffer = eqx.tree_at(lambda e: e.command.hold.gain, env, jnp.float32(9.0))
+    stiffer = eqx.tree_at(lambda e: e.commands["velocity"].hold.gain, env, jnp.float32(9.0))
     assert ("heading gain", 9.0) in [c for part in stiffer.layout("policy") for c in part.constants]
 
 
@@ -286,7 +286,7 @@ def test_a_redraw_is_the_reset_but_for_what_the_engine_derives(robot):
     other, _ = step(reset(jax.random.key(1))[0], jnp.ones((robot.nu,), jnp.float32))
     wanted, _ = reset(jax.random.key(2))
     given = redraw(other, jax.random.key(2))
-    address = env.command.quat.address
+    address = env.commands["velocity"].quat.address
     imu = (wanted.physics.sensordata[address : address + 4], given.physics.sensordata[address : address + 4])
     np.testing.assert_allclose(*imu, atol=1e-6)
     np.testing.assert_allclose(given.command.origin, wanted.command.origin, atol=1e-6)
@@ -294,7 +294,7 @@ def test_a_redraw_is_the_reset_but_for_what_the_engine_derives(robot):
 
     def derived(state):
         names = ("xpos", "xquat", "site_xpos", "sensordata", "foot_force", "actuator_force", "carry")
-        return [*(getattr(state.physics, name) for name in names), state.command.origin]
+        return [*(getattr(state.physics, name) for name in names), state.commands["velocity"].origin]
 
     assert eqx.tree_equal(eqx.tree_at(derived, given, derived(wanted)), wanted)
     zero = jnp.zeros((robot.nu,), jnp.float32)

@@ -12,7 +12,7 @@ from wildrobot_eqx import check
 from wildrobot_eqx.observe import ObservationStack, Signals
 
 
-class Claims(we.AbstractTerm):
+class Claims(we.AbstractStatelessTerm):
     """Says that the robot can measure whatever `read` takes from the signals."""
 
     read: object = eqx.field(static=True)
@@ -48,7 +48,7 @@ def leaks(hopper, term, **changes):
         (lambda s: jnp.where(s.physics.xpos[1, 2] > 0.3, s.phase, 0.0), "signals.physics.xpos"),
         (lambda s: s.physics.sensordata @ jnp.ones_like(s.physics.sensordata), "that are no IMU of 'hopper'"),
         (lambda s: s.params.body_mass[1], "signals.params.body_mass"),
-        (lambda s: s.command.origin + s.command.heading, "signals.command.origin"),
+        (lambda s: s.commands["velocity"].origin + s.commands["velocity"].heading, "signals.commands["velocity"].origin"),
         (lambda s: s.calibration.joint_offset[0], "signals.calibration.joint_offset"),
         (lambda s: s.servo["motor"].source + s.phase, "signals.servo['motor'].source"),
     ],
@@ -80,7 +80,7 @@ def test_what_a_robot_can_measure_passes_entry_by_entry(hopper):
         joints = jnp.concatenate([hopper.joints(s.physics.qpos), hopper.joint_velocities(s.physics.qvel)[::-1]])
         gyro, accel = imu.gyro.read(s.physics.sensordata), imu.accel.read(s.physics.sensordata)
         fast = jnp.where(jnp.linalg.norm(gyro) > 1.0, accel, gyro)
-        return jnp.dot(joints, joints) + fast[1] + s.physics.time + s.command.heading + jnp.sum(s.action)
+        return jnp.dot(joints, joints) + fast[1] + s.physics.time + s.commands["velocity"].heading + jnp.sum(s.action)
 
     assert leaks(hopper, Claims(measured)) == []
 
@@ -92,7 +92,7 @@ def test_the_critic_may_see_everything_and_the_policy_not(hopper):
     assert found == {f"env.observations['policy'].terms[{name!r}]" for name in names}
 
 
-class Relabelled(we.AbstractTerm):
+class Relabelled(we.AbstractStatelessTerm):
     """Another term, said to be measurable."""
 
     term: we.AbstractTerm
@@ -195,17 +195,17 @@ WRONG = {
     ),
     "a servo state that changes shape": (
         lambda r: {"servos": we.Servos(r, {"bad": Forgets()})},
-        "state.world.servo['bad']",
+        "state.disturbances.servo['bad']",
         "float32[3]",
     ),
     "a servo with a joint too many": (
         lambda r: {"servos": we.Servos(r, {"bad": Longer()})},
-        "env.servos.parts['bad'] result 0.target",
+        "env.disturbances.servos.parts['bad'] result 0.target",
         "float32[4]",
     ),
     "an event whose state changes its dtype": (
         lambda r: {"events": {"bad": Stale()}},
-        "state.world.events['bad']",
+        "state.disturbances.events['bad']",
         "float32[]",
     ),
 }

@@ -19,7 +19,6 @@ from wildrobot_eqx.check.trial.judge import judge
 from wildrobot_eqx.check.trial.simulate import simulate
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.control import AbstractController
-from wildrobot_eqx.observe import AbstractTerm
 from wildrobot_eqx.physics.mujoco_tools.contacts import deepest_contact
 from wildrobot_eqx.robots import Mirror
 
@@ -104,7 +103,7 @@ def test_targets_on_their_limits_are_told(good):
 # --- what is simulated -----------------------------------------------------------------------------------
 
 
-class Pays(task.AbstractReward):
+class Pays(task.AbstractStatelessReward):
     """A penalty with one minus sign too many."""
 
     weight: Float[Array, ""] = eqx.field(default=-1.0, converter=f32)
@@ -113,7 +112,7 @@ class Pays(task.AbstractReward):
         return -jnp.sum(jnp.square(signals.action))
 
 
-class Costs(task.AbstractReward):
+class Costs(task.AbstractStatelessReward):
     """A reward that only costs."""
 
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
@@ -122,7 +121,7 @@ class Costs(task.AbstractReward):
         return -jnp.sum(jnp.square(signals.action)) - 0.1
 
 
-class Dead(task.AbstractReward):
+class Dead(task.AbstractStatelessReward):
     """Never anything but 0."""
 
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
@@ -131,7 +130,7 @@ class Dead(task.AbstractReward):
         return jnp.minimum(jnp.sum(jnp.square(signals.action)), 0.0)
 
 
-class Flat(task.AbstractReward):
+class Flat(task.AbstractStatelessReward):
     """Always the same, but not 0."""
 
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
@@ -140,7 +139,7 @@ class Flat(task.AbstractReward):
         return 2.0 * jnp.ones((), jnp.float32)
 
 
-class Loud(task.AbstractReward):
+class Loud(task.AbstractStatelessReward):
     """Drowns the others."""
 
     weight: Float[Array, ""] = eqx.field(default=1e6, converter=f32)
@@ -149,7 +148,7 @@ class Loud(task.AbstractReward):
         return jnp.sum(jnp.square(signals.action))
 
 
-class Clock(AbstractTerm):
+class Clock(AbstractStatelessTerm):
     """Grows without bound."""
 
     mirror = Mirror((0,), (1.0,))
@@ -160,7 +159,7 @@ class Clock(AbstractTerm):
         return signals.physics.time[None]
 
 
-class Raw(AbstractTerm):
+class Raw(AbstractStatelessTerm):
     """Millimetres of a joint's way: numbers no network likes."""
 
     mirror = Mirror((0,), (1.0,))
@@ -171,7 +170,7 @@ class Raw(AbstractTerm):
         return 1e4 * signals.physics.qpos[3:4]
 
 
-class Stuck(AbstractTerm):
+class Stuck(AbstractStatelessTerm):
     """A sensor that is not there."""
 
     mirror = Mirror((0, 1), (1.0, 1.0))
@@ -258,7 +257,7 @@ def test_nothing_else_is_called_a_problem(bad):
     assert grades == sorted(grades, reverse=True), "problems come first"
 
 
-class Breaks(task.AbstractReward):
+class Breaks(task.AbstractStatelessReward):
     """The logarithm of a number that turns negative after half a second, in one env in three."""
 
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
@@ -270,7 +269,7 @@ class Breaks(task.AbstractReward):
 
 def test_the_first_nan_is_placed_by_env_step_and_term():
     env = faults.good_env()
-    planted = faults.remake(env, rewards={"breaks": Breaks()}, terminations={})
+    planted = faults.remake(env, rewards={"breaks": Breaks()}, endings={})
     trial = run_trial(planted, num_envs=9)
     (problem,) = trial.problems
     assert problem.subject == "env.rewards['breaks']"

@@ -26,8 +26,8 @@ def test_the_contract_holds(wrong):
 
 
 def test_a_perfect_env_carries_no_world(hopper_env, wrong):
-    assert hopper_env.perfect
-    assert not wrong.env.perfect
+    assert hopper_env.ideal
+    assert not wrong.env.ideal
     state = eqx.filter_eval_shape(hopper_env.reset, jax.random.key(0))[0]
     assert state.world is None
 
@@ -50,7 +50,7 @@ def test_a_perfect_env_carries_no_world(hopper_env, wrong):
 )
 def test_each_part_alone_is_an_env(hopper, part):
     env = make_env(hopper, **{name: make(hopper) for name, make in part.items()})
-    assert not env.perfect
+    assert not env.ideal
     assert check.check_env(env).passed
 
 
@@ -63,7 +63,7 @@ def test_episodes_differ_within_a_batch_and_repeat_with_their_key(wrong):
     for draw in (world.servo["motor"].source, world.calibration.joint_offset, world.servo["delay"][0]):
         assert len(np.unique(np.asarray(draw).reshape(4, -1), axis=0)) == 4
     other, _ = wrong.reset(1)
-    assert not np.intersect1d(world.servo["motor"].source, other.world.servo["motor"].source).size
+    assert not np.intersect1d(world.servo["motor"].source, other.disturbances.servo["motor"].source).size
 
 
 def test_stepping_one_state_twice_gives_the_same_bits_and_draws_stay(wrong):
@@ -72,8 +72,8 @@ def test_stepping_one_state_twice_gives_the_same_bits_and_draws_stay(wrong):
     one, two = wrong.step(state, action), wrong.step(state, action)
     assert eqx.tree_equal(one, two)
     after = one[0].world
-    assert eqx.tree_equal(after.calibration, state.world.calibration)
-    np.testing.assert_array_equal(after.servo["motor"].source, state.world.servo["motor"].source)
+    assert eqx.tree_equal(after.calibration, state.disturbances.calibration)
+    np.testing.assert_array_equal(after.servo["motor"].source, state.disturbances.servo["motor"].source)
 
 
 def test_the_policy_sees_noise_and_the_critic_the_truth(wrong):
@@ -85,7 +85,7 @@ def test_the_policy_sees_noise_and_the_critic_the_truth(wrong):
     joints = jax.vmap(env.physics.robot.joints)(state.physics.qpos) - env.physics.robot.home_joints
     np.testing.assert_allclose(timestep.obs["critic"][:, truth["joint_positions"]], joints, atol=1e-6)
     seen = np.asarray(timestep.obs["policy"][:, spot["joint_positions"]])
-    expected = np.asarray(joints + state.world.calibration.joint_offset)
+    expected = np.asarray(joints + state.disturbances.calibration.joint_offset)
     assert np.abs(seen - expected).max() < 0.0021 + 1e-5, "the offset, and half a unit of resolution"
     gyro = {
         role: np.asarray(timestep.obs[role][:, part["angular_velocity"]])
@@ -127,7 +127,7 @@ def test_joints_go_by_their_encoders(hopper):
     plain = Batched(make_env(hopper, **calm), 4)
     level, _ = plain.hold(plain.reset()[0], 40)
     true = jax.vmap(hopper.joints)(state.physics.qpos) - jax.vmap(hopper.joints)(level.physics.qpos)
-    np.testing.assert_allclose(true, -state.world.calibration.joint_offset, atol=0.01)
+    np.testing.assert_allclose(true, -state.disturbances.calibration.joint_offset, atol=0.01)
     part = next(s for s in sensed.layout if s.name == "joint_positions")
     home = jax.vmap(hopper.joints)(level.physics.qpos) - hopper.home_joints
     np.testing.assert_allclose(timestep.obs["policy"][:, part.start : part.stop], home, atol=0.01)
@@ -139,8 +139,8 @@ def test_a_redraw_is_the_resets_world(wrong):
     keys = jax.random.split(jax.random.key(7), 4)
     fresh = jax.jit(lambda env, state, keys: jax.vmap(env.redraw)(state, keys))(wrong.env, state, keys)
     full = wrong._reset(wrong.env, keys)[0]
-    assert eqx.tree_equal(fresh.world.calibration, full.world.calibration)
-    np.testing.assert_array_equal(fresh.world.servo["motor"].source, full.world.servo["motor"].source)
+    assert eqx.tree_equal(fresh.disturbances.calibration, full.disturbances.calibration)
+    np.testing.assert_array_equal(fresh.disturbances.servo["motor"].source, full.disturbances.servo["motor"].source)
     assert jax.tree.structure(fresh) == jax.tree.structure(full)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import Elapsed, make_env, still_env
 
-from wildrobot_eqx import PPOConfig, WildRobotError, task
+from wildrobot_eqx import PPOConfig, WildRobotError, locomotion, task
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.observe import GaitPhase, JointVelocities, ProjectedGravity
 
@@ -200,7 +200,7 @@ HOPPER = dataclasses.replace(BASE, num_envs=32, reset_pool=16, learning_rate=1e-
 def hopper_task(hopper):
     """Stand, on the native engine, rewarded for being alive and still: quick to improve."""
     rewards = {"alive": task.Alive(1.0), "action_rate": task.ActionRate(-0.5), "height": task.BaseHeightError(hopper)}
-    command = task.VelocityCommand(hopper, (0.0, 0.0), stand_probability=1.0)
+    command = locomotion.VelocityCommand(hopper, (0.0, 0.0), stand_probability=1.0)
     return make_env(hopper, rewards=rewards, command=command, episode_length=2.0)
 
 
@@ -245,7 +245,7 @@ def test_a_new_weight_or_range_recompiles_nothing(hopper_task):
     state = ppo.init(hopper_task, HOPPER, jax.random.key(0))
     before = collect(hopper_task, HOPPER, state)[1].reward
     changed = eqx.tree_at(
-        lambda e: (e.rewards["alive"].weight, e.command.speed_range, e.controller.scale),
+        lambda e: (e.rewards["alive"].weight, e.commands["velocity"].lin_vel_x, e.controller.scale),
         hopper_task,
         (jnp.float32(5.0), jnp.asarray([0.3, 0.4], jnp.float32), jnp.full((3,), 0.1, jnp.float32)),
     )
@@ -318,7 +318,7 @@ def test_an_error_of_the_compile_thread_is_raised_where_the_caller_stands(hopper
         next(ppo.train(hopper_task, HOPPER, state, 1))
 
 
-class _Counting(task.AbstractReward):
+class _Counting(task.AbstractStatelessReward):
     """Counts how often it is traced."""
 
     traces: list = eqx.field(static=True)
@@ -333,13 +333,15 @@ class TestCurriculum:
     """On an engine where nothing falls: the level rises with every iteration."""
 
     CONFIG = dataclasses.replace(BASE, num_envs=4, unroll_length=4, num_epochs=1, hidden=(8,), reset_pool=4)
-    CURRICULUM = task.Curriculum({"command.speed_range": (0.1, 0.1)}, {"falls_per_minute": 1.0}, rise=0.25, window=1.0)
+    CURRICULUM = task.Curriculum(
+        {"command.lin_vel_x": (0.1, 0.1)}, {"terminations_per_minute": 1.0}, rise=0.25, window=1.0
+    )
 
     def _env(self, hopper, **changes):
         return still_env(
             hopper,
             {"joint_velocities": JointVelocities(hopper)},
-            command=task.VelocityCommand(hopper, (0.4, 0.4), stand_probability=0.0, interval=0.02),
+            command=locomotion.VelocityCommand(hopper, (0.4, 0.4), stand_probability=0.0, interval=0.02),
             episode_length=0.08,
             **changes,
         )

@@ -61,7 +61,7 @@ def test_the_floor_tilts_in_the_commanded_headings_frame(robot):
     signals = _with_params(robot, we.TiltGravity((0.1, 0.1)))
     tilt = np.asarray(drawn_terms(robot)["floor_tilt"](signals))
     np.testing.assert_allclose(np.linalg.norm(tilt), np.sin(0.1), rtol=1e-5)
-    angle = float(signals.command.origin + signals.command.target)
+    angle = float(signals.commands["velocity"].origin + signals.commands["velocity"].target)
     x, y = np.asarray(signals.params.gravity)[:2] / 9.81
     np.testing.assert_allclose(
         tilt, [np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x], atol=1e-5

@@ -176,9 +176,9 @@ def test_two_terms_draw_different_noise(hopper):
 
 def test_a_perfect_stack_says_so(hopper):
     terms = policy_terms(hopper)
-    assert ObservationStack(terms).perfect
-    assert not ObservationStack(terms, history=2).perfect
-    assert not ObservationStack(terms, sensing={"gravity": (we.Noise(0.1),)}).perfect
+    assert ObservationStack(terms).ideal
+    assert not ObservationStack(terms, history=2).ideal
+    assert not ObservationStack(terms, sensing={"gravity": (we.Noise(0.1),)}).ideal
 
 
 def test_mistakes_are_named(hopper):

@@ -108,7 +108,7 @@ def test_critic_terms_read_the_simulator(robot, init):
     qpos, qvel = _random_pose(robot, 4)
     signals = _signals(robot, init(qpos, qvel))
     terms = critic_terms(robot)
-    angle = float(signals.command.origin + signals.command.target)
+    angle = float(signals.commands["velocity"].origin + signals.commands["velocity"].target)
     c, s = np.cos(angle), np.sin(angle)
     turned = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) @ np.asarray(qvel[:3])
     np.testing.assert_allclose(terms["linear_velocity"](signals), turned, atol=1e-5)
@@ -135,7 +135,7 @@ def _reflected(robot, qpos, qvel):
 
 
 def _reflected_signals(robot, signals, physics) -> Signals:
-    command, mirror = signals.command, robot.mirror
+    command, mirror = signals.commands["velocity"], robot.mirror
     return Signals(
         physics=physics,
         action=mirror(signals.action),
@@ -167,7 +167,7 @@ def test_the_mirror_of_a_stack_is_the_mirror_of_the_world(robot, init, seed):
 def test_a_planar_command_mirrors_as_the_world_does(robot):
     """Sideways and turns change their sides, ahead stays ahead."""
     signals = planar_signals(robot)
-    command = signals.command
+    command = signals.commands["velocity"]
     term = PlanarCommands()
     value = np.asarray(term(signals))
     np.testing.assert_array_equal(value, [command.speed, command.lateral, command.yaw_rate])

@@ -166,14 +166,14 @@ def test_an_env_walks_on_it_and_keeps_its_contract(robot):
         },
         "rewards": {"feet": we.FeetClearance(rough, ground=ROUGH), "height": we.BaseHeightError(rough, ground=ROUGH)},
         "reset_state": we.HomeReset(rough, ground=ROUGH),
-        "terminations": {"fallen": we.Fallen(rough, ground=ROUGH)},
+        "endings": {"fallen": we.Fallen(rough, ground=ROUGH)},
     }
     assert we.check.check_env(make_env(rough, **parts)).passed
     blind = make_env(rough, **{**parts, "rewards": {"feet": we.FeetClearance(rough)}})
     (finding,) = names.foreign(blind)
     assert finding.leaf == "env.rewards['feet'].ground"
     assert "on_ground" in finding.before
-    (finding,) = names.foreign(make_env(robot, terminations={"fallen": we.Fallen(robot, ground=ROUGH)}))
+    (finding,) = names.foreign(make_env(robot, endings={"fallen": we.Fallen(robot, ground=ROUGH)}))
     assert "the floor is a plane" in finding.before
 
 

@@ -132,7 +132,7 @@ def test_the_policy_is_brax_s_own(trained_by_brax):
     obs = {n: 30.0 * jax.random.normal(jax.random.key(0), (50, *s)) for n, s in env.observation_size.items()}
     networks = brax_train._ppo_factory(recipe.ppo.hidden, recipe.ppo.init_std)(env.observation_size, env.action_size)
     act = ppo_networks.make_inference_fn(networks)
-    params = brax_train.unpack(state.params)
+    params = brax_train.unpack(state.disturbances.params)
     wanted, _ = act(params, deterministic=True)(obs, jax.random.key(0))
     given = policy(obs["state"], policy.init())[0]
     assert isinstance(policy, MLPPolicy)
@@ -158,7 +158,7 @@ def _fake_ppo(calls):
         names = jax.eval_shape(env.reset, jax.random.key(0)).metrics
         for i in range(iterations):
             params = (params[0], *jax.tree.map(lambda leaf: leaf + 0.01, params[1:]))
-            told = dict.fromkeys((*names, "reward_per_step", "episode_return", "falls_per_minute"), 0.5 + i)
+            told = dict.fromkeys((*names, "reward_per_step", "episode_return", "terminations_per_minute"), 0.5 + i)
             tell(params, told)
 
     return train_ppo
@@ -245,9 +245,9 @@ def test_the_policy_of_sac_is_brax_s_own(trained_by_sac):
     env = BraxEnv(recipe.env)
     networks = brax_train._sac_factory(recipe.ppo.hidden)(env.observation_size, env.action_size)
     obs = 10.0 * jax.random.normal(jax.random.key(0), (50, env.observation_size))
-    wanted, _ = sac_networks.make_inference_fn(networks)(brax_train.unpack(state.params), deterministic=True)(
-        obs, jax.random.key(0)
-    )
+    wanted, _ = sac_networks.make_inference_fn(networks)(
+        brax_train.unpack(state.disturbances.params), deterministic=True
+    )(obs, jax.random.key(0))
     distribution, carry = policy(obs, policy.init())
     assert isinstance(policy, SquashedPolicy)
     assert carry == ()

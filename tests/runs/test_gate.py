@@ -253,7 +253,7 @@ def test_the_judge_changes_physics_and_command_only(robot):
     assert judged.physics.timestep == 0.002
     assert judged.randomisers == ()
     assert eqx.tree_equal(judged.reset_state, env.reset_state)
-    assert eqx.tree_equal(judged.command.hold, env.command.hold)
+    assert eqx.tree_equal(judged.command.hold, env.commands["velocity"].hold)
     for speed in (0.0, 0.03, 0.4):
         command = with_command(judged, jnp.float32(speed)).command
         assert float(command.draw(judge_key(0.002))) == pytest.approx(speed)
@@ -268,7 +268,7 @@ def test_measurements_read_the_right_sensors(env, batched):
     assert np.abs(sample.heading_error).max() < 0.1
     assert np.abs(sample.pitch).max() < 0.1
     # 1 m along the commanded heading is (1, 0), whatever the world heading.
-    heading = np.asarray(state.command.origin)
+    heading = np.asarray(state.commands["velocity"].origin)
     ahead = np.stack([np.cos(heading), np.sin(heading)], axis=1).astype(np.float32)
     moved = eqx.tree_at(lambda s: s.physics.xpos, state, state.physics.xpos.at[:, :, :2].add(ahead[:, None]))
     there = jax.vmap(lambda s, t: measure(env.physics.robot, s, t))(moved, timestep)
@@ -381,13 +381,13 @@ class TestMotions:
 
     def test_an_env_that_never_asks_for_it_is_refused(self, hopper_env):
         gate = WalkGate(required=(), reported=(), motions=(Motion("turn", 0.2),), seconds=0.2, warmup=0.1)
-        with pytest.raises(WildRobotError, match="turn_range"):
+        with pytest.raises(WildRobotError, match="ang_vel_z"):
             gate(hopper_env, Constant(3), episodes=1, timesteps=(0.005,))
 
     @pytest.mark.slow
     def test_a_gate_shows_speeds_and_motions_in_tables_of_their_own(self, hopper):
         """In the engine: a robot that stands still while it is told to turn fails that line, and says so."""
-        command = VelocityCommand(hopper, turn_range=(-1.0, 1.0), lateral_range=(-0.1, 0.1))
+        command = VelocityCommand(hopper, ang_vel_z=(-1.0, 1.0), lin_vel_y=(-0.1, 0.1))
         motions = (Motion("turn", 0.5), Motion("left", 0.05, required=False))
         gate = WalkGate(required=(0.0,), reported=(), motions=motions, seconds=0.4, warmup=0.1)
         result = gate(make_env(hopper, command=command), Constant(3), episodes=2, timesteps=(0.005,))
@@ -406,8 +406,8 @@ class TestMotions:
 
 def test_who_is_judged_is_told_exactly_that(hopper):
     """A turn while it walks is neither left away nor made one on the spot."""
-    ranges = {"speed_range": (-0.3, 0.6), "lateral_range": (-0.2, 0.2), "turn_range": (-0.5, 0.5)}
-    env = make_env(hopper, command=VelocityCommand(hopper, **ranges, mix=0.0, alone=1.0))
+    ranges = {"lin_vel_x": (-0.3, 0.6), "lin_vel_y": (-0.2, 0.2), "ang_vel_z": (-0.5, 0.5)}
+    env = make_env(hopper, command=VelocityCommand(hopper, **ranges, axis_probability=0.0, in_place_probability=1.0))
     told = judged_env(env, 0.005)
     told = with_command(told, jnp.float32(0.3), jnp.asarray([0.1, -0.4], jnp.float32)).command
     drawn = np.stack(jax.vmap(told.draw_all)(jax.random.split(jax.random.key(0), 20)), axis=1)

@@ -25,7 +25,7 @@ def test_figures_of_every_kind(hop):
             "steps=1000",
             "name=other",
             "env.rewards.track.weight=4",
-            "env.command.speed_range=[0, 0.2]",
+            "env.commands["velocity"].lin_vel_x=[0, 0.2]",
             "env.observations.policy.terms.joint_pos.robot.home_qpos=[0, 0.4, 0, 0.3, 0.6, -0.3]",
         ],
     )
@@ -35,7 +35,7 @@ def test_figures_of_every_kind(hop):
     assert (new.steps, new.name) == (1000, "other")
     weight = new.env.rewards["track"].weight
     assert (float(weight), weight.dtype, weight.shape, weight.weak_type) == (4.0, jnp.float32, (), False)
-    np.testing.assert_array_equal(new.env.command.speed_range, np.float32([0.0, 0.2]))
+    np.testing.assert_array_equal(new.env.commands["velocity"].lin_vel_x, np.float32([0.0, 0.2]))
     assert float(hop.env.rewards["track"].weight) == 3.0
     assert float(new.env.rewards["upright"].weight) == float(hop.env.rewards["upright"].weight)
     assert jax.tree.structure(new.env) == jax.tree.structure(hop.env)
@@ -68,8 +68,8 @@ def test_later_ones_win(hop):
         ('ppo.clip="big"', "'clip' takes float"),
         ("ppo.num_envs=2.5", "'num_envs' takes int"),
         ("ppo.symmetric=1", "'symmetric' takes bool"),
-        ("env.command.speed_range=0.3", r"shape \[\], the key takes \[2\]"),
-        ("env.command.speed_range=[0, [1]]", "ragged"),
+        ("env.commands["velocity"].lin_vel_x=0.3", r"shape \[\], the key takes \[2\]"),
+        ("env.commands["velocity"].lin_vel_x=[0, [1]]", "ragged"),
         ("env.rewards.track.weight=true", "does not fit float32"),
         ('env.rewards.track.weight="x"', "does not fit float32"),
         ("env.episode_steps=1.5", "does not fit int32"),

@@ -39,14 +39,14 @@ def test_shipped_recipes_load_by_name():
 def test_walk_robust_trains_in_a_wrong_world_and_its_curriculum_fits_it():
     made = load_recipe("walk_robust")(num_envs=8, physics="native")
     env = made.env
-    assert not env.perfect
-    assert env.servos is not None
-    assert {"push", "kick"} == set(env.events)
-    assert env.command.planar
+    assert not env.ideal
+    assert env.disturbances.servos is not None
+    assert {"push", "kick"} == set(env.disturbances.events)
+    assert env.commands["velocity"].planar
     assert env.observations["policy"].history == 1, "so that it can be exported"
     assert made.curriculum is not None
     begun = made.curriculum.at(env, made.curriculum.init().level)
-    assert float(begun.events["push"].force[1]) < float(env.events["push"].force[1])
+    assert float(begun.events["push"].force[1]) < float(env.disturbances.events["push"].force[1])
     assert {motion.axis for motion in made.gate.motions} == {"left", "turn"}
 
 

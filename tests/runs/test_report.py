@@ -56,7 +56,7 @@ def metrics(n: int = 30) -> str:
             "iteration": i + 1,
             "steps": 5120 * (i + 1),
             "episode_return": float(i),
-            "falls_per_minute": 30.0 - i,
+            "terminations_per_minute": 30.0 - i,
             "speed_error": 0.3 / (i + 1),
             "reward/track": 0.1 * i,
             "reward/slip": -0.1,

@@ -77,9 +77,9 @@ def test_the_worlds_sources_are_told(robot, env):
     assert plain.ranges == ()
     own = world.wrong_world(make_env(robot, **wrong_world(robot)), 0.005)
     assert set(own.sources.values()) == {"recipe"}
-    assert own.env.servos.names == tuple(wrong_world(robot)["servos"].names)
+    assert own.env.disturbances.servos.names == tuple(wrong_world(robot)["servos"].names)
     assert own.env.observations["policy"].history == 3
-    mass = float(own.env.randomisers[0].range[0])
+    mass = float(own.env.disturbances.randomisers[0].range[0])
     assert mass == pytest.approx(0.88)
 
 
@@ -101,26 +101,26 @@ def test_each_dial_moves_its_own_draw_and_no_other(dialled, hopper):
     names = [parameter.name for parameter in PARAMETERS]
     mj = hopper.model.mj
     drawn = {
-        "latency": state.world.servo["delay"][0],
-        "voltage": state.world.servo["motor"].source,
-        "backlash": state.world.servo["backlash"].mean(axis=1),
-        "friction": state.params.geom_friction[:, 0, 0] / mj.geom_friction[0, 0],
-        "mass": state.params.body_mass.sum(axis=1) / mj.body_mass.sum(),
-        "tilt": jnp.arccos(jnp.clip(-state.params.gravity[:, 2] / 9.81, -1.0, 1.0)),
+        "latency": state.disturbances.servo["delay"][0],
+        "voltage": state.disturbances.servo["motor"].source,
+        "backlash": state.disturbances.servo["backlash"].mean(axis=1),
+        "friction": state.disturbances.params.geom_friction[:, 0, 0] / mj.geom_friction[0, 0],
+        "mass": state.disturbances.params.body_mass.sum(axis=1) / mj.body_mass.sum(),
+        "tilt": jnp.arccos(jnp.clip(-state.disturbances.params.gravity[:, 2] / 9.81, -1.0, 1.0)),
     }
     for i, parameter in enumerate(PARAMETERS):
         if parameter.name in drawn:
             wanted = np.full(len(names) + 1, parameter.nominal)
             wanted[i] = parameter.levels[-1]
             np.testing.assert_allclose(drawn[parameter.name], wanted, rtol=2e-3, atol=1e-6)
-    offset = np.abs(np.asarray(state.world.calibration.joint_offset)).max(axis=1)
+    offset = np.abs(np.asarray(state.disturbances.calibration.joint_offset)).max(axis=1)
     at = names.index("encoder_offset")
     assert 0.0 < offset[at] <= PARAMETERS[at].levels[-1]
     assert (np.delete(offset, at) == 0.0).all()
-    bias = np.asarray(state.world.senses["policy"][0]["angular_velocity"][0])
+    bias = np.asarray(state.observations["policy"][0]["angular_velocity"][0])
     assert np.abs(bias[names.index("gyro_bias")]).max() > 0.02
     assert (np.delete(bias, names.index("gyro_bias"), axis=0) == 0.0).all()
-    assert (np.asarray(state.command.speed) == np.float32(0.2)).all()
+    assert (np.asarray(state.commands["velocity"].speed) == np.float32(0.2)).all()
 
 
 def test_the_keys_do_not_depend_on_how_many_there_are():
@@ -139,7 +139,7 @@ def test_a_push_gives_its_impulse_whatever_its_duration(dialled, hopper, seconds
     rows = len(PARAMETERS) + 1
     state = aim(state, jnp.tile(f32((0.7, 0.2, 0.0)), (rows, 1)), jnp.full((rows,), f32(seconds)))
     one = jax.tree.map(lambda leaf: leaf[-1], state)
-    event, dt, push = TimedPush(hopper), env.physics.control_dt, one.world.events[NAME]
+    event, dt, push = TimedPush(hopper), env.physics.control_dt, one.disturbances.events[NAME]
     total = np.zeros(3)
     for _ in range(20):
         physics, params, push = event(jax.random.key(0), push, one.physics, one.params, dt)

@@ -24,12 +24,12 @@ def field():
 
 
 def told_by(robot, gate, **ranges):
-    command = we.VelocityCommand(robot, speed_range=(0.0, 0.4), **ranges)
+    command = we.VelocityCommand(robot, lin_vel_x=(0.0, 0.4), **ranges)
     return commands_of(make_env(robot, command=command), gate)
 
 
 def test_what_is_told_is_what_the_gate_requires(robot):
-    ranges = {"lateral_range": (-0.1, 0.15), "turn_range": (-0.5, 0.5)}
+    ranges = {"lin_vel_y": (-0.1, 0.15), "ang_vel_z": (-0.5, 0.5)}
     gate = we.WalkGate(required=(0.0, 0.3), motions=MOTIONS)
     told = told_by(robot, gate, **ranges)
     assert list(map(str, told)) == ["0 m/s", "0.3 m/s", "0.1 m/s right", "0.2 rad/s left"]
@@ -77,7 +77,7 @@ def test_every_square_is_its_own_kind_of_ground(field):
 
 def test_all_that_measures_a_height_has_the_ground(robot, field):
     env = terrain_env(make_env(robot), field[0], 0.005)
-    for who in (env.reset_state, env.terminations["fallen"]):
+    for who in (env.reset_state, env.endings["fallen"]):
         assert who.ground.heights is field[0].heights
     assert env.physics.robot.model.mj.nhfield == 1
     assert not [f for f in names.foreign(env) if "rewards" not in f.leaf], "rewards do not judge"

@@ -21,11 +21,11 @@ def test_it_keeps_the_contract(made):
 def test_its_policy_is_told_of_no_push(made):
     seen = {part.name for part in made.env.layout("policy")}
     assert seen == {"gravity", "gyro", "joint_pos", "joint_vel", "last_action", "command"}
-    assert made.env.command.speed_range.tolist() == [0.0, 0.0]
+    assert made.env.commands["velocity"].lin_vel_x.tolist() == [0.0, 0.0]
 
 
 def test_its_kicks_reach_beyond_those_that_the_gate_requires(made):
-    low, high = made.env.events["kick"].speed
+    low, high = made.env.disturbances.events["kick"].speed
     assert low < min(kick for kick in StandGate().required if kick)
     assert high > max(StandGate().required)
 

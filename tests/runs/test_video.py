@@ -84,7 +84,7 @@ def test_a_recording_follows_its_script_and_ends_after_a_fall(hopper_env):
 
 def test_a_script_may_ask_for_sideways_and_turns(hopper):
     """What is asked for reaches the policy, and is told in words."""
-    command = VelocityCommand(hopper, turn_range=(-1.0, 1.0), lateral_range=(-0.1, 0.1))
+    command = VelocityCommand(hopper, ang_vel_z=(-1.0, 1.0), lin_vel_y=(-0.1, 0.1))
     env = make_env(hopper, command=command)
     script = ((0.0, 0.1), (0.2, 0.1, 0.0, -0.4), (0.0, 0.1, -0.1, 0.0))
     walk = video.record(env, Constant(3), script)

@@ -28,7 +28,9 @@ def moment(robot, velocity=(0.0, 0.0), heading=0.0, feet=((0.0, 0.0), (0.0, 0.0)
     force = np.array(physics.foot_force)
     force[:, 2] = loads
     arrays = {name: jnp.asarray(value, jnp.float32) for name, value in {**changes, "foot_force": force}.items()}
-    turned = dataclasses.replace(signals.command, origin=jnp.float32(heading - 0.3), target=jnp.float32(0.3))
+    turned = dataclasses.replace(
+        signals.commands["velocity"], origin=jnp.float32(heading - 0.3), target=jnp.float32(0.3)
+    )
     return dataclasses.replace(signals, physics=dataclasses.replace(physics, **arrays), command=turned)
 
 

@@ -121,14 +121,14 @@ def test_a_resting_clock_starts_at_the_left_foots_swing():
     np.testing.assert_allclose(clock.step(jnp.zeros(()), jnp.ones(()), 0.02), 2 * np.pi * 0.02 / 0.7, rtol=1e-5)
 
 
-PLANAR = {"speed_range": (-0.3, 0.6), "lateral_range": (-0.2, 0.2), "turn_range": (-0.5, 0.5)}
+PLANAR = {"lin_vel_x": (-0.3, 0.6), "lin_vel_y": (-0.2, 0.2), "ang_vel_z": (-0.5, 0.5)}
 
 
 class TestPlanar:
     """Told to walk sideways and to turn, too."""
 
     def test_sideways_and_turns_are_drawn_now_and_then_and_standing_is_all_zero(self, hopper):
-        command = VelocityCommand(hopper, **PLANAR, stand_probability=0.2, deadband=0.05, mix=0.5)
+        command = VelocityCommand(hopper, **PLANAR, stand_probability=0.2, deadband=0.05, axis_probability=0.5)
         keys = jax.random.split(jax.random.key(0), N)
         speed, lateral, turn = map(np.asarray, jax.jit(jax.vmap(command.draw_all))(keys))
         stand = (speed == 0.0) & (lateral == 0.0) & (turn == 0.0)
@@ -146,7 +146,9 @@ class TestPlanar:
 
     @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
     def test_a_share_of_motions_comes_without_a_speed_ahead(self, hopper, share):
-        command = VelocityCommand(hopper, **{**PLANAR, "speed_range": (0.2, 0.6)}, stand_probability=0.0, alone=share)
+        command = VelocityCommand(
+            hopper, **{**PLANAR, "lin_vel_x": (0.2, 0.6)}, stand_probability=0.0, in_place_probability=share
+        )
         keys = jax.random.split(jax.random.key(0), N)
         speed, lateral, turn = map(np.asarray, jax.jit(jax.vmap(command.draw_all))(keys))
         beside = (lateral != 0.0) | (turn != 0.0)
@@ -154,7 +156,7 @@ class TestPlanar:
         assert abs((speed[beside] == 0.0).mean() - share) <= 4 * np.sqrt(share * (1 - share) / beside.sum())
 
     def test_one_that_only_turns_asks_for_nothing_sideways(self, hopper):
-        command = VelocityCommand(hopper, turn_range=(0.3, 0.3), mix=1.0)
+        command = VelocityCommand(hopper, ang_vel_z=(0.3, 0.3), axis_probability=1.0)
         told = command.init(jax.random.key(0), _facing(hopper, 0.4))
         assert told.lateral is None
         assert told.yaw_rate == told.turn
@@ -170,7 +172,9 @@ class TestPlanar:
 
     def _go(self, hopper, turn, robots_rate, seconds=6.0):
         """Commands of a robot that turns at its own rate, whatever it is told."""
-        command = VelocityCommand(hopper, (0.0, 0.0), 0.0, interval=1e9, turn_range=(turn, turn), mix=1.0, deadband=0.0)
+        command = VelocityCommand(
+            hopper, (0.0, 0.0), 0.0, interval=1e9, ang_vel_z=(turn, turn), axis_probability=1.0, deadband=0.0
+        )
         told = command.init(jax.random.key(0), _facing(hopper, 0.3))
         step = jax.jit(lambda told, physics: command.step(jax.random.key(1), told, physics, 0.02))
         seen = []

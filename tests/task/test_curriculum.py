@@ -24,8 +24,8 @@ def level(value):
 @pytest.mark.parametrize("at", [0.0, 0.25, 1.0])
 def test_ranges_lie_on_the_line_from_their_start_to_the_envs_own(wrong, at):
     env = Curriculum(START, {}).at(wrong, level(at))
-    np.testing.assert_allclose(env.events["push"].force, [0.0, 2.0 + at * 8.0], rtol=1e-6)
-    np.testing.assert_allclose(env.randomisers[0].range, [1.0 - 0.1 * at, 1.0 + 0.1 * at], rtol=1e-6)
+    np.testing.assert_allclose(env.disturbances.events["push"].force, [0.0, 2.0 + at * 8.0], rtol=1e-6)
+    np.testing.assert_allclose(env.disturbances.randomisers[0].range, [1.0 - 0.1 * at, 1.0 + 0.1 * at], rtol=1e-6)
     np.testing.assert_allclose(env.rewards["torque"].weight, at * wrong.rewards["torque"].weight, rtol=1e-6)
 
 
@@ -93,5 +93,5 @@ def test_a_start_that_does_not_fit_the_env_is_refused(wrong, start, told):
 
 def test_a_figure_that_training_does_not_report_is_named():
     curriculum = Curriculum({}, {"fall_per_minute": 1.0})
-    with pytest.raises(we.WildRobotError, match="did you mean 'falls_per_minute'"):
-        curriculum.next(curriculum.init(), {"falls_per_minute": level(0.0)})
+    with pytest.raises(we.WildRobotError, match="did you mean 'terminations_per_minute'"):
+        curriculum.next(curriculum.init(), {"terminations_per_minute": level(0.0)})

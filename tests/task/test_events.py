@@ -121,6 +121,6 @@ def test_a_push_in_an_env_moves_the_robot_and_leaves_its_parameters(hopper):
     shoved = Batched(make_env(hopper, events={"push": push}), 2)
     state, _ = shoved.hold(shoved.reset()[0], 5)
     still, _ = calm.hold(calm.reset()[0], 5)
-    assert state.params is None
+    assert state.disturbances.params is None
     moved = np.asarray(state.physics.qvel - still.physics.qvel)[:, 0]
     assert np.abs(moved).max() > 0.1

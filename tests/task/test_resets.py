@@ -1,4 +1,4 @@
-"""Resets and terminations."""
+"""Resets and endings."""
 
 import dataclasses
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import all_rewards, planar_signals, random_signals
 
-from wildrobot_eqx import Ground, WildRobotError, task
+from wildrobot_eqx import Ground, WildRobotError, locomotion, task
 from wildrobot_eqx.task import FeetClearance
 
 
@@ -22,7 +22,7 @@ def _sensor(robot, signals, name):
 
 def _forward_left(robot, signals):
     vx, vy, _ = _sensor(robot, signals, "pelvis_global_linvel")
-    angle = float(signals.command.origin) + float(signals.command.target)
+    angle = float(signals.commands["velocity"].origin) + float(signals.commands["velocity"].target)
     return np.cos(angle) * vx + np.sin(angle) * vy, -np.sin(angle) * vx + np.cos(angle) * vy
 
 
@@ -54,7 +54,7 @@ def _site_height(robot, signals, name):
 def _foot_height(r, s):
     reference = np.asarray(
         FeetClearance(r, height=0.05, swing=0.4).reference(
-            s.phase, jnp.asarray(float(s.command.speed != 0.0 or s.phase > 0.0))
+            s.phase, jnp.asarray(float(s.commands["velocity"].speed != 0.0 or s.phase > 0.0))
         )
     )
     heights = [_site_height(r, s, "left_foot"), _site_height(r, s, "right_foot")]
@@ -71,21 +71,21 @@ def _foot_slip(r, s):
 
 def _gait_contacts(r, s):
     share = float(s.phase) / (2 * np.pi)
-    stepping = s.command.speed != 0.0 or s.phase > 0.0
+    stepping = s.commands["velocity"].speed != 0.0 or s.phase > 0.0
     aloft = [stepping and 0.05 < share < 0.45, stepping and 0.55 < share < 0.95]
     loaded = [float(force[2]) > 3.0 for force in s.physics.foot_force]
     return np.mean([down != up for down, up in zip(loaded, aloft)])
 
 
 def _stand_still(r, s):
-    if s.command.speed != 0.0 or s.phase > 0.0:
+    if s.commands["velocity"].speed != 0.0 or s.phase > 0.0:
         return 0.0
     error, speed = _joints(r, s)
     return np.sum(error**2) + 0.02 * np.sum(speed**2)
 
 
 def _ahead_left(s, vector):
-    angle = float(s.command.origin) + float(s.command.target)
+    angle = float(s.commands["velocity"].origin) + float(s.commands["velocity"].target)
     x, y = np.asarray(vector, np.float64)[:2]
     return np.array([np.cos(angle) * x + np.sin(angle) * y, -np.sin(angle) * x + np.cos(angle) * y])
 
@@ -112,15 +112,19 @@ def _idle_feet(r, s):
 
 
 def _track_lin_vel(r, s):
-    error = _forward_left(r, s)[0] - float(s.command.speed)
+    error = _forward_left(r, s)[0] - float(s.commands["velocity"].speed)
     return _kernel(error, 0.15) - 0.5 * abs(error)
 
 
 FORMULAS = {
     "track_lin_vel": _track_lin_vel,
     "track_lateral": lambda r, s: _kernel(_forward_left(r, s)[1], 0.15),
-    "track_yaw_rate": lambda r, s: _kernel(_sensor(r, s, "pelvis_global_angvel")[2] - float(s.command.yaw_rate), 0.5),
-    "hold_heading": lambda r, s: _kernel(float(s.command.target) - float(s.command.heading), 0.2),
+    "track_yaw_rate": lambda r, s: _kernel(
+        _sensor(r, s, "pelvis_global_angvel")[2] - float(s.commands["velocity"].yaw_rate), 0.5
+    ),
+    "hold_heading": lambda r, s: _kernel(
+        float(s.commands["velocity"].target) - float(s.commands["velocity"].heading), 0.2
+    ),
     "foot_height": _foot_height,
     "foot_slip": _foot_slip,
     "gait_contacts": _gait_contacts,
@@ -161,15 +165,15 @@ def test_sideways_and_turns_are_paid_as_commanded(robot, slope):
     """The same formulas, about what is told; the heading's error goes the short way round."""
     for seed in range(4):
         signals = planar_signals(robot, seed)
-        command = signals.command
+        command = signals.commands["velocity"]
         lateral = _forward_left(robot, signals)[1] - float(command.lateral)
         turn = _sensor(robot, signals, "pelvis_global_angvel")[2] - float(command.yaw_rate)
-        for cls, error in ((task.TrackLinVelY, lateral), (task.TrackAngVelZ, turn)):
+        for cls, error in ((locomotion.TrackLinVelY, lateral), (locomotion.TrackAngVelZ, turn)):
             expected = _kernel(error, 0.3) - (slope or 0.0) * abs(error)
             np.testing.assert_allclose(cls(robot, width=0.3, slope=slope)(signals), expected, rtol=2e-4, atol=1e-5)
         near = dataclasses.replace(command, target=jnp.float32(3.1), heading=jnp.float32(-3.1))
         around = dataclasses.replace(signals, command=near)
-        np.testing.assert_allclose(task.TrackHeading(width=0.2)(around), _kernel(2 * np.pi - 6.2, 0.2), rtol=1e-4)
+        np.testing.assert_allclose(locomotion.TrackHeading(width=0.2)(around), _kernel(2 * np.pi - 6.2, 0.2), rtol=1e-4)
 
 
 def test_a_robot_that_finishes_its_step_does_not_stand_yet(robot):
@@ -190,13 +194,13 @@ def test_joint_deviation_takes_joints_by_name(robot):
 
 def test_a_slope_still_pulls_far_from_the_goal(robot):
     """Standing still at 0.5 m/s commanded: the kernel is flat there, the slope is not."""
-    term = task.TrackLinVelX(robot, width=0.1, slope=0.5)
+    term = locomotion.TrackLinVelX(robot, width=0.1, slope=0.5)
 
     def value(speed):
         signals = random_signals(robot, speed=0.5)
         mj = robot.model.mj
         address = mj.sensor_adr[mujoco.mj_name2id(mj, mujoco.mjtObj.mjOBJ_SENSOR, "pelvis_global_linvel")]
-        angle = signals.command.origin + signals.command.target
+        angle = signals.commands["velocity"].origin + signals.commands["velocity"].target
         velocity = speed * jnp.stack([jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)])
         sensordata = signals.physics.sensordata.at[address : address + 3].set(velocity)
         return term(dataclasses.replace(signals, physics=dataclasses.replace(signals.physics, sensordata=sensordata)))
@@ -221,7 +225,7 @@ def test_gait_contacts_are_paid_by_the_clock(robot, share, speed, loads, expecte
     signals = random_signals(robot, speed=speed, phase=2.0 * np.pi * share)
     force = jnp.zeros_like(signals.physics.foot_force).at[:, 2].set(jnp.asarray(loads))
     signals = dataclasses.replace(signals, physics=dataclasses.replace(signals.physics, foot_force=force))
-    assert float(task.GaitContacts(robot)(signals)) == expected
+    assert float(locomotion.GaitContacts(robot)(signals)) == expected
 
 
 def test_a_runner_at_rest_belongs_on_both_feet(robot):
@@ -229,7 +233,7 @@ def test_a_runner_at_rest_belongs_on_both_feet(robot):
     signals = random_signals(robot, speed=0.0, phase=0.0)
     force = jnp.zeros_like(signals.physics.foot_force).at[:, 2].set(15.0)
     signals = dataclasses.replace(signals, physics=dataclasses.replace(signals.physics, foot_force=force))
-    assert float(task.GaitContacts(robot, swing=0.6)(signals)) == 1.0
+    assert float(locomotion.GaitContacts(robot, swing=0.6)(signals)) == 1.0
 
 
 class TestFootHeightReference:
@@ -266,7 +270,7 @@ class TestFootHeightReference:
 def test_heights_are_those_above_the_ground(robot, name):
     """The same robot, lifted by the ground's height under each of its parts, is paid the same."""
     ground = Ground.make(slope=0.2, bumps=0.05, half=3.0)
-    kinds = {"foot_height": task.FeetClearance, "base_height": task.BaseHeightError}
+    kinds = {"foot_height": locomotion.FeetClearance, "base_height": task.BaseHeightError}
     signals = random_signals(robot)
     physics = signals.physics
     lifted = dataclasses.replace(
