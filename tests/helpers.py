@@ -119,6 +119,8 @@ def make_env(robot: Robot, **changes: Any) -> Env:
         "reset_state": task.HomeReset(robot),
         **changes,
     }
+    if "command" in parts:
+        parts["commands"] = {**default_commands(robot), "velocity": parts.pop("command")}
     loose = {name: parts.pop(name) for name in ("randomisers", "servos", "calibration", "events") if name in parts}
     if loose:
         parts["disturbances"] = we.Disturbances(**loose)

@@ -146,9 +146,9 @@ def played(batched):
         physics=jax.tree.map(lambda leaf: leaf[0], after.physics),
         action=after.action[0],
         previous_action=before.action[0],
-        target=target[0],
-        command=jax.tree.map(lambda leaf: leaf[0], after.command),
-        phase=after.phase[0],
+        ctrl=target[0],
+        commands=(states := jax.tree.map(lambda leaf: leaf[0], after.commands)),
+        observed={name: command.observe(states[name]) for name, command in batched.env.commands.items()},
     )
     return timestep, signals, actions[-2:, 0]
 
@@ -168,7 +168,7 @@ def test_the_reward_is_a_rate_times_the_control_period(batched, played):
 def test_metrics_hold_every_term(batched):
     _, timestep = batched.reset()
     expected = {f"{kind}/{name}" for name in batched.env.rewards for kind in ("raw", "reward")}
-    assert set(timestep.metrics) == expected | {"speed", "commanded_speed"}
+    assert set(timestep.metrics) == expected | {"lin_vel_x", "commanded_lin_vel_x"}
 
 
 def test_observations_are_those_of_the_new_state(batched, played):
@@ -183,7 +183,7 @@ def test_observations_are_those_of_the_new_state(batched, played):
 def test_domain_parameters_are_drawn_anew_for_each_env_and_episode(hopper):
     env = make_env(hopper, randomisers=(ScaleMass(range=(0.5, 1.5)),))
     reset = jax.jit(jax.vmap(env.reset))
-    masses = [np.asarray(reset(jax.random.split(jax.random.key(s), 3))[0].params.body_mass[:, 1:]) for s in (0, 1)]
+    masses = [np.asarray(reset(jax.random.split(jax.random.key(s), 3))[0].disturbances.params.body_mass[:, 1:]) for s in (0, 1)]
     ratio = np.stack(masses) / hopper.model.mj.body_mass[1:]
     assert len(np.unique(ratio.round(6))) == ratio.size
     assert 0.5 <= ratio.min() < 0.9 < 1.1 < ratio.max() <= 1.5

@@ -215,7 +215,7 @@ class LastAction(AbstractStatelessTerm):
     def source(self) -> str:
         return "policy"
 
-    def __call__(self, signals: Signals) -> Float[Array, " {self.size}"]:
+    def __call__(self, signals: Signals) -> Float[Array, " na"]:
         return signals.action
 
 
