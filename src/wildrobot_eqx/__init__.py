@@ -28,6 +28,8 @@ _EXPORTS = {
         "GearFriction",
         "IdealPD",
         "JointPosition",
+        "JointTorque",
+        "JointVelocity",
         "Joints",
         "LowPass",
         "Miscalibration",
@@ -118,7 +120,7 @@ _EXPORTS = {
         "fastest_engine",
         "make_physics",
     ),
-    "robots": ("Ground", "Mirror", "Robot", "load_robot", "on_ground", "robot_names"),
+    "robots": ("FreeBody", "Ground", "Mirror", "Robot", "load_robot", "on_ground", "robot_names"),
     "runs": ("AbstractGate", "GateResult", "Motion", "Recipe", "StandGate", "WalkGate", "load_recipe", "recipe"),
     "task": (
         "AbstractEvent",

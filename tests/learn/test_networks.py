@@ -90,7 +90,7 @@ def symmetric(robot, request):
     """A policy and a value with random weights and statistics, mirrored by the gait clock or by the lean."""
     stack = ObservationStack(policy_terms(robot))
     index = next(s.start for s in stack.layout if s.name == request.param) + (request.param == "gravity")
-    mirror = SideMirror(stack.mirror, robot.joint_mirror, index)
+    mirror = SideMirror(stack.mirror, robot.mirror, index)
     rng = np.random.default_rng(0)
     norm = RunningNorm.init(stack.size).update(jnp.asarray(rng.normal(1.0, 2.0, (50, stack.size)), jnp.float32))
     keys = jax.random.split(jax.random.key(0))

@@ -91,9 +91,7 @@ def test_a_mirrored_robot_has_its_draws_on_the_other_side(robot):
     vector = stack(signals)
     np.testing.assert_array_equal(stack.mirror(stack.mirror(vector)), vector)
     offsets = terms["encoder_offsets"]
-    np.testing.assert_array_equal(
-        offsets.mirror(offsets(signals)), robot.joint_mirror(signals.calibration.joint_offset)
-    )
+    np.testing.assert_array_equal(offsets.mirror(offsets(signals)), robot.mirror(signals.calibration.joint_offset))
 
 
 def test_a_term_without_its_servo_or_calibration_says_what_to_do(hopper):

@@ -125,7 +125,7 @@ def test_foot_contacts_carry_the_body_weight_at_rest(batched):
 
 def _reflected(robot, qpos, qvel):
     """The same robot seen in the x-z plane's mirror, written out for MuJoCo's coordinates."""
-    mirror = robot.joint_mirror
+    mirror = robot.mirror
     flip = jnp.asarray([1.0, -1.0, 1.0], jnp.float32)
     qpos2 = qpos.at[:3].multiply(flip).at[3:7].multiply(jnp.asarray([1.0, -1.0, 1.0, -1.0], jnp.float32))
     qvel2 = qvel.at[:3].multiply(flip).at[3:6].multiply(-flip)
@@ -135,7 +135,7 @@ def _reflected(robot, qpos, qvel):
 
 
 def _reflected_signals(robot, signals, physics) -> Signals:
-    command, mirror = signals.command, robot.joint_mirror
+    command, mirror = signals.command, robot.mirror
     return Signals(
         physics=physics,
         action=mirror(signals.action),

@@ -74,8 +74,8 @@ def test_actuators_in_order_with_the_servo_figures(robot, mj):
         assert joint.damping[0] == servo["damping"]
         assert joint.frictionloss[0] == servo["frictionloss"]
         assert joint.armature[0] == servo["armature"]
-    assert robot.servo.stall_torque == servo["stall_torque_Nm"]
-    assert robot.servo.no_load_speed == servo["no_load_speed_rad_s"]
+    assert set(robot.servo.stall_torques) == {servo["stall_torque_Nm"]}
+    assert set(robot.servo.no_load_speeds) == {servo["no_load_speed_rad_s"]}
     assert robot.control_dt == 1 / FIGURES["timing"]["control_hz"]
 
 
@@ -211,8 +211,8 @@ def test_joint_mirror_is_the_true_reflection(robot, mj):
     rng = np.random.default_rng(0)
     low, high = np.asarray(robot.joint_range).T
     angles = rng.uniform(low, high).astype(np.float32)
-    mirrored = np.asarray(robot.joint_mirror(jnp.asarray(angles)))
-    np.testing.assert_array_equal(robot.joint_mirror(jnp.asarray(mirrored)), angles)
+    mirrored = np.asarray(robot.mirror(jnp.asarray(angles)))
+    np.testing.assert_array_equal(robot.mirror(jnp.asarray(mirrored)), angles)
     assert (low <= mirrored).all()
     assert (mirrored <= high).all()
     one = pose(mj, **dict(zip(robot.joint_names, angles)))

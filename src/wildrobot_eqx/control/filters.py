@@ -17,17 +17,24 @@ class LowPass(AbstractController):
     """
 
     inner: AbstractController
-    start: Float[Array, " nu"]  # rad
+    start: Float[Array, " nu"]  # in the unit of the command
     alpha: Float[Array, ""]
 
     def __init__(self, inner: AbstractController, start: Float[Array, " nu"], alpha: float):
         self.inner, self.start = inner, start
         self.alpha = jnp.asarray(alpha, jnp.float32)
 
+    @property
+    def action_size(self) -> int:
+        return self.inner.action_size
+
+    def rest(self) -> Float[Array, " nu"]:
+        return self.start
+
     def init(self) -> tuple[Any, Float[Array, " nu"]]:
         return self.inner.init(), self.start
 
-    def __call__(self, state: Any, action: Float[Array, " {self.start.size}"]) -> tuple[Float[Array, " nu"], Any]:
+    def __call__(self, state: Any, action: Float[Array, " {self.action_size}"]) -> tuple[Float[Array, " nu"], Any]:
         inner, filtered = state
         target, inner = self.inner(inner, action)
         filtered = filtered + self.alpha * (target - filtered)
@@ -38,17 +45,24 @@ class Delay(AbstractController):
     """Hands each target on `steps` control periods late; `start` until the first arrives."""
 
     inner: AbstractController
-    start: Float[Array, " nu"]  # rad
+    start: Float[Array, " nu"]  # in the unit of the command
     steps: int = eqx.field(static=True)
 
     def __check_init__(self):
         if self.steps < 0:
             raise ValueError(f"Delay: steps must be 0 or more, got {self.steps}")
 
+    @property
+    def action_size(self) -> int:
+        return self.inner.action_size
+
+    def rest(self) -> Float[Array, " nu"]:
+        return self.start
+
     def init(self) -> tuple[Any, Float[Array, "steps nu"]]:
         return self.inner.init(), jnp.tile(self.start, (self.steps, 1))
 
-    def __call__(self, state: Any, action: Float[Array, " {self.start.size}"]) -> tuple[Float[Array, " nu"], Any]:
+    def __call__(self, state: Any, action: Float[Array, " {self.action_size}"]) -> tuple[Float[Array, " nu"], Any]:
         inner, queue = state
         target, inner = self.inner(inner, action)
         queue = jnp.concatenate([queue, target[None]])

@@ -294,14 +294,14 @@ class Env(eqx.Module):
             metrics[f"raw/{name}"] = raw
             metrics[f"reward/{name}"] = weighted
             total = total + weighted
-        base, command = self.physics.robot.base, signals.command
-        linvel = base.linvel.read(signals.physics.sensordata)
+        robot, command = self.physics.robot, signals.command
+        linvel = robot.need("base.linvel", "Env").read(signals.physics.sensordata)
         metrics["speed"] = signals.heading_frame(linvel)[0]
         metrics["commanded_speed"] = command.speed
         if command.lateral is not None:
             metrics["lateral_speed"] = signals.heading_frame(linvel)[1]
             metrics["commanded_lateral_speed"] = command.lateral
         if command.turn is not None:
-            metrics["turn"] = base.angvel.read(signals.physics.sensordata)[2]
+            metrics["turn"] = robot.need("base.angvel", "Env").read(signals.physics.sensordata)[2]
             metrics["commanded_turn"] = command.turn
         return total, metrics

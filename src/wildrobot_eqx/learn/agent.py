@@ -50,8 +50,9 @@ def make_agent(env: Env, config: PPOConfig, key: PRNGKeyArray, make_policy: Make
     mirrors: dict[str, SideMirror | None] = dict.fromkeys(stacks)
     for role, stack in stacks.items():
         side = _side(stack, env.physics.robot)
-        if config.symmetric and side is not None:
-            mirrors[role] = SideMirror(stack.mirror, env.physics.robot.joint_mirror, side)
+        mirror = env.physics.robot.mirror
+        if config.symmetric and side is not None and mirror is not None:
+            mirrors[role] = SideMirror(stack.mirror, mirror, side)
     sizes = {role: stack.size for role, stack in stacks.items()}
     nu = env.action_size
     if make_policy is None:

@@ -25,7 +25,7 @@ JointFigure = Literal["stiffness", "torque limit", "armature", "damping", "frict
 
 def _unsigned(robot: Robot) -> Mirror:
     """Joints change sides, and a figure without a direction keeps its sign."""
-    return Mirror(robot.joint_mirror.source, (1.0,) * robot.nu)
+    return Mirror(robot.need("mirror", "a term of the drawn world").source, (1.0,) * robot.nu)
 
 
 def _figure(params: PhysicsParams, robot: Robot, name: JointFigure) -> Float[Array, " nu"]:
@@ -80,7 +80,8 @@ class MassRatios(AbstractTerm):
         mj = robot.model.mj
         self.bodies = tuple(int(i) for i in np.flatnonzero(mj.body_mass > 0.0))
         moved = [int(mj.jnt_bodyid[mj.dof_jntid[dof]]) for dof in robot.joint_dof]
-        other = {moved[i]: moved[j] for i, j in enumerate(robot.joint_mirror.source)}
+        source = () if robot.mirror is None else robot.mirror.source
+        other = {moved[i]: moved[j] for i, j in enumerate(source)}
         self.swapped = tuple(self.bodies.index(other.get(body, body)) for body in self.bodies)
         self.nominal = f32(mj.body_mass[list(self.bodies)])
 
@@ -106,7 +107,7 @@ class CentreOfMassShift(AbstractTerm):
     measurable = False
 
     def __init__(self, robot: Robot):
-        self.body = robot.base.body
+        self.body = robot.need("base", type(self).__name__).body
         self.nominal = f32(robot.model.mj.body_ipos[self.body])
 
     @property
@@ -175,7 +176,7 @@ class EncoderOffsets(AbstractTerm):
 
     @property
     def mirror(self) -> Mirror:
-        return self.robot.joint_mirror
+        return self.robot.need("mirror", type(self).__name__)
 
     @property
     def source(self) -> str:

@@ -94,7 +94,7 @@ class JointPositions(AbstractTerm):
 
     @property
     def mirror(self) -> Mirror:
-        return self.robot.joint_mirror
+        return self.robot.need("mirror", type(self).__name__)
 
     @property
     def source(self) -> str:
@@ -114,7 +114,7 @@ class JointVelocities(AbstractTerm):
 
     @property
     def mirror(self) -> Mirror:
-        return self.robot.joint_mirror
+        return self.robot.need("mirror", type(self).__name__)
 
     @property
     def source(self) -> str:
@@ -134,7 +134,7 @@ class LastAction(AbstractTerm):
 
     @property
     def mirror(self) -> Mirror:
-        return self.robot.joint_mirror
+        return self.robot.need("mirror", type(self).__name__)
 
     @property
     def source(self) -> str:
@@ -213,7 +213,7 @@ class BaseLinearVelocity(AbstractTerm):
     measurable = False
 
     def __init__(self, robot: Robot):
-        self.linvel = robot.base.linvel
+        self.linvel = robot.need("base.linvel", type(self).__name__)
 
     @property
     def mirror(self) -> Mirror:
@@ -237,7 +237,7 @@ class BaseHeight(AbstractTerm):
     measurable = False
 
     def __init__(self, robot: Robot, ground: Ground | None = None):
-        self.body, self.ground = robot.base.body, ground
+        self.body, self.ground = robot.need("base", type(self).__name__).body, ground
 
     @property
     def mirror(self) -> Mirror:
@@ -261,7 +261,7 @@ class FootContacts(AbstractTerm):
     measurable = False
 
     def __init__(self, robot: Robot):
-        self.feet = robot.feet
+        self.feet = robot.need("feet", type(self).__name__)
         mj = robot.model.mj
         self.scale = float(1.0 / (mj.body_subtreemass[0] * -mj.opt.gravity[2]))
 

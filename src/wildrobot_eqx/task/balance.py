@@ -26,8 +26,9 @@ class _Capture(eqx.Module):
     margin: Float[Array, ""]  # m
     time: Float[Array, ""]  # s
 
-    def __init__(self, robot: Robot, margin: float, time: float):
-        self.feet, self.linvel, self.body = robot.feet, robot.base.linvel, robot.base.body
+    def __init__(self, robot: Robot, margin: float, time: float, who: str):
+        self.feet, self.body = robot.need("feet", who), robot.need("base", who).body
+        self.linvel = robot.need("base.linvel", who)
         self.margin, self.time = f32(margin), f32(time)
 
     def error(self, signals: Signals) -> Float[Array, " 2"]:
@@ -59,7 +60,7 @@ class CapturePoint(AbstractReward):
     weight: Float[Array, ""]
 
     def __init__(self, robot: Robot, weight: float = -15.0, margin: float = 0.03, time: float = 0.175):
-        self.capture, self.weight = _Capture(robot, margin, time), f32(weight)
+        self.capture, self.weight = _Capture(robot, margin, time, type(self).__name__), f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         return _length(self.capture.error(signals))
@@ -97,7 +98,7 @@ class IdleFeet(AbstractReward):
         margin: float = 0.03,
         time: float = 0.175,
     ):
-        self.capture, self.weight = _Capture(robot, margin, time), f32(weight)
+        self.capture, self.weight = _Capture(robot, margin, time, type(self).__name__), f32(weight)
         self.speed, self.near, self.load = f32(speed), f32(near), f32(load)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:

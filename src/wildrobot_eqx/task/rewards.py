@@ -37,7 +37,8 @@ class TrackLinVel(AbstractReward):
     slope: Float[Array, ""]  # per m/s
 
     def __init__(self, robot: Robot, weight: float = 2.0, width: float = 0.15, slope: float = 0.0):
-        self.linvel, self.weight, self.width = robot.base.linvel, f32(weight), f32(width)
+        self.linvel = robot.need("base.linvel", type(self).__name__)
+        self.weight, self.width = f32(weight), f32(width)
         self.slope = f32(slope)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
@@ -55,7 +56,8 @@ class TrackLateral(AbstractReward):
     slope: Float[Array, ""] | None  # per m/s
 
     def __init__(self, robot: Robot, weight: float = 0.5, width: float = 0.15, slope: float | None = None):
-        self.linvel, self.weight, self.width = robot.base.linvel, f32(weight), f32(width)
+        self.linvel = robot.need("base.linvel", type(self).__name__)
+        self.weight, self.width = f32(weight), f32(width)
         self.slope = None if slope is None else f32(slope)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
@@ -75,7 +77,8 @@ class TrackYawRate(AbstractReward):
     slope: Float[Array, ""] | None  # per rad/s
 
     def __init__(self, robot: Robot, weight: float = 0.5, width: float = 0.5, slope: float | None = None):
-        self.angvel, self.weight, self.width = robot.base.angvel, f32(weight), f32(width)
+        self.angvel = robot.need("base.angvel", type(self).__name__)
+        self.weight, self.width = f32(weight), f32(width)
         self.slope = None if slope is None else f32(slope)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
@@ -132,7 +135,8 @@ class FootHeight(AbstractReward):
         width: float = 0.02,
         ground: Ground | None = None,
     ):
-        self.feet, self.mid_swings, self.ground = robot.feet, _mid_swings(robot), ground
+        self.feet = robot.need("feet", type(self).__name__)
+        self.mid_swings, self.ground = _mid_swings(robot), ground
         self.weight, self.height = f32(weight), f32(height)
         self.swing, self.width = f32(swing), f32(width)
 
@@ -164,7 +168,8 @@ class GaitContacts(AbstractReward):
     load: Float[Array, ""]  # N, force from which a foot counts as loaded
 
     def __init__(self, robot: Robot, weight: float = 1.0, swing: float = 0.4, load: float = 3.0):
-        self.feet, self.mid_swings = robot.feet, _mid_swings(robot)
+        self.feet = robot.need("feet", type(self).__name__)
+        self.mid_swings = _mid_swings(robot)
         self.weight, self.swing, self.load = f32(weight), f32(swing), f32(load)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
@@ -182,7 +187,8 @@ class FootSlip(AbstractReward):
     load: Float[Array, ""]  # N, force from which a foot counts as loaded
 
     def __init__(self, robot: Robot, weight: float = -1.0, load: float = 3.0):
-        self.feet, self.weight, self.load = robot.feet, f32(weight), f32(load)
+        self.feet = robot.need("feet", type(self).__name__)
+        self.weight, self.load = f32(weight), f32(load)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         physics = signals.physics
@@ -197,7 +203,8 @@ class Upright(AbstractReward):
     weight: Float[Array, ""]
 
     def __init__(self, robot: Robot, weight: float = -2.0):
-        self.body, self.weight = robot.base.body, f32(weight)
+        self.body = robot.need("base", type(self).__name__).body
+        self.weight = f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         _, x, y, _ = signals.physics.xquat[self.body]
@@ -214,7 +221,8 @@ class BaseHeightError(AbstractReward):
     ground: Ground | None
 
     def __init__(self, robot: Robot, weight: float = -20.0, height: float | None = None, ground: Ground | None = None):
-        self.body, self.weight, self.ground = robot.base.body, f32(weight), ground
+        self.body = robot.need("base", type(self).__name__).body
+        self.weight, self.ground = f32(weight), ground
         self.height = robot.home_height if height is None else f32(height)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
@@ -244,7 +252,7 @@ class JointSpeedLimit(AbstractReward):
 
     robot: Robot
     weight: Float[Array, ""]
-    limit: Float[Array, ""]  # rad/s
+    limit: Float[Array, " nu"]  # rad/s
 
     def __init__(self, robot: Robot, weight: float = -0.05, share: float = 0.8):
         self.robot, self.weight = robot, f32(weight)

@@ -133,7 +133,8 @@ def _level(count: int, length: float) -> tuple[int, float]:
 
 def _terrain(result: RobustResult, recipe: Recipe, policy: AbstractPolicy, count: int, length: float, say: Say) -> None:
     episodes, seconds = _level(count, length)
-    if not recipe.env.physics.robot.base.floating:
+    base = recipe.env.physics.robot.base
+    if base is None or not base.floating:
         say("3 of 4, terrain: left out, for the robot's base is not free to go there")
         return
     say(f"3 of 4, slopes, bumps and steps: {episodes} episodes of {seconds:g} s per level")
