@@ -13,6 +13,7 @@ from .mirrors import joint_mirror
 from .model import Model, compile_mjcf
 from .parts import Base, Foot, FreeBody, Imu, Sensor, Servo
 from .robot import Robot
+from .sensors import SensorCheck
 from .spec import Spec, read_spec
 
 _SIZES = {"gyro": 3, "accel": 3, "quat": 4, "force": 3, "linvel": 3, "angvel": 3}
@@ -93,6 +94,7 @@ class _Builder:
         base = self.base(root, joints)
         home = self.home(base, feet)
         self.check_sides(feet, home)
+        self.check_sensors(base, feet, imus, home)
         for name in (name for pair in spec.mirror_pairs or () for name in pair):
             self.id("joint", name, "mirror_pairs")
         mirror = joint_mirror(spec, self.model, names, driven.joints, home.qpos[mj.jnt_qposadr[joints]])
@@ -220,6 +222,18 @@ class _Builder:
                 data.qpos[at] -= lowest
             mujoco.mj_kinematics(mj, data)
         return data
+
+    def check_sensors(
+        self, base: Base | None, feet: tuple[Foot, ...], imus: tuple[Imu, ...], home: mujoco.MjData
+    ) -> None:
+        check = SensorCheck(self.spec, self.model)
+        if base is not None:
+            check.base(base)
+        for foot in feet:
+            check.foot(foot)
+        for imu in imus:
+            check.imu(imu)
+        check.weight(feet, home.qpos, [] if base is None else _rising(self.model.mj, base.body)[:1])
 
     def check_sides(self, feet: tuple[Foot, ...], home: mujoco.MjData) -> None:
         """Feet stand in robot.toml from left to right: the gait clock and the mirror count on it."""

@@ -80,8 +80,8 @@ def robot_json(robot: Robot) -> dict[str, Any]:
         "joints": [
             {
                 "name": name,
-                "low_rad": _finite(low[i]),
-                "high_rad": _finite(high[i]),
+                "low_rad": _finite(float(low[i])),
+                "high_rad": _finite(float(high[i])),
                 "home_rad": round(float(home[i]), 4),
                 "torque_limit_nm": round(float(torque[i]), 4),
                 "actuator": robot.actuator_kind[i],
@@ -125,7 +125,7 @@ def plain_table(title: str, *columns: str) -> Table:
 
 def _finite(value: float) -> float | None:
     """Of a joint without a limit there is no number."""
-    return round(float(value), 4) if np.isfinite(value) else None
+    return round(value, 4) if np.isfinite(value) else None
 
 
 def _listed(key: str, shown: dict[str, Any], title: str = "") -> str:
