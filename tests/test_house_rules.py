@@ -19,7 +19,7 @@ from helpers import all_rewards, critic_terms, drawn_terms, make_env, random_sig
 from jaxtyping import AbstractArray, TypeCheckError
 
 import wildrobot_eqx as package
-from wildrobot_eqx import Delay, JointPosition, LowPass, task
+from wildrobot_eqx import Delay, JointPosition, JointTorque, JointVelocity, LowPass, task
 from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.env import Env
 from wildrobot_eqx.learn import ppo
@@ -212,7 +212,14 @@ CONTROLLERS = {
     JointPosition: JointPosition,
     LowPass: lambda r: LowPass(JointPosition(r), r.home_joints, 0.5),
     Delay: lambda r: Delay(JointPosition(r), r.home_joints, 1),
+    JointTorque: lambda r: JointTorque(_of_kind(r, "motor")),
+    JointVelocity: lambda r: JointVelocity(_of_kind(r, "velocity")),
 }
+
+
+def _of_kind(robot, kind):
+    """The robot, as if its actuators were of another kind."""
+    return dataclasses.replace(robot, actuator_kind=(kind,) * robot.nu)
 
 
 def _terms(robot) -> dict[type, object]:

@@ -27,6 +27,8 @@ _EXPORTS = {
         "GearFriction",
         "IdealPD",
         "JointPosition",
+        "JointTorque",
+        "JointVelocity",
         "Joints",
         "LowPass",
         "RandomCalibrationError",
@@ -117,7 +119,7 @@ _EXPORTS = {
         "fastest_engine",
         "make_physics",
     ),
-    "robots": ("Ground", "Mirror", "Robot", "load_robot", "on_ground", "robot_names"),
+    "robots": ("FreeBody", "Ground", "Mirror", "Robot", "load_robot", "on_ground", "robot_names"),
     "recipes": ("Recipe", "load_recipe", "recipe"),
     "locomotion": (
         "AbstractMotionState",

@@ -56,7 +56,7 @@ def chain(hopper):
 def dc_motors(robot, voltage: float, strength: float) -> mujoco.MjModel:
     """The hopper with MuJoCo's own DC motors in place of its position servos."""
     text = (data_dir("robots") / "hopper" / "hopper.xml").read_text(encoding="utf-8")
-    stall, no_load, rated = robot.servo.stall_torque, robot.servo.no_load_speed, 11.1
+    stall, no_load, rated = float(robot.servo.stall_torque[0]), float(robot.servo.no_load_speed[0]), 11.1
     constant = rated / no_load
     ohm = constant * rated / stall / strength
     motors = "".join(

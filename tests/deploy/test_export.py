@@ -123,6 +123,13 @@ class Crooked(AbstractController):
 
     inner: JointPosition
 
+    @property
+    def action_size(self):
+        return self.inner.action_size
+
+    def rest(self):
+        return self.inner.rest()
+
     def init(self) -> Any:
         return ()
 

@@ -408,6 +408,13 @@ class Late(AbstractController):
     def __init__(self, robot):
         self.home = robot.home_joints
 
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):
         return {"last": None}
 
@@ -425,6 +432,13 @@ class Added(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
 
     def init(self):
         return {}
@@ -444,6 +458,13 @@ class Dropped(AbstractController):
     def __init__(self, robot):
         self.home = robot.home_joints
 
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):
         return {"extra": jnp.zeros(3, jnp.float32)}  # wrong
 
@@ -461,6 +482,13 @@ class Renamed(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
 
     def init(self):
         return {"last": jnp.zeros(3, jnp.float32)}
@@ -487,6 +515,13 @@ class Weak(AbstractController):
     def __init__(self, robot):
         self.home = robot.home_joints
 
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):  # wrong
         return {"gain": jnp.asarray(0.5)}
 
@@ -507,6 +542,13 @@ class Plain(AbstractController):
     def __init__(self, robot):
         self.home = robot.home_joints
 
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):  # wrong
         return {"gain": 0.5}
 
@@ -524,6 +566,13 @@ class Worded(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
 
     def init(self):  # wrong
         return {"mode": "walk"}
@@ -543,6 +592,13 @@ class Functional(AbstractController):
     def __init__(self, robot):
         self.home = robot.home_joints
 
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):  # wrong
         return {"squash": jnp.tanh}
 
@@ -560,6 +616,13 @@ class Long(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
 
     def init(self):
         return ()
@@ -581,6 +644,13 @@ class Shuffled(AbstractController):  # wrong
     def __init__(self, robot):
         self.home = jnp.asarray(np.asarray(robot.home_joints)[::-1])
 
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):
         return ()
 
@@ -600,6 +670,13 @@ class Named(AbstractController):  # wrong
 
     def __init__(self, robot):
         self.joint_names = robot.joint_names[::-1]
+
+    @property
+    def action_size(self):
+        return len(self.joint_names)
+
+    def rest(self):
+        return jnp.zeros((len(self.joint_names),), jnp.float32)
 
     def init(self):
         return ()
@@ -621,6 +698,13 @@ class Repeats(AbstractController):
     def __init__(self, robot):
         self.home = robot.home_joints
 
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):
         return jax.random.key(7)
 
@@ -641,6 +725,13 @@ class Inner(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
 
     def init(self):
         return ()
@@ -667,6 +758,13 @@ class WideInner(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
 
     def init(self):
         return jnp.zeros(3)  # wrong

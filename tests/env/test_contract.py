@@ -31,6 +31,13 @@ class Forgetful(AbstractController):
 
     inner: JointPosition
 
+    @property
+    def action_size(self):
+        return self.inner.action_size
+
+    def rest(self):
+        return self.inner.rest()
+
     def init(self):
         return {"kept": jnp.zeros(3), "dtype": jnp.zeros((), jnp.int32), "weak": jnp.zeros(()), "lost": jnp.zeros(())}
 

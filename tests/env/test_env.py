@@ -183,7 +183,10 @@ def test_observations_are_those_of_the_new_state(batched, played):
 def test_domain_parameters_are_drawn_anew_for_each_env_and_episode(hopper):
     env = make_env(hopper, randomisers=(ScaleMass(range=(0.5, 1.5)),))
     reset = jax.jit(jax.vmap(env.reset))
-    masses = [np.asarray(reset(jax.random.split(jax.random.key(s), 3))[0].disturbances.params.body_mass[:, 1:]) for s in (0, 1)]
+    masses = [
+        np.asarray(reset(jax.random.split(jax.random.key(s), 3))[0].disturbances.params.body_mass[:, 1:])
+        for s in (0, 1)
+    ]
     ratio = np.stack(masses) / hopper.model.mj.body_mass[1:]
     assert len(np.unique(ratio.round(6))) == ratio.size
     assert 0.5 <= ratio.min() < 0.9 < 1.1 < ratio.max() <= 1.5

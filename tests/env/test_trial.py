@@ -189,6 +189,13 @@ class Crossed(AbstractController):
     def __init__(self, robot):
         self.home = robot.home_joints
 
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):
         return ()
 

@@ -270,7 +270,7 @@ class BaseHeight(AbstractStatelessTerm):
     measurable = False
 
     def __init__(self, robot: Robot, ground: Ground | None = None):
-        self.body, self.ground = robot.base.body, ground
+        self.body, self.ground = robot.need("base", type(self).__name__).body, ground
 
     @property
     def mirror(self) -> Mirror:
@@ -294,7 +294,7 @@ class FootContacts(AbstractStatelessTerm):
     measurable = False
 
     def __init__(self, robot: Robot):
-        self.feet = robot.feet
+        self.feet = robot.need("feet", type(self).__name__)
         mj = robot.model.mj
         self.scale = float(1.0 / (mj.body_subtreemass[0] * -mj.opt.gravity[2]))
 

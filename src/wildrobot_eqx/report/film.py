@@ -97,8 +97,9 @@ def record(env: Env, policy: AbstractPolicy, script: tuple[tuple[float, ...], ..
     if fallen.any():
         end = int(fallen.argmax()) + 1 + round(_AFTER_FALL / dt)
         qpos, moved, fallen, command = (rows[:end] for rows in (qpos, moved, fallen, command))
-    if env.physics.robot.base.floating:
-        qpos = _turn(qpos, -float(origin))
+    base = env.physics.robot.base
+    if base is not None and base.floating:
+        qpos = _turn(qpos, base.qpos_address, -float(origin))
     gait = gait_of(env.commands)
     period = _PERIOD if gait is None else float(gait[1].period)
     speed, lateral, turn = (over_a_cycle(column, period / dt) for column in moved.T)
@@ -163,15 +164,15 @@ def _roll(
     return qpos, moved, fallen, velocity_in(state.commands).origin
 
 
-def _turn(qpos: np.ndarray, angle: float) -> np.ndarray:
-    """The poses of a floating robot turned by `angle` (rad) about the world's z axis."""
+def _turn(qpos: np.ndarray, at: int, angle: float) -> np.ndarray:
+    """The poses of a robot, whose free joint lies at `at` in qpos, turned by `angle` (rad) about the world's z axis."""
     c, s = np.cos(angle), np.sin(angle)
     h, k = np.cos(angle / 2.0), np.sin(angle / 2.0)
-    x, y = qpos[:, 0], qpos[:, 1]
-    qw, qx, qy, qz = qpos[:, 3:7].T
+    x, y = qpos[:, at], qpos[:, at + 1]
+    qw, qx, qy, qz = qpos[:, at + 3 : at + 7].T
     turned = qpos.copy()
-    turned[:, 0], turned[:, 1] = c * x - s * y, s * x + c * y
-    turned[:, 3:7] = np.stack([h * qw - k * qz, h * qx - k * qy, h * qy + k * qx, h * qz + k * qw], axis=1)
+    turned[:, at], turned[:, at + 1] = c * x - s * y, s * x + c * y
+    turned[:, at + 3 : at + 7] = np.stack([h * qw - k * qz, h * qx - k * qy, h * qy + k * qx, h * qz + k * qw], axis=1)
     return turned
 
 

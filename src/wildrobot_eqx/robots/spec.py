@@ -8,9 +8,14 @@ from typing import Any
 
 from ..errors import WildRobotError, nearest
 
+TOP_KEYS = (
+    *("name", "description", "model", "control_dt", "min_root_height", "mirror_pairs"),
+    *("home", "base", "feet", "imu", "servo", "bodies"),
+)
 FOOT_KEYS = ("site", "force", "linvel")
 IMU_KEYS = ("gyro", "accel", "quat")
-BASE_KEYS = ("linvel", "angvel")
+BASE_KEYS = ("body", "linvel", "angvel")
+BODY_KEYS = ("body",)
 SERVO_KEYS = ("stall_torque", "no_load_speed")
 
 
@@ -23,13 +28,15 @@ class Spec:
     description: str
     model: str  # file name of the MJCF
     control_dt: float  # s
-    min_root_height: float  # m
-    mirror_pairs: tuple[tuple[str, str], ...]
+    min_root_height: float | None  # m
+    mirror_pairs: tuple[tuple[str, str], ...] | None
     home: dict[str, float]  # rad, by joint
-    base: dict[str, str]  # sensors
+    base: dict[str, str] | None  # a body and sensors, each of which may be missing
     feet: dict[str, dict[str, str]]  # a site and sensors, by foot
     imu: dict[str, dict[str, str]]  # sensors, by IMU
-    servo: dict[str, float]
+    bodies: dict[str, str]  # the MJCF's body, by free body
+    servo: dict[str, float]  # of all joints
+    servos: dict[str, dict[str, float]]  # of one joint each, by joint
 
     def error(self, what: str, table: str = "", hint: str = "mend robot.toml") -> WildRobotError:
         """A mistake in `table`, or among the keys above the first one."""
@@ -47,20 +54,27 @@ def read_spec(path: Path) -> Spec:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _error(path, f"robot.toml is not valid TOML: {error}", "", "mend that line") from error
     read = _Reader(path, spec)
-    return Spec(
+    servo, servos = read.servo()
+    found = Spec(
         path=path,
         name=read.text("name"),
         description=read.text("description") if "description" in spec else "",
         model=read.text("model"),
         control_dt=read.number("control_dt", spec.get("control_dt"), positive=True, such_as="0.02"),
-        min_root_height=read.number("min_root_height", spec.get("min_root_height", 0.0), such_as="0.2"),
-        mirror_pairs=read.pairs(),
-        home={joint: read.angle(joint, angle) for joint, angle in read.table("home").items()},
-        base=read.names("base", read.table("base"), BASE_KEYS),
+        min_root_height=read.number("min_root_height", spec["min_root_height"], such_as="0.2")
+        if "min_root_height" in spec
+        else None,
+        mirror_pairs=read.pairs() if "mirror_pairs" in spec else None,
+        home={joint: read.angle(joint, angle) for joint, angle in read.optional("home").items()},
+        base=read.base() if "base" in spec else None,
         feet=read.tables("feet", FOOT_KEYS),
         imu=read.tables("imu", IMU_KEYS),
-        servo=read.servo(),
+        bodies={name: table["body"] for name, table in read.tables("bodies", BODY_KEYS).items()},
+        servo=servo,
+        servos=servos,
     )
+    read.known("", spec, TOP_KEYS)
+    return found
 
 
 def _error(path: Path, what: str, table: str, hint: str) -> WildRobotError:
@@ -85,6 +99,16 @@ class _Reader:
             raise _error(self.path, f"The key {key!r} must be a table, got {value!r}.", "", f"write a table [{key}]")
         return value
 
+    def optional(self, key: str) -> dict[str, Any]:
+        return self.table(key) if key in self.spec else {}
+
+    def known(self, table: str, given: dict[str, Any], keys: tuple[str, ...]) -> None:
+        """Refuse a key that means nothing: a wrong word would otherwise go unnoticed."""
+        for key in given:
+            if key not in keys:
+                what = f"[{table}] has no key {key!r}." if table else f"robot.toml has no key {key!r}."
+                raise _error(self.path, what, table, nearest(key, keys))
+
     def number(self, key: str, value: Any, table: str = "", positive: bool = False, such_as: str = "1.0") -> float:
         kind = "a positive number" if positive else "a number that is not negative"
         if not _is_number(value) or value < 0 or (positive and value == 0):
@@ -98,24 +122,36 @@ class _Reader:
         return float(value)
 
     def names(self, table: str, given: Any, keys: tuple[str, ...]) -> dict[str, str]:
-        """The names that `table` gives to `keys`."""
+        """The names that `table` gives to `keys`, all of which it must have."""
         for key in keys:
             if key not in given:
                 close = nearest(key, [k for k in given if k not in keys])
                 hint = f'add {key} = "..."' + (f"; {close}" if close.startswith("did") else "")
-                what = "the name of a site" if key == "site" else "the name of a sensor"
+                what = f"the name of a {key if key in ('site', 'body') else 'sensor'}"
                 raise _error(self.path, f"[{table}] lacks the key {key!r}, {what}.", table, hint)
-            if not isinstance(given[key], str):
-                what = f"The key {key!r} of [{table}] must be a name, got {given[key]!r}."
-                raise _error(self.path, what, table, f'write {key} = "..."')
-        return {key: given[key] for key in keys}
+        self.known(table, given, keys)
+        return {key: self.name(table, key, given[key]) for key in keys}
+
+    def name(self, table: str, key: str, value: Any) -> str:
+        if not isinstance(value, str):
+            what = f"The key {key!r} of [{table}] must be a name, got {value!r}."
+            raise _error(self.path, what, table, f'write {key} = "..."')
+        return value
+
+    def base(self) -> dict[str, str]:
+        """[base], each of whose keys may be missing."""
+        table = self.table("base")
+        self.known("base", table, BASE_KEYS)
+        return {key: self.name("base", key, table[key]) for key in BASE_KEYS if key in table}
 
     def tables(self, key: str, fields: tuple[str, ...]) -> dict[str, dict[str, str]]:
-        """The sub-tables [key.NAME], at least one."""
+        """The sub-tables [key.NAME]; none where the key is missing."""
+        if key not in self.spec:
+            return {}
         found = self.table(key)
         hint = f"write a table [{key}.NAME] for each, with the keys {', '.join(fields)}"
         if not found:
-            raise _error(self.path, f"[{key}] is empty; a robot needs at least one.", key, hint)
+            raise _error(self.path, f"[{key}] is empty.", key, f"{hint}; or leave [{key}] out")
         for name, table in found.items():
             if not isinstance(table, dict):
                 what = f"[{key}] holds the key {name!r}; it must hold tables of keys, [{key}.NAME]."
@@ -137,12 +173,18 @@ class _Reader:
                 seen.add(name)
         return tuple((left, right) for left, right in found)
 
-    def servo(self) -> dict[str, float]:
-        table = self.table("servo") if "servo" in self.spec else {}
-        for key in table:
-            if key not in SERVO_KEYS:
-                raise _error(self.path, f"[servo] has no key {key!r}.", "servo", nearest(key, SERVO_KEYS))
-        return {key: self.number(key, value, "servo", positive=True) for key, value in table.items()}
+    def servo(self) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+        """The figures of [servo], and those of each [servo.JOINT]."""
+        table = self.optional("servo")
+        own = {joint: figures for joint, figures in table.items() if isinstance(figures, dict)}
+        return (
+            self.figures("servo", {key: value for key, value in table.items() if key not in own}),
+            {joint: self.figures(f"servo.{joint}", figures) for joint, figures in own.items()},
+        )
+
+    def figures(self, table: str, given: dict[str, Any]) -> dict[str, float]:
+        self.known(table, given, SERVO_KEYS)
+        return {key: self.number(key, value, table, positive=True) for key, value in given.items()}
 
 
 def _is_number(value: Any) -> bool:

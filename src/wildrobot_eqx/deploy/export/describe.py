@@ -173,7 +173,7 @@ def _motions(command: VelocityCommand) -> dict[str, Any]:
 def _joints(env: Env, controller: JointPosition, target_speed: np.ndarray) -> list[dict[str, Any]]:
     robot = env.physics.robot
     mj = robot.model.mj
-    floor = robot.servo.no_load_speed
+    stall_torque, no_load_speed = robot.servo.stall_torques, robot.servo.no_load_speeds
     low, high = _host(controller.range).T
     return [
         {
@@ -182,9 +182,9 @@ def _joints(env: Env, controller: JointPosition, target_speed: np.ndarray) -> li
             "scale": float(controller.scale[i]),
             "low": float(low[i]),
             "high": float(high[i]),
-            "target_speed": max(float(target_speed[i]) * _TARGET_MARGIN, floor),
-            "no_load_speed": robot.servo.no_load_speed,
-            "stall_torque": robot.servo.stall_torque,
+            "target_speed": max(float(target_speed[i]) * _TARGET_MARGIN, no_load_speed[i]),
+            "no_load_speed": no_load_speed[i],
+            "stall_torque": stall_torque[i],
             "torque_limit": float(robot.torque_limit[i]),
             "kp": float(mj.actuator_gainprm[i, 0]),
             "kd": float(-mj.actuator_biasprm[i, 2]),
@@ -234,7 +234,8 @@ def _fallen(env: Env) -> tuple[float, float]:
     for term in env.endings.values():
         if isinstance(term, Fallen):
             return float(term.min_height), float(term.max_tilt)
-    return float(env.physics.robot.min_root_height), _MAX_TILT
+    least = env.physics.robot.min_root_height
+    return 0.0 if least is None else float(least), _MAX_TILT
 
 
 def _safety(env: Env) -> dict[str, Any]:
@@ -257,7 +258,7 @@ def _simulation(env: Env, simulated: dict[str, str]) -> dict[str, Any]:
     return {
         **simulated,
         "timestep": env.physics.timestep,
-        "base": robot.model.mj.body(robot.base.body).name,
+        "base": robot.model.mj.body(robot.need("base", "export").body).name,
         "home_qpos": _list(robot.home_qpos),
         "min_height": height,
         "max_tilt": tilt,

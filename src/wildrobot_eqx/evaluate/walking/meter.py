@@ -60,8 +60,8 @@ class GaitMeter(eqx.Module):
     load_on: Float[Array, ""]  # N
     load_off: Float[Array, ""]  # N
     torque_limit: Float[Array, " nu"]  # N m
-    no_load_speed: Float[Array, ""]  # rad/s
-    stall_torque: float = eqx.field(static=True)  # N m
+    no_load_speed: Float[Array, " nu"]  # rad/s
+    stall_torque: float = eqx.field(static=True)  # N m, root mean square over the joints
     dt: float = eqx.field(static=True)  # s
     warmup_steps: int = eqx.field(static=True)
     max_swings: int = eqx.field(static=True)
@@ -73,7 +73,7 @@ class GaitMeter(eqx.Module):
         self.load_on, self.load_off = f32(0.10 * weight), f32(0.03 * weight)
         self.torque_limit = robot.torque_limit
         self.no_load_speed = f32(robot.servo.no_load_speed)
-        self.stall_torque = robot.servo.stall_torque
+        self.stall_torque = _rms(robot.servo.stall_torque)
         self.dt = robot.control_dt
         self.warmup_steps = round(warmup / self.dt)
         self.max_swings = round(seconds / self.dt) // (2 * DEBOUNCE) + 1
@@ -176,3 +176,7 @@ class GaitMeter(eqx.Module):
             + weight * jnp.mean(jnp.square(sample.action - tally.action)),
             action=sample.action,
         )
+
+
+def _rms(figures: Float[np.ndarray, " nu"]) -> float:
+    return float(np.sqrt(np.mean(np.square(figures)))) if np.ptp(figures) else float(figures[0])

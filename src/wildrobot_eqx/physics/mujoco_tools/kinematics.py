@@ -53,7 +53,7 @@ def base_translation(robot: Robot) -> Float[np.ndarray, "nv 3"]:
     """
     mj = robot.model.mj
     rows = np.zeros((mj.nv, 3))
-    body = robot.base.body
+    body = robot.need("base", "base_translation").body
     for joint in range(mj.body_jntadr[body], mj.body_jntadr[body] + mj.body_jntnum[body]):
         dof = mj.jnt_dofadr[joint]
         if mj.jnt_type[joint] == _JOINT.mjJNT_FREE:
