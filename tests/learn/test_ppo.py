@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Elapsed, make_env, still_env
+from helpers import DivergingPhysics, Elapsed, make_env, still_env
 
 from wildrobot_eqx import PPOConfig, WildRobotError, task
 from wildrobot_eqx.learn import ppo
@@ -138,6 +138,46 @@ class TestEnds:
         distribution, _ = state.agent.policy(rollout.obs["policy"], ())
         np.testing.assert_allclose(rollout.log_prob, distribution.log_prob(rollout.action), atol=1e-4)
         np.testing.assert_allclose(rollout.mean, distribution.mean, atol=1e-5)
+
+
+DIVERGING = dataclasses.replace(BASE, num_envs=16, unroll_length=12, num_epochs=1, num_minibatches=2, hidden=(16,))
+
+
+@pytest.fixture(scope="module")
+def diverging(hopper):
+    """One rollout in which some of 16 robots are NaN from their third step on."""
+    env = still_env(hopper, {"joints": JointVelocities(hopper)}, physics=DivergingPhysics(hopper))
+    state = ppo.init(env, DIVERGING, jax.random.key(0))
+    return env, state, *COLLECT(env, DIVERGING, state, ppo.make_pool(env, DIVERGING, state.key))
+
+
+class TestDivergence:
+    """Nothing that is learned hears of a simulation that diverged."""
+
+    def test_it_is_counted_and_enters_no_mean(self, diverging):
+        env, _, _, rollout, figures = diverging
+        diverged = np.asarray(rollout.diverged)
+        assert 0 < diverged.sum() < diverged.size
+        assert float(figures["diverged"]) == diverged.sum()
+        assert float(figures["episodes"]) == (np.asarray(rollout.truncated | rollout.terminated) & ~diverged).sum()
+        assert float(figures["falls_per_minute"]) == 0.0
+        np.testing.assert_allclose(figures["reward_per_step"], np.asarray(rollout.reward)[~diverged].mean(), rtol=1e-5)
+        raw = float(figures["reward_per_step"]) / env.physics.control_dt
+        np.testing.assert_allclose(figures["reward/match"], raw, rtol=1e-4)
+        assert all(np.isfinite(float(value)) for value in figures.values())
+
+    def test_no_network_ever_sees_it(self, diverging):
+        _, _, state, rollout, _ = diverging
+        for value in (*rollout.obs.values(), rollout.final_obs, rollout.reward, rollout.log_prob, state.episode_return):
+            assert np.isfinite(value).all()
+
+    def test_training_goes_on(self, diverging):
+        env, first, *_ = diverging
+        rows = list(ppo.train(env, DIVERGING, first, 2))
+        assert sum(float(figures["diverged"]) for _, figures in rows) > 0.0
+        assert all(np.isfinite(float(value)) for _, row in rows for value in row.values())
+        for name, bits in _bits(rows[-1][0].agent):
+            assert np.isfinite(bits).all(), name
 
 
 class TestUpdate:

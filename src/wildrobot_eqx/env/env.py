@@ -23,6 +23,7 @@ from ..observe import (
 from ..physics import AbstractPhysics, AbstractRandomiser, PhysicsParams, PhysicsState
 from ..physics.kinematics import sensor_quat
 from ..task import AbstractEvent, AbstractReward, AbstractTermination, GaitClock, HomeReset, VelocityCommand
+from .divergence import guard
 from .world import World, advance, begin_senses, begin_world, observe, rubbing
 
 
@@ -171,7 +172,7 @@ class Env(eqx.Module):
         state, signals, obs = self._begin(draw, physics)
         never = jnp.zeros((), bool)
         metrics = {name: jnp.zeros_like(value) for name, value in self._rewards(signals)[1].items()}
-        return state, Timestep(obs, jnp.zeros((), jnp.float32), never, never, metrics)
+        return state, Timestep(*guard(physics, obs, jnp.zeros((), jnp.float32), never, never, metrics))
 
     def redraw(self, state: EnvState, key: PRNGKeyArray, nominal: PhysicsParams | None = None) -> EnvState:
         """The first state of the episode that `reset(key, nominal)` begins, without the engine's forward pass.
@@ -191,7 +192,13 @@ class Env(eqx.Module):
         return self._begin(draw, physics)[0]
 
     def step(self, state: EnvState, action: Float[Array, " {self.action_size}"]) -> tuple[EnvState, Timestep]:
-        """One control period under `action`."""
+        """One control period under `action`; a simulation that diverges ends its episode (`divergence.guard`)."""
+        new, raw = self.raw_step(state, action)
+        told = guard(new.physics, raw.obs, raw.reward, raw.terminated, raw.truncated, raw.metrics)
+        return new, Timestep(*told)
+
+    def raw_step(self, state: EnvState, action: Float[Array, " {self.action_size}"]) -> tuple[EnvState, Timestep]:
+        """As `step`, with whatever is not finite left as it is: for who looks for where it came from."""
         key, key_command, *more = jax.random.split(state.key, 2 if self.perfect else 3)
         dt = self.physics.control_dt
         params = self._params(state.params)

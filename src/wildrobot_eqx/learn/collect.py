@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ..env import Env, EnvState, ResetPool
+from ..env.divergence import DIVERGED
 from ..env.rollout import batch_step, where
 from ..physics.base import jit_for
 from .agent import critics
@@ -128,12 +129,12 @@ def _steps(
         distribution, next_carry = policy(obs["policy"], carry)
         action = distribution.sample(key_action)
         env_state, timestep = batch_step(env, env_state, action)
-        done = timestep.done
+        done, diverged = timestep.done, timestep.metrics[DIVERGED] > 0.0
         episode_return = episode_return + timestep.reward
         ended = {
-            "return": jnp.sum(jnp.where(done, episode_return, 0.0)),
-            "done": jnp.sum(done.astype(jnp.float32)),
-            "falls": jnp.sum(timestep.terminated.astype(jnp.float32)),
+            "return": jnp.sum(jnp.where(done & ~diverged, episode_return, 0.0)),
+            "done": jnp.sum((done & ~diverged).astype(jnp.float32)),
+            "falls": jnp.sum((timestep.terminated & ~diverged).astype(jnp.float32)),
         }
         transition = Rollout(
             obs=obs,
@@ -145,6 +146,7 @@ def _steps(
             reward=timestep.reward,
             terminated=timestep.terminated,
             truncated=timestep.truncated,
+            diverged=diverged,
         )
         env_state, obs = pool.replace(key_reset, done, env_state, timestep.obs)
         next_carry = where(done, memory, next_carry)
@@ -176,19 +178,25 @@ def _after(
 
 
 def _summary(env: Env, metrics: dict, ended: dict, rollout: Rollout) -> dict[str, Array]:
-    """One iteration's figures: means over time and envs, falls per minute of simulated time."""
-    errors = {
-        f"{name}_error": jnp.mean(jnp.abs(jnp.mean(metrics[name] - metrics[f"commanded_{name}"], axis=0)))
-        for name in ("lateral_speed", "turn")
-        if name in metrics
-    }
-    speed, commanded = jnp.mean(metrics["speed"], axis=0), jnp.mean(metrics["commanded_speed"], axis=0)
+    """One iteration's figures: means over the steps that did not diverge, and falls per minute of simulated time.
+
+    The metrics of a step that diverged are zeros, and so leave sums alone.
+    """
+    metrics = {name: value for name, value in metrics.items() if name != DIVERGED}
+    valid = jnp.sum((~rollout.diverged).astype(jnp.float32), axis=0)  # steps of each env
+    steps = jnp.maximum(jnp.sum(valid), 1.0)
+
+    def error(name: str) -> Array:
+        total = jnp.sum(metrics[name] - metrics[f"commanded_{name}"], axis=0)
+        return jnp.mean(jnp.abs(total / jnp.maximum(valid, 1.0)))
+
+    errors = {f"{name}_error": error(name) for name in ("speed", "lateral_speed", "turn") if name in metrics}
     minutes = rollout.reward.size * env.physics.control_dt / 60.0
     return {
-        **{name: jnp.mean(value) for name, value in metrics.items()},
-        "reward_per_step": jnp.mean(rollout.reward),
+        **{name: jnp.sum(value) / steps for name, value in metrics.items()},
+        "reward_per_step": jnp.sum(rollout.reward) / steps,
         "episodes": ended["done"],
         "falls_per_minute": ended["falls"] / minutes,
-        "speed_error": jnp.mean(jnp.abs(speed - commanded)),
+        DIVERGED: jnp.sum(rollout.diverged.astype(jnp.float32)),
         **errors,
     }

@@ -38,3 +38,4 @@ class Rollout(eqx.Module):
     reward: Float[Array, "*time envs"]
     terminated: Bool[Array, "*time envs"]
     truncated: Bool[Array, "*time envs"]
+    diverged: Bool[Array, "*time envs"]  # terminated, with reward 0, because the outcome was not finite

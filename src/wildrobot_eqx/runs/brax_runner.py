@@ -12,6 +12,7 @@ from jaxtyping import Array, Int, PyTree
 from ..adapters import brax_train
 from ..adapters.brax import BraxEnv
 from ..arrays import f32
+from ..env.divergence import DIVERGED
 from ..errors import WildRobotError
 from ..learn.networks import MLP, AbstractPolicy, MLPPolicy
 from ..learn.normalise import RunningNorm
@@ -116,7 +117,7 @@ def _run_ppo(recipe: Recipe, state: BraxState, tell: Tell) -> None:
     }
     env = BraxEnv(recipe.env, privileged=True)
     hidden, std = config.hidden, config.init_std
-    brax_train.train_ppo(env, arguments, hidden, std, left, state.params, _counting(done, tell))
+    brax_train.train_ppo(env, arguments, hidden, std, left, state.params, _counting(recipe, done, tell))
 
 
 def _init_sac(recipe: Recipe) -> BraxState:
@@ -138,16 +139,26 @@ def _run_sac(recipe: Recipe, state: BraxState, tell: Tell) -> None:
     if int(state.iteration) >= recipe.iterations:
         return
     brax_train.train_sac(
-        BraxEnv(recipe.env), brax_sac_arguments(recipe), recipe.ppo.hidden, recipe.iterations, _counting(0, tell)
+        BraxEnv(recipe.env),
+        brax_sac_arguments(recipe),
+        recipe.ppo.hidden,
+        recipe.iterations,
+        _counting(recipe, 0, tell),
     )
 
 
-def _counting(done: int, tell: Tell) -> brax_train.Tell:
-    """Numbers the iterations from `done` on."""
+def _counting(recipe: Recipe, done: int, tell: Tell) -> brax_train.Tell:
+    """Numbers the iterations from `done` on.
+
+    Brax tells means over the steps of episodes that ended: of the control steps that diverged it tells the share, which
+    becomes the number of them in an iteration of `steps_per_iteration`.
+    """
 
     def told(params: PyTree, figures: dict[str, float]) -> None:
         nonlocal done
         done += 1
+        if DIVERGED in figures:
+            figures = {**figures, DIVERGED: figures[DIVERGED] * recipe.ppo.steps_per_iteration}
         tell(BraxState(params, jnp.asarray(done, jnp.int32)), figures)
 
     return told

@@ -164,9 +164,11 @@ def progress(total: int, start: int) -> Iterator[Progress]:
 
 def summary(figures: Figures) -> str:
     """The figures that matter, on one line."""
+    diverged = figures.get("diverged", 0.0)
     return (
         f"{figures['steps_per_second']:6.0f} steps/s  return {figures['episode_return']:6.2f}  "
         f"falls/min {figures['falls_per_minute']:5.1f}  speed error {figures['speed_error']:.3f} m/s"
+        + (f"  diverged {diverged:.0f}" if diverged else "")
     )
 
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Shaped
 
+from ..env.divergence import DIVERGED
 from ..errors import WildRobotError
 from .checkpoint import flatten, non_finite
 from .folder import RunFolder, now
@@ -22,6 +23,7 @@ from .stopping import Stop, stop_signals
 from .trainers import trainer_of
 
 SAVE_EVERY = 20.0  # s of wall clock between checkpoints; when they happen changes no result
+DIVERGED_SHARE = 0.01  # of an iteration's control steps that may diverge; one of them always may
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +45,8 @@ def train(
     checkpoint is known to fit: a run that is refused stays what it was.
 
     Raises:
-        WildRobotError: a figure is not finite (exit code 1), something cannot be written
-            (1), the user stopped it (130), or the folder does not fit.
+        WildRobotError: a figure is not finite (exit code 1), too many simulations diverged (1), something
+            cannot be written (1), the user stopped it (130), or the folder does not fit.
     """
     with folder.lock(), stop_signals(say) as stop:
         attempt = _Attempt(folder, changes or {})
@@ -106,6 +108,8 @@ def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _A
         log = _Log(stack, recipe, folder, state, kept, online, say, stop)
         stop.patient = True
         chosen.run(recipe, state, log.tell)
+    if log.diverged:
+        say(f"{log.diverged} control steps diverged; each ended its episode with reward 0 and entered no mean.")
     if first >= recipe.iterations:
         say(f"{folder.path} has its {recipe.iterations} iterations already; give more --steps to train on.")
     folder.update_manifest(
@@ -141,12 +145,14 @@ class _Log:
         self.report = stack.enter_context(progress(recipe.iterations, self.first))
         self.clock = _Clock(recipe.ppo.steps_per_iteration, kept[-1]["wall_clock_s"] if kept else 0.0)
         self.saved = time.monotonic()
+        self.diverged = 0  # control steps, in this attempt
 
     def tell(self, state: Any, raw: dict[str, Any]) -> None:
         """Take note of one more iteration.
 
         Raises:
-            WildRobotError: a figure is not finite, something cannot be written, or the user wants to stop.
+            WildRobotError: a figure is not finite, too many simulations diverged, something cannot be written, or
+                the user wants to stop.
         """
         self.state, folder = state, self.folder
         iteration, total = int(state.iteration), self.recipe.iterations
@@ -160,10 +166,15 @@ class _Log:
         self.report(iteration, figures)
         if iteration == self.first + 1:
             folder.update_manifest(first_update_s=round(process_age(), 3))
+        diverged = round(figures.get(DIVERGED, 0.0))
+        self.diverged += diverged
+        too_many = diverged > max(DIVERGED_SHARE * self.recipe.ppo.steps_per_iteration, 1.0)
         stop = self.stop.asked and iteration < total
-        if stop or iteration == total or time.monotonic() - self.saved > SAVE_EVERY:
+        if stop or too_many or iteration == total or time.monotonic() - self.saved > SAVE_EVERY:
             _save(state, folder, iteration)
             self.saved = time.monotonic()
+        if too_many:
+            raise _too_many_diverged(diverged, self.recipe.ppo.steps_per_iteration, iteration, folder)
         if stop:
             raise WildRobotError(
                 f"Stopped after iteration {iteration} of {total}; its checkpoint is saved.",
@@ -197,6 +208,17 @@ def _not_finite(names: list[str], iteration: int, folder: RunFolder) -> WildRobo
         where=str(folder.path),
         hint=f"{kept}; a diverging simulation wants a smaller physics timestep, diverging losses a smaller "
         "ppo.learning_rate",
+        exit_code=1,
+    )
+
+
+def _too_many_diverged(count: int, steps: int, iteration: int, folder: RunFolder) -> WildRobotError:
+    return WildRobotError(
+        f"{count} of the {steps} control steps of iteration {iteration} diverged: their state, observation or reward "
+        f"is not finite. At most {100.0 * DIVERGED_SHARE:g}% may.",
+        where=str(folder.path),
+        hint="`wildrobot-eqx check RECIPE --run` names the first term that is not finite; a simulation that blows up "
+        "wants a smaller physics timestep. The checkpoint of this iteration is saved",
         exit_code=1,
     )
 

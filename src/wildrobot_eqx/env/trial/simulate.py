@@ -82,7 +82,7 @@ def _run(env: Env, pool: ResetPool, state: EnvState, keys: Any, kind: Any) -> tu
         noise = jax.random.normal(key_action, (n, nu), jnp.float32)
         scale = jnp.select([kind[:, None] == 0, kind[:, None] == 1], [0.0 * noise, noise], _EXTREME * jnp.sign(noise))
         target, _ = jax.vmap(env.controller)(state.controller, scale)
-        new, timestep = jax.vmap(env.step)(state, scale)
+        new, timestep = jax.vmap(env.raw_step)(state, scale)
         robot = env.physics.robot
         seen = {
             "obs": timestep.obs,
