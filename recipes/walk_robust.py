@@ -211,7 +211,7 @@ def walk_robust(
             "rewards.rate.weight": -0.05,
             "rewards.torque.weight": -0.01,
         },
-        success={"falls_per_minute": 3.0, "speed_error": 0.12},
+        success={"terminations_per_minute": 3.0, "speed_error": 0.12},
         rise=0.005,
     )
     return Recipe(

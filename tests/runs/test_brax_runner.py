@@ -155,7 +155,7 @@ def _fake_ppo(calls):
         names = jax.eval_shape(env.reset, jax.random.key(0)).metrics
         for i in range(iterations):
             params = (params[0], *jax.tree.map(lambda leaf: leaf + 0.01, params[1:]))
-            told = dict.fromkeys((*names, "reward_per_step", "episode_return", "falls_per_minute"), 0.5 + i)
+            told = dict.fromkeys((*names, "reward_per_step", "episode_return", "terminations_per_minute"), 0.5 + i)
             tell(params, {**told, "diverged": 0.0})
 
     return train_ppo

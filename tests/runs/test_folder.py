@@ -35,7 +35,16 @@ def test_every_iteration_is_logged_once(trained):
     lines = read_metrics(trained.metrics)
     assert [line["iteration"] for line in lines] == list(range(1, 41))
     assert [line["steps"] for line in lines] == [16 * 8 * n for n in range(1, 41)]
-    wanted = {"reward_per_step", "speed_error", "falls_per_minute", "raw/track", "reward/track", "kl", "wall_clock_s"}
+    wanted = {
+        "reward_per_step",
+        "speed_error",
+        "terminations_per_minute",
+        "diverged",
+        "raw/track",
+        "reward/track",
+        "kl",
+        "wall_clock_s",
+    }
     assert wanted <= lines[0].keys()
 
 

@@ -93,5 +93,5 @@ def test_a_start_that_does_not_fit_the_env_is_refused(wrong, start, told):
 
 def test_a_figure_that_training_does_not_report_is_named():
     curriculum = Curriculum({}, {"fall_per_minute": 1.0})
-    with pytest.raises(we.WildRobotError, match="did you mean 'falls_per_minute'"):
-        curriculum.next(curriculum.init(), {"falls_per_minute": level(0.0)})
+    with pytest.raises(we.WildRobotError, match="did you mean 'terminations_per_minute'"):
+        curriculum.next(curriculum.init(), {"terminations_per_minute": level(0.0)})

@@ -163,8 +163,8 @@ def _roll(
         command, kick = now
         state, obs, carry, inner = loop
         distribution, carry = policy(obs, carry)
-        target, inner = jax.vmap(controller)(inner, distribution.mean)
-        row = {**jax.vmap(reading)(state), "observation": obs, "action": distribution.mean, "target": target}
+        target, inner = jax.vmap(controller)(inner, distribution.mode())
+        row = {**jax.vmap(reading)(state), "observation": obs, "action": distribution.mode(), "target": target}
         row |= {f"state/{name}": leaf for name, leaf in zip(remembered, jax.tree.leaves(carry))}
         asked = dict(zip(("speed", "lateral", "turn"), command.T))
         names = tuple(_told(state))
@@ -172,7 +172,7 @@ def _roll(
         if kick is not None:
             row["kick"] = kick
             state = eqx.tree_at(lambda s: s.physics.qvel, state, state.physics.qvel + kick @ dofs.T)
-        state, timestep = jax.vmap(env.step)(state, distribution.mean)
+        state, timestep = jax.vmap(env.step)(state, distribution.mode())
         return (state, timestep.obs["policy"], carry, inner), row
 
     def all_alike(tree: Any) -> Any:

@@ -1,7 +1,7 @@
 """What is learned: a policy and its value function, sized by an env's layouts."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -10,10 +10,10 @@ from jaxtyping import PRNGKeyArray
 
 from ..env import Env
 from ..errors import WildRobotError
-from ..observe import GaitPhase, ObservationStack, ProjectedGravity
+from ..observe import AbstractTerm, ObservationStack
 from ..robots import Robot
 from .config import PPOConfig
-from .networks import MLP, AbstractPolicy, MLPPolicy, MLPValue, SideMirror
+from .networks import MLP, AbstractPolicy, AbstractValue, MLPPolicy, MLPValue, SideMirror
 from .normalise import RunningNorm
 
 Stack = TypeVar("Stack")
@@ -25,12 +25,17 @@ class Agent(eqx.Module):
     """What is learned: a policy and its value function."""
 
     policy: AbstractPolicy
-    value: MLPValue
+    value: AbstractValue
 
 
-def critics(stacks: dict[str, Stack]) -> Stack:
-    """What the value function sees of an env's stacks or observations: "critic", or where there is none, "policy"."""
-    return stacks["critic" if "critic" in stacks else "policy"]
+def critic_role(stacks: Mapping[str, Any]) -> str:
+    """The name of what the value function sees of an env's stacks or observations: "critic", else "policy"."""
+    return "critic" if "critic" in stacks else "policy"
+
+
+def critics(stacks: Mapping[str, Stack]) -> Stack:
+    """What the value function sees of an env's stacks or observations."""
+    return stacks[critic_role(stacks)]
 
 
 def make_agent(env: Env, config: PPOConfig, key: PRNGKeyArray, make_policy: MakePolicy | None = None) -> Agent:
@@ -74,10 +79,21 @@ def make_agent(env: Env, config: PPOConfig, key: PRNGKeyArray, make_policy: Make
 def _side(stack: ObservationStack, robot: Robot) -> int | None:
     """The entry of an observation that tells left from right, if there is one.
 
-    It is the gait clock's sine, or where there is no clock the sideways part of gravity, which
-    a robot on one foot, such as one in a plane, has no use for.
+    Terms say which of their entries does (`AbstractTerm.side`). One that is nothing but a side, such as a gait clock,
+    comes before one that has a side among others, such as the direction of gravity. A robot that has no two feet
+    has no use for either: one on a single foot steps with the same foot in both halves of the clock's cycle.
     """
-    kinds = [(type(stack.terms[part.name]), part.start) for part in stack.layout]
-    clocks = [start for kind, start in kinds if kind is GaitPhase]
-    leans = [start + 1 for kind, start in kinds if kind is ProjectedGravity and len(robot.feet) > 1]
-    return next(iter(clocks + leans), None)
+    if len(robot.feet) < 2:
+        return None
+    sided = [
+        (not _turns_around(term), part.start + term.side)
+        for part in stack.layout
+        if (term := stack.terms[part.name]).side is not None
+    ]
+    return min(sided, default=(False, None), key=lambda found: found[0])[1]
+
+
+def _turns_around(term: AbstractTerm) -> bool:
+    """The term's reflection is its negative."""
+    mirror = term.mirror
+    return mirror.source == tuple(range(len(mirror.source))) and all(sign < 0.0 for sign in mirror.sign)

@@ -1,6 +1,7 @@
 """Observation terms: each knows its size, unit, frame, source and mirror image."""
 
 import abc
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ class AbstractTerm(eqx.Module):
     unit: eqx.AbstractClassVar[str]
     frame: eqx.AbstractClassVar[str]
     measurable: eqx.AbstractClassVar[bool]  # can the robot measure it?
+    side: ClassVar[int | None] = None  # the entry whose sign tells left from right, which its reflection turns around
 
     @property
     @abc.abstractmethod
@@ -44,6 +46,7 @@ class ProjectedGravity(AbstractTerm):
     unit = "1"
     frame = "imu"
     measurable = True
+    side = 1
 
     def __init__(self, robot: Robot, imu: str | None = None):
         self.quat = robot.imu(imu).quat
@@ -150,6 +153,7 @@ class GaitPhase(AbstractTerm):
     unit = "1"
     frame = "clock"
     measurable = True
+    side = 0
 
     @property
     def mirror(self) -> Mirror:

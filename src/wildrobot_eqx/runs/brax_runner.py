@@ -104,7 +104,7 @@ def _init_ppo(recipe: Recipe) -> BraxState:
     return BraxState(params, jnp.zeros((), jnp.int32))
 
 
-def _run_ppo(recipe: Recipe, state: BraxState, tell: Tell) -> None:
+def _run_ppo(recipe: Recipe, state: BraxState, tell: Tell, shares: int) -> None:
     """What is left to do, from the networks of `state`; Adam's moments, envs and random numbers start anew."""
     done, config = int(state.iteration), recipe.ppo
     left = recipe.iterations - done
@@ -135,7 +135,7 @@ def _admit_sac(recipe: Recipe, state: BraxState) -> None:
         )
 
 
-def _run_sac(recipe: Recipe, state: BraxState, tell: Tell) -> None:
+def _run_sac(recipe: Recipe, state: BraxState, tell: Tell, shares: int) -> None:
     if int(state.iteration) >= recipe.iterations:
         return
     brax_train.train_sac(
@@ -168,8 +168,14 @@ def _own_networks(recipe: Recipe) -> Recipe:
     """The recipe as it is.
 
     Raises:
-        WildRobotError: it brings a policy of another kind.
+        WildRobotError: it brings a policy of another kind, or a reward model.
     """
+    if recipe.reward_model is not None:
+        raise WildRobotError(
+            "Brax's trainers learn from the env's own rewards, and this recipe brings a reward model.",
+            where="Recipe, reward_model",
+            hint="train it with --trainer ppo, or leave `reward_model` out of the recipe",
+        )
     if recipe.policy is not None:
         raise WildRobotError(
             "Brax trains networks of its own, and this recipe makes its policy itself.",
@@ -199,7 +205,7 @@ def sac_policy(state: BraxState) -> AbstractPolicy:
     """What Brax's SAC learned, as a policy of its most likely action."""
     actor = brax_train.sac_actor(state.params)
     log_std = jnp.full(actor.biases[-1].shape, _CERTAIN, jnp.float32)
-    return SquashedPolicy(norm=_norm(actor), log_std=log_std, mirror=None, mlp=_mlp(actor))
+    return SquashedPolicy(norm=_norm(actor), log_std=log_std, mlp=_mlp(actor))
 
 
 def _norm(actor: brax_train.Actor) -> RunningNorm:

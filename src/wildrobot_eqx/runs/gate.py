@@ -37,7 +37,7 @@ class AbstractGate(eqx.Module):
 
         Args:
             env: the recipe's env.
-            policy: its distribution's mean is the action.
+            policy: its distribution's mode is the action.
             episodes: per command and timestep; the gate's own number if None. Where it is
                 fewer, the result says so: it is `provisional`.
             timesteps: of physics, s; the gate's own if None. The same goes for these.

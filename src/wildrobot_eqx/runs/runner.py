@@ -20,9 +20,10 @@ from .opening import Say, restore
 from .recipe import Recipe
 from .startup import import_in_background, process_age
 from .stopping import Stop, stop_signals
-from .trainers import trainer_of
+from .trainers import Trainer, trainer_of
 
 SAVE_EVERY = 20.0  # s of wall clock between checkpoints; when they happen changes no result
+_LEARNED = (".agent", ".opt_state", ".params", ".reward_model")
 DIVERGED_SHARE = 0.01  # of an iteration's control steps that may diverge; one of them always may
 
 
@@ -76,9 +77,9 @@ class _Attempt:
         self.folder, self.changes = folder, changes
         self.begun = folder.manifest().get("status") == "created"
 
-    def begin(self) -> None:
+    def begin(self, shares: int) -> None:
         self.begun = True
-        self.folder.update_manifest(status="running", error=None, **self.changes)
+        self.folder.update_manifest(status="running", error=None, shares=shares, **self.changes)
 
     def note(self, error: BaseException) -> None:
         """Record how it ended; on a full disk the first error matters more."""
@@ -101,13 +102,14 @@ def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _A
         online = WandB(folder.path, {**folder.manifest(), **attempt.changes}, first) if wandb else None
         if online is not None:
             stack.callback(online.close)
-        attempt.begin()  # nothing above changes the folder
+        shares = _shares(chosen, recipe, folder, say)
+        attempt.begin(shares)  # nothing above changes the folder
         folder.checkpoints.remove_after(first)
         folder.drop_verdict_after(first)
         kept = keep_metrics_until(folder.metrics, first)
         log = _Log(stack, recipe, folder, state, kept, online, say, stop)
         stop.patient = True
-        chosen.run(recipe, state, log.tell)
+        chosen.run(recipe, state, log.tell, shares)
     if log.diverged:
         say(f"{log.diverged} control steps diverged; each ended its episode with reward 0 and entered no mean.")
     if first >= recipe.iterations:
@@ -119,6 +121,20 @@ def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _A
         steps_done=int(log.state.iteration) * recipe.ppo.steps_per_iteration,
     )
     return Trained(log.state, initial, log.figures)
+
+
+def _shares(chosen: Trainer, recipe: Recipe, folder: RunFolder, say: Say) -> int:
+    """In how many shares the envs step: as many as when the run began, so that a resume changes no bit."""
+    kept = folder.manifest().get("shares")
+    before = kept if isinstance(kept, int) and not isinstance(kept, bool) else None
+    shares, own = chosen.shares(recipe, before), chosen.shares(recipe, None)
+    if before is not None and shares != before:
+        say(
+            f"the run began in {before} shares of its envs and goes on in {shares}: sums are taken in another order now"
+        )
+    elif shares != own:
+        say(f"the envs step in {shares} shares, as the run began; this machine alone would take {own}")
+    return shares
 
 
 class _Log:
@@ -186,7 +202,7 @@ class _Log:
 
 def _save(state: Any, folder: RunFolder, iteration: int) -> None:
     flat = flatten(state)
-    bad = [name for name in non_finite(flat) if name.startswith((".agent", ".opt_state", ".params"))]
+    bad = [name for name in non_finite(flat) if name.startswith(_LEARNED)]
     if bad:
         raise _not_finite(bad, iteration, folder)
     folder.checkpoints.save(iteration, flat)

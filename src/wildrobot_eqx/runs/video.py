@@ -67,7 +67,7 @@ def render_walk(
 
     Args:
         env: the recipe's env.
-        policy: its distribution's mean is the action.
+        policy: its distribution's mode is the action.
         folder: an existing folder.
         script: the commands, speed (m/s) and duration (s) each, and where the env's command knows them lateral
             speed (m/s) and turn (rad/s).
@@ -149,7 +149,7 @@ def _roll(
         if state.command.turn is not None:
             state = eqx.tree_at(lambda s: s.command.turn, state, told[1][1])
         distribution, carry = policy(obs, carry)
-        state, timestep = env.step(state, distribution.mean)
+        state, timestep = env.step(state, distribution.mode())
         fallen = fallen | timestep.terminated
         moved = jnp.stack([timestep.metrics.get(name, zero) for name in ("speed", "lateral_speed", "turn")])
         out = (state.physics.qpos, moved, fallen)

@@ -94,7 +94,7 @@ def _run(env: Env, pool: ResetPool, state: EnvState, keys: Any, kind: Any) -> tu
             "force": new.physics.actuator_force,
             "finite": _finite(new.physics),
         }
-        kept, _ = pool.replace(key_pool, timestep.done, new, timestep.obs)
+        kept, _ = pool.replace(jax.random.split(key_pool, n), timestep.done, new, timestep.obs)
         return kept, seen
 
     return jax.lax.scan(body, state, keys)
