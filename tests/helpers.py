@@ -317,6 +317,30 @@ class StillPhysics(AbstractPhysics):
         return dataclasses.replace(state, qpos=qpos, time=state.time + jnp.float32(self.control_dt))
 
 
+class DivergingPhysics(AbstractPhysics):
+    """`StillPhysics`, where robots whose first velocity is above `limit` are NaN from `begin` seconds on."""
+
+    inner: StillPhysics
+    limit: Float[Array, ""]
+    robot: Robot
+    model: Model = eqx.field(static=True)
+    n_substeps: int = eqx.field(static=True)
+    begin: float = eqx.field(static=True)
+
+    def __init__(self, robot: Robot, limit: float = 0.2, begin: float = 0.05):
+        self.inner, self.limit, self.begin = StillPhysics(robot), jnp.asarray(limit, jnp.float32), begin
+        self.robot, self.model, self.n_substeps = robot, robot.model, self.inner.n_substeps
+
+    def init(self, params: PhysicsParams, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> PhysicsState:
+        return self.inner.init(params, qpos, qvel)
+
+    def step(self, params: PhysicsParams, state: PhysicsState, ctrl: Float[Array, " nu"]) -> PhysicsState:
+        new = self.inner.step(params, state, ctrl)
+        bad = (state.qvel[0] > self.limit) & (new.time > self.begin)
+        spoilt = [jnp.where(bad, jnp.nan, leaf) for leaf in (new.qpos, new.qvel, new.sensordata)]
+        return dataclasses.replace(new, qpos=spoilt[0], qvel=spoilt[1], sensordata=spoilt[2])
+
+
 class Elapsed(obs.AbstractStatelessTerm):
     """Time since the start of the episode: an observation whose every value is known."""
 

@@ -54,7 +54,7 @@ def test_the_graph_is_the_policy(pair):
 
 def test_a_squashed_policy_is_exported_with_its_tanh(pair):
     env, policy = pair
-    squashed = SquashedPolicy(policy.norm, policy.log_std, None, policy.mlp)
+    squashed = SquashedPolicy(policy.norm, policy.log_std, policy.mlp)
     observations = _observations(env)
     wanted = np.asarray(squashed(jnp.asarray(observations), ())[0].mean)
     np.testing.assert_allclose(_run(policy_graph(squashed, observations.shape[1], {}), observations), wanted, atol=2e-6)

@@ -32,6 +32,15 @@ def _data(seed, steps=17, envs=6):
     return (*numbers, terminated, terminated | truncated)
 
 
+def test_a_value_beyond_a_failure_need_not_be_finite():
+    """The final state of a simulation that diverged: neither its step nor an earlier one knows of it."""
+    rewards, values, next_values, terminated, done = _data(0)
+    expected, _ = gae(*map(jnp.asarray, (rewards, values, next_values, terminated, done)), GAMMA, LAM)
+    next_values = np.where(terminated, np.nan, next_values)
+    found, _ = gae(*map(jnp.asarray, (rewards, values, next_values, terminated, done)), GAMMA, LAM)
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_against_the_double_loop(seed):
     data = _data(seed)

@@ -1,15 +1,16 @@
 """PPO against tasks whose answers are known."""
 
 import dataclasses
+import threading
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Elapsed, make_env, still_env
+from helpers import DivergingPhysics, Elapsed, make_env, still_env
 
-from wildrobot_eqx import PPOConfig, WildRobotError, locomotion, task
+from wildrobot_eqx import Mirror, PPOConfig, WildRobotError, locomotion, task
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.observe import GaitPhase, JointVelocities, ProjectedGravity
 
@@ -33,8 +34,16 @@ BASE = PPOConfig(
     hidden=(32, 32),
     reset_pool=64,
 )
-COLLECT = eqx.filter_jit(ppo.collect)
-UPDATE = eqx.filter_jit(ppo.update)
+_COLLECT, _UPDATE = eqx.filter_jit(ppo.collect), eqx.filter_jit(ppo.update)
+
+
+def _collect(env, config, state, *seen):
+    key_pool, key_steps = jax.random.split(state.key)
+    return _COLLECT(env, config, state, ppo.make_pool(env, config, key_pool), key_steps, *seen)
+
+
+def _updated(config, state, rollout, *reward_model):
+    return _UPDATE(config, state, rollout, jax.random.key(1), *reward_model)
 
 
 def _bits(tree):
@@ -85,7 +94,7 @@ def clocked(hopper):
     env = still_env(hopper, {"elapsed": Elapsed()}, episode_length=0.1)
     config = dataclasses.replace(BASE, num_envs=8, unroll_length=12, num_epochs=1, num_minibatches=2, hidden=(16,))
     state = ppo.init(env, config, jax.random.key(0))
-    state, rollout, figures = COLLECT(env, config, state, ppo.make_pool(env, config, state.key))
+    state, rollout, figures = _collect(env, config, state)
     return env, config, state, rollout, figures
 
 
@@ -94,7 +103,7 @@ class TestEnds:
 
     def test_the_final_observation_is_not_the_reset_one(self, clocked):
         _, _, state, rollout, _ = clocked
-        now, final = np.asarray(rollout.obs["critic"])[..., 0], np.asarray(rollout.final_obs)[..., 0]
+        now, final = np.asarray(rollout.obs["critic"])[..., 0], np.asarray(rollout.final_obs["critic"])[..., 0]
         np.testing.assert_allclose(final, now + 0.02, atol=1e-6)
         ended = np.asarray(rollout.truncated)
         assert ended.sum() >= 16
@@ -108,8 +117,9 @@ class TestEnds:
         _, config, state, rollout, _ = clocked
         ended = rollout.terminated | rollout.truncated
         rollout = dataclasses.replace(rollout, terminated=ended & terminated, truncated=ended & (not terminated))
-        moved = dataclasses.replace(rollout, final_obs=rollout.final_obs + jnp.where(ended, 3.0, 0.0)[..., None])
-        one, two = UPDATE(config, state, rollout)[0], UPDATE(config, state, moved)[0]
+        other = rollout.final_obs["critic"] + jnp.where(ended, 3.0, 0.0)[..., None]
+        moved = dataclasses.replace(rollout, final_obs={"critic": other})
+        one, two = _updated(config, state, rollout)[0], _updated(config, state, moved)[0]
         assert bool(_differences(one.agent.value.mlp, two.agent.value.mlp)) is matters
 
     def test_returns_are_those_of_whole_episodes(self, clocked):
@@ -128,7 +138,7 @@ class TestEnds:
         """No false dips: 0 would be a return that no episode had."""
         env, config, state, _, figures = clocked
         patient = eqx.tree_at(lambda e: e.episode_steps, env, jnp.asarray(1000, jnp.int32))
-        new, _, later = COLLECT(patient, config, state, ppo.make_pool(env, config, state.key))
+        new, _, later = _collect(patient, config, state)
         assert float(later["episodes"]) == 0.0
         assert float(later["episode_return"]) == float(figures["episode_return"]) != 0.0
         assert float(new.last_return) == float(figures["episode_return"])
@@ -137,7 +147,53 @@ class TestEnds:
         _, _, state, rollout, _ = clocked
         distribution, _ = state.agent.policy(rollout.obs["policy"], ())
         np.testing.assert_allclose(rollout.log_prob, distribution.log_prob(rollout.action), atol=1e-4)
-        np.testing.assert_allclose(rollout.mean, distribution.mean, atol=1e-5)
+        np.testing.assert_allclose(rollout.distribution.mode(), distribution.mode(), atol=1e-5)
+
+
+DIVERGING = dataclasses.replace(BASE, num_envs=16, unroll_length=12, num_epochs=1, num_minibatches=2, hidden=(16,))
+
+
+@pytest.fixture(scope="module")
+def diverging(hopper):
+    """One rollout in which some of 16 robots are NaN from their third step on."""
+    env = still_env(hopper, {"joints": JointVelocities(hopper)}, physics=DivergingPhysics(hopper))
+    state = ppo.init(env, DIVERGING, jax.random.key(0))
+    return env, state, *_collect(env, DIVERGING, state)
+
+
+class TestDivergence:
+    """Nothing that is learned hears of a simulation that diverged."""
+
+    def test_it_is_counted_and_enters_no_mean(self, diverging):
+        env, _, _, rollout, figures = diverging
+        diverged = np.asarray(rollout.diverged)
+        assert 0 < diverged.sum() < diverged.size
+        assert float(figures["diverged"]) == diverged.sum()
+        assert float(figures["episodes"]) == (np.asarray(rollout.truncated | rollout.terminated) & ~diverged).sum()
+        assert float(figures["terminations_per_minute"]) == 0.0
+        np.testing.assert_allclose(figures["reward_per_step"], np.asarray(rollout.reward)[~diverged].mean(), rtol=1e-5)
+        raw = float(figures["reward_per_step"]) / env.physics.control_dt
+        np.testing.assert_allclose(figures["reward/match"], raw, rtol=1e-4)
+        assert all(np.isfinite(float(value)) for value in figures.values())
+
+    def test_no_network_ever_sees_it(self, diverging):
+        _, _, state, rollout, _ = diverging
+        for value in (
+            *rollout.obs.values(),
+            *rollout.final_obs.values(),
+            rollout.reward,
+            rollout.log_prob,
+            state.episode_return,
+        ):
+            assert np.isfinite(value).all()
+
+    def test_training_goes_on(self, diverging):
+        env, first, *_ = diverging
+        rows = list(ppo.train(env, DIVERGING, first, 2))
+        assert sum(float(figures["diverged"]) for _, figures in rows) > 0.0
+        assert all(np.isfinite(float(value)) for _, row in rows for value in row.values())
+        for name, bits in _bits(rows[-1][0].agent):
+            assert np.isfinite(bits).all(), name
 
 
 class TestUpdate:
@@ -147,14 +203,14 @@ class TestUpdate:
         value = jax.tree.map(jnp.zeros_like, state.agent.value.mlp)
         flat = eqx.tree_at(lambda s: s.agent.value.mlp, state, value)
         rollout = dataclasses.replace(rollout, reward=jnp.zeros_like(rollout.reward))
-        new, info = UPDATE(dataclasses.replace(config, entropy_cost=0.0), flat, rollout)
+        new, info = _updated(dataclasses.replace(config, entropy_cost=0.0), flat, rollout)
         assert _differences(flat.agent.policy.mlp, new.agent.policy.mlp) == []
         np.testing.assert_allclose(info["policy_loss"], 0.0, atol=1e-6)
         assert _differences(flat.agent.policy.norm, new.agent.policy.norm)
 
     def test_the_normaliser_sees_each_observation_once(self, clocked):
         _, config, state, rollout, _ = clocked
-        new, _ = UPDATE(config, state, rollout)
+        new, _ = _updated(config, state, rollout)
         samples = np.asarray(rollout.obs["policy"]).reshape(-1, 1)
         np.testing.assert_allclose(new.agent.policy.norm.count - state.agent.policy.norm.count, len(samples))
         expected = state.agent.policy.norm.update(jnp.asarray(samples))
@@ -163,20 +219,32 @@ class TestUpdate:
     def test_a_fixed_learning_rate_stays(self, clocked):
         _, config, state, rollout, _ = clocked
         fixed = dataclasses.replace(config, desired_kl=None)
-        new, info = UPDATE(fixed, state, rollout)
+        new, info = _updated(fixed, state, rollout)
         assert float(new.learning_rate) == float(info["learning_rate"]) == float(state.learning_rate)
 
-    @pytest.mark.parametrize(("desired", "factor"), [(1e6, 1.5 * 1.5), (0.0, 1 / 1.5)])
+    @pytest.mark.parametrize(("desired", "factor"), [(1e6, 1.5**2), (0.0, 1.5**-2)])
     def test_the_learning_rate_follows_the_kl(self, clocked, desired, factor):
-        """Two minibatches far below the desired KL divergence, and one at it (still 0) and one far above."""
+        """Two minibatches: what each has moved the policy by is far below the desired KL divergence, or above it."""
         _, config, state, rollout, _ = clocked
         config = dataclasses.replace(config, desired_kl=desired, learning_rate=1e-3, max_learning_rate=1.0)
         state = dataclasses.replace(state, learning_rate=jnp.float32(1e-3))
-        np.testing.assert_allclose(UPDATE(config, state, rollout)[0].learning_rate, 1e-3 * factor, rtol=1e-5)
+        np.testing.assert_allclose(_updated(config, state, rollout)[0].learning_rate, 1e-3 * factor, rtol=1e-5)
+
+    def test_one_minibatch_that_moves_too_far_lowers_the_rate(self, clocked):
+        """Before a step nothing has moved: a divergence of 0 says nothing of the rate, the one after the step does."""
+        _, config, state, rollout, _ = clocked
+        config = dataclasses.replace(config, num_minibatches=1, desired_kl=1e-9, max_learning_rate=1.0)
+        state = dataclasses.replace(state, learning_rate=jnp.float32(1e-3))
+        new, info = _updated(config, state, rollout)
+        np.testing.assert_allclose(new.learning_rate, 1e-3 / 1.5, rtol=1e-5)
+        same_norm = eqx.tree_at(lambda p: p.norm, new.agent.policy, state.agent.policy.norm)
+        moved = rollout.distribution.kl(same_norm(rollout.obs["policy"], ())[0])
+        assert float(info["kl"]) > 1e-6
+        np.testing.assert_allclose(info["kl"], moved.mean(), rtol=1e-3)
 
     def test_the_learning_rate_stays_within_its_limit(self, clocked):
         _, config, state, rollout, _ = clocked
-        new, _ = UPDATE(dataclasses.replace(config, desired_kl=1e6), state, rollout)
+        new, _ = _updated(dataclasses.replace(config, desired_kl=1e6), state, rollout)
         np.testing.assert_allclose(new.learning_rate, config.max_learning_rate)
 
     @pytest.mark.parametrize(("iteration", "share"), [(0, 1.0), (5, 0.55), (10, 0.1), (20, 0.1)])
@@ -185,12 +253,12 @@ class TestUpdate:
         steps = 10 * config.steps_per_iteration
         config = dataclasses.replace(config, desired_kl=None, decay_steps=steps)
         state = dataclasses.replace(state, iteration=jnp.asarray(iteration, jnp.int32))
-        new, _ = UPDATE(config, state, rollout)
+        new, _ = _updated(config, state, rollout)
         np.testing.assert_allclose(new.learning_rate, share * config.learning_rate, rtol=1e-5)
 
     def test_the_iteration_counts(self, clocked):
         _, config, state, rollout, _ = clocked
-        assert int(UPDATE(config, state, rollout)[0].iteration) == int(state.iteration) + 1
+        assert int(_updated(config, state, rollout)[0].iteration) == int(state.iteration) + 1
 
 
 HOPPER = dataclasses.replace(BASE, num_envs=32, reset_pool=16, learning_rate=1e-3)
@@ -239,7 +307,8 @@ def test_a_new_weight_or_range_recompiles_nothing(hopper_task):
 
     def counted(env, config, state):
         traces.append(1)
-        return ppo.collect(env, config, state, ppo.make_pool(env, config, state.key))
+        key_pool, key_steps = jax.random.split(state.key)
+        return ppo.collect(env, config, state, ppo.make_pool(env, config, key_pool), key_steps)
 
     collect = eqx.filter_jit(counted)
     state = ppo.init(hopper_task, HOPPER, jax.random.key(0))
@@ -254,20 +323,33 @@ def test_a_new_weight_or_range_recompiles_nothing(hopper_task):
     assert float(after.mean()) > float(before.mean()) + 0.05
 
 
-def test_a_symmetric_agent_needs_a_gait_clock_or_a_lean(hopper_task, hopper, robot):
-    agent = ppo.make_agent(hopper_task, HOPPER, jax.random.key(0))
-    assert agent.policy.mirror is not None
-    plain = ppo.make_agent(hopper_task, dataclasses.replace(HOPPER, symmetric=False), jax.random.key(0))
-    assert plain.policy.mirror is None
-    clockless = still_env(hopper, {"elapsed": Elapsed()})
-    assert ppo.make_agent(clockless, HOPPER, jax.random.key(0)).policy.mirror is None
-    leaning = {"elapsed": Elapsed(), "gravity": ProjectedGravity(hopper)}
-    assert ppo.make_agent(still_env(hopper, leaning), HOPPER, jax.random.key(0)).policy.mirror is None, "on one foot"
-    leaning = {"elapsed": Elapsed(), "gravity": ProjectedGravity(robot)}
-    agent = ppo.make_agent(still_env(robot, leaning), HOPPER, jax.random.key(0))
-    assert agent.policy.mirror.index == agent.value.mirror.index == 2, "the y of gravity"
-    clocked = still_env(robot, {**leaning, "clock": GaitPhase()})
-    assert ppo.make_agent(clocked, HOPPER, jax.random.key(0)).policy.mirror.index == 4, "the clock comes first"
+def test_a_symmetric_agent_needs_a_gait_clock_or_a_lean_and_two_feet(hopper, robot):
+    def agent(body, config=HOPPER, **terms):
+        return ppo.make_agent(still_env(body, {"elapsed": Elapsed(), **terms}), config, jax.random.key(0))
+
+    lean, clock = {"gravity": ProjectedGravity(robot)}, {"clock": GaitPhase()}
+    assert agent(robot).policy.mirror is None
+    leaning = agent(robot, **lean)
+    assert leaning.policy.mirror.index == leaning.value.mirror.index == 2, "the y of gravity"
+    assert agent(robot, **lean, **clock).policy.mirror.index == 4, "the clock comes first"
+    assert agent(robot, dataclasses.replace(HOPPER, symmetric=False), **lean, **clock).policy.mirror is None
+    for terms in ({"gravity": ProjectedGravity(hopper)}, clock):
+        assert agent(hopper, **terms).policy.mirror is None, "on one foot"
+
+
+class Sideways(Elapsed):
+    """A term of a user's own that tells left from right."""
+
+    side = 0
+
+    @property
+    def mirror(self):
+        return Mirror((0,), (-1.0,))
+
+
+def test_a_term_of_ones_own_tells_the_side(robot):
+    env = still_env(robot, {"elapsed": Elapsed(), "sideways": Sideways()})
+    assert ppo.make_agent(env, HOPPER, jax.random.key(0)).policy.mirror.index == 1
 
 
 def test_first_episodes_start_at_ages_of_their_own(hopper_task):
@@ -281,11 +363,13 @@ def test_without_a_critic_the_value_function_sees_what_the_policy_sees(clocked):
     alone = eqx.tree_at(lambda e: e.observations, env, {"policy": env.observations["policy"]})
     first = eqx.filter_eval_shape(ppo.init, alone, config, jax.random.key(0))
     pool = eqx.filter_eval_shape(ppo.make_pool, alone, config, first.key)
-    _, traced, _ = eqx.filter_eval_shape(ppo.collect, alone, config, first, pool)
-    assert set(first.obs) == set(traced.obs) == {"policy"}
+    _, traced, _ = eqx.filter_eval_shape(ppo.collect, alone, config, first, pool, first.key)
+    assert set(first.obs) == set(traced.obs) == set(traced.final_obs) == {"policy"}
     assert jax.tree.structure(first.agent) == jax.tree.structure(state.agent)
-    one = UPDATE(config, state, rollout)[0]
-    two = UPDATE(config, state, dataclasses.replace(rollout, obs={"policy": rollout.obs["policy"]}))[0]
+    one = _updated(config, state, rollout)[0]
+    final = {"policy": rollout.final_obs["critic"]}
+    rollout = dataclasses.replace(rollout, obs={"policy": rollout.obs["policy"]}, final_obs=final)
+    two = _updated(config, state, rollout)[0]
     assert _differences(one.agent, two.agent) == []
 
 
@@ -306,16 +390,27 @@ def test_nothing_left_to_do_compiles_nothing(hopper_task, monkeypatch):
     assert list(ppo.train(hopper_task, HOPPER, state, 0)) == []
 
 
-def test_an_error_of_the_compile_thread_is_raised_where_the_caller_stands(hopper_task, monkeypatch):
-    """Once, by the loop: an error that escapes a thread would be a warning, and so fail here."""
+def test_an_error_of_the_compile_is_raised_where_the_caller_stands(hopper_task, monkeypatch):
+    """Once, by the loop, and the thread is over: nothing of it is left inside XLA when the process ends."""
 
     def broken(*arguments):
         raise FloatingPointError("no update")
 
-    monkeypatch.setattr(ppo, "_update", broken)
+    monkeypatch.setattr(ppo, "_compile_update", broken)
     state = ppo.init(hopper_task, HOPPER, jax.random.key(0))
+    before = set(threading.enumerate())
     with pytest.raises(FloatingPointError, match="no update"):
         next(ppo.train(hopper_task, HOPPER, state, 1))
+    assert set(threading.enumerate()) <= before
+
+
+def test_compiling_the_update_runs_nothing_of_it(clocked):
+    """It is lowered and compiled for the shapes alone, and what comes out is `update` itself."""
+    env, config, state, rollout, _ = clocked
+    compiled = ppo._compile_update(env, config, state, None, None)
+    one, _ = compiled(config, state, rollout, jax.random.key(1), None)
+    two, _ = _updated(config, state, rollout)
+    assert _differences(one.agent, two.agent) == []
 
 
 class _Counting(task.AbstractStatelessReward):
@@ -334,7 +429,7 @@ class TestCurriculum:
 
     CONFIG = dataclasses.replace(BASE, num_envs=4, unroll_length=4, num_epochs=1, hidden=(8,), reset_pool=4)
     CURRICULUM = task.Curriculum(
-        {"command.lin_vel_x": (0.1, 0.1)}, {"terminations_per_minute": 1.0}, rise=0.25, window=1.0
+        {"commands.velocity.lin_vel_x": (0.1, 0.1)}, {"terminations_per_minute": 1.0}, rise=0.25, window=1.0
     )
 
     def _env(self, hopper, **changes):

@@ -159,7 +159,7 @@ def _fake_ppo(calls):
         for i in range(iterations):
             params = (params[0], *jax.tree.map(lambda leaf: leaf + 0.01, params[1:]))
             told = dict.fromkeys((*names, "reward_per_step", "episode_return", "terminations_per_minute"), 0.5 + i)
-            tell(params, told)
+            tell(params, {**told, "diverged": 0.0})
 
     return train_ppo
 

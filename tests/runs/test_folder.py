@@ -39,6 +39,7 @@ def test_every_iteration_is_logged_once(trained):
         "reward_per_step",
         "speed_error",
         "terminations_per_minute",
+        "diverged",
         "raw/track",
         "reward/track",
         "kl",

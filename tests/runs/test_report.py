@@ -57,7 +57,10 @@ def metrics(n: int = 30) -> str:
             "steps": 5120 * (i + 1),
             "episode_return": float(i),
             "terminations_per_minute": 30.0 - i,
+            "speed": 0.3,
+            "commanded_speed": 0.3,
             "speed_error": 0.3 / (i + 1),
+            "diverged": 2.0 if i == 7 else 0.0,
             "reward/track": 0.1 * i,
             "reward/slip": -0.1,
             "learning_rate": 1e-3,
@@ -84,11 +87,12 @@ def test_a_full_run_makes_a_self_contained_page(tmp_path, verdict):
     assert "Failed 2 of 46 lines" in " ".join(page.text.split())
     assert "foot slip at 0.3 m/s (5 ms physics): 0.060 m/s, must be <= 0.05 m/s" in page.text
     assert "ppo.num_envs" in page.text
+    assert "2 control steps diverged" in page.text
     assert page.tags.count("video") == 1
     assert page.tags.count("table") == 2
     assert page.cells.count("failed") == 2
     assert page.cells.count("passed") == 44
-    assert len(page.addresses) == 1 + 1 + 6  # video, strip, plots
+    assert len(page.addresses) == 1 + 1 + 7  # video, strip, plots
     assert all(address.startswith("data:") for address in page.addresses)
     assert "script" not in page.tags
     assert "link" not in page.tags
@@ -98,9 +102,8 @@ def test_a_full_run_makes_a_self_contained_page(tmp_path, verdict):
 def test_the_plots_lie_in_the_run_folder(tmp_path, verdict):
     fill(tmp_path, verdict)
     drawn = {path.name for path in write_plots(tmp_path)}
-    assert drawn == {
-        f"{n}.png" for n in ("tracking", "gate", "return", "falls", "speed_error", "reward_terms", "learning")
-    }
+    learning = {"return", "terminations", "diverged", "speed_error", "reward_terms", "learning"}
+    assert drawn == {f"{n}.png" for n in ("tracking", "gate", *learning)}
     for name in drawn:
         with Image.open(tmp_path / "plots" / name) as picture:
             assert min(picture.size) > 200
@@ -152,7 +155,8 @@ def test_a_line_cut_short_is_left_out(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text(metrics(3) + '{"iteration": 4, "ste')
     assert [line["iteration"] for line in read_lines(path)] == [1, 2, 3]
-    assert [p.stem for p in write_plots(tmp_path)] == ["return", "falls", "speed_error", "reward_terms", "learning"]
+    drawn = [path.stem for path in write_plots(tmp_path)]
+    assert drawn == ["return", "terminations", "speed_error", "reward_terms", "learning"]
 
 
 def test_figures_that_could_not_be_measured_are_a_dash(tmp_path, verdict):

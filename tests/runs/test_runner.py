@@ -8,11 +8,12 @@ import subprocess
 import sys
 import threading
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import TINY
+from tiny import ITERATIONS, TINY
 
-from wildrobot_eqx.cli import commands
+from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.physics import native
 from wildrobot_eqx.runs import checkpoint
 from wildrobot_eqx.runs.folder import RunFolder
@@ -21,23 +22,68 @@ from wildrobot_eqx.train import loop as runner
 from wildrobot_eqx.train.log import read_metrics
 
 
-def test_nan_out_of_physics_stops_and_keeps_the_last_good_checkpoint(tmp_path, cli, monkeypatch):
-    folder = RunFolder(tmp_path / "run")
-    engine_run = native._Engine.run
+def _diverging(monkeypatch, robots, when):
+    """Lets the native engine, stepping all 16 robots, yield NaN for the first `robots` in calls that `when` picks."""
+    engine_run, calls = native._Engine.run, []
 
     def diverges(self, *arguments):
         rows = engine_run(self, *arguments)
-        if len(folder.checkpoints.iterations()) == 3:
-            rows[0, :] = np.nan
+        calls.append(len(rows))
+        if len(rows) == 16 and when(len(calls)):
+            rows[:robots, :] = np.nan
         return rows
 
+    monkeypatch.setattr(native._Engine, "run", diverges)
+
+
+def test_one_robot_that_diverges_once_harms_nobody(tmp_path, cli, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "SAVE_EVERY", 0.0)
-        patch.setattr(native._Engine, "run", diverges)
+        _diverging(patch, 1, lambda call: call == 100)
+        done = cli("run", "hop", *TINY, "--no-eval", f"--out={folder.path}")
+    assert done.status == 0, done.err
+    lines = read_metrics(folder.metrics)
+    assert len(lines) == ITERATIONS
+    assert sum(line["diverged"] for line in lines) == 1.0
+    assert folder.manifest()["status"] == "trained"
+    assert "1 control steps diverged" in done.err
+
+
+def test_too_many_that_diverge_stop_the_run_and_a_resume_goes_on(tmp_path, cli, monkeypatch):
+    """More than one, and more than 1% of the iteration's control steps; the state itself is sound, and saved."""
+    folder = RunFolder(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        _diverging(patch, 2, lambda call: call == 100)
         done = cli("run", "hop", *TINY, "--json", f"--out={folder.path}")
     assert done.status == 1
     assert done.out == ""
-    assert "Not finite at iteration 4: raw/" in done.err
+    assert "2 of the 128 control steps of iteration" in done.err
+    assert "Traceback" not in done.err
+    (iteration,) = folder.checkpoints.iterations()
+    assert not checkpoint.non_finite({k: v for k, v in folder.checkpoints.load(iteration).items() if "agent" in k})
+    assert folder.manifest()["status"] == "failed"
+    assert read_metrics(folder.metrics)[-1]["diverged"] == 2.0
+    again = cli("run", f"--resume={folder.path}", "--no-eval")
+    assert again.status == 0, again.err
+    assert [line["iteration"] for line in read_metrics(folder.metrics)] == list(range(1, ITERATIONS + 1))
+
+
+def test_losses_that_are_not_finite_stop_and_keep_the_last_good_checkpoint(tmp_path, cli, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    train = ppo.train
+
+    def spoilt(*arguments):
+        for state, figures in train(*arguments):
+            bad = len(folder.checkpoints.iterations()) == 3
+            yield state, {**figures, "value_loss": jnp.float32(np.nan)} if bad else figures
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "SAVE_EVERY", 0.0)
+        patch.setattr(ppo, "train", spoilt)
+        done = cli("run", "hop", *TINY, "--json", f"--out={folder.path}")
+    assert done.status == 1
+    assert done.out == ""
+    assert "Not finite at iteration 4: value_loss" in done.err
     assert "the checkpoint of iteration 3 is kept" in done.err
     assert "Traceback" not in done.err
     assert folder.checkpoints.iterations() == [1, 2, 3]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 from ..env import Env, EnvState, Timestep
+from ..env.rollout import tracking_errors
 from ..errors import WildRobotError
 from ..physics import PhysicsParams, engine_name
 from .brax_compat import importing_brax
@@ -26,7 +27,8 @@ class BraxEnv(envs.Env):
     - `obs`: float32, 1-D; with `privileged` a dict of `state` (the policy's) and `privileged_state` (the critic's).
     - `reward`, `done`: float32 scalars. `done` says that the episode failed; how long it may last is
       Brax's `episode_length` to say, so the env's own limit is not heeded.
-    - `metrics`: the env's, and `terminated` and `speed_error` (m/s, at this very moment); float32 scalars.
+    - `metrics`: the env's, `terminated`, and for each `NAME` with a `commanded_NAME` its `NAME_error`, how far it is
+      off at this very moment; float32 scalars.
     - `info`: `rng`, a legacy key, and `episode`, how many have begun. Keys of others are carried through.
     - `pipeline_state`: an `EnvState` with a legacy key, everything that ends with an episode.
 
@@ -125,15 +127,13 @@ class BraxEnv(envs.Env):
         obs = {name: timestep.obs[role] for name, role in self._roles().items()} if self.privileged else None
         failed = timestep.terminated.astype(jnp.float32)
         own = timestep.metrics
-        errors = {
-            f"{name}_error": jnp.abs(own[name] - own[f"commanded_{name}"]) for name in own if f"commanded_{name}" in own
-        }
+        errors = {name: jnp.abs(value) for name, value in tracking_errors(own).items()}
         return envs.State(
             pipeline_state=dataclasses.replace(state, key=_raw(state.key)),
             obs=timestep.obs["policy"] if obs is None else obs,
             reward=timestep.reward,
             done=failed,
-            metrics={**metrics, **own, "terminated": failed, **errors},
+            metrics={**metrics, **own, **errors, "terminated": failed},
             info=info,
         )
 

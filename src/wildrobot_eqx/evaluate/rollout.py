@@ -87,7 +87,7 @@ def run_episodes(
 
     Args:
         env: a judged env.
-        policy: its distribution's mean is the action.
+        policy: its distribution's mode is the action.
         meter: gathers the statistics.
         speeds: the commands.
         episodes: how many per command.
@@ -179,7 +179,7 @@ def advance(
     def step(loop: tuple, _: None) -> tuple[tuple, None]:
         state, obs, carry, tally = loop
         distribution, next_carry = policy(obs, carry)
-        new, timestep = batch_step(env, state, distribution.mean)
+        new, timestep = batch_step(env, state, distribution.mode())
         samples = jax.vmap(measured(env))(new, timestep)
         tally = jax.vmap(meter.step)(tally, samples)
         now: tuple[Any, ...] = (new, timestep.obs["policy"], next_carry)

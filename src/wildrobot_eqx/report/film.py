@@ -69,7 +69,7 @@ def render_walk(
 
     Args:
         env: the recipe's env.
-        policy: its distribution's mean is the action.
+        policy: its distribution's mode is the action.
         folder: an existing folder.
         script: the commands, speed (m/s) and duration (s) each, and where the env's command knows them lateral
             speed (m/s) and turn (rad/s).
@@ -151,7 +151,7 @@ def _roll(
         asked = command.set(state.commands[name], channel_values(command, *told))
         state = dataclasses.replace(state, commands={**state.commands, name: asked})
         distribution, carry = policy(obs, carry)
-        state, timestep = env.step(state, distribution.mean)
+        state, timestep = env.step(state, distribution.mode())
         fallen = fallen | timestep.terminated
         moved = jnp.stack([timestep.metrics.get(axis, zero) for axis in ("lin_vel_x", "lin_vel_y", "ang_vel_z")])
         out = (state.physics.qpos, moved, fallen)

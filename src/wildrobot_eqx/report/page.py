@@ -191,11 +191,14 @@ def _robust(run_dir: Path) -> Iterator[str]:
 
 
 def _learning(run_dir: Path, plots: list[Path]) -> Iterator[str]:
-    count = len(read_lines(run_dir / "metrics.jsonl"))
+    lines = read_lines(run_dir / "metrics.jsonl")
+    count, diverged = len(lines), sum(number(line.get("diverged", 0.0)) for line in lines)
     if not count:
         yield '<p class="note">There are no figures of training (metrics.jsonl).</p>'
     else:
         yield f'<p class="note">{count} iterations.</p>'
+        if diverged > 0.0:
+            yield f'<p class="note">{diverged:.0f} control steps diverged: each ended its episode with reward 0.</p>'
     shown = [path for path in plots if path.stem != "gate"]
     if shown:
         yield '<div class="plots">'

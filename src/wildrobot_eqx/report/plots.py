@@ -13,12 +13,13 @@ from matplotlib.transforms import Bbox
 
 from ..evaluate.walking.figures import describe
 from ..runs.files import read_object
+from ..train.log import error_names
 
 _RED, _GREEN, _INK, _GRID = "#c0392b", "#1e8449", "#1b2a3a", "#d8dee4"
 _CURVES = {
     "return": ("episode_return", "return per episode", "episode return"),
-    "failures": ("terminations_per_minute", "failures per minute of simulated time", "failures"),
-    "speed_error": ("lin_vel_x_error", "mean |measured - commanded|, m/s", "speed error while learning"),
+    "terminations": ("terminations_per_minute", "terminations per minute of simulated time", "terminations"),
+    "diverged": ("diverged", "control steps per iteration", "simulations that diverged"),
 }
 
 
@@ -67,8 +68,9 @@ def write_plots(run_dir: Path) -> list[Path]:
     lines = read_lines(run_dir / "metrics.jsonl")
     if len(lines) < 2:
         return drawn
-    for name, (key, label, title) in _CURVES.items():
-        if any(key in line for line in lines):
+    for name, (key, label, title) in {**_CURVES, **_errors(lines)}.items():
+        told = [number(line.get(key)) for line in lines]
+        if any(map(math.isfinite, told)) and (name != "diverged" or any(told)):
             save(name, _curve(lines, key, label, title))
     terms = sorted({key for line in lines for key in line if key.startswith("reward/")})
     if terms:
@@ -76,6 +78,16 @@ def write_plots(run_dir: Path) -> list[Path]:
     if any("learning_rate" in line or "kl" in line for line in lines):
         save("learning", _learning(lines))
     return drawn
+
+
+def _errors(lines: Sequence[dict[str, Any]]) -> dict[str, tuple[str, str, str]]:
+    """Of each value that is commanded how far it is off: figure, label and title, by the plot's name."""
+    found = {}
+    for name in error_names({key for line in lines for key in line}):
+        shown = describe(name)
+        unit = f", {shown.unit}" if shown.unit else ""
+        found[name] = (name, f"mean |measured - commanded|{unit}", f"{shown.label} while learning")
+    return found
 
 
 def gate_axes(verdict: dict[str, Any]) -> list[str]:

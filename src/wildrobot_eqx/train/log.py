@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,12 @@ from ..errors import WildRobotError
 from ..runs.files import replace_text, writing
 
 _FLUSH_EVERY = 10.0  # s between TensorBoard's flushes
+
+_SHOWN = (
+    ("steps_per_second", "steps/s", "6.0f"),
+    ("episode_return", "return", "6.2f"),
+    ("terminations_per_minute", "terminations/min", "5.1f"),
+)
 
 Figures = dict[str, float]
 Progress = Callable[[int, Figures], None]
@@ -163,20 +169,23 @@ def progress(total: int, start: int) -> Iterator[Progress]:
 
 
 def summary(figures: Figures) -> str:
-    """The figures that matter, on one line."""
-    errors = [
-        f"{name.removesuffix('_error')} error {figures[name]:.3f}"
-        for name in sorted(figures)
-        if name.endswith("_error")
+    """The figures that matter, on one line: speed, return, terminations, and how far each commanded value is off."""
+    parts = [
+        f"{figures[name]:{width}} {label}" if label == "steps/s" else f"{label} {figures[name]:{width}}"
+        for name, label, width in _SHOWN
+        if name in figures
     ]
-    return "  ".join(
-        [
-            f"{figures['steps_per_second']:6.0f} steps/s",
-            f"return {figures['episode_return']:6.2f}",
-            f"failures/min {figures['terminations_per_minute']:5.1f}",
-            *errors[:1],
-        ]
-    )
+    parts += [f"{name.replace('_', ' ')} {figures[name]:.3f}" for name in error_names(figures)]
+    if figures.get("diverged", 0.0):
+        parts.append(f"diverged {figures['diverged']:.0f}")
+    return "  ".join(parts)
+
+
+def error_names(figures: Iterable[str]) -> list[str]:
+    """The figures `NAME_error` of whatever is commanded: those with a `NAME` and a `commanded_NAME` beside them."""
+    names = set(figures)
+    commanded = sorted(name.removeprefix("commanded_") for name in names if name.startswith("commanded_"))
+    return [f"{name}_error" for name in commanded if name in names and f"{name}_error" in names]
 
 
 @contextlib.contextmanager

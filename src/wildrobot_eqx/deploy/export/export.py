@@ -43,7 +43,7 @@ def export_bundle(
 
     Args:
         env: the recipe's env with nominal parameters on the native engine.
-        policy: its distribution's mean is the action.
+        policy: its distribution's mode is the action.
         folder: the bundle's folder; what it held of an older bundle is replaced. The zip lies beside it.
         training: where the policy comes from, plain JSON values.
         gate: the gate's verdict on it in the training env, if there is one.

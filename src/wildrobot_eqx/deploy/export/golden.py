@@ -169,8 +169,8 @@ def _roll(
         command, kick = now
         state, obs, carry, inner = loop
         distribution, carry = policy(obs, carry)
-        target, inner = jax.vmap(controller)(inner, distribution.mean)
-        row = {**jax.vmap(reading)(state), "observation": obs, "action": distribution.mean, "target": target}
+        target, inner = jax.vmap(controller)(inner, distribution.mode())
+        row = {**jax.vmap(reading)(state), "observation": obs, "action": distribution.mode(), "target": target}
         row |= {f"state/{name}": leaf for name, leaf in zip(remembered, jax.tree.leaves(carry))}
         asked = jnp.stack([command[:, i] for i, n in enumerate(("speed", "lateral", "turn")) if n in names], axis=1)
         told = jax.vmap(env.commands[velocity].set)(state.commands[velocity], asked)
@@ -178,7 +178,7 @@ def _roll(
         if kick is not None:
             row["kick"] = kick
             state = eqx.tree_at(lambda s: s.physics.qvel, state, state.physics.qvel + kick @ dofs.T)
-        state, timestep = jax.vmap(env.step)(state, distribution.mean)
+        state, timestep = jax.vmap(env.step)(state, distribution.mode())
         return (state, timestep.obs["policy"], carry, inner), row
 
     def all_alike(tree: Any) -> Any:

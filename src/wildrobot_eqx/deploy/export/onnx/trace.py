@@ -58,7 +58,7 @@ _TYPES = {"float32": "FLOAT", "int32": "INT32", "int64": "INT64", "bool": "BOOL"
 
 
 def trace_policy(graph: Graph, policy: AbstractPolicy, seen: str, size: int, memory: list[str]) -> list[str]:
-    """Add a policy's mean action to the graph.
+    """Add a policy's most likely action to the graph.
 
     Args:
         graph: what it is added to.
@@ -68,22 +68,22 @@ def trace_policy(graph: Graph, policy: AbstractPolicy, seen: str, size: int, mem
         memory: names of its memory's leaves, each of the leaf's shape after a first axis of 1.
 
     Returns:
-        The names of the mean action and of the memory's next leaves.
+        The names of the action and of the memory's next leaves.
 
     Raises:
         WildRobotError: it computes with what ONNX or this exporter has not.
     """
     leaves, tree = jax.tree.flatten(policy.init())
-    nu = policy.log_std.size
 
     def apply(obs: Any, *carry: Any) -> tuple[Any, ...]:
         distribution, after = policy(obs, jax.tree.unflatten(tree, carry))
-        return (distribution.mean, *jax.tree.leaves(after))
+        return (distribution.mode(), *jax.tree.leaves(after))
 
     blank = [jnp.zeros((1, *jnp.shape(leaf)), jnp.result_type(leaf)) for leaf in leaves]
     traced = jax.make_jaxpr(apply)(jnp.zeros((1, size), jnp.float32), *blank)
     found = [(value.aval.shape, value.aval.dtype) for value in traced.jaxpr.outvars]
-    wanted = [((1, nu), jnp.dtype(jnp.float32)), *((leaf.shape, leaf.dtype) for leaf in blank)]
+    nu = found[0][0][-1:]  # whatever the policy says; its bundle's first test is the env's own number
+    wanted = [((1, *nu), jnp.dtype(jnp.float32)), *((leaf.shape, leaf.dtype) for leaf in blank)]
     if found != wanted:
         raise WildRobotError(
             f"The policy, a {type(policy).__name__}, gives {found} for one observation, not {wanted}.",
