@@ -323,7 +323,7 @@ def test_an_env_names_a_part_of_another_kind(hopper):
 
 # --- imports flow one way --------------------------------------------------------------------------------
 
-FLOOR = {"", "errors", "paths", "arrays", "typecheck"}
+FLOOR = {"", "errors", "paths", "arrays", "typecheck", "jax_compat"}
 ROOMS = ["robots", "physics", "control", "observe", "task", "env"]
 MAY_IMPORT = {
     **{room: FLOOR | set(ROOMS[: i + 1]) for i, room in enumerate(ROOMS)},
@@ -332,6 +332,7 @@ MAY_IMPORT = {
     "paths": set(),
     "arrays": set(),
     "typecheck": set(),
+    "jax_compat": set(),
     "adapters": FLOOR | set(ROOMS) | {"adapters"},
     "learn": FLOOR | set(ROOMS) | {"learn"},
     "deploy": FLOOR | set(ROOMS) | {"learn", "deploy"},
