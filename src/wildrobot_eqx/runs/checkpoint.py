@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree, Shaped
 
+from .. import jax_compat
 from ..errors import WildRobotError
 
 KEEP = 3  # checkpoints per run
@@ -58,7 +59,7 @@ def unflatten(template: PyTree, flat: dict[str, Shaped[np.ndarray, "..."]]) -> P
             )
             continue
         array = jax.numpy.asarray(value)
-        leaves.append(jax.random.wrap_key_data(array, impl=_key_impl(like)) if _is_key(like) else array)
+        leaves.append(jax.random.wrap_key_data(array, impl=jax_compat.key_impl(like)) if _is_key(like) else array)
     wrong += [f"{name}: the checkpoint has it, the recipe lacks it" for name in flat if name not in known]
     if wrong:
         shown = "\n".join(f"    {line}" for line in wrong[:8])
@@ -78,10 +79,6 @@ def non_finite(flat: dict[str, Shaped[np.ndarray, "..."]]) -> list[str]:
 
 def _is_key(leaf: Any) -> bool:
     return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _key_impl(like: jax.Array | jax.ShapeDtypeStruct) -> Any:
-    return jax.random.key_impl(like) if isinstance(like, jax.Array) else like.dtype._impl.name
 
 
 def _digest(flat: dict[str, Shaped[np.ndarray, "..."]]) -> np.ndarray:

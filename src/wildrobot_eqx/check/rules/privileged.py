@@ -5,8 +5,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import Literal
 
+from ... import jax_compat
 from ...env.env import Env
 from ...observe import Signals
 from ...robots import Robot
@@ -74,12 +74,12 @@ def _of_sensing(part: Any, value: Any, signals: Signals, dt: float) -> str:
         return ""
     paths = []
     for traced, place in ((begun, "[2]"), (called, "[3]")):
-        used = {id(v) for eqn in traced.jaxpr.jaxpr.eqns for v in eqn.invars}
-        used |= {id(v) for v in traced.jaxpr.jaxpr.outvars}
+        jaxpr, _ = jax_compat.opened(traced.jaxpr)
+        used = {id(v) for eqn in jaxpr.eqns for v in eqn.invars} | {id(v) for v in jaxpr.outvars}
         for i, path in traced.inputs.items():
             inside = path.removeprefix(place)
             allowed = not path.startswith(place) or inside.startswith(".calibration")
-            if not allowed and id(traced.jaxpr.jaxpr.invars[i]) in used:
+            if not allowed and id(jaxpr.invars[i]) in used:
                 paths.append(f"signals{inside}")
     return _told(sorted(set(paths)), "reads")
 
@@ -106,7 +106,7 @@ def _secrets(robot: Robot, signals: Signals) -> dict[str, np.ndarray]:
 
 def _read(traced: Traced, secret: dict[str, np.ndarray], robot: Robot) -> list[str]:
     """The leaves of `Signals` whose secret entries reach the result."""
-    jaxpr = traced.jaxpr.jaxpr
+    jaxpr, consts = jax_compat.opened(traced.jaxpr)
     bits: dict[int, str] = {}
     marks: list[np.ndarray] = []
     for i, var in enumerate(jaxpr.invars):
@@ -117,7 +117,7 @@ def _read(traced: Traced, secret: dict[str, np.ndarray], robot: Robot) -> list[s
             bit = 1 << (len(bits) % 60)
             bits[len(bits)] = path
         marks.append(np.asarray(np.where(mask, bit, 0), np.int64))
-    known: dict[Any, np.ndarray] = dict(zip(jaxpr.constvars, map(np.asarray, traced.jaxpr.consts)))
+    known: dict[Any, np.ndarray] = dict(zip(jaxpr.constvars, map(np.asarray, consts)))
     out = 0
     for mark in _follow(jaxpr, marks, known):
         out |= int(np.bitwise_or.reduce(mark.ravel(), initial=0))
@@ -143,18 +143,17 @@ def _follow(jaxpr: Any, marks: list[np.ndarray], known: dict[Any, np.ndarray]) -
     known = dict(known)
 
     def value(atom: Any) -> Any:
-        return np.asarray(atom.val) if isinstance(atom, Literal) else known.get(atom)
+        return np.asarray(atom.val) if jax_compat.is_constant(atom) else known.get(atom)
 
     def of(atom: Any) -> np.ndarray:
-        return np.zeros(atom.aval.shape, np.int64) if isinstance(atom, Literal) or atom not in mark else mark[atom]
+        unmarked = jax_compat.is_constant(atom) or atom not in mark
+        return np.zeros(atom.aval.shape, np.int64) if unmarked else mark[atom]
 
     for eqn in jaxpr.eqns:
         values = [value(atom) for atom in eqn.invars]
         ins = [of(atom) for atom in eqn.invars]
         if all(v is not None for v in values) and eqn.primitive.name not in ("random_bits", "pure_callback"):
-            outs = eqn.primitive.bind(*values, **eqn.params)
-            outs = outs if eqn.primitive.multiple_results else [outs]
-            known.update(zip(eqn.outvars, map(np.asarray, outs)))
+            known.update(zip(eqn.outvars, map(np.asarray, jax_compat.apply(eqn, *values))))
             continue
         for var, result in zip(eqn.outvars, _through(eqn, ins, values)):
             mark[var] = np.asarray(result)
@@ -163,7 +162,7 @@ def _follow(jaxpr: Any, marks: list[np.ndarray], known: dict[Any, np.ndarray]) -
 
 def _through(eqn: Any, ins: list[np.ndarray], values: list[Any]) -> Iterator[np.ndarray]:
     name, shapes = eqn.primitive.name, [var.aval.shape for var in eqn.outvars]
-    inner = eqn.params.get("jaxpr") or eqn.params.get("call_jaxpr")
+    called = jax_compat.called(eqn)
     if name in _EACH.split() and all(mark.shape in ((), shapes[0]) for mark in ins):
         total = np.zeros(shapes[0], np.int64)
         for mark in ins:
@@ -173,11 +172,11 @@ def _through(eqn: Any, ins: list[np.ndarray], values: list[Any]) -> Iterator[np.
         yield _moved(eqn, ins)
     elif name in ("gather", "dynamic_slice") and all(v is not None for v in values[1:]):
         yield _moved(eqn, [ins[0], *values[1:]])
-    elif name in ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call") and inner is not None:
-        closed = getattr(inner, "jaxpr", inner)
-        known = dict(zip(closed.constvars, map(np.asarray, getattr(inner, "consts", ()))))
-        known |= {var: v for var, v in zip(closed.invars, values) if v is not None}
-        yield from _follow(closed, ins, known)
+    elif called is not None:
+        jaxpr, consts = jax_compat.opened(called)
+        known = dict(zip(jaxpr.constvars, map(np.asarray, consts)))
+        known |= {var: v for var, v in zip(jaxpr.invars, values) if v is not None}
+        yield from _follow(jaxpr, ins, known)
     else:
         every = 0
         for mark in ins:
@@ -195,6 +194,7 @@ def _moved(eqn: Any, ins: list[Any]) -> np.ndarray:
     while bit <= bits:
         if bits & bit:
             marks = [((mark & bit) > 0).astype(np.float32) for mark in ins[:first]]
-            total = total | np.where(np.asarray(eqn.primitive.bind(*marks, *ins[first:], **eqn.params)) > 0, bit, 0)
+            (moved,) = jax_compat.apply(eqn, *marks, *ins[first:])
+            total = total | np.where(np.asarray(moved) > 0, bit, 0)
         bit <<= 1
     return np.asarray(total)

@@ -7,8 +7,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+from ... import jax_compat
 from ..trace.tracing import Traced
 
 _SPLIT = "draw once from each key: key, sub = jax.random.split(key), then use sub and carry key on"
@@ -30,7 +30,7 @@ class Reuse:
 def reuses(traced: Traced) -> list[Reuse]:
     """Keys drawn from twice, drawn from in every turn of a loop, made of constants, or carried on after use."""
     walk = _Walk()
-    jaxpr = traced.jaxpr.jaxpr
+    jaxpr, _ = jax_compat.opened(traced.jaxpr)
     ids: dict[Any, int] = {}
     for i, var in enumerate(jaxpr.invars):
         ids[var] = walk.new(fixed=i < traced.own)
@@ -39,7 +39,7 @@ def reuses(traced: Traced) -> list[Reuse]:
     walk.run(jaxpr, ids, None)
     given = {ids[var]: traced.inputs[i] for i, var in enumerate(jaxpr.invars) if i >= traced.own and _is_key(var)}
     for var in jaxpr.outvars:
-        key = None if isinstance(var, Literal) else ids.get(var)
+        key = None if jax_compat.is_constant(var) else ids.get(var)
         if _is_key(var) and key in given and key in walk.used:
             walk.add("is drawn from, and carried on unchanged: the next step draws the same again", walk.used[key])
     return walk.found
@@ -72,7 +72,7 @@ class _Walk:
             self.found.append(Reuse(what, operations, fix))
 
     def number(self, ids: dict[Any, int], atom: Any) -> int:
-        if isinstance(atom, Literal):
+        if jax_compat.is_constant(atom):
             number = self.numbers.setdefault(("literal", repr(atom.val)), next(self.count))
             self.fixed.add(number)
             return number
@@ -98,26 +98,20 @@ class _Walk:
             ins = [self.number(ids, atom) for atom in eqn.invars]
             if name in _DRAWS:
                 self.use(ins[0], operation)
-            inner = eqn.params.get("jaxpr") or eqn.params.get("call_jaxpr")
+            inner, loop = jax_compat.inner(eqn), jax_compat.loop(eqn)
             if not any(map(_is_key, eqn.invars)) and not _draws(eqn):
                 self._plain(eqn, ins, ids)
             elif name == "cond":
                 self._branches(eqn, ins, ids, operation)
-            elif name == "scan":
-                consts = eqn.params["num_consts"]
-                outs = self._loop(inner, ins, consts, eqn.params["num_carry"], operation)
-                ids.update(zip(eqn.outvars, outs))
-            elif name == "while":
-                skip, consts = eqn.params["cond_nconsts"], eqn.params["body_nconsts"]
-                outs = self._loop(eqn.params["body_jaxpr"], ins[skip:], consts, len(eqn.outvars), operation)
-                ids.update(zip(eqn.outvars, outs))
-            elif inner is not None and len(_open(inner).invars) == len(ins):
+            elif loop is not None:
+                ids.update(zip(eqn.outvars, self._loop(loop, ins[loop.skip :], operation)))
+            elif inner is not None and len(jax_compat.opened(inner)[0].invars) == len(ins):
                 ids.update(zip(eqn.outvars, self._inline(inner, ins, operation)))
             else:
                 self._plain(eqn, ins, ids)
 
-    def _inline(self, closed: Any, ins: list[int], operation: Any) -> list[int]:
-        jaxpr = _open(closed)
+    def _inline(self, function: Any, ins: list[int], operation: Any) -> list[int]:
+        jaxpr, _ = jax_compat.opened(function)
         ids = dict(zip(jaxpr.invars, ins))
         ids.update({var: self.new(fixed=True) for var in jaxpr.constvars})
         self.run(jaxpr, ids, operation)
@@ -126,25 +120,24 @@ class _Walk:
     def _branches(self, eqn: Any, ins: list[int], ids: dict[Any, int], operation: Any) -> None:
         """Only one branch runs: each may use a key that the others use, too."""
         before, after = (dict(self.used), dict(self.partly)), [dict(self.used), dict(self.partly)]
-        for branch in eqn.params["branches"]:
+        for branch in jax_compat.branches(eqn):
             self.used, self.partly = map(dict, before)
             self._inline(branch, ins[1:], operation)
             after = [after[0] | self.used, after[1] | self.partly]
         self.used, self.partly = after
         ids.update({var: self.new() for var in eqn.outvars})
 
-    def _loop(self, closed: Any, ins: list[int], consts: int, carried: int, operation: Any) -> list[int]:
-        jaxpr = _open(closed)
-        inner = [self.new() for _ in jaxpr.invars]
-        outs = self._inline(closed, inner, operation)
+    def _loop(self, loop: jax_compat.Loop, ins: list[int], operation: Any) -> list[int]:
+        inner = [self.new() for _ in ins]
+        outs = self._inline(loop.body, inner, operation)
         for i, key in enumerate(inner):
             if key not in self.used and key not in self.partly:
                 continue
-            slot = i - consts
-            stale = i < consts or (slot < carried and outs[slot] == key)
+            slot = i - loop.consts
+            stale = i < loop.consts or (slot < loop.carried and outs[slot] == key)
             if stale:
                 self.add("is drawn from in every turn of a loop: each turn draws the same", operation)
-            elif i < len(ins):
+            else:
                 self.use(ins[i], operation)
         return [self.new() for _ in range(len(outs))]
 
@@ -177,10 +170,4 @@ def _draws(eqn: Any) -> bool:
 
 def _inner(eqn: Any) -> list[Any]:
     """The jaxprs that an operation holds."""
-    items = [item for value in eqn.params.values() for item in (value if isinstance(value, tuple) else (value,))]
-    return [_open(item) for item in items if isinstance(item, ClosedJaxpr | Jaxpr)]
-
-
-def _open(jaxpr: Any) -> Any:
-    """The jaxpr inside a closed one, or itself."""
-    return jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
+    return [jax_compat.opened(function)[0] for function in jax_compat.functions(eqn)]

@@ -10,6 +10,8 @@ from typing import Any
 
 import equinox as eqx
 
+from ... import jax_compat
+
 _PACKAGE = str(Path(__file__).resolve().parents[2])
 _CHECKER = str(Path(__file__).resolve().parents[1])
 _LIBRARIES = re.compile(r"site-packages|dist-packages|/lib/python3\.\d+/|^<")
@@ -89,11 +91,7 @@ def own_file(module: Any) -> str:
 
 def of_operation(equation: Any, module: Any) -> str:
     """`file:line` of the line that traced an operation: in the module's own file where it has one there."""
-    trace = equation.source_info.traceback
-    if trace is None:
-        return ""
-    frames = [(frame.file_name, frame.line_num) for frame in trace.frames]  # the innermost comes first
-    return _pick(frames, own_file(module))
+    return _pick(jax_compat.lines(equation), own_file(module))
 
 
 def of_error(error: BaseException, module: Any) -> str:

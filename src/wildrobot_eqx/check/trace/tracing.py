@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from ... import jax_compat
 from . import source
 
 
@@ -68,7 +69,7 @@ def trace(call: Callable[..., Any], module: Any, *args: Any) -> Traced:
         return [leaf for _, leaf in paths if isinstance(leaf, jax.Array)]
 
     closed = jax.make_jaxpr(run)(*flat)
-    made = iter(_made(closed.jaxpr, module))
+    made = iter(_made(jax_compat.opened(closed)[0], module))
     leaves, out = {}, []
     for path, value in found["paths"]:
         leaf = next(made) if isinstance(value, jax.Array) else Leaf(other=_told(value))
@@ -112,9 +113,9 @@ def _line(jaxpr: Any, i: int, module: Any) -> str:
         if jaxpr.outvars[i] not in equation.outvars:
             continue
         line = source.of_operation(equation, module)
-        inner = None if line or "jaxpr" not in equation.params else equation.params["jaxpr"].jaxpr
-        if inner is not None and len(inner.outvars) == len(equation.outvars):  # the stand-in's own jit
-            return _line(inner, equation.outvars.index(jaxpr.outvars[i]), module)
+        called = None if line else jax_compat.called(equation)
+        if called is not None:  # the stand-in's own jit
+            return _line(jax_compat.opened(called)[0], equation.outvars.index(jaxpr.outvars[i]), module)
         return line
     return ""
 
