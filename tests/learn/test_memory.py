@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Elapsed, still_env
+from helpers import Elapsed, shifted, still_env
 from jaxtyping import Array, Float
 
 from wildrobot_eqx import AbstractPolicy, PPOConfig
@@ -64,7 +64,7 @@ def make_leaky(env, config, key):
 def recurrent(hopper):
     """The second rollout of episodes of 5 steps: memories that go on, and memories that start anew."""
     env = still_env(hopper, {"elapsed": Elapsed()}, episode_length=0.1)
-    state = ppo.init(env, CONFIG, jax.random.key(0), make_leaky)
+    state = ppo.init(env, CONFIG, jax.random.key(shifted(0)), make_leaky)
     collect = eqx.filter_jit(ppo.collect)
     for _ in range(2):
         state, rollout, _ = collect(env, CONFIG, state, ppo.make_pool(env, CONFIG, state.key))
@@ -108,7 +108,7 @@ def test_the_first_minibatch_has_a_ratio_of_one(recurrent):
 def test_training_reaches_its_end(recurrent):
     env, _, _ = recurrent
     config = dataclasses.replace(CONFIG, num_minibatches=2, num_epochs=2)
-    state = ppo.init(env, config, jax.random.key(0), make_leaky)
+    state = ppo.init(env, config, jax.random.key(shifted(0)), make_leaky)
     rows = list(ppo.train(env, config, state, 2))
     assert int(rows[-1][0].iteration) == 2
     assert all(np.isfinite(float(value)) for _, row in rows for value in row.values())
@@ -117,10 +117,10 @@ def test_training_reaches_its_end(recurrent):
 def test_without_a_memory_nothing_is_scanned(hopper):
     """The multilayer perceptron sees all steps at once, as one matrix product."""
     env = still_env(hopper, {"elapsed": Elapsed()})
-    policy = ppo.make_agent(env, CONFIG, jax.random.key(0)).policy
+    policy = ppo.make_agent(env, CONFIG, jax.random.key(shifted(0))).policy
     obs, done = jnp.zeros((3, 2, 1), jnp.float32), jnp.zeros((3, 2), bool)
     assert first_memory(policy, 2) == ()
     assert "scan" not in str(jax.make_jaxpr(lambda o: replay(policy, o, (), done).mean)(obs))
-    recurrent = ppo.make_agent(env, CONFIG, jax.random.key(0), make_leaky).policy
+    recurrent = ppo.make_agent(env, CONFIG, jax.random.key(shifted(0)), make_leaky).policy
     carry = first_memory(recurrent, 2)
     assert "scan" in str(jax.make_jaxpr(lambda o: replay(recurrent, o, carry, done).mean)(obs))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Elapsed, make_env, still_env
+from helpers import Elapsed, make_env, shifted, still_env
 
 from wildrobot_eqx import PPOConfig, WildRobotError, task
 from wildrobot_eqx.learn import ppo
@@ -54,7 +54,7 @@ def _differences(one, two):
 
 
 def _train(env, config, iterations, seed=0):
-    return _go_on(env, config, ppo.init(env, config, jax.random.key(seed)), iterations)
+    return _go_on(env, config, ppo.init(env, config, jax.random.key(shifted(seed))), iterations)
 
 
 def _go_on(env, config, state, iterations):
@@ -85,7 +85,7 @@ def clocked(hopper):
     """One rollout of episodes of 5 steps that observe nothing but the time since their start."""
     env = still_env(hopper, {"elapsed": Elapsed()}, episode_length=0.1)
     config = dataclasses.replace(BASE, num_envs=8, unroll_length=12, num_epochs=1, num_minibatches=2, hidden=(16,))
-    state = ppo.init(env, config, jax.random.key(0))
+    state = ppo.init(env, config, jax.random.key(shifted(0)))
     state, rollout, figures = COLLECT(env, config, state, ppo.make_pool(env, config, state.key))
     return env, config, state, rollout, figures
 
@@ -217,7 +217,7 @@ class TestUpdate:
 
         before = eqx.tree_at(lambda a: a.policy.norm, after.agent, state.agent.policy.norm)
         assert abs(gain(state.agent)) < 1e-5
-        assert gain(before) > 1e-3
+        assert gain(before) > 1e-4
 
     def test_the_iteration_counts(self, clocked):
         _, config, state, rollout, _ = clocked
@@ -246,7 +246,7 @@ def test_a_training_moves_every_network_and_all_its_figures_are_numbers(hopper_t
     assert len(figures) == 12
     assert np.isfinite([list(row.values()) for row in figures]).all()
     assert int(state.iteration) == 12
-    moved = _differences(ppo.init(hopper_task, HOPPER, jax.random.key(0)).agent, state.agent)
+    moved = _differences(ppo.init(hopper_task, HOPPER, jax.random.key(shifted(0))).agent, state.agent)
     leaves = [name for name, _ in _bits(state.agent) if ".mlp." in name or name.endswith(".log_std")]
     assert len(leaves) == 13
     assert set(leaves) <= set(moved)
@@ -259,7 +259,7 @@ def test_one_seed_gives_the_same_bits(hopper_task, trained):
 
 
 def test_another_seed_gives_others(hopper_task):
-    one, other = (ppo.init(hopper_task, HOPPER, jax.random.key(seed)) for seed in (0, 1))
+    one, other = (ppo.init(hopper_task, HOPPER, jax.random.key(shifted(seed))) for seed in (0, 1))
     assert any("agent" in name for name in _differences(one, other))
 
 
@@ -277,7 +277,7 @@ def test_a_new_weight_or_range_recompiles_nothing(hopper_task):
         return ppo.collect(env, config, state, ppo.make_pool(env, config, state.key))
 
     collect = eqx.filter_jit(counted)
-    state = ppo.init(hopper_task, HOPPER, jax.random.key(0))
+    state = ppo.init(hopper_task, HOPPER, jax.random.key(shifted(0)))
     before = collect(hopper_task, HOPPER, state)[1].reward
     changed = eqx.tree_at(
         lambda e: (e.rewards["alive"].weight, e.command.speed_range, e.controller.scale),
@@ -306,7 +306,7 @@ def test_a_symmetric_agent_needs_a_gait_clock_or_a_lean(hopper_task, hopper, rob
 
 
 def test_first_episodes_start_at_ages_of_their_own(hopper_task):
-    state = ppo.init(hopper_task, HOPPER, jax.random.key(0))
+    state = ppo.init(hopper_task, HOPPER, jax.random.key(shifted(0)))
     assert len(np.unique(np.asarray(state.env_state.steps))) > HOPPER.num_envs // 2
 
 
@@ -328,7 +328,7 @@ def test_an_env_without_a_policy_observation_is_refused(hopper):
     env = still_env(hopper, {"elapsed": Elapsed()})
     env = still_env(hopper, {"elapsed": Elapsed()}, observations={"actor": env.observations["policy"]})
     with pytest.raises(WildRobotError, match="no observation called 'policy'") as caught:
-        ppo.init(env, BASE, jax.random.key(0))
+        ppo.init(env, BASE, jax.random.key(shifted(0)))
     assert "actor" in caught.value.where
 
 
@@ -337,7 +337,7 @@ def test_nothing_left_to_do_compiles_nothing(hopper_task, monkeypatch):
         raise AssertionError("compiled")
 
     monkeypatch.setattr(ppo, "_compile_update", never)
-    state = ppo.init(hopper_task, HOPPER, jax.random.key(0))
+    state = ppo.init(hopper_task, HOPPER, jax.random.key(shifted(0)))
     assert list(ppo.train(hopper_task, HOPPER, state, 0)) == []
 
 
@@ -348,7 +348,7 @@ def test_an_error_of_the_compile_thread_is_raised_where_the_caller_stands(hopper
         raise FloatingPointError("no update")
 
     monkeypatch.setattr(ppo, "_update", broken)
-    state = ppo.init(hopper_task, HOPPER, jax.random.key(0))
+    state = ppo.init(hopper_task, HOPPER, jax.random.key(shifted(0)))
     with pytest.raises(FloatingPointError, match="no update"):
         next(ppo.train(hopper_task, HOPPER, state, 1))
 
@@ -381,13 +381,13 @@ class TestCurriculum:
 
     def _run(self, env, iterations, state=None):
         if state is None:
-            state = ppo.init(env, self.CONFIG, jax.random.key(0), curriculum=self.CURRICULUM)
+            state = ppo.init(env, self.CONFIG, jax.random.key(shifted(0)), curriculum=self.CURRICULUM)
         return list(ppo.train(env, self.CONFIG, state, iterations, self.CURRICULUM))
 
     def test_levels_rise_ranges_follow_and_nothing_is_traced_again(self, hopper):
         traces = []
         env = self._env(hopper, rewards={"count": _Counting(traces, jnp.ones((), jnp.float32))})
-        state = ppo.init(env, self.CONFIG, jax.random.key(0), curriculum=self.CURRICULUM)
+        state = ppo.init(env, self.CONFIG, jax.random.key(shifted(0)), curriculum=self.CURRICULUM)
         rows, counts = [], []
         for row in ppo.train(env, self.CONFIG, state, 6, self.CURRICULUM):
             rows.append(row)
@@ -410,4 +410,4 @@ class TestCurriculum:
 
     def test_without_one_a_state_holds_nothing_of_it(self, hopper):
         env = self._env(hopper)
-        assert ppo.init(env, self.CONFIG, jax.random.key(0)).curriculum is None
+        assert ppo.init(env, self.CONFIG, jax.random.key(shifted(0))).curriculum is None

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import onnx
 import pytest
+from helpers import shifted
 from tiny import TINY
 
 from wildrobot_eqx import PPOConfig, load_recipe
@@ -48,8 +49,8 @@ def standing(tmp_path_factory):
     recipe = load_recipe("hop")(physics="native")
     env = judged_env(recipe.env, recipe.env.physics.timestep)
     env = eqx.tree_at(lambda e: e.command.deadband, env, recipe.env.command.deadband)
-    policy = make_agent(env, PPOConfig(hidden=(16,)), jax.random.key(0)).policy
-    rng = np.random.default_rng(0)
+    policy = make_agent(env, PPOConfig(hidden=(16,)), jax.random.key(shifted(0))).policy
+    rng = np.random.default_rng(shifted(0))
     norm = dataclasses.replace(
         policy.norm,
         mean=jnp.asarray(0.1 * rng.normal(size=policy.norm.mean.shape), jnp.float32),

@@ -8,13 +8,14 @@ import subprocess
 import sys
 
 import pytest
-from tiny import ITERATIONS, TINY
+from tiny import ITERATIONS, SEED, TINY
 
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.runs import opening, runner
 from wildrobot_eqx.runs.folder import RunFolder
 from wildrobot_eqx.runs.log import read_metrics
 
+OTHER_SEED = f"--seed={SEED + 3}"
 _SAVED, _KILLED = (8, 16), 19  # iterations
 _DOOMED = f"""
 import math, os, signal, sys
@@ -120,13 +121,14 @@ def test_a_finished_run_can_train_on(copied, cli):
 
 
 def test_another_seed_cannot_go_on(copied, cli):
-    done = cli("run", f"--resume={copied.path}", "--seed=3")
+    done = cli("run", f"--resume={copied.path}", OTHER_SEED)
     assert done.status == 2
-    assert "seed 0" in done.err
+    assert f"seed {SEED}" in done.err
 
 
 @pytest.mark.parametrize(
-    "wrong", [("--num-envs=32",), ("--set=ppo.hidden=[8]",), ("--seed=3",), ("--wandb", f"--steps={16 * 8 * 50}")]
+    "wrong",
+    [("--num-envs=32",), ("--set=ppo.hidden=[8]",), (OTHER_SEED,), ("--wandb", f"--steps={16 * 8 * 50}")],
 )
 def test_a_refused_resume_leaves_the_run_as_it_was(wrong, copied, cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)  # not installed

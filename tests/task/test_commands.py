@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import random_physics
+from helpers import random_physics, shifted
 
 from wildrobot_eqx.observe import Command
 from wildrobot_eqx.physics import rotation
@@ -16,7 +16,7 @@ N = 4000
 
 
 def _draws(command, n=N):
-    return np.asarray(jax.jit(jax.vmap(command.draw))(jax.random.split(jax.random.key(0), n)))
+    return np.asarray(jax.jit(jax.vmap(command.draw))(jax.random.split(jax.random.key(shifted(0)), n)))
 
 
 def _facing(robot, yaw):
