@@ -1,6 +1,7 @@
 """Builders that the tests share: envs, states made by hand, and an engine whose physics fits on a page."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,13 @@ from wildrobot_eqx.locomotion import GaitState, VelocityState
 from wildrobot_eqx.observe import ObservationStack, Signals
 from wildrobot_eqx.physics.params import nominal_params
 from wildrobot_eqx.robots import Mirror, Model
+
+SEED_OFFSET = int(os.environ.get("WILDROBOT_EQX_SEED_OFFSET", "0"))
+
+
+def shifted(seed: int) -> int:
+    """The seed of a fixture, of a helper or of a training, moved by WILDROBOT_EQX_SEED_OFFSET: tests hold for any."""
+    return seed + SEED_OFFSET
 
 
 def policy_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
@@ -174,7 +182,7 @@ class Batched:
         self._step = eqx.filter_jit(lambda env, state, action: jax.vmap(env.step)(state, action))
 
     def reset(self, seed: int = 0, env: Env | None = None):
-        return self._reset(env or self.env, jax.random.split(jax.random.key(seed), self.n))
+        return self._reset(env or self.env, jax.random.split(jax.random.key(shifted(seed)), self.n))
 
     def step(self, state, action, env: Env | None = None):
         return self._step(env or self.env, state, jnp.asarray(action, jnp.float32))
@@ -188,7 +196,7 @@ class Batched:
 
 def random_physics(robot: Robot, seed: int = 0) -> PhysicsState:
     """A physics state of random numbers in the right shapes, unit quaternions where they belong."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(shifted(seed))
     mj = robot.model.mj
 
     def normal(*shape: int) -> np.ndarray:
@@ -215,7 +223,7 @@ def random_physics(robot: Robot, seed: int = 0) -> PhysicsState:
 
 def random_draws(robot: Robot, seed: int = 0) -> dict[str, Any]:
     """What `Signals` carries of an episode's draws: parameters, calibration, and the servos' states by part."""
-    rng = np.random.default_rng(seed + 2000)
+    rng = np.random.default_rng(shifted(seed + 2000))
 
     def around(leaf: Array) -> Array:
         return leaf * jnp.asarray(rng.uniform(0.8, 1.2, leaf.shape), jnp.float32)
@@ -237,7 +245,7 @@ def random_draws(robot: Robot, seed: int = 0) -> dict[str, Any]:
 
 def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3, phase: float | None = None) -> Signals:
     """Signals of random numbers in the right shapes; the clock rests where the command is to stand."""
-    rng = np.random.default_rng(seed + 1000)
+    rng = np.random.default_rng(shifted(seed + 1000))
 
     def scalar(value: float) -> Float[Array, ""]:
         return jnp.asarray(value, jnp.float32)
@@ -267,7 +275,7 @@ def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3, phase: float
 def planar_signals(robot: Robot, seed: int = 0, **options: Any) -> Signals:
     """The same signals, told to walk sideways and to turn as well."""
     signals = random_signals(robot, seed, **options)
-    lateral, turn = map(jnp.asarray, np.random.default_rng(seed + 3000).uniform(0.05, 0.5, 2).astype(np.float32))
+    lateral, turn = map(jnp.asarray, np.random.default_rng(shifted(seed + 3000)).uniform(0.05, 0.5, 2).astype(np.float32))
     velocity = dataclasses.replace(signals.commands["velocity"], lin_vel_y=lateral, ang_vel_z=turn)
     observed = locomotion.VelocityCommand(robot, lin_vel_y=(-0.5, 0.5), ang_vel_z=(-0.5, 0.5)).observe(velocity)
     return dataclasses.replace(

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from brax.envs.wrappers import training
+from helpers import shifted
 from jaxtyping import TypeCheckError
 from small import small_env
 
@@ -17,7 +18,7 @@ N = 3
 
 
 def _keys(n=N, seed=0):
-    return jax.random.split(jax.random.PRNGKey(seed), n)
+    return jax.random.split(jax.random.PRNGKey(shifted(seed)), n)
 
 
 def _randomised(sys, rng):
@@ -110,7 +111,7 @@ def test_what_brax_reads(brax_hopper, hopper):
 def _play(env, keys, steps, seed=0, scale=0.5):
     """A jitted scan of random actions: the first state, every later one by time, and the actions."""
     rows = jax.eval_shape(env.reset, keys).reward.shape
-    actions = scale * jax.random.normal(jax.random.key(seed), (steps, *rows, env.action_size))
+    actions = scale * jax.random.normal(jax.random.key(shifted(seed)), (steps, *rows, env.action_size))
 
     @jax.jit
     def run(keys, actions):

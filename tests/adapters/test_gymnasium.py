@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env, data_shares_objects
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from helpers import Elapsed, make_env, still_env
+from helpers import Elapsed, make_env, shifted, still_env
 from jaxtyping import Array, Bool, Float
 
 from wildrobot_eqx import (
@@ -90,8 +90,8 @@ def drawing(why_not_drawn):
 
 def _actions(envs, steps, n, seed=0):
     """Half of a step's actions end somebody's episode, in random order."""
-    actions = np.random.default_rng(seed).uniform(-0.8, 0.8, (steps, envs, n)).astype(np.float32)
-    ends = np.random.default_rng(seed + 1).uniform(size=(steps, envs)) < 0.15
+    actions = np.random.default_rng(shifted(seed)).uniform(-0.8, 0.8, (steps, envs, n)).astype(np.float32)
+    ends = np.random.default_rng(shifted(seed + 1)).uniform(size=(steps, envs)) < 0.15
     actions[..., 0] = np.where(ends, 1.0, actions[..., 0])
     return actions
 

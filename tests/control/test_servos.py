@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import shifted
 
 import wildrobot_eqx as we
 from wildrobot_eqx.control.law import Wiring
@@ -44,7 +45,7 @@ def joints(position=(0.0, 0.0, 0.0), velocity=(0.0, 0.0, 0.0), torque=(0.0, 0.0,
 
 def begin(part, at=None, dt=0.02, seed=0):
     at = at or joints()
-    return part.init(jax.random.key(seed), at, plain_law().target, dt)
+    return part.init(jax.random.key(shifted(seed)), at, plain_law().target, dt)
 
 
 def torque(law: we.ServoLaw, at: we.Joints) -> np.ndarray:

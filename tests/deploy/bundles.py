@@ -12,6 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from helpers import shifted
 
 from wildrobot_eqx import Delay, Env, LowPass, ObservationStack, PPOConfig, load_recipe
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
@@ -44,8 +45,8 @@ def env_and_policy(name: str, history: int = 1, calm: bool = False) -> tuple[Env
         home = env.physics.robot.home_joints
         inner = LowPass(LowPass(env.controller, home, 0.6), home, 0.9)
         env = eqx.tree_at(lambda e: e.controller, env, Delay(inner, home, 2))
-    policy = make_agent(env, PPOConfig(hidden=(16, 16)), jax.random.key(3)).policy
-    rng = np.random.default_rng(0)
+    policy = make_agent(env, PPOConfig(hidden=(16, 16)), jax.random.key(shifted(3))).policy
+    rng = np.random.default_rng(shifted(0))
     size = env.observations["policy"].size
     norm = dataclasses.replace(
         policy.norm,

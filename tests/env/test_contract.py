@@ -1,7 +1,6 @@
 """The contract check finds what breaks scan, by name, several at once, and passes what is right."""
 
 import dataclasses
-import time
 
 import equinox as eqx
 import jax
@@ -18,12 +17,10 @@ from wildrobot_eqx.robots import Mirror
 
 
 def test_envs_of_every_kind_of_term_pass(env, hopper_env):
-    began = time.monotonic()
     for good in (env, hopper_env):
         report = check.check_env(good)
         assert report.findings == ()
         assert report.passed
-    assert time.monotonic() - began < 30.0
 
 
 class Forgetful(AbstractController):

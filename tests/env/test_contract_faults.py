@@ -116,13 +116,18 @@ def test_nothing_is_compiled(compiles):
     assert compiles == []
 
 
-def test_the_walk_recipe_takes_seconds_and_says_so(capsys):
+def test_the_walk_recipe_passes_and_its_check_says_how_long_it_took(capsys):
+    assert main(["check", "walk"]) == 0
+    said = re.search(r"checked in (\d+\.\d) s", capsys.readouterr().out)
+    assert said is not None
+    assert float(said[1]) > 0.0
+
+
+@pytest.mark.slow
+def test_the_walk_recipe_takes_seconds(capsys):
     began = time.process_time()  # of this process: others may keep the machine busy
     assert main(["check", "walk"]) == 0
     assert time.process_time() - began < 5.0
-    said = re.search(r"checked in (\d+\.\d) s", capsys.readouterr().out)
-    assert said is not None
-    assert 0.0 < float(said[1]) < 60.0
 
 
 def test_wrappers_and_randomisers_pass(hopper_env, hopper):

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Batched, all_rewards, make_env, replace, still_env
+from helpers import Batched, all_rewards, make_env, replace, shifted, still_env
 from jaxtyping import TypeCheckError
 
 from wildrobot_eqx import Delay, JointPosition, ScaleFriction, ScaleMass, load_robot, task
@@ -13,7 +13,7 @@ from wildrobot_eqx.observe import LastAction, Signals
 
 
 def _actions(env, n, steps, seed=0):
-    return np.random.default_rng(seed).normal(size=(steps, n, env.action_size), scale=0.5).astype(np.float32)
+    return np.random.default_rng(shifted(seed)).normal(size=(steps, n, env.action_size), scale=0.5).astype(np.float32)
 
 
 def _play(batched, state, actions, env=None):

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import shifted
 
 from wildrobot_eqx.env import ResetPool
 from wildrobot_eqx.env.rollout import batch_step, keys_of, spread_start, tracking_errors, where
@@ -14,13 +15,13 @@ N, POOL = 6, 3
 
 @pytest.fixture(scope="module")
 def pool(hopper_env):
-    return jax.jit(lambda env, key: ResetPool.make(env, key, POOL))(hopper_env, jax.random.key(0))
+    return jax.jit(lambda env, key: ResetPool.make(env, key, POOL))(hopper_env, jax.random.key(shifted(0)))
 
 
 @pytest.fixture(scope="module")
 def running(hopper_env):
     """Six envs, three steps into their episodes, and their observations."""
-    state, _ = jax.jit(jax.vmap(hopper_env.reset))(jax.random.split(jax.random.key(1), N))
+    state, _ = jax.jit(jax.vmap(hopper_env.reset))(jax.random.split(jax.random.key(shifted(1)), N))
     action = jnp.full((N, hopper_env.action_size), 0.1, jnp.float32)
     step = jax.jit(lambda state: batch_step(hopper_env, state, action))
     for _ in range(3):
@@ -33,7 +34,7 @@ DONE = np.array([True, False, False, True, False, True])
 
 @pytest.fixture(scope="module")
 def replaced(pool, running):
-    return eqx.filter_jit(pool.replace)(jax.random.split(jax.random.key(7), N), jnp.asarray(DONE), *running)
+    return eqx.filter_jit(pool.replace)(jax.random.split(jax.random.key(shifted(7)), N), jnp.asarray(DONE), *running)
 
 
 def test_a_pool_counts_its_states(pool):

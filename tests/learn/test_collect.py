@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Elapsed, still_env
+from helpers import Elapsed, shifted, still_env
 
 from wildrobot_eqx import MjxPhysics, NativePhysics, PPOConfig, TreePhysics
 from wildrobot_eqx.learn import ppo
@@ -21,7 +21,7 @@ def begun(hopper):
     """Episodes of 4 steps, two shares, and what they have seen."""
     terms = {"elapsed": Elapsed(), "joints": JointVelocities(hopper)}
     env = still_env(hopper, terms, episode_length=0.08)
-    state = ppo.init(env, CONFIG, jax.random.key(0))
+    state = ppo.init(env, CONFIG, jax.random.key(shifted(0)))
     key_pool, key = jax.random.split(state.key)
     pool = ppo.make_pool(env, CONFIG, key_pool)
 

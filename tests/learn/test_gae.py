@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import shifted
 
 from wildrobot_eqx.learn.gae import gae
 
@@ -25,7 +26,7 @@ def _double_loop(rewards, values, next_values, terminated, done):
 
 
 def _data(seed, steps=17, envs=6):
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(shifted(seed))
     numbers = [rng.normal(size=(steps, envs)).astype(np.float32) for _ in range(3)]
     terminated = rng.random((steps, envs)) < 0.15
     truncated = (rng.random((steps, envs)) < 0.15) & ~terminated

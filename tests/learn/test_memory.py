@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Elapsed, still_env
+from helpers import Elapsed, shifted, still_env
 from jaxtyping import Array, Float
 
 from wildrobot_eqx import AbstractPolicy, PPOConfig
@@ -65,7 +65,7 @@ def make_leaky(env, config, key):
 def recurrent(hopper):
     """The second rollout of episodes of 5 steps: memories that go on, and memories that start anew."""
     env = still_env(hopper, {"elapsed": Elapsed()}, episode_length=0.1)
-    state = ppo.init(env, CONFIG, jax.random.key(0), make_leaky)
+    state = ppo.init(env, CONFIG, jax.random.key(shifted(0)), make_leaky)
     ages = jnp.arange(CONFIG.num_envs, dtype=jnp.int32) % 5  # so that in each step some end, and some do not
     state = eqx.tree_at(lambda s: s.env_state.steps, state, ages)
     collect = eqx.filter_jit(ppo.collect)
@@ -102,7 +102,7 @@ def test_replay_gives_the_distributions_of_collect(recurrent):
 def test_the_first_minibatch_has_a_ratio_of_one(recurrent):
     """Nothing has moved yet: the mean of normalised advantages, 0, for a loss. Then everything has: the KL tells."""
     _, state, rollout = recurrent
-    new, info = eqx.filter_jit(ppo.update)(CONFIG, state, rollout, jax.random.key(0))
+    new, info = eqx.filter_jit(ppo.update)(CONFIG, state, rollout, jax.random.key(shifted(0)))
     np.testing.assert_allclose(info["policy_loss"], 0.0, atol=1e-5)
     assert float(info["kl"]) > 1e-5
     for name in ("start", "inward", "outward"):
@@ -113,7 +113,7 @@ def test_the_first_minibatch_has_a_ratio_of_one(recurrent):
 def test_training_reaches_its_end(recurrent):
     env, _, _ = recurrent
     config = dataclasses.replace(CONFIG, num_minibatches=2, num_epochs=2)
-    state = ppo.init(env, config, jax.random.key(0), make_leaky)
+    state = ppo.init(env, config, jax.random.key(shifted(0)), make_leaky)
     rows = list(ppo.train(env, config, state, 2))
     assert int(rows[-1][0].iteration) == 2
     assert all(np.isfinite(float(value)) for _, row in rows for value in row.values())
@@ -122,10 +122,10 @@ def test_training_reaches_its_end(recurrent):
 def test_without_a_memory_nothing_is_scanned(hopper):
     """The multilayer perceptron sees all steps at once, as one matrix product."""
     env = still_env(hopper, {"elapsed": Elapsed()})
-    policy = ppo.make_agent(env, CONFIG, jax.random.key(0)).policy
+    policy = ppo.make_agent(env, CONFIG, jax.random.key(shifted(0))).policy
     obs, done = jnp.zeros((3, 2, 1), jnp.float32), jnp.zeros((3, 2), bool)
     assert first_memory(policy, 2) == ()
     assert "scan" not in str(jax.make_jaxpr(lambda o: replay(policy, o, (), done).mode())(obs))
-    recurrent = ppo.make_agent(env, CONFIG, jax.random.key(0), make_leaky).policy
+    recurrent = ppo.make_agent(env, CONFIG, jax.random.key(shifted(0)), make_leaky).policy
     carry = first_memory(recurrent, 2)
     assert "scan" in str(jax.make_jaxpr(lambda o: replay(recurrent, o, carry, done).mode())(obs))

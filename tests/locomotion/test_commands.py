@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import random_physics
+from helpers import random_physics, shifted
 
 import wildrobot_eqx as we
 from wildrobot_eqx import rotation
@@ -17,7 +17,7 @@ PHYSICS = random_physics(we.load_robot("hopper"))  # a gait does not look at it
 
 
 def _draws(command, n=N):
-    return np.asarray(jax.jit(jax.vmap(command.sample))(jax.random.split(jax.random.key(0), n)).lin_vel_x)
+    return np.asarray(jax.jit(jax.vmap(command.sample))(jax.random.split(jax.random.key(shifted(0)), n)).lin_vel_x)
 
 
 def _begun(command, key, physics):

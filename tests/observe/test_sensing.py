@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import policy_terms, random_signals
+from helpers import policy_terms, random_signals, shifted
 
 import wildrobot_eqx as we
 from wildrobot_eqx.observe import ObservationStack
@@ -23,7 +23,7 @@ def signals(hopper):
 
 def run(part, values, signals, seed=0):
     """What becomes of `values` (steps x n), the first of which is the episode's first reading."""
-    key_init, key_steps = jax.random.split(jax.random.key(seed))
+    key_init, key_steps = jax.random.split(jax.random.key(shifted(seed)))
     first = part.init(key_init, values[0], signals, DT)
 
     def step(state, given):

@@ -7,6 +7,7 @@ import json
 import resource
 
 import pytest
+from tiny import SEED
 
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.paths import data_dir
@@ -23,7 +24,7 @@ def test_a_run_folder_holds_what_repeats_the_run(trained):
     assert manifest["options"]["num_envs"] == 16
     assert manifest["options"]["robot"] == "hopper"  # defaults, too
     assert "ppo.hidden=[16]" in manifest["overrides"]
-    assert (manifest["name"], manifest["seed"], manifest["status"]) == ("hop", 0, "trained")
+    assert (manifest["name"], manifest["seed"], manifest["status"]) == ("hop", SEED, "trained")
     assert manifest["steps_done"] == manifest["steps"] == 16 * 8 * 40
     assert {"python", "jax", "mujoco", "equinox", "wildrobot-eqx"} <= manifest["versions"].keys()
     assert manifest["device"]["platform"] == "cpu"
