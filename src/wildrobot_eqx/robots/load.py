@@ -107,6 +107,7 @@ class _Builder:
             servo=Servo(
                 spec.servo.get("stall_torque", float(mj.actuator_forcerange[:, 1].max())),
                 spec.servo.get("no_load_speed", 1e3),
+                spec.servo.get("continuous_torque"),
             ),
             joint_mirror=joint_mirror,
             min_root_height=jnp.asarray(spec.min_root_height, jnp.float32),

@@ -53,6 +53,7 @@ class Servo(eqx.Module):
 
     stall_torque: float = eqx.field(static=True)  # N m
     no_load_speed: float = eqx.field(static=True)  # rad/s
+    continuous_torque: float | None = eqx.field(static=True, default=None)  # N m, RMS, that it bears for ever
 
 
 class Mirror(eqx.Module):

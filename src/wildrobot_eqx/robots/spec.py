@@ -11,7 +11,7 @@ from ..errors import WildRobotError, nearest
 FOOT_KEYS = ("site", "force", "linvel")
 IMU_KEYS = ("gyro", "accel", "quat")
 BASE_KEYS = ("linvel", "angvel")
-SERVO_KEYS = ("stall_torque", "no_load_speed")
+SERVO_KEYS = ("stall_torque", "no_load_speed", "continuous_torque")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,12 +10,13 @@ from ..env import Env
 from ..errors import WildRobotError
 from ..learn.networks import AbstractPolicy
 from .episodes import judged_env, run_episodes
-from .figures import figures
+from .figures import figures, joint_torques
 from .gait import GaitMeter, GaitTally
 from .gate_result import CommandFigures as CommandFigures
 from .gate_result import GateLine as GateLine
 from .gate_result import GateResult as GateResult
 from .gate_result import Limit as Limit
+from .gate_result import continuous_torque
 from .motions import Motion, judge_motions
 
 
@@ -130,7 +131,7 @@ class WalkGate(AbstractGate):
             for limit in self.limits(meter)
             if required and limit.applies(command)
         ]
-        return CommandFigures(command, timestep, required, values), lines
+        return CommandFigures(command, timestep, required, values, joints=joint_torques(meter, tally)), lines
 
     def limits(self, meter: GaitMeter) -> Sequence[Limit]:
         """Every limit, for a robot with the meter's feet and servos."""
@@ -148,6 +149,7 @@ class WalkGate(AbstractGate):
             *symmetry,
             Limit("slip", high=0.05),
             Limit("torque_rms", high=meter.stall_torque / 3.0),
+            *continuous_torque(meter),
             Limit("saturated", high=0.02),
             Limit("overspeed", high=0.01),
         ]

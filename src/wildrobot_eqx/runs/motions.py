@@ -10,9 +10,9 @@ from ..env import Env
 from ..errors import WildRobotError
 from ..learn.networks import AbstractPolicy
 from .episodes import run_episodes
-from .figures import figures
+from .figures import figures, joint_torques
 from .gait import GaitMeter, GaitTally
-from .gate_result import CommandFigures, GateLine, Limit
+from .gate_result import CommandFigures, GateLine, Limit, continuous_torque
 
 _KEPT = (
     "survival",
@@ -25,6 +25,8 @@ _KEPT = (
     "tilt",
     "slip",
     "torque_rms",
+    "joint_torque_share",
+    "joint_torque_continuous",
     "saturated",
     "overspeed",
 )
@@ -90,7 +92,8 @@ def judge_motion(
     }
     if motion.axis == "turn":  # a frame that turns has no side to walk to
         values |= {"speed": np.nan, "lateral_speed": np.nan}
-    shown = {name: values[name] for name in _KEPT if np.isfinite(values[name]) or name == "survival"}
+    shown = {name: values.get(name, np.nan) for name in _KEPT}
+    shown = {name: value for name, value in shown.items() if np.isfinite(value) or name == "survival"}
     lines = [
         GateLine(
             limit.figure,
@@ -104,7 +107,9 @@ def judge_motion(
         for limit in limits(meter, motion)
         if motion.required
     ]
-    return CommandFigures(motion.command, timestep, motion.required, shown, motion.axis), lines
+    return CommandFigures(
+        motion.command, timestep, motion.required, shown, motion.axis, joint_torques(meter, tally)
+    ), lines
 
 
 def limits(meter: GaitMeter, motion: Motion) -> Sequence[Limit]:
@@ -117,6 +122,7 @@ def limits(meter: GaitMeter, motion: Motion) -> Sequence[Limit]:
         *heading,
         Limit("slip", high=0.05),
         Limit("torque_rms", high=meter.stall_torque / 3.0),
+        *continuous_torque(meter),
         Limit("saturated", high=0.02),
         Limit("overspeed", high=0.01),
     ]
