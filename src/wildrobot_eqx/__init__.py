@@ -74,6 +74,7 @@ _EXPORTS = {
         "EncoderOffsets",
         "FloorTilt",
         "FootContacts",
+        "FootSwitches",
         "FrictionRatio",
         "GaitPhase",
         "GearPlay",

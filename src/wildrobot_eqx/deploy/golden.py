@@ -16,6 +16,7 @@ from ..env import Env, EnvState
 from ..learn.networks import AbstractPolicy
 from ..physics.kinematics import base_translation
 from ..robots import Sensor
+from .describe import foot_switches
 from .graph import memory_names
 
 STEPS = 100  # control steps of golden vectors
@@ -46,7 +47,8 @@ def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sen
 
     Returns:
         Each row holds what the robot would have read (`time` in s, `speed` commanded in m/s,
-        sensors as `sensor/NAME`, `joint_positions`, `joint_velocities`), and what training made of
+        sensors as `sensor/NAME`, `joint_positions`, `joint_velocities`, and `foot_switches` where
+        the policy reads them), and what training made of
         it: `observation`, `action`, `target` (rad) and, where the policy has a memory, what became
         of it as `state/NAME`; `qpos` and `qvel` are where the simulated robot was. `start_qpos` and
         `start_qvel` are first states. A robot that is only ever told to stand is kicked on the way,
@@ -144,7 +146,7 @@ def _roll(
     """Rows of all rollouts; the commands are those that follow upon each step."""
     robot = env.physics.robot
     n = following.shape[1]
-    remembered = memory_names(policy)
+    remembered, switches = memory_names(policy), foot_switches(env)
     dofs = jnp.asarray(base_translation(robot), jnp.float32)
 
     def reading(state: EnvState) -> dict[str, Array]:
@@ -157,6 +159,7 @@ def _roll(
             "joint_positions": robot.joints(physics.qpos),
             "joint_velocities": robot.joint_velocities(physics.qvel),
             **{f"sensor/{name}": sensor.read(physics.sensordata) for name, sensor in sensors.items()},
+            **({"foot_switches": switches[0].closed(physics)} if switches else {}),
         }
 
     def step(loop: tuple, now: tuple[Array, Array | None]) -> tuple[tuple, dict[str, Array]]:

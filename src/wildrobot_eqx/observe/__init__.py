@@ -24,6 +24,7 @@ from .signals import Command as Command
 from .signals import Signals as Signals
 from .stack import ObservationStack as ObservationStack
 from .stack import Slice as Slice
+from .switches import FootSwitches as FootSwitches
 from .terms import AbstractTerm as AbstractTerm
 from .terms import AngularVelocity as AngularVelocity
 from .terms import BaseHeight as BaseHeight

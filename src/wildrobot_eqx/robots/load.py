@@ -84,7 +84,13 @@ class _Builder:
         joints = self.actuated()
         names = tuple(mj.joint(j).name for j in joints)
         feet = tuple(
-            Foot(name, self.id("site", table["site"], f"feet.{name}"), *self.sensors(table, f"feet.{name}"))
+            Foot(
+                name,
+                self.id("site", table["site"], f"feet.{name}"),
+                self.sensor(table, "force", f"feet.{name}"),
+                self.sensor(table, "linvel", f"feet.{name}"),
+                name in spec.switches,
+            )
             for name, table in spec.feet.items()
         )
         imus = tuple(Imu(name, *self.sensors(table, f"imu.{name}")) for name, table in spec.imu.items())

@@ -37,6 +37,7 @@ class Foot(eqx.Module):
     site: int = eqx.field(static=True)
     force: Sensor
     linvel: Sensor
+    switch: bool = eqx.field(static=True, default=False)  # it carries a switch, which closes on the floor
 
 
 class Base(eqx.Module):

@@ -28,6 +28,7 @@ class Spec:
     home: dict[str, float]  # rad, by joint
     base: dict[str, str]  # sensors
     feet: dict[str, dict[str, str]]  # a site and sensors, by foot
+    switches: tuple[str, ...]  # feet that carry a switch
     imu: dict[str, dict[str, str]]  # sensors, by IMU
     servo: dict[str, float]
 
@@ -58,6 +59,7 @@ def read_spec(path: Path) -> Spec:
         home={joint: read.angle(joint, angle) for joint, angle in read.table("home").items()},
         base=read.names("base", read.table("base"), BASE_KEYS),
         feet=read.tables("feet", FOOT_KEYS),
+        switches=read.switches(),
         imu=read.tables("imu", IMU_KEYS),
         servo=read.servo(),
     )
@@ -121,6 +123,17 @@ class _Reader:
                 what = f"[{key}] holds the key {name!r}; it must hold tables of keys, [{key}.NAME]."
                 raise _error(self.path, what, key, hint)
         return {name: self.names(f"{key}.{name}", table, fields) for name, table in found.items()}
+
+    def switches(self) -> tuple[str, ...]:
+        """The feet whose table says `switch = true`."""
+        found = []
+        for name, table in self.table("feet").items():
+            has = table.get("switch", False)
+            if not isinstance(has, bool):
+                what = f"The key 'switch' of [feet.{name}] must be true or false, got {has!r}."
+                raise _error(self.path, what, f"feet.{name}", "switch = true")
+            found += [name] if has else []
+        return tuple(found)
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Pairs of joint names, each name in one pair at most."""
