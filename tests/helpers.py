@@ -51,6 +51,11 @@ def policy_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
     }
 
 
+def with_switches(robot: Robot) -> Robot:
+    """The same robot, with a switch in each foot."""
+    return dataclasses.replace(robot, feet=tuple(dataclasses.replace(foot, switch=True) for foot in robot.feet))
+
+
 def critic_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
     """The same, and what only the simulator knows."""
     return {

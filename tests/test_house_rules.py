@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import all_rewards, critic_terms, drawn_terms, make_env, random_signals
+from helpers import all_rewards, critic_terms, drawn_terms, make_env, random_signals, with_switches
 from jaxtyping import AbstractArray, TypeCheckError
 
 import wildrobot_eqx as package
@@ -23,7 +23,7 @@ from wildrobot_eqx import Delay, JointPosition, JointTorque, JointVelocity, LowP
 from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.env import Env
 from wildrobot_eqx.learn import ppo
-from wildrobot_eqx.observe import AbstractTerm, ObservationStack, PlanarCommands
+from wildrobot_eqx.observe import AbstractTerm, FootSwitches, ObservationStack, PlanarCommands
 
 ROOT = Path(package.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -225,6 +225,7 @@ def _of_kind(robot, kind):
 def _terms(robot) -> dict[type, object]:
     """An instance of every class that reads `Signals`: observation terms, stacks, rewards, endings."""
     observed = [*critic_terms(robot).values(), *drawn_terms(robot).values(), PlanarCommands()]
+    observed.append(FootSwitches(with_switches(robot)))
     parts = [*observed, *all_rewards(robot).values(), task.Fallen(robot)]
     parts.append(ObservationStack(critic_terms(robot), policy=False))
     return {type(part): part for part in parts}

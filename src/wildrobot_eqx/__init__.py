@@ -81,6 +81,7 @@ _EXPORTS = {
         "EncoderOffset",
         "EncoderOffsets",
         "FootContacts",
+        "FootSwitches",
         "FrictionRatio",
         "GearPlay",
         "ImuRotation",

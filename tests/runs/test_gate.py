@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import math
@@ -119,6 +120,61 @@ def test_the_figures_of_a_known_walk(meter):
     assert values["torque_peak_share"] == pytest.approx(0.25)
     assert values["action_rate"] == pytest.approx(0.1, rel=1e-5)
     assert values["slip"] == 0.0
+
+
+def one_joint_strains(command: float, torque: float = 3.1):
+    """The others hardly work, so that the mean over all joints hides it; its sign changes."""
+    samples = walk(command, torque=0.2)
+    sign = jnp.where(jnp.arange(samples.torque.shape[0]) % 2 == 0, 1.0, -1.0)
+    return eqx.tree_at(lambda s: s.torque, samples, samples.torque.at[:, 4].set(torque * sign))
+
+
+def test_the_joint_that_strains_is_named(meter, robot):
+    """Every joint's torque is in the result, though a robot without a continuous torque is held to no more lines."""
+    figures, lines = WalkGate().judge(meter, gather(meter, walk(0.2, torque=0.2), one_joint_strains(0.2)), 0.2, 0.005)
+    assert {line.name for line in lines if not line.passed} == set()
+    assert "joint_torque_continuous" not in {*figures.values, *(line.name for line in lines)}
+    name, rms = robot.joint_names[4], math.sqrt((0.2**2 + 3.1**2) / 2.0)
+    told = figures.to_json()
+    assert told["worst_joint"] == name
+    assert set(told["joints"]) == set(robot.joint_names)
+    assert told["joints"][name] == pytest.approx(
+        {"torque_rms": rms, "torque_peak": 3.1, "torque_rms_share": rms / 4.0}, rel=1e-5
+    )
+    assert told["joints"][robot.joint_names[5]]["torque_rms"] == pytest.approx(0.2, rel=1e-5)
+    assert figures.values["joint_torque_share"] == pytest.approx(rms / 4.0, rel=1e-5)
+    caption = GateResult(tuple(lines), (figures,), 2, 10.0).table().caption
+    assert name in caption
+    assert f"{rms:.2f} N m" in caption
+
+
+@pytest.mark.parametrize("judge", ["walk", "stand", "left", "turn"])
+def test_a_continuous_torque_is_a_line_for_every_joint(judge, robot):
+    servo = dataclasses.replace(robot.servo, continuous_torque=1.5)
+    meter = GaitMeter(dataclasses.replace(robot, servo=servo), seconds=10.0, warmup=3.0)
+
+    def lines(*episodes):
+        tally = gather(meter, *episodes)
+        if judge == "walk":
+            return WalkGate().judge(meter, tally, 0.2, 0.005)
+        if judge == "stand":
+            return StandGate().judge(meter, tally, 0.0, 0.005)
+        return judge_motion(meter, tally, Motion(judge, 0.1), 0.005)
+
+    for torque, passed in ((1.49, True), (1.51, False)):
+        figures, found = lines(one_joint_strains(0.2, torque))
+        (line,) = (line for line in found if line.name == "joint_torque_continuous")
+        assert line.passed == passed
+        assert line.value == pytest.approx(torque / 1.5, rel=1e-5)
+        assert figures.worst_joint == robot.joint_names[4]
+
+
+def test_joints_of_which_nothing_was_measured_are_null(meter, robot):
+    figures, _ = WalkGate().judge(meter, gather(meter, walk(0.2, fall_at=0.5)), 0.2, 0.005)
+    told = figures.to_json()
+    assert told["worst_joint"] is None
+    assert told["joints"][robot.joint_names[0]] == dict.fromkeys(("torque_rms", "torque_peak", "torque_rms_share"))
+    json.dumps(told, allow_nan=False)
 
 
 def test_swing_time_is_that_of_the_load(meter):

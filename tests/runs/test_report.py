@@ -89,7 +89,9 @@ def test_a_full_run_makes_a_self_contained_page(tmp_path, verdict):
     assert "ppo.num_envs" in page.text
     assert "2 control steps diverged" in page.text
     assert page.tags.count("video") == 1
-    assert page.tags.count("table") == 2
+    assert page.tags.count("table") == 2 + 2  # figures and joints, of each timestep
+    assert all(name in page.text for name in verdict["figures"][0]["joints"])
+    assert page.tags.count("details") == 2 + 1
     assert page.cells.count("failed") == 2
     assert page.cells.count("passed") == 44
     assert len(page.addresses) == 1 + 1 + 7  # video, strip, plots
@@ -128,6 +130,7 @@ def test_an_empty_folder_says_what_is_missing(tmp_path):
 def test_what_the_files_say_is_escaped(tmp_path, verdict):
     line = {**verdict["lines"][0], "limit": HOSTILE, "name": HOSTILE}
     figures = {**verdict["figures"][0], "values": {HOSTILE: 1.0, "speed": HOSTILE}}
+    figures |= {"joints": {HOSTILE: {"torque_rms": HOSTILE}, "knee": HOSTILE}, "worst_joint": HOSTILE}
     bad = {"passed": "yes", "episodes": HOSTILE, "failed": [HOSTILE], "lines": [line], "figures": [figures]}
     (tmp_path / "manifest.json").write_text(json.dumps({"name": HOSTILE, HOSTILE: {HOSTILE: [HOSTILE]}}))
     (tmp_path / "eval.json").write_text(json.dumps(bad))

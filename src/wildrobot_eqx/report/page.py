@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluate.gate_result import AXES
-from ..evaluate.walking.figures import describe
+from ..evaluate.walking.figures import Figure, describe
 from ..runs.files import read_object, replace_text, writing
 from .plots import gate_axes, gate_blocks, gate_lines, number, read_lines, write_plots
 
@@ -162,6 +162,35 @@ def _axis(verdict: dict[str, Any], axis: str) -> Iterator[str]:
         yield "</table></div>"
         if not all(entry.get("required") for entry in block.values()):
             yield '<p class="note">* reported, not required.</p>'
+        yield from _joints(block, columns)
+
+
+def _joints(block: dict[float, dict[str, Any]], columns: str) -> Iterator[str]:
+    """RMS torque of each joint by command, the worst of each command marked, and the peaks over all."""
+    torques = {command: joints for command in sorted(block) if (joints := _known(block[command].get("joints")))}
+    if not torques:
+        return
+    torque = Figure("torque", "N m")
+    worst = {command: str(block[command].get("worst_joint")) for command in torques}
+    names = ", ".join(dict.fromkeys(name for name in worst.values() if name != "None"))
+    yield f"<details><summary>Torque of each joint; the worst: {_text(names or 'none')}</summary>"
+    heads = "".join(f'<th scope="col">{_text(f"{command:g}")}</th>' for command in torques)
+    yield f'<div class="scroll"><table><tr><th scope="row">RMS, N m; {columns}</th><th>peak, N m</th>{heads}</tr>'
+    for name in dict.fromkeys(name for joints in torques.values() for name in joints):
+        of = {command: joints.get(name, {}) for command, joints in torques.items()}
+        peak = max((number(joint.get("torque_peak")) for joint in of.values()), key=lambda p: -1.0 if p != p else p)
+        cells = ""
+        for command, joint in of.items():
+            rms = _text(torque.text(number(joint.get("torque_rms"))))
+            cells += f"<td>{f'<strong>{rms}</strong>' if worst[command] == name else rms}</td>"
+        yield f'<tr><th scope="row">{_text(name)}</th><td>{_text(torque.text(peak))}</td>{cells}</tr>'
+    yield "</table></div></details>"
+
+
+def _known(joints: Any) -> dict[str, dict[str, Any]]:
+    """The torques of joints in an eval.json, as far as they are what they should be."""
+    found = joints if isinstance(joints, dict) else {}
+    return {str(name): joint for name, joint in found.items() if isinstance(joint, dict)}
 
 
 def _robust(run_dir: Path) -> Iterator[str]:

@@ -86,7 +86,13 @@ class _Builder:
         joints = list(driven.joints)
         names = tuple(mj.joint(j).name for j in joints)
         feet = tuple(
-            Foot(name, self.id("site", table["site"], f"feet.{name}"), *self.sensors(table, f"feet.{name}"))
+            Foot(
+                name,
+                self.id("site", table["site"], f"feet.{name}"),
+                self.sensor(table, "force", f"feet.{name}"),
+                self.sensor(table, "linvel", f"feet.{name}"),
+                name in spec.switches,
+            )
             for name, table in spec.feet.items()
         )
         imus = tuple(Imu(name, *self.sensors(table, f"imu.{name}")) for name, table in spec.imu.items())
@@ -201,9 +207,11 @@ class _Builder:
                     hint=nearest(joint, names),
                 )
         of = [{**self.spec.servo, **self.spec.servos.get(name, {})} for name in names]
+        continuous = tuple(figures["continuous_torque"] for figures in of if "continuous_torque" in figures)
         return Servo(
             tuple(figures.get("stall_torque", float(limit)) for figures, limit in zip(of, driven.torque_limit)),
             tuple(figures.get("no_load_speed", _NO_LOAD_SPEED) for figures in of),
+            continuous if len(continuous) == len(of) else None,
         )
 
     def home(self, base: Base | None, feet: tuple[Foot, ...]) -> mujoco.MjData:

@@ -36,6 +36,7 @@ class Foot(eqx.Module):
     site: int = eqx.field(static=True)
     force: Sensor
     linvel: Sensor
+    switch: bool = eqx.field(static=True, default=False)  # it carries a switch, which closes on the floor
 
 
 class Base(eqx.Module):
@@ -74,6 +75,7 @@ class Servo(eqx.Module):
 
     stall_torques: tuple[float, ...] = eqx.field(static=True, converter=_floats)  # N m
     no_load_speeds: tuple[float, ...] = eqx.field(static=True, converter=_floats)  # rad/s
+    continuous_torques: tuple[float, ...] | None = eqx.field(static=True, default=None)  # N m, RMS, borne for ever
 
     @property
     def stall_torque(self) -> Float[np.ndarray, " nu"]:
@@ -84,6 +86,11 @@ class Servo(eqx.Module):
     def no_load_speed(self) -> Float[np.ndarray, " nu"]:
         """Speed without load, rad/s; m/s of a slide."""
         return np.array(self.no_load_speeds)
+
+    @property
+    def continuous_torque(self) -> Float[np.ndarray, " nu"] | None:
+        """RMS torque that a servo bears for ever, N m; None where robot.toml does not say it for every joint."""
+        return None if self.continuous_torques is None else np.array(self.continuous_torques)
 
 
 class Mirror(eqx.Module):

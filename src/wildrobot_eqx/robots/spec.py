@@ -16,7 +16,7 @@ FOOT_KEYS = ("site", "force", "linvel")
 IMU_KEYS = ("gyro", "accel", "quat")
 BASE_KEYS = ("body", "linvel", "angvel")
 BODY_KEYS = ("body",)
-SERVO_KEYS = ("stall_torque", "no_load_speed")
+SERVO_KEYS = ("stall_torque", "no_load_speed", "continuous_torque")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Spec:
     home: dict[str, float]  # rad, by joint
     base: dict[str, str] | None  # a body and sensors, each of which may be missing
     feet: dict[str, dict[str, str]]  # a site and sensors, by foot
+    switches: tuple[str, ...]  # feet that carry a switch
     imu: dict[str, dict[str, str]]  # sensors, by IMU
     bodies: dict[str, str]  # the MJCF's body, by free body
     servo: dict[str, float]  # of all joints
@@ -68,6 +69,7 @@ def read_spec(path: Path) -> Spec:
         home={joint: read.angle(joint, angle) for joint, angle in read.optional("home").items()},
         base=read.base() if "base" in spec else None,
         feet=read.tables("feet", FOOT_KEYS),
+        switches=read.switches(),
         imu=read.tables("imu", IMU_KEYS),
         bodies={name: table["body"] for name, table in read.tables("bodies", BODY_KEYS).items()},
         servo=servo,
@@ -157,6 +159,17 @@ class _Reader:
                 what = f"[{key}] holds the key {name!r}; it must hold tables of keys, [{key}.NAME]."
                 raise _error(self.path, what, key, hint)
         return {name: self.names(f"{key}.{name}", table, fields) for name, table in found.items()}
+
+    def switches(self) -> tuple[str, ...]:
+        """The feet whose table says `switch = true`."""
+        found = []
+        for name, table in self.table("feet").items():
+            has = table.get("switch", False)
+            if not isinstance(has, bool):
+                what = f"The key 'switch' of [feet.{name}] must be true or false, got {has!r}."
+                raise _error(self.path, what, f"feet.{name}", "switch = true")
+            found += [name] if has else []
+        return tuple(found)
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Pairs of joint names, each name in one pair at most."""

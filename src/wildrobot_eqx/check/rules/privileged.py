@@ -22,9 +22,12 @@ _EACH = (
     "xor "
 )
 _MOVES = ["slice", "squeeze", "reshape", "broadcast_in_dim", "transpose", "rev", "concatenate", "expand_dims"]
+_COMPARED = ("gt", "ge", "lt", "le")
+_SWITCHED = 1 << 60  # the mark of a force that a foot's switch compares with its threshold
 _FIX = (
     "set measurable = False and give the term to the critic, or compute it from the IMUs of robot.toml, "
-    "the servos' angles and velocities, what commands observe (CommandTerm) and the actions"
+    "the servos' angles and velocities, the feet's switches if it has them, what commands observe (CommandTerm) "
+    "and the actions"
 )
 
 
@@ -105,7 +108,10 @@ def _secrets(robot: Robot, signals: Signals) -> dict[str, np.ndarray]:
 
 
 def _read(traced: Traced, secret: dict[str, np.ndarray], robot: Robot) -> list[str]:
-    """The leaves of `Signals` whose secret entries reach the result."""
+    """The leaves of `Signals` whose secret entries reach the result.
+
+    Whether the vertical force on a foot is above a threshold is what its switch says, where all feet have one.
+    """
     jaxpr, consts = jax_compat.opened(traced.jaxpr)
     bits: dict[int, str] = {}
     marks: list[np.ndarray] = []
@@ -116,13 +122,17 @@ def _read(traced: Traced, secret: dict[str, np.ndarray], robot: Robot) -> list[s
         if mask.any():
             bit = 1 << (len(bits) % 60)
             bits[len(bits)] = path
-        marks.append(np.asarray(np.where(mask, bit, 0), np.int64))
+        mark = np.asarray(np.where(mask, bit, 0), np.int64)
+        if mask.any() and path == ".physics.foot_force" and all(foot.switch for foot in robot.feet):
+            mark[..., 2] = _SWITCHED
+        marks.append(mark)
     known: dict[Any, np.ndarray] = dict(zip(jaxpr.constvars, map(np.asarray, consts)))
     out = 0
     for mark in _follow(jaxpr, marks, known):
         out |= int(np.bitwise_or.reduce(mark.ravel(), initial=0))
     paths = [f"signals{path}" for i, path in bits.items() if out >> (i % 60) & 1]
-    return [_place(path, robot) for path in paths]
+    paths += ["signals.physics.foot_force"] if out & _SWITCHED else []
+    return [_place(path, robot) for path in dict.fromkeys(paths)]
 
 
 def _place(path: str, robot: Robot) -> str:
@@ -167,7 +177,7 @@ def _through(eqn: Any, ins: list[np.ndarray], values: list[Any]) -> Iterator[np.
         total = np.zeros(shapes[0], np.int64)
         for mark in ins:
             total = total | mark
-        yield np.asarray(total)
+        yield np.asarray(total & ~_SWITCHED if name in _COMPARED else total)
     elif name in _MOVES:
         yield _moved(eqn, ins)
     elif name in ("gather", "dynamic_slice") and all(v is not None for v in values[1:]):

@@ -70,6 +70,7 @@ class Contract:
     history: int  # moments
     states: tuple[State, ...]
     sensors: dict[str, int]  # sizes of those that the policy needs
+    feet: tuple[str, ...]  # whose switches the policy reads
 
     @property
     def observation_size(self) -> int:
@@ -184,6 +185,7 @@ def _contract(document: dict[str, Any]) -> Contract:
         history=document["policy"]["history"],
         states=tuple(State(s["kind"], s["input"], s["output"], tuple(s["shape"])) for s in document["policy"]["state"]),
         sensors={sensor["name"]: sensor["size"] for sensor in document["sensors"] if sensor["required"]},
+        feet=tuple(foot["name"] for foot in document.get("feet", ())),
     )
 
 
@@ -239,6 +241,11 @@ def _wrong_parts(document: dict[str, Any], contract: Contract) -> list[str]:
     kinds = {sensor["name"]: sensor["kind"] for sensor in document["sensors"] if sensor["required"]}
     nu = len(contract.joints)
     sizes = {"projected_gravity": 3, "angular_velocity": 3, "gait_phase": 2, "velocity_command": 2, "planar_command": 3}
+    sizes["foot_switches"] = len(contract.feet)
+    if len(set(contract.feet)) < len(contract.feet):
+        found.append("a foot is named twice")
+    if bool(contract.feet) != any(part.kind == "foot_switches" for part in contract.parts):
+        found.append("feet with switches that the policy does not read, or switches of no foot")
     end = 0
     for part in contract.parts:
         size = sizes.get(part.kind, nu)

@@ -21,6 +21,7 @@ KINDS: dict[type, str] = {
     observe.JointPositions: "joint_positions",
     observe.JointVelocities: "joint_velocities",
     observe.LastAction: "last_action",
+    observe.FootSwitches: "foot_switches",
 }
 """Observation terms that the player can compute, by the names that the contract gives them."""
 
@@ -137,6 +138,7 @@ def describe(env: Env, target_speed: Float[np.ndarray, " nu"], simulated: dict[s
             "delay": delay,
         },
         "sensors": _sensors(env),
+        **_feet(env),
         "observation": _observation(env),
         "command": {
             "speed": {
@@ -209,6 +211,26 @@ def _sensors(env: Env) -> list[dict[str, Any]]:
         }
         for name, sensor in sensors.items()
     ]
+
+
+def foot_switches(env: Env) -> list[observe.FootSwitches]:
+    """The terms by which the policy reads foot switches."""
+    return [t for t in env.observations["policy"].terms.values() if isinstance(t, observe.FootSwitches)]
+
+
+def _feet(env: Env) -> dict[str, Any]:
+    """The feet whose switches the policy reads; nothing where it reads none."""
+    terms = foot_switches(env)
+    thresholds = {float(term.threshold) for term in terms}
+    if len(thresholds) > 1:
+        raise WildRobotError(
+            "The policy reads the foot switches twice, with two thresholds; a robot has one switch per foot.",
+            where="env.observations['policy']",
+            hint="keep one of the terms",
+        )
+    feet = [(foot, threshold) for term, threshold in zip(terms, thresholds) for foot in term.feet]
+    described = [{"name": foot.name, "sensor": foot.force.name, "threshold": at} for foot, at in feet]
+    return {"feet": described} if described else {}
 
 
 def _observation(env: Env) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from ...learn.networks import AbstractPolicy
 from ...locomotion import velocity_of
 from ...physics.mujoco_tools.kinematics import base_translation
 from ...robots import Sensor
+from .describe import foot_switches
 from .onnx.graph import memory_names
 
 STEPS = 100  # control steps of golden vectors
@@ -47,7 +48,8 @@ def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sen
 
     Returns:
         Each row holds what the robot would have read (`time` in s, `speed` commanded in m/s,
-        sensors as `sensor/NAME`, `joint_positions`, `joint_velocities`), and what training made of
+        sensors as `sensor/NAME`, `joint_positions`, `joint_velocities`, and `foot_switches` where
+        the policy reads them), and what training made of
         it: `observation`, `action`, `target` (rad) and, where the policy has a memory, what became
         of it as `state/NAME`; `qpos` and `qvel` are where the simulated robot was. `start_qpos` and
         `start_qvel` are first states. A robot that is only ever told to stand is kicked on the way,
@@ -148,7 +150,7 @@ def _roll(
     """Rows of all rollouts; the commands are those that follow upon each step."""
     robot = env.physics.robot
     n = following.shape[1]
-    remembered = memory_names(policy)
+    remembered, switches = memory_names(policy), foot_switches(env)
     velocity = velocity_of(env.commands)[0]
     names = tuple(_commands(state, velocity))
     dofs = jnp.asarray(base_translation(robot), jnp.float32)
@@ -163,6 +165,7 @@ def _roll(
             "joint_positions": robot.joints(physics.qpos),
             "joint_velocities": robot.joint_velocities(physics.qvel),
             **{f"sensor/{name}": sensor.read(physics.sensordata) for name, sensor in sensors.items()},
+            **({"foot_switches": switches[0].closed(physics)} if switches else {}),
         }
 
     def step(loop: tuple, now: tuple[Array, Array | None]) -> tuple[tuple, dict[str, Array]]:

@@ -22,6 +22,9 @@ def readme(document: dict[str, Any]) -> str:
         for s in document["sensors"]
         if s["required"]
     )
+    if "feet" in document:
+        feet = ", ".join(repr(foot["name"]) for foot in document["feet"])
+        sensors += f'\nreadings["foot_switches"]  # {{foot: 1 or 0}}, 1 while its switch is closed, of {feet}'
     command = document["command"]
     speed = command["speed"]
     more = [

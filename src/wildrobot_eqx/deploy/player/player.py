@@ -151,9 +151,10 @@ class Player:
 
         Args:
             readings: `time` (s, when they were taken), the contract's sensors by name,
-                `joint_positions` and `joint_velocities` by joint (rad, rad/s), and `command`
-                with the forward `speed` (m/s) and, where the policy knows them, the `lateral`
-                speed (m/s) and the `turn` (rad/s), both to the left.
+                `joint_positions` and `joint_velocities` by joint (rad, rad/s), `foot_switches`
+                by foot where the policy reads them (1 or true: closed), and `command` with the
+                forward `speed` (m/s) and, where the policy knows them, the `lateral` speed (m/s)
+                and the `turn` (rad/s), both to the left.
             now: the present on the same clock, s; without it, readings are as old as their
                 time stands still.
         """
@@ -196,7 +197,7 @@ class Player:
         command = (reading.speed, reading.lateral, reading.turn)
         speed, lateral, turn = (min(max(v, low), high) for v, (low, high) in zip(command, self._ranges))
         joints = (reading.positions, reading.velocities)
-        observation = self._observer(reading.sensors, *joints, speed, self._action, lateral, turn)
+        observation = self._observer(reading.sensors, *joints, speed, self._action, lateral, turn, reading.switches)
         (action,), *after = self._session.run(self._outputs, {self._input: observation[None], **self._state})
         if not np.isfinite(action).all():
             raise Unfit("the policy's action is not finite")

@@ -9,8 +9,9 @@ from ...env import Env
 from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
 from ..gate import AbstractGate, CommandFigures, GateLine, GateResult, Limit, shortfall
+from ..gate_result import continuous_torque
 from ..rollout import judged_env, run_episodes
-from .figures import figures
+from .figures import figures, joint_torques
 from .kicks import DIRECTIONS, aim, direction_of, with_kicks
 from .meter import GaitMeter, GaitTally
 
@@ -26,6 +27,8 @@ _KEPT = (
     "torque_rms",
     "torque_rms_share",
     "torque_peak_share",
+    "joint_torque_share",
+    "joint_torque_continuous",
     "saturated",
     "overspeed",
     "action_rate",
@@ -105,7 +108,7 @@ class StandGate(AbstractGate):
         """The figures of one kick's episodes (m/s), in the order that `aim` kicks them, and their lines."""
         gathered = figures(meter, tally, 0.0)
         moved = np.linalg.norm((tally.position - tally.start)[tally.upright], axis=-1)
-        values = {name: gathered[name] for name in _KEPT}
+        values = {name: gathered[name] for name in _KEPT if name in gathered}
         values["displacement"] = float(np.median(moved)) if moved.size else np.nan
         if kick:
             direction = np.asarray(direction_of(tally.upright.size))
@@ -126,7 +129,7 @@ class StandGate(AbstractGate):
             for limit in self.limits(meter)
             if required and limit.applies(kick)
         ]
-        return CommandFigures(kick, timestep, required, values), lines
+        return CommandFigures(kick, timestep, required, values, joints=joint_torques(meter, tally)), lines
 
     def limits(self, meter: GaitMeter) -> Sequence[Limit]:
         """Every limit, for a robot with the meter's servos; `standing` ones hold where there is no kick."""
@@ -140,6 +143,7 @@ class StandGate(AbstractGate):
             Limit("tilt", high=8.0),
             Limit("slip", high=0.05),
             Limit("torque_rms", high=meter.stall_torque / 3.0),
+            *continuous_torque(meter),
             Limit("saturated", high=0.02),
             Limit("overspeed", high=0.01),
         ]

@@ -8,8 +8,9 @@ from ...env import Env
 from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
 from ..gate import AbstractGate, CommandFigures, GateLine, GateResult, Limit, shortfall
+from ..gate_result import continuous_torque
 from ..rollout import judged_env, run_episodes
-from .figures import figures
+from .figures import figures, joint_torques
 from .meter import GaitMeter, GaitTally
 from .motions import Motion, judge_motions
 
@@ -86,7 +87,7 @@ class WalkGate(AbstractGate):
             for limit in self.limits(meter)
             if required and limit.applies(command)
         ]
-        return CommandFigures(command, timestep, required, values), lines
+        return CommandFigures(command, timestep, required, values, joints=joint_torques(meter, tally)), lines
 
     def limits(self, meter: GaitMeter) -> Sequence[Limit]:
         """Every limit, for a robot with the meter's feet and servos."""
@@ -104,6 +105,7 @@ class WalkGate(AbstractGate):
             *symmetry,
             Limit("slip", high=0.05),
             Limit("torque_rms", high=meter.stall_torque / 3.0),
+            *continuous_torque(meter),
             Limit("saturated", high=0.02),
             Limit("overspeed", high=0.01),
         ]

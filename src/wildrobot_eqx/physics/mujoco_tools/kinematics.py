@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ...errors import WildRobotError
-from ...robots import Model, Robot, Sensor
+from ...robots import Mirror, Model, Robot, Sensor
 from ...rotation import quat_multiply
 
 _JOINT = mujoco.mjtJoint
@@ -84,6 +84,14 @@ def _place(model: Model, sensor: Sensor) -> tuple[int, Float[np.ndarray, " 4"]]:
 
 def _unit(quat: Float[Array, " 4"]) -> Float[Array, " 4"]:
     return quat / jnp.linalg.norm(quat)
+
+
+def feet_mirror(robot: Robot) -> Mirror:
+    """How a vector with an entry for each foot reflects: each foot takes that of the foot nearest to its mirror image."""
+    places = home_sites(robot)[[foot.site for foot in robot.feet]] if robot.feet else np.zeros((0, 3))
+    images = places * np.array([1.0, -1.0, 1.0])
+    source = tuple(int(np.argmin(np.linalg.norm(places - image, axis=1))) for image in images)
+    return Mirror(source, (1.0,) * len(source))
 
 
 def home_sites(robot: Robot) -> Float[np.ndarray, "nsite 3"]:
