@@ -257,6 +257,17 @@ print("a recipe that prints")
 class Weak(AbstractController):
     inner: JointPosition
 
+    @property
+    def action_size(self):
+        return self.inner.action_size
+
+    @property
+    def mirror(self):
+        return self.inner.mirror
+
+    def rest(self):
+        return self.inner.rest()
+
     def init(self):
         return jnp.zeros(())
 

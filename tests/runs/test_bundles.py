@@ -16,7 +16,7 @@ from wildrobot_eqx.cli import finish as evaluate
 from wildrobot_eqx.deploy.bundle.archive import read_files, write_zip
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE, contract_digest
-from wildrobot_eqx.deploy.export.export import extra
+from wildrobot_eqx.deploy.export import extra
 from wildrobot_eqx.deploy.player.observer import projected_gravity
 from wildrobot_eqx.observe import Noise, ObservationStack
 from wildrobot_eqx.release import bundle as bundles

@@ -57,7 +57,7 @@ def metrics(n: int = 30) -> str:
             "steps": 5120 * (i + 1),
             "episode_return": float(i),
             "terminations_per_minute": 30.0 - i,
-            "speed_error": 0.3 / (i + 1),
+            "lin_vel_x_error": 0.3 / (i + 1),
             "reward/track": 0.1 * i,
             "reward/slip": -0.1,
             "learning_rate": 1e-3,
@@ -99,7 +99,7 @@ def test_the_plots_lie_in_the_run_folder(tmp_path, verdict):
     fill(tmp_path, verdict)
     drawn = {path.name for path in write_plots(tmp_path)}
     assert drawn == {
-        f"{n}.png" for n in ("tracking", "gate", "return", "falls", "speed_error", "reward_terms", "learning")
+        f"{n}.png" for n in ("tracking", "gate", "return", "failures", "speed_error", "reward_terms", "learning")
     }
     for name in drawn:
         with Image.open(tmp_path / "plots" / name) as picture:
@@ -152,7 +152,7 @@ def test_a_line_cut_short_is_left_out(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text(metrics(3) + '{"iteration": 4, "ste')
     assert [line["iteration"] for line in read_lines(path)] == [1, 2, 3]
-    assert [p.stem for p in write_plots(tmp_path)] == ["return", "falls", "speed_error", "reward_terms", "learning"]
+    assert [p.stem for p in write_plots(tmp_path)] == ["return", "failures", "speed_error", "reward_terms", "learning"]
 
 
 def test_figures_that_could_not_be_measured_are_a_dash(tmp_path, verdict):
