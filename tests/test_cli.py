@@ -261,6 +261,10 @@ class Weak(AbstractController):
     def action_size(self):
         return self.inner.action_size
 
+    @property
+    def mirror(self):
+        return self.inner.mirror
+
     def rest(self):
         return self.inner.rest()
 

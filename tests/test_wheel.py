@@ -43,7 +43,7 @@ def test_robots_and_recipes_travel_in_the_wheel(wheel):
         for path in files:
             assert packed[f"wildrobot_eqx/_data/{path.relative_to(ROOT)}"] == path.read_bytes()
     assert "wildrobot_eqx/py.typed" in packed
-    assert "wildrobot_eqx/deploy/contract.schema.json" in packed
+    assert "wildrobot_eqx/deploy/bundle/contract.schema.json" in packed
     assert not [name for name in packed if name.startswith(("tests", "docs"))]
 
 

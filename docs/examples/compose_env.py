@@ -10,34 +10,36 @@ from wildrobot_eqx import ppo
 
 
 class Follow(we.AbstractStatelessReward):
-    """Squared distance of the joints from their targets, rad^2: what the servos fail to do."""
+    """Squared distance of the joints from what was sent to their servos, rad^2: what the servos fail to do."""
 
     robot: we.Robot
     weight: Float[Array, ""] = eqx.field(default=-0.5, converter=jnp.float32)
 
     def __call__(self, signals: we.Signals) -> Float[Array, ""]:
-        return jnp.sum(jnp.square(signals.target - self.robot.joints(signals.physics.qpos)))
+        return jnp.sum(jnp.square(signals.ctrl - self.robot.joints(signals.physics.qpos)))
 
 
 robot = we.load_robot("wildrobot")
+velocity = we.VelocityCommand(robot, lin_vel_x=(0.0, 0.4))
+gait = we.gaits.two_beat(robot)
+controller = we.JointPosition(robot, scale=0.4)
 measured = {
     "gravity": we.ProjectedGravity(robot),
     "gyro": we.AngularVelocity(robot),
     "joint_pos": we.JointPositions(robot),
     "joint_vel": we.JointVelocities(robot),
-    "last_action": we.LastAction(JointPosition(robot)),
-    "gait_phase": we.GaitPhase(),
-    "command": obs.CommandTerm("velocity", VELOCITY.observed),
+    "last_action": we.LastAction(controller),
+    "gait_phase": we.CommandTerm("gait", gait.observed),
+    "command": we.CommandTerm("velocity", velocity.observed),
 }
 privileged = {"linvel": we.BaseLinearVelocity(robot), "contacts": we.FootContacts(robot)}
 env = we.Env(
     physics=we.NativePhysics(robot, timestep=0.005),
-    controller=we.JointPosition(robot, scale=0.4),
+    controller=controller,
     observations={
         "policy": we.ObservationStack(measured),
         "critic": we.ObservationStack({**measured, **privileged}, policy=False),
     },
-    command=we.VelocityCommand(robot, lin_vel_x=(0.0, 0.4)),
     rewards={
         "track": we.TrackLinVelX(robot, weight=2.0, slope=0.5),
         "foot_height": we.FeetClearance(robot, weight=2.0),
@@ -47,6 +49,7 @@ env = we.Env(
     },
     endings={"fallen": we.Fallen(robot)},
     reset_state=we.HomeReset(robot),
+    commands={"velocity": velocity, "gait": gait},
 )
 
 config = we.PPOConfig(num_envs=64, unroll_length=16, num_minibatches=4, hidden=(64, 64))

@@ -9,9 +9,9 @@ from wildrobot_eqx.observe import ObservationStack
 
 
 def small_env(robot: Robot, **changes: Any) -> Env:
-    """Few terms, quick to compile; keyword arguments replace `Env`'s own."""
+    """Few terms, quick to compile; keyword arguments replace those of `make_env`."""
     measured = {"gyro": observe.AngularVelocity(robot), "joints": observe.JointPositions(robot)}
-    measured["command"] = obs.CommandTerm("velocity", VELOCITY.observed)
+    measured["command"] = observe.CommandTerm("velocity", locomotion.VelocityCommand(robot).observed)
     observations = {
         "policy": ObservationStack(measured),
         "critic": ObservationStack({**measured, "height": observe.BaseHeight(robot)}, policy=False),

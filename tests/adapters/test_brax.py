@@ -147,15 +147,15 @@ def test_fifty_episodes_are_fifty_draws(wrapped_play):
             "key": info["rng"][begins, robot],
             "qpos": pipeline.physics.qpos[begins, robot],
             "qvel": pipeline.physics.qvel[begins, robot],
-            "mass": pipeline.params.body_mass[begins, robot],
-            "friction": pipeline.params.geom_friction[begins, robot],
+            "mass": pipeline.disturbances.params.body_mass[begins, robot],
+            "friction": pipeline.disturbances.params.geom_friction[begins, robot],
         }
         # the state after a first step that ended its episode is the restored one
         kept = ~states.done[begins, robot].astype(bool)
         for name, rows in draws.items():
             assert len(np.unique(rows[kept], axis=0)) == kept.sum(), name
         assert kept.sum() > 45
-        moving = pipeline.commands["velocity"].speed[begins, robot][kept]
+        moving = pipeline.commands["velocity"].lin_vel_x[begins, robot][kept]
         assert len(np.unique(moving[moving > 0.0])) == (moving > 0.0).sum() > 20
 
 
@@ -173,8 +173,8 @@ def test_nothing_leaks_from_one_episode_into_the_next(wrapped_play):
     restored = states.pipeline_state
     over = states.done.astype(bool)
     assert over.sum() > 100
-    for name in ("phase", "action", "steps"):
-        assert (getattr(restored, name)[over] == 0).all()
+    for leaf in (restored.commands["gait"].phase, restored.action, restored.steps):
+        assert (leaf[over] == 0).all()
     begins = _first_steps(states)
     np.testing.assert_allclose(restored.physics.time[begins], 0.02, rtol=1e-5)
     wanted = np.broadcast_to(first.obs, states.obs.shape)[over]
@@ -193,10 +193,10 @@ def _assert_same_step(got, wanted, timestep, tolerance):
     for one, two in (
         (own.physics.qpos, wanted.physics.qpos),
         (own.physics.qvel, wanted.physics.qvel),
-        (own.params.body_mass, wanted.params.body_mass),
-        (own.command.speed, wanted.command.speed),
-        (own.command.origin, wanted.command.origin),
-        (own.phase, wanted.phase),
+        (own.disturbances.params.body_mass, wanted.disturbances.params.body_mass),
+        (own.commands["velocity"].lin_vel_x, wanted.commands["velocity"].lin_vel_x),
+        (own.commands["velocity"].origin, wanted.commands["velocity"].origin),
+        (own.commands["gait"].phase, wanted.commands["gait"].phase),
         (got.obs, timestep.obs["policy"]),
         (got.reward, timestep.reward),
     ):

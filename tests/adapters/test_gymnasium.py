@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float
 
 from wildrobot_eqx import (
     AngularVelocity,
+    JointPosition,
     JointPositions,
     MjxPhysics,
     ObservationStack,

@@ -9,8 +9,9 @@ import pytest
 from bundles import sealed, tampered
 
 from wildrobot_eqx import WildRobotError
+from wildrobot_eqx.deploy.bundle import archive
 from wildrobot_eqx.deploy.bundle.archive import read_files, write_zip
-from wildrobot_eqx.deploy.bundle.bundle import Bundle, archive
+from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE, read_contract
 from wildrobot_eqx.deploy.bundle.schema import contract_schema, violations
 

@@ -18,7 +18,6 @@ from wildrobot_eqx.evaluate.rollout import run_episodes
 from wildrobot_eqx.evaluate.walking.figures import figures
 from wildrobot_eqx.evaluate.walking.kicks import aim, with_kicks
 from wildrobot_eqx.evaluate.walking.meter import GaitMeter
-from wildrobot_eqx.observe import PlanarCommands
 from wildrobot_eqx.physics.mujoco_tools.kinematics import base_translation
 from wildrobot_eqx.release.closed_loop import closed_loop
 from wildrobot_eqx.release.gate_codec import describe_gate, read_judge
@@ -95,7 +94,8 @@ def _tallies(planar, env, warmup, commands, motions=None, prepare=None):
     physics = jax.tree.map(lambda leaf: jnp.tile(leaf, (len(commands), *[1] * (leaf.ndim - 1))), physics)
 
     def start(state):
-        yaw = jax.vmap(lambda p: env.commands["velocity"].init(jax.random.key(0), p).origin)(physics)
+        velocity = state.commands["velocity"]
+        yaw = jax.vmap(lambda v, p: env.commands["velocity"].start(v, p, {}).origin)(velocity, physics)
         state = eqx.tree_at(lambda s: (s.physics, s.commands["velocity"].origin), state, (physics, yaw))
         return state if prepare is None else prepare(state)
 
@@ -132,7 +132,11 @@ def test_a_kicked_player_measures_as_a_kicked_env(planar):
 def test_a_player_told_to_turn_measures_as_an_env_told_to(planar):
     """The held heading turns on, and errors are against it: told nothing, they would be larger."""
     bundle, env, _ = planar
-    assert any(isinstance(term, PlanarCommands) for term in env.observations["policy"].terms.values())
+    assert [c.name for c in env.observations["policy"].terms["command"].channels] == [
+        "lin_vel_x",
+        "lin_vel_y",
+        "yaw_rate",
+    ]
     gate = WalkGate(required=(0.0,), seconds=SECONDS, warmup=0.4, motions=(Motion("turn", 0.5), Motion("left", 0.12)))
     found = closed_loop(bundle, read_judge(describe_gate(gate), EPISODES), print)
     assert [(f.axis, f.command) for f in found.figures] == [("", 0.0), ("turn", 0.5), ("left", 0.12)]

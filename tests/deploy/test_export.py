@@ -16,12 +16,14 @@ from wildrobot_eqx import Delay, JointPosition, LowPass, ObservationStack, WildR
 from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE
+from wildrobot_eqx.deploy.export import export as exporting
 from wildrobot_eqx.deploy.export.describe import describe, split_controller, used_sensors
-from wildrobot_eqx.deploy.export.export import export as exporting
 from wildrobot_eqx.deploy.export.export import export_bundle
 from wildrobot_eqx.deploy.export.onnx.graph import policy_graph
 from wildrobot_eqx.deploy.proof.replay import Replay
 from wildrobot_eqx.learn.squashed import SquashedPolicy
+from wildrobot_eqx.locomotion import Gait
+from wildrobot_eqx.robots import Mirror
 
 
 @pytest.fixture(scope="module", params=["hop", "walk"])
@@ -124,10 +126,14 @@ class Crooked(AbstractController):
     inner: JointPosition
 
     @property
-    def action_size(self):
+    def action_size(self) -> int:
         return self.inner.action_size
 
-    def rest(self):
+    @property
+    def mirror(self) -> Mirror | None:
+        return self.inner.mirror
+
+    def rest(self) -> Float[Array, " nu"]:
         return self.inner.rest()
 
     def init(self) -> Any:
@@ -155,17 +161,25 @@ def test_what_no_robot_could_compute_is_refused():
         used_sensors(env)
 
 
-class OtherClock(eqx.Module):
-    """A clock of another kind."""
-
-    period: Float[Array, ""]
+class OtherGait(Gait):
+    """A gait of another kind."""
 
 
-def test_a_part_of_another_kind_is_refused():
+@pytest.mark.parametrize(
+    ("gait", "told"),
+    [
+        (OtherGait(("left", "right"), (0.25, 0.75), 0.7), "gait is a OtherGait"),
+        (Gait(("left", "right"), (0.5, 0.5), 0.7, beats=1), "gait is a gait of 1 beat"),
+        (Gait(("left", "right"), (0.25, 0.75), 0.7, command="hop"), "gait is a gait that follows 'hop'"),
+        (Gait(tuple("abcd"), (0.25, 0.75, 0.75, 0.25), 0.7), "gait is a gait of more than two feet"),
+    ],
+)
+def test_a_gait_of_another_kind_is_refused(gait, told):
     env, _ = env_and_policy("walk")
-    env = _with(env, lambda e: e.clock, OtherClock(env.commands["gait"].period))
-    with pytest.raises(WildRobotError, match=r"part is a OtherClock.*(?s:.)*env.clock"):
+    env = _with(env, lambda e: e.commands["gait"], gait)
+    with pytest.raises(WildRobotError, match=told) as caught:
         describe(env, np.ones(11), None)
+    assert caught.value.where == "env.commands['gait']"
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
-from wildrobot_eqx.deploy.graph_nodes import Graph
-from wildrobot_eqx.deploy.graph_trace import _Writer
+
+from wildrobot_eqx.deploy.export.onnx.nodes import Graph
+from wildrobot_eqx.deploy.export.onnx.trace import _Writer
 
 MAGNITUDES = 10.0 ** np.linspace(-30.0, 1.0, 2000)
 NEGATIVE, POSITIVE = -MAGNITUDES, MAGNITUDES

@@ -9,8 +9,8 @@ from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.mjcf import check_mjcf
 from wildrobot_eqx.deploy.export.robot_files import bundled_robot
+from wildrobot_eqx.deploy.hardware import mujoco_robot
 from wildrobot_eqx.deploy.hardware.mujoco_robot import SNAPSHOT, MujocoRobot, Window
-from wildrobot_eqx.deploy.player.loop import mujoco_robot
 from wildrobot_eqx.deploy.proof.play import play
 from wildrobot_eqx.deploy.proof.replay import replay
 from wildrobot_eqx.deploy.proof.retrace import retrace

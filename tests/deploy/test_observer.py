@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from bundles import sealed
+from helpers import random_physics
 
 from wildrobot_eqx import rotation
 from wildrobot_eqx.deploy.bundle.contract import FILE, read_contract
 from wildrobot_eqx.deploy.player.observer import Observer, projected_gravity, wrap_angle, yaw
-from wildrobot_eqx.task import GaitClock, HeadingController
+from wildrobot_eqx.locomotion import HeadingController, VelocityState, gaits
 
 PERIODS = [0.4, 0.5, 0.6, 0.64, 0.7, 0.72, 0.8, 1.0]  # s; with most of them a half cycle is a whole number of steps
 
@@ -25,19 +26,26 @@ def speeds() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def trained(speeds) -> np.ndarray:
+def trained(speeds, robot) -> np.ndarray:
     """The clock's phases in training, by period."""
 
+    clock, physics, zero = gaits.two_beat(robot), random_physics(robot), jnp.zeros((), jnp.float32)
+
     @eqx.filter_jit
-    def roll(clocks, moving):
-        def step(phases, moves):
-            phases = jax.vmap(lambda clock, phase: clock.step(phase, moves, 0.02))(clocks, phases)
-            return phases, phases
+    def roll(periods, speeds):
+        def one(period, state, speed):
+            told = {"velocity": VelocityState(speed, zero, zero, zero, zero)}
+            own = eqx.tree_at(lambda c: c.period, clock, period)
+            return own.step(jax.random.key(0), state, physics, 0.02, told)
 
-        return jax.lax.scan(step, jnp.zeros(len(PERIODS)), moving)[1]
+        def step(states, speed):
+            states = jax.vmap(lambda period, state: one(period, state, speed))(periods, states)
+            return states, states.phase
 
-    clocks = jax.vmap(GaitClock)(jnp.asarray(PERIODS, jnp.float32))
-    return np.asarray(roll(clocks, jnp.asarray(speeds != 0.0, jnp.float32)))
+        first = jax.vmap(lambda _: clock.sample(jax.random.key(0)))(periods)
+        return jax.lax.scan(step, first, speeds)[1]
+
+    return np.asarray(roll(jnp.asarray(PERIODS, jnp.float32), jnp.asarray(speeds)))
 
 
 @pytest.mark.parametrize("place", range(len(PERIODS)), ids=PERIODS)

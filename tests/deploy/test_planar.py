@@ -62,7 +62,9 @@ def test_the_commanded_heading_is_trainings(planar, robot):
     """Turns that start and stop, a robot that lags, and the way round through pi."""
     low, high = (planar.contract.document["command"]["turn"][name] for name in ("low", "high"))
     assert low < 0.0 < high
-    command = VelocityCommand(robot, (0.2, 0.2), 0.0, interval=1e9, ang_vel_z=(low, high), axis_probability=1.0)
+    command = VelocityCommand(
+        robot, (0.2, 0.2), ang_vel_z=(low, high), stand_probability=0.0, interval=1e9, axis_probability=1.0
+    )
     rng = np.random.default_rng(0)
     turns = np.repeat(rng.choice([0.0, 0.5, -0.5, 0.2], 20), 30).astype(np.float32)
     yaws = np.cumsum(0.7 * turns * 0.02 + rng.normal(size=turns.size) * 2e-3).astype(np.float32) + np.float32(2.8)
@@ -72,13 +74,13 @@ def test_the_commanded_heading_is_trainings(planar, robot):
 
     @jax.jit
     def step(told, turn, quat):
-        told = dataclasses.replace(told, turn=turn)
+        told = dataclasses.replace(told, ang_vel_z=turn)
         physics = dataclasses.replace(state, sensordata=state.sensordata.at[address : address + 4].set(quat))
-        return command.step(jax.random.key(0), told, physics, 0.02)
+        return command.step(jax.random.key(0), told, physics, 0.02, {})
 
     quats = np.stack([np.cos(yaws / 2), 0 * yaws, 0 * yaws, np.sin(yaws / 2)], axis=1).astype(np.float32)
     first = dataclasses.replace(state, sensordata=state.sensordata.at[address : address + 4].set(quats[0]))
-    told = command.init(jax.random.key(0), first)
+    told = command.start(command.sample(jax.random.key(0)), first, {})
     observer._advance_command(quats[0], 0.2, 0.0, float(turns[0]))
     ahead = []
     for turn, quat in zip(turns[1:], quats[1:]):

@@ -109,7 +109,7 @@ def test_the_run_folder_is_like_any_other(trained_by_brax):
     lines = read_metrics(trained_by_brax.metrics)
     assert [line["iteration"] for line in lines] == list(range(1, 101))
     assert [line["steps"] for line in lines] == [640 * i for i in range(1, 101)]
-    assert {"policy_loss", "value_loss", "kl", "std", "speed_error", "raw/track", "reward/track"} <= set(lines[-1])
+    assert {"policy_loss", "value_loss", "kl", "std", "lin_vel_x_error", "raw/track", "reward/track"} <= set(lines[-1])
     assert lines[-1]["episode_return"] > lines[10]["episode_return"]
     assert lines[-1]["reward_per_step"] == pytest.approx(lines[-1]["episode_return"] / lines[-1]["episode_length"])
     alive = [line["reward/alive"] for line in lines if line["episode_length"]]

@@ -38,7 +38,7 @@ def test_every_iteration_is_logged_once(trained):
     assert [line["steps"] for line in lines] == [16 * 8 * n for n in range(1, 41)]
     wanted = {
         "reward_per_step",
-        "speed_error",
+        "lin_vel_x_error",
         "terminations_per_minute",
         "diverged",
         "raw/track",

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import make_env, wrong_world
+from helpers import default_commands, make_env, wrong_world
 from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
-from wildrobot_eqx import Ground, HomeReset, VelocityCommand, WildRobotError
+from wildrobot_eqx import Ground, HomeReset, WildRobotError
 from wildrobot_eqx.evaluate.gate import CommandFigures, GateLine, GateResult, Limit
 from wildrobot_eqx.evaluate.rollout import judge_key, judged_env, measured, with_command
 from wildrobot_eqx.evaluate.walking.measure import measure
@@ -297,8 +297,9 @@ def test_an_imperfect_world_is_judged_as_the_model_has_it(hopper):
     """Without servos, calibration errors, pushes and drawn parameters; the policy's sensors are its own."""
     env = make_env(hopper, **wrong_world(hopper))
     judged = judged_env(env, 0.005)
-    assert (judged.servos, judged.events, judged.randomisers) == (None, {}, ())
-    calibration = judged.miscalibration(jax.random.key(0), env.action_size)
+    disturbances = judged.disturbances
+    assert (disturbances.servos, disturbances.events, disturbances.randomisers) == (None, {}, ())
+    calibration = disturbances.calibration(jax.random.key(0), env.action_size)
     assert np.asarray(calibration.joint_offset) == pytest.approx(0.0)
     state, timestep = eqx.filter_eval_shape(judged.reset, jax.random.key(0))
     after, _ = eqx.filter_eval_shape(judged.step, state, jnp.zeros(env.action_size))
@@ -311,12 +312,12 @@ def test_the_judge_changes_physics_and_command_only(robot):
     judged = judged_env(env, 0.002)
     assert isinstance(judged.physics, NativePhysics)
     assert judged.physics.timestep == 0.002
-    assert judged.randomisers == ()
+    assert judged.disturbances is None
     assert eqx.tree_equal(judged.reset_state, env.reset_state)
-    assert eqx.tree_equal(judged.command.hold, env.commands["velocity"].hold)
+    assert eqx.tree_equal(judged.commands, env.commands)
     for speed in (0.0, 0.03, 0.4):
-        command = with_command(judged, jnp.float32(speed)).command
-        assert float(command.draw(judge_key(0.002))) == pytest.approx(speed)
+        command = with_command(judged, jnp.float32(speed)).commands["velocity"]
+        assert float(command.sample(judge_key(0.002)).lin_vel_x) == pytest.approx(speed)
 
 
 def test_measurements_read_the_right_sensors(env, batched):
@@ -447,10 +448,10 @@ class TestMotions:
     @pytest.mark.slow
     def test_a_gate_shows_speeds_and_motions_in_tables_of_their_own(self, hopper):
         """In the engine: a robot that stands still while it is told to turn fails that line, and says so."""
-        command = VelocityCommand(hopper, ang_vel_z=(-1.0, 1.0), lin_vel_y=(-0.1, 0.1))
+        commands = default_commands(hopper, ang_vel_z=(-1.0, 1.0), lin_vel_y=(-0.1, 0.1))
         motions = (Motion("turn", 0.5), Motion("left", 0.05, required=False))
         gate = WalkGate(required=(0.0,), reported=(), motions=motions, seconds=0.4, warmup=0.1)
-        result = gate(make_env(hopper, command=command), Constant(hopper.nu), episodes=2, timesteps=(0.005,))
+        result = gate(make_env(hopper, commands=commands), Constant(hopper.nu), episodes=2, timesteps=(0.005,))
         assert [(f.axis, f.command) for f in result.figures] == [("", 0.0), ("turn", 0.5), ("left", 0.05)]
         assert any("turn error at turn 0.5 rad/s" in line for line in result.failed_lines())
         titles = [table.title for table in result.tables()]
@@ -467,8 +468,8 @@ class TestMotions:
 def test_who_is_judged_is_told_exactly_that(hopper):
     """A turn while it walks is neither left away nor made one on the spot."""
     ranges = {"lin_vel_x": (-0.3, 0.6), "lin_vel_y": (-0.2, 0.2), "ang_vel_z": (-0.5, 0.5)}
-    env = make_env(hopper, command=VelocityCommand(hopper, **ranges, axis_probability=0.0, in_place_probability=1.0))
-    told = judged_env(env, 0.005)
-    told = with_command(told, jnp.float32(0.3), jnp.asarray([0.1, -0.4], jnp.float32)).command
-    drawn = np.stack(jax.vmap(told.draw_all)(jax.random.split(jax.random.key(0), 20)), axis=1)
+    env = make_env(hopper, commands=default_commands(hopper, **ranges, axis_probability=0.0, in_place_probability=1.0))
+    told = with_command(judged_env(env, 0.005), jnp.float32(0.3), jnp.asarray([0.1, -0.4], jnp.float32))
+    states = jax.vmap(told.commands["velocity"].sample)(jax.random.split(jax.random.key(0), 20))
+    drawn = np.stack([states.lin_vel_x, states.lin_vel_y, states.ang_vel_z], axis=1)
     np.testing.assert_allclose(drawn, np.tile([0.3, 0.1, -0.4], (20, 1)), rtol=1e-6)

@@ -16,7 +16,8 @@ PER_ITERATION = 16 * 8
 def recipe(tmp_path_factory):
     """The hop recipe, with commands that grow faster: falling is allowed."""
     text = (data_dir("recipes") / "hop.py").read_text()
-    ramp = 'Curriculum({"command.speed_range": (0.0, 0.0)}, {"terminations_per_minute": 1e6}, rise=0.125, window=1.0)'
+    start, success = '{"commands.velocity.lin_vel_x": (0.0, 0.0)}', '{"terminations_per_minute": 1e6}'
+    ramp = f"Curriculum({start}, {success}, rise=0.125, window=1.0)"
     text = re.sub(r"return Recipe\(", f"return Recipe(curriculum={ramp}, ", text)
     path = tmp_path_factory.mktemp("recipe") / "ramp.py"
     path.write_text(text.replace("    Env,\n", "    Curriculum,\n    Env,\n", 1))

@@ -57,9 +57,9 @@ def metrics(n: int = 30) -> str:
             "steps": 5120 * (i + 1),
             "episode_return": float(i),
             "terminations_per_minute": 30.0 - i,
-            "speed": 0.3,
-            "commanded_speed": 0.3,
-            "speed_error": 0.3 / (i + 1),
+            "lin_vel_x": 0.3,
+            "commanded_lin_vel_x": 0.3,
+            "lin_vel_x_error": 0.3 / (i + 1),
             "diverged": 2.0 if i == 7 else 0.0,
             "reward/track": 0.1 * i,
             "reward/slip": -0.1,
@@ -104,7 +104,7 @@ def test_a_full_run_makes_a_self_contained_page(tmp_path, verdict):
 def test_the_plots_lie_in_the_run_folder(tmp_path, verdict):
     fill(tmp_path, verdict)
     drawn = {path.name for path in write_plots(tmp_path)}
-    learning = {"return", "terminations", "diverged", "speed_error", "reward_terms", "learning"}
+    learning = {"return", "terminations", "diverged", "lin_vel_x_error", "reward_terms", "learning"}
     assert drawn == {f"{n}.png" for n in ("tracking", "gate", *learning)}
     for name in drawn:
         with Image.open(tmp_path / "plots" / name) as picture:
@@ -159,7 +159,7 @@ def test_a_line_cut_short_is_left_out(tmp_path):
     path.write_text(metrics(3) + '{"iteration": 4, "ste')
     assert [line["iteration"] for line in read_lines(path)] == [1, 2, 3]
     drawn = [path.stem for path in write_plots(tmp_path)]
-    assert drawn == ["return", "terminations", "speed_error", "reward_terms", "learning"]
+    assert drawn == ["return", "terminations", "lin_vel_x_error", "reward_terms", "learning"]
 
 
 def test_figures_that_could_not_be_measured_are_a_dash(tmp_path, verdict):

@@ -120,7 +120,7 @@ def test_each_dial_moves_its_own_draw_and_no_other(dialled, hopper):
     bias = np.asarray(state.observations["policy"][0]["angular_velocity"][0])
     assert np.abs(bias[names.index("gyro_bias")]).max() > 0.02
     assert (np.delete(bias, names.index("gyro_bias"), axis=0) == 0.0).all()
-    assert (np.asarray(state.commands["velocity"].speed) == np.float32(0.2)).all()
+    assert (np.asarray(state.commands["velocity"].lin_vel_x) == np.float32(0.2)).all()
 
 
 def test_the_keys_do_not_depend_on_how_many_there_are():

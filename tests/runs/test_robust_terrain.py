@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import make_env
+from helpers import default_commands, make_env
 from puppets import Constant
 
 import wildrobot_eqx as we
@@ -24,8 +24,8 @@ def field():
 
 
 def told_by(robot, gate, **ranges):
-    command = we.VelocityCommand(robot, lin_vel_x=(0.0, 0.4), **ranges)
-    return commands_of(make_env(robot, command=command), gate)
+    commands = default_commands(robot, lin_vel_x=(0.0, 0.4), **ranges)
+    return commands_of(make_env(robot, commands=commands), gate)
 
 
 def test_what_is_told_is_what_the_gate_requires(robot):

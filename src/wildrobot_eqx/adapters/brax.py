@@ -27,8 +27,8 @@ class BraxEnv(envs.Env):
     - `obs`: float32, 1-D; with `privileged` a dict of `state` (the policy's) and `privileged_state` (the critic's).
     - `reward`, `done`: float32 scalars. `done` says that the episode failed; how long it may last is
       Brax's `episode_length` to say, so the env's own limit is not heeded.
-    - `metrics`: the env's, `terminated`, and for each `NAME` with a `commanded_NAME` its `NAME_error`, how far it is
-      off at this very moment; float32 scalars.
+    - `metrics`: the env's, `terminated`, and for each pair `x` and `commanded_x` of them `x_error`, such as
+      `lin_vel_x_error` (m/s, at this very moment); float32 scalars.
     - `info`: `rng`, a legacy key, and `episode`, how many have begun. Keys of others are carried through.
     - `pipeline_state`: an `EnvState` with a legacy key, everything that ends with an episode.
 

@@ -33,9 +33,8 @@ class Curriculum(eqx.Module):
     of an env, a weight as well as a range.
 
     Args:
-        start: by path in the env, as `--set` takes it (such as `events.push.force`), the value at level 0.
-        success: by a figure of training, such as `terminations_per_minute`, the highest mean with which the level
-            rises.
+        start: by path in the env, as `--set` takes it (such as `disturbances.events.push.force`), the value at level 0.
+        success: by a figure of training, such as `terminations_per_minute`, the highest mean at which the level rises.
         rise: of the level, per iteration.
         window: iterations over which figures are averaged (exponentially).
         lower: times its limit from which a figure lowers the level.

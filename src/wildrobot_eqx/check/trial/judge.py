@@ -96,7 +96,7 @@ def _hold(env: Env, record: Record) -> Iterator[Remark]:
     if fallen.any():
         when = np.argwhere(record.terminated[: record.steps, zero].any(axis=1))[0][0] * env.physics.control_dt
         seen = f"under zero action {fallen.sum()} of {fallen.size} fell within {held}, the first after {when:.2f} s"
-        fix = "mend [home] in robot.toml so that the robot stands there, or loosen env.terminations"
+        fix = "mend [home] in robot.toml so that the robot stands there, or loosen env.endings"
         yield Remark("the home pose", seen, fix, bool(fallen.mean() > 0.5))
         return
     for name, share in zip(env.physics.robot.joint_names, hold_share(env, record)):

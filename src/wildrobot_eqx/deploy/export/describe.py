@@ -121,8 +121,8 @@ def describe(env: Env, target_speed: Float[np.ndarray, " nu"], simulated: dict[s
     if type(command.heading) is not HeadingController:
         raise _unknown("part", type(command.heading).__name__, f"{where}.heading", "HeadingController")
     gait = gait_of(env.commands)
-    if gait is not None and len(gait[1].feet) > 2:
-        raise _unknown("gait", "gait of more than two feet", f"env.commands[{gait[0]!r}]", "gaits.two_beat")
+    if gait is not None and (odd := _odd_gait(gait[1], name)) is not None:
+        raise _unknown("gait", odd, f"env.commands[{gait[0]!r}]", "gaits.two_beat")
     controller, filters, delay = split_controller(env.controller)
     while isinstance(controller, LowPass):
         controller = controller.inner
@@ -157,6 +157,17 @@ def describe(env: Env, target_speed: Float[np.ndarray, " nu"], simulated: dict[s
         "safety": _safety(env),
         "simulation": None if simulated is None else _simulation(env, simulated),
     }
+
+
+def _odd_gait(gait: Gait, velocity: str) -> str | None:
+    """What makes a gait's clock another than the player's, which rests after either of two beats; None if nothing."""
+    if type(gait) is not Gait:
+        return type(gait).__name__
+    if len(gait.feet) > 2:
+        return "gait of more than two feet"
+    if gait.beats != 2:
+        return f"gait of {gait.beats} beat{'s' if gait.beats > 1 else ''}"
+    return None if gait.command == velocity else f"gait that follows {gait.command!r}"
 
 
 def _motions(command: VelocityCommand) -> dict[str, Any]:

@@ -177,7 +177,7 @@ def _roll(
         row |= {f"state/{name}": leaf for name, leaf in zip(remembered, jax.tree.leaves(carry))}
         asked = jnp.stack([command[:, i] for i, n in enumerate(("speed", "lateral", "turn")) if n in names], axis=1)
         told = jax.vmap(env.commands[velocity].set)(state.commands[velocity], asked)
-        state = dataclasses.replace(state, commands={**state.commands, velocity: told})
+        state = eqx.tree_at(lambda s: s.commands[velocity], state, told)
         if kick is not None:
             row["kick"] = kick
             state = eqx.tree_at(lambda s: s.physics.qvel, state, state.physics.qvel + kick @ dofs.T)

@@ -87,7 +87,7 @@ def _unit(quat: Float[Array, " 4"]) -> Float[Array, " 4"]:
 
 
 def feet_mirror(robot: Robot) -> Mirror:
-    """How a vector with an entry for each foot reflects: each foot takes that of the foot nearest to its mirror image."""
+    """Reflection of a vector with an entry per foot: each takes that of the foot nearest to its mirror image."""
     places = home_sites(robot)[[foot.site for foot in robot.feet]] if robot.feet else np.zeros((0, 3))
     images = places * np.array([1.0, -1.0, 1.0])
     source = tuple(int(np.argmin(np.linalg.norm(places - image, axis=1))) for image in images)
