@@ -280,7 +280,9 @@ def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3, phase: float
 def planar_signals(robot: Robot, seed: int = 0, **options: Any) -> Signals:
     """The same signals, told to walk sideways and to turn as well."""
     signals = random_signals(robot, seed, **options)
-    lateral, turn = map(jnp.asarray, np.random.default_rng(shifted(seed + 3000)).uniform(0.05, 0.5, 2).astype(np.float32))
+    lateral, turn = map(
+        jnp.asarray, np.random.default_rng(shifted(seed + 3000)).uniform(0.05, 0.5, 2).astype(np.float32)
+    )
     velocity = dataclasses.replace(signals.commands["velocity"], lin_vel_y=lateral, ang_vel_z=turn)
     observed = locomotion.VelocityCommand(robot, lin_vel_y=(-0.5, 0.5), ang_vel_z=(-0.5, 0.5)).observe(velocity)
     return dataclasses.replace(

@@ -8,11 +8,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from wildrobot_eqx.runs.gait import GaitMeter, GaitTally
+from wildrobot_eqx.runs.measure import Measurement
 
 from wildrobot_eqx import Env
 from wildrobot_eqx.learn.networks import AbstractPolicy, Normal
-from wildrobot_eqx.runs.gait import GaitMeter, GaitTally
-from wildrobot_eqx.runs.measure import Measurement
 
 
 class Constant(AbstractPolicy):
