@@ -323,7 +323,7 @@ def test_an_env_names_a_part_of_another_kind(hopper):
 
 # --- imports flow one way --------------------------------------------------------------------------------
 
-FLOOR = {"", "errors", "paths", "arrays", "typecheck"}
+FLOOR = {"", "atomic", "errors", "paths", "arrays", "typecheck"}
 ROOMS = ["robots", "physics", "control", "observe", "task", "env"]
 MAY_IMPORT = {
     **{room: FLOOR | set(ROOMS[: i + 1]) for i, room in enumerate(ROOMS)},

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..errors import WildRobotError
 
 KEEP = 3  # checkpoints per run
 _DIGEST = "__sha256__"
+_NAME = re.compile(r"[0-9]{8}")
 
 
 def flatten(state: PyTree) -> dict[str, Shaped[np.ndarray, "..."]]:
@@ -119,8 +121,8 @@ class Checkpoints:
 
     def iterations(self) -> list[int]:
         """The iterations of which there is a finished checkpoint, oldest first."""
-        names = [path.name for path in self.folder.glob("*") if path.is_dir()]
-        return sorted(int(name) for name in names if name.isdigit())
+        names = [path.name for path in self.folder.glob("*") if path.is_dir() and not path.is_symlink()]
+        return sorted(int(name) for name in names if _NAME.fullmatch(name))  # a folder of another's is none
 
     def path(self, iteration: int) -> Path:
         """Where the checkpoint of one iteration lies."""
