@@ -151,6 +151,51 @@ def test_a_zip_that_unfolds_is_refused(tmp_path, monkeypatch):
         read_files(path)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packing_that_unfolds_at_once_is_refused(method, tmp_path):
+    """A chunk of such a member has no bound: 1 kB unfolds to gigabytes."""
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", method) as made:
+        made.writestr("bomb", bytes(2**20))
+    with pytest.raises(WildRobotError, match="'bomb', packed in a way that no export packs"):
+        read_files(path)
+
+
+def test_a_long_list_of_files_is_never_parsed(tmp_path, monkeypatch):
+    path = tmp_path / "long.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        for i in range(archive.MAX_ENTRIES + 1):
+            made.writestr(f"{i}/", b"")
+    data = path.read_bytes()
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("it was parsed"))
+    ends = {
+        "honest": data,
+        "a count of one": data[:-14] + b"\1\0\1\0" + data[-10:],  # the size of the list tells
+        "64 bits": data[:-22] + b"PK\6\7" + bytes(16) + data[-22:],
+    }
+    monkeypatch.setattr(archive, "_MAX_DIRECTORY", 2**12)
+    for end in ends.values():
+        path.write_bytes(end)
+        with pytest.raises(WildRobotError, match="larger than a bundle may be"):
+            read_files(path)
+    path.write_bytes(data[:-2] + b"\4\0PK\5\6")  # a comment, which may hold another end
+    with pytest.raises(WildRobotError, match="does not end as a zip does"):
+        read_files(path)
+
+
+def test_a_crowded_folder_is_not_read_to_its_end(folder, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_ENTRIES", 20)
+    (folder / ".cache").mkdir()
+    for i in range(15):
+        (folder / ".cache" / str(i)).touch()  # hidden, so nobody looks into it
+    Bundle.open(folder)
+    (folder / "cache").mkdir()
+    for i in range(15):
+        (folder / "cache" / f".{i}").touch()
+    with pytest.raises(WildRobotError, match="larger than a bundle may be"):
+        Bundle.open(folder)
+
+
 def test_nothing_in_a_bundle_is_executable_or_pickled(packed):
     with zipfile.ZipFile(packed) as made:
         for member in made.infolist():

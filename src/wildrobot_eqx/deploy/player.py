@@ -56,6 +56,7 @@ class Player:
         quaternion: the order of the robot's quaternions, "wxyz" or "xyzw".
         safe_pose: where to go when something is wrong (rad, by joint), if not the contract's pose.
         unguarded: take any command, tilt and joint position: for replays and simulations, never on a robot.
+        signer: who must have signed a bundle that is read here, as for `Bundle.open`.
 
     Raises:
         WildRobotError: the bundle is damaged, or does not fit this robot; the reason is told.
@@ -74,8 +75,9 @@ class Player:
         quaternion: Literal["wxyz", "xyzw"] = "wxyz",
         safe_pose: Mapping[str, float] | None = None,
         unguarded: bool = False,
+        signer: str | os.PathLike | None = None,
     ):
-        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle, signer)
         contract = self._contract = self.bundle.contract
         self.joints, self.dt = contract.joints, contract.dt
         self._fits(joints, rate, limits, quaternion)

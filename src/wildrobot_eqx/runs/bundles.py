@@ -1,7 +1,8 @@
 """A run's bundle: what `export`, `play` and the end of `run` do, apart from reading their arguments."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 
@@ -17,11 +18,26 @@ from .recipe import Recipe
 from .startup import enable_compilation_cache
 from .trainers import trainer_of
 
+if TYPE_CHECKING:
+    from ..deploy.signature import Signer
+
 FOLDER = "bundle"
 
 
-def export_run(run: Path, out: Path | None, judge: bool, trust: bool, say: Say) -> tuple[Path, Path]:
+def export_run(
+    run: Path,
+    out: Path | None,
+    judge: bool,
+    trust: bool,
+    say: Say,
+    force: bool = False,
+    key: Path | None = None,
+    passphrase: Callable[[], str] | None = None,
+) -> tuple[Path, Path]:
     """Write the bundle of a run's newest policy; judge it first, where nobody has.
+
+    With `force` it overwrites what no export has written; with a `key`, an SSH key that may have a `passphrase`,
+    it signs the bundle.
 
     Returns:
         The folder and the zip.
@@ -34,16 +50,50 @@ def export_run(run: Path, out: Path | None, judge: bool, trust: bool, say: Say) 
         raise WildRobotError(
             f"Bundles need {', '.join(missing())}, which are not installed.", where="export", hint=INSTALL
         )
+    signer = None if key is None else _signer(key, passphrase)  # it may refuse: before the work
     enable_compilation_cache()
     folder = RunFolder.open(run)
+    check(folder, out, force)
     recipe, _ = reopen(folder, trust, say)
     if judge and recipe.gate is not None and verdict(folder, newest(folder)) is None:
         say(f"nobody has judged this policy: {QUICK_EPISODES} episodes per command (--no-eval goes without)")
         evaluate(recipe, folder, say, QUICK_EPISODES)
-    return export(recipe, folder, out, say)
+    return export(recipe, folder, out, say, force, signer)
 
 
-def export(recipe: Recipe, folder: RunFolder, out: Path | None, say: Say) -> tuple[Path, Path]:
+def _signer(key: Path, passphrase: Callable[[], str] | None) -> "Signer":
+    from ..deploy.signature import Signer
+
+    return Signer(key, passphrase)
+
+
+def check(folder: RunFolder, out: Path | None, force: bool) -> None:
+    """Whether the run's bundle may be written there.
+
+    Raises:
+        WildRobotError: a file that is not ours would be lost.
+    """
+    from ..deploy.place import check_place
+
+    place = _place(folder, out)
+    check_place(place, place.with_name(place.name + ".zip"), force)
+
+
+def _place(folder: RunFolder, out: Path | None) -> Path:
+    """The bundle's folder; `out` may name the zip beside it."""
+    if out is None:
+        return folder.path / FOLDER
+    return out.with_suffix("") if out.suffix == ".zip" else out
+
+
+def export(
+    recipe: Recipe,
+    folder: RunFolder,
+    out: Path | None,
+    say: Say,
+    force: bool = False,
+    signer: "Signer | None" = None,
+) -> tuple[Path, Path]:
     """Write the bundle of the run's newest policy into `out`, or into the run folder.
 
     Raises:
@@ -71,20 +121,26 @@ def export(recipe: Recipe, folder: RunFolder, out: Path | None, say: Say) -> tup
         gate |= required
     elif gate is not None:
         training, gate = {**training, "verdict": gate}, None
-    place = folder.path / FOLDER if out is None else out.with_suffix("") if out.suffix == ".zip" else out
     # The judged env takes every command as it is; the robot still takes the smallest for: stand.
     env = judged_env(recipe.env, recipe.env.physics.timestep)
     env = eqx.tree_at(lambda e: e.command.deadband, env, recipe.env.command.deadband)
     if env.observations["policy"].sensing:  # the robot's sensors are as bad as they are without our help
         env = eqx.tree_at(lambda e: e.observations["policy"].sensing, env, {})
-    return export_bundle(env, trainer_of(folder).policy(state), place, training, gate, say)
+    place = _place(folder, out)
+    return export_bundle(env, trainer_of(folder).policy(state), place, training, gate, say, force, signer)
 
 
 def current_bundle(folder: RunFolder, iteration: int) -> str | None:
     """The zip of the run's bundle, where it holds that iteration's policy and not an older one."""
-    training = read_object(folder.path / FOLDER / "contract.json").get("training", {})
+    from ..deploy.archive import read_files
+    from ..deploy.contract import FILE, read_contract
+
     archive = folder.path / f"{FOLDER}.zip"
-    return str(archive) if training.get("iteration") == iteration and archive.is_file() else None
+    try:
+        training = read_contract(read_files(archive).get(FILE, b"")).document["training"]
+    except WildRobotError:  # there is none, or it was left half written
+        return None
+    return str(archive) if training.get("iteration") == iteration else None
 
 
 def newest(folder: RunFolder) -> int:
