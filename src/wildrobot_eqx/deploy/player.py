@@ -8,6 +8,7 @@ while walking:
 """
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -16,7 +17,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from ..errors import WildRobotError, nearest
+from ..errors import WildRobotError, first_line, nearest
 from .archive import damaged
 from .bundle import Bundle
 from .contract import observation_digest
@@ -25,6 +26,7 @@ from .sensing import Observer
 
 Mode = Literal["ramp", "run", "safe"]
 _NEAR = 1e-4  # rad
+_MEMORY = 2**29  # bytes, of all policies
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -173,7 +175,10 @@ class Player:
         speed, lateral, turn = (min(max(v, low), high) for v, (low, high) in zip(told, self._ranges))
         joints = (reading.positions, reading.velocities)
         observation = self._observer(reading.sensors, *joints, speed, self._action, lateral, turn)
-        (action,), *after = self._session.run(self._outputs, {self._input: observation[None], **self._state})
+        try:
+            (action,), *after = self._session.run(self._outputs, {self._input: observation[None], **self._state})
+        except Exception as error:  # onnxruntime's own types; such as one for a graph that asks for too much memory
+            raise Unfit(f"the policy cannot be computed: {first_line(error)}") from error
         if not np.isfinite(action).all():
             raise Unfit("the policy's action is not finite")
         self._action, self._state = action, dict(zip(self._state, after))
@@ -261,17 +266,30 @@ class Player:
             )
 
 
+@functools.cache
+def _bound_memory() -> None:
+    """All policies of this process share so much memory: shapes inside a graph may ask for any."""
+    cpu = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(cpu, onnxruntime.OrtArenaCfg({"max_mem": _MEMORY}))
+
+
 def _session(bundle: Bundle) -> onnxruntime.InferenceSession:
     """The policy, ready to run on one core; its shapes, and what its vectors mean, are those of the contract."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 4  # what goes wrong is raised
+    _bound_memory()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     where = f"{bundle.path}, {bundle.contract.document['policy']['file']}"
+    if b"location" in bundle.policy:  # the key that every tensor in another file has, wherever in the graph
+        raise damaged("The policy keeps tensors in another file.", where)
     try:
         session = onnxruntime.InferenceSession(bundle.policy, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises types of its own, which share no base
-        raise damaged(f"The policy cannot be loaded: {str(error).strip().splitlines()[0]}", where) from error
+        raise damaged(f"The policy cannot be loaded: {first_line(error)}", where) from error
     policy = bundle.contract.document["policy"]
     states, kind = bundle.contract.states, "tensor(float)"
     wanted = (

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import WildRobotError
+from ..errors import WildRobotError, first_line
 from .archive import damaged
 from .contract import FILE
 from .extra import require
@@ -54,7 +54,7 @@ class Signer:
                     raise ValueError("it has a passphrase") from None
                 key = keys.load_ssh_private_key(data, passphrase().encode())
         except Exception as error:  # what is no key raises errors of many types
-            why = error.strerror if isinstance(error, OSError) else _first_line(error)
+            why = error.strerror if isinstance(error, OSError) else first_line(error)
             raise WildRobotError(f"The key cannot be read: {why}", where=where, hint=_NEW_KEY) from error
         if not isinstance(key, _ed25519().Ed25519PrivateKey):
             raise WildRobotError("The key is no Ed25519 key.", where=where, hint=_NEW_KEY)
@@ -185,7 +185,3 @@ def _ed25519() -> Any:
     from cryptography.hazmat.primitives.asymmetric import ed25519
 
     return ed25519
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

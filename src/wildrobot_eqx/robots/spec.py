@@ -1,16 +1,18 @@
 """robot.toml, read and checked by itself: every key has its kind before any model is compiled."""
 
 import dataclasses
-import math
 import tomllib
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..errors import WildRobotError, nearest
 
 FOOT_KEYS = ("site", "force", "linvel")
 IMU_KEYS = ("gyro", "accel", "quat")
 BASE_KEYS = ("linvel", "angvel")
+_LARGEST = float(np.finfo(np.float32).max)
 SERVO_KEYS = ("stall_torque", "no_load_speed")
 
 
@@ -44,7 +46,9 @@ def read_spec(path: Path) -> Spec:
     """
     try:
         spec = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise _error(path, f"robot.toml cannot be read: {error.strerror}", "", "see that it may be read") from error
+    except (ValueError, RecursionError) as error:  # no TOML, no text, or tables within tables without end
         raise _error(path, f"robot.toml is not valid TOML: {error}", "", "mend that line") from error
     read = _Reader(path, spec)
     return Spec(
@@ -146,4 +150,4 @@ class _Reader:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST

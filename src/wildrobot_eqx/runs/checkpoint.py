@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree, Shaped
 
-from ..errors import WildRobotError
+from ..errors import WildRobotError, first_line
 
 KEEP = 3  # checkpoints per run
 _DIGEST = "__sha256__"
@@ -143,7 +143,7 @@ class Checkpoints:
                 shutil.rmtree(partial, ignore_errors=True)
             kept = self.iterations()
             raise WildRobotError(
-                f"The checkpoint of iteration {iteration} could not be written: {_short(error)}",
+                f"The checkpoint of iteration {iteration} could not be written: {first_line(error)}",
                 where=str(path),
                 hint="free some space and go on with --resume; "
                 + (f"the last good checkpoint is of iteration {kept[-1]}" if kept else "no checkpoint exists yet"),
@@ -166,7 +166,7 @@ class Checkpoints:
             intact = np.array_equal(digest, _digest(flat))
             reason = "its digest does not match its arrays"
         except Exception as error:  # Orbax raises whatever its stores raise
-            intact, reason = False, _short(error)
+            intact, reason = False, first_line(error)
         if not intact:
             raise WildRobotError(
                 f"The checkpoint of iteration {iteration} is damaged: {reason}",
@@ -220,9 +220,3 @@ def _restore(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
     names = stored.tree
     as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
     return {name: np.asarray(leaf) for name, leaf in checkpointer.restore(path, restore_args=as_numpy).items()}
-
-
-def _short(error: Exception) -> str:
-    """The first line of an error's text, or its type."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
