@@ -331,7 +331,7 @@ def test_an_env_names_a_part_of_another_kind(hopper):
 
 # --- imports flow one way --------------------------------------------------------------------------------
 
-FLOOR = {"", "errors", "paths", "arrays", "typecheck", "rotation", "jax_compat", "protocol"}
+FLOOR = {"", "errors", "paths", "arrays", "typecheck", "rotation", "jax_compat", "protocol", "atomic"}
 # Data flows to the right; rooms of one set do not know each other.
 FLOW = [
     {"robots"},

@@ -20,7 +20,7 @@ from wildrobot_eqx.cli import finish as evaluate
 from wildrobot_eqx.deploy.bundle.archive import read_files, write_zip
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE, contract_digest
-from wildrobot_eqx.deploy.export import extra
+from wildrobot_eqx.deploy.bundle import extra
 from wildrobot_eqx.deploy.export.export import export_bundle
 from wildrobot_eqx.deploy.player.observer import projected_gravity
 from wildrobot_eqx.evaluate.rollout import judged_env
@@ -400,3 +400,84 @@ def _walks_without_an_orientation_sensor(bundle):
     assert player.fault is None
     assert not robot.fallen
     assert np.median(off) < 4.0
+
+
+# --- files of a user's are sacred --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [(), ("--force",)])
+def test_a_film_takes_the_place_of_no_file_unasked(options, exported, cli, tmp_path, monkeypatch):
+    def filmed(bundle, walked, path):
+        path.write_bytes(b"film")
+
+    monkeypatch.setattr("wildrobot_eqx.runs.bundle_film.film_walk", filmed)
+    film = tmp_path / "wedding.mp4"
+    film.write_bytes(b"dear")
+    done = cli("play", exported, "--seconds=0.1", "--no-ramp", f"--video={film}", *options)
+    if options:
+        assert film.read_bytes() == b"film"
+    else:
+        assert (done.status, film.read_bytes(), done.out) == (2, b"dear", "")
+        assert "--video" in done.err
+        assert "--force" in done.err
+    for path in (tmp_path, tmp_path / "nowhere"):
+        if path.name == "nowhere":
+            path.symlink_to(tmp_path / "elsewhere")
+        assert cli("play", exported, f"--video={path}", *options).status == 2
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_film_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    from wildrobot_eqx.runs import video
+
+    def half(renderer, walk, path, told_as):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(video, "_encode", half)
+    (tmp_path / "walk.mp4").write_bytes(b"the last one")
+    with pytest.raises(OSError, match="No space"):
+        video.write_video(object.__new__(video.Renderer), object.__new__(video.Walk), tmp_path / "walk.mp4")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("walk.mp4", b"the last one")]
+
+
+def test_an_export_overwrites_no_file_of_anothers_unasked(trained, cli, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / FILE).write_text('{"parties": []}')
+    (tmp_path / "photos.zip").write_bytes(b"dear")
+    for out in ("mine", "photos.zip", "photos"):
+        done = cli("export", trained.path, "--no-eval", f"--out={tmp_path / out}")
+        assert done.status == 2
+        assert "--force" in done.err
+    assert (tmp_path / "mine" / FILE).read_text() == '{"parties": []}'
+    assert (tmp_path / "photos.zip").read_bytes() == b"dear"
+    assert not (tmp_path / "photos").exists()
+
+
+def test_a_bundle_is_signed_and_its_signature_is_held_against_a_key(trained, cli, tmp_path):
+    from cryptography.hazmat.primitives import serialization as keys
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    for name in ("mine", "other"):
+        key = Ed25519PrivateKey.generate()
+        pem = key.private_bytes(keys.Encoding.PEM, keys.PrivateFormat.OpenSSH, keys.NoEncryption())
+        (tmp_path / name).write_bytes(pem)
+        line = key.public_key().public_bytes(keys.Encoding.OpenSSH, keys.PublicFormat.OpenSSH)
+        (tmp_path / f"{name}.pub").write_bytes(line)
+    out = tmp_path / "bundle"
+    (tmp_path / "bundle").mkdir()
+    done = cli("export", trained.path, "--no-eval", f"--out={out}", f"--sign={tmp_path / 'mine'}", "--json")
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["signed"] is True
+    for path in (out, f"{out}.zip"):
+        assert cli("bundle", "show", path, f"--signer={tmp_path / 'mine.pub'}").status == 0
+        assert cli("play", path, "--seconds=0.1", "--no-ramp", f"--signer={tmp_path / 'mine.pub'}").status in (0, 1)
+        for command in (["bundle", "show"], ["bundle", "verify"], ["play"]):
+            done = cli(*command, path, f"--signer={tmp_path / 'other.pub'}")
+            assert (done.status, done.out) == (1, "")
+            assert "signed by another key" in done.err
+    assert cli("export", trained.path, "--no-eval", f"--out={out}").status == 0  # again, unsigned
+    done = cli("bundle", "show", out, f"--signer={tmp_path / 'mine.pub'}")
+    assert (done.status, "is not signed" in done.err) == (1, True)
+    done = cli("export", trained.path, f"--sign={tmp_path / 'nowhere'}")
+    assert (done.status, str(tmp_path / "nowhere") in done.err) == (2, True)

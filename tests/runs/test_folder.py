@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import hashlib
 import json
+import os
 import resource
 
 import pytest
@@ -177,3 +178,20 @@ def test_metrics_are_cut_back_to_the_checkpoint(tmp_path):
     assert [line["iteration"] for line in keep_metrics_until(path, 2)] == [1, 2]
     assert path.read_text() == '{"iteration": 1}\n{"iteration": 2}\n'
     assert keep_metrics_until(tmp_path / "none.jsonl", 2) == []
+
+
+def test_a_file_is_on_the_disk_before_it_takes_the_place_of_another(tmp_path, monkeypatch):
+    """Renamed before it is flushed, it would be empty after a power cut."""
+    done = []
+    flush, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (done.append("flush"), flush(handle)))
+    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("rename"), replace(*paths)))
+    write_json(tmp_path / "x.json", {"a": 1})
+    assert done == ["flush", "rename", "flush"]  # the file, its name, the folder that holds the name
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_neighbour_of_a_likely_name_is_left_alone(tmp_path):
+    (tmp_path / "x.json.partial").write_text("mine")
+    write_json(tmp_path / "x.json", {"a": 1})
+    assert (tmp_path / "x.json.partial").read_text() == "mine"

@@ -116,7 +116,7 @@ def bundle(recipe: Recipe, folder: RunFolder, say: Say) -> None:
     Raises:
         WildRobotError: the recipe holds what a bundle cannot describe, or there is no checkpoint.
     """
-    from ..deploy.export.extra import INSTALL, missing
+    from ..deploy.bundle.extra import INSTALL, missing
 
     if missing():
         say(f"no bundle for the robot, {', '.join(missing())} not installed: {INSTALL}, then export {folder.path}")

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from PIL import Image, ImageDraw, ImageFont
 
+from ..atomic import replacing
 from ..env import Env, EnvState
 from ..errors import WildRobotError
 from ..evaluate.rollout import channel_values, judge_key, judged_env, with_command
@@ -177,7 +178,13 @@ def _turn(qpos: np.ndarray, at: int, angle: float) -> np.ndarray:
 
 
 def write_video(renderer: Renderer, walk: Walk, path: Path) -> None:
-    """An H.264 film at 25 frames per second, or as near as the control rate allows."""
+    """An H.264 film at 25 frames per second, or as near as the control rate allows, whole or not at all."""
+    with replacing(path) as partial:
+        _encode(renderer, walk, partial, path)
+
+
+def _encode(renderer: Renderer, walk: Walk, path: Path, told_as: Path) -> None:
+    """Write the film to `path`; errors call it by another name."""
     every = max(1, round(0.04 / walk.dt))
     try:
         ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
@@ -197,7 +204,7 @@ def write_video(renderer: Renderer, walk: Walk, path: Path) -> None:
             told.seek(0)
             why = told.read().decode(errors="replace").strip()[-300:]
             raise WildRobotError(
-                f"The video could not be written: {why}", where=str(path), hint="is the disk full?", exit_code=1
+                f"The video could not be written: {why}", where=str(told_as), hint="is the disk full?", exit_code=1
             )
 
 
@@ -241,4 +248,5 @@ def _write_strip(renderer: Renderer, walk: Walk, path: Path) -> None:
         if place == 0:
             draw.text((12, 34), f"told {fastest:.1f} m/s", font=font, fill=(20, 24, 30))
         strip.paste(picture, (place * width, 0))
-    strip.save(path, optimize=True)
+    with replacing(path) as partial:
+        strip.save(partial, optimize=True)

@@ -9,6 +9,7 @@ import mujoco
 from ..errors import WildRobotError, nearest
 from ..paths import data_dir
 from .actuators import Actuators, read_actuators
+from .inside import check_inside, check_model
 from .mirrors import joint_mirror
 from .model import Model, compile_mjcf
 from .parts import Base, Foot, FreeBody, Imu, Sensor, Servo
@@ -30,8 +31,10 @@ def robot_names() -> list[str]:
 def load_robot(robot: str | os.PathLike) -> Robot:
     """Load a robot by its name, or from a folder that holds a robot.toml.
 
+    Nothing outside of that folder is read, and nothing in it is executed.
+
     Raises:
-        WildRobotError: no such robot, or its files do not fit together.
+        WildRobotError: no such robot, its files do not fit together, or one refers to something outside.
     """
     folder = Path(robot)
     if not (folder / "robot.toml").is_file():
@@ -43,8 +46,13 @@ def load_robot(robot: str | os.PathLike) -> Robot:
             where="robots that ship with the package, and folders with a robot.toml",
             hint=nearest(str(robot), robot_names()),
         )
+    ours = folder.parent == data_dir("robots")  # it came with the package, whose installer may link files
+    if not ours:
+        check_inside(folder, path, str(path))
     spec = read_spec(path)
-    return _Builder(spec, compile_mjcf(path.parent / spec.model)).build()
+    if not ours:
+        check_model(folder, folder / spec.model, f"{path}, model")
+    return _Builder(spec, compile_mjcf(folder / spec.model)).build()
 
 
 class _Builder:

@@ -1,10 +1,11 @@
 """robot.toml, read and checked by itself: every key has its kind before any model is compiled."""
 
 import dataclasses
-import math
 import tomllib
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..errors import WildRobotError, nearest
 
@@ -16,6 +17,7 @@ FOOT_KEYS = ("site", "force", "linvel")
 IMU_KEYS = ("gyro", "accel", "quat")
 BASE_KEYS = ("body", "linvel", "angvel")
 BODY_KEYS = ("body",)
+_LARGEST = float(np.finfo(np.float32).max)
 SERVO_KEYS = ("stall_torque", "no_load_speed", "continuous_torque")
 
 
@@ -52,7 +54,9 @@ def read_spec(path: Path) -> Spec:
     """
     try:
         spec = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise _error(path, f"robot.toml cannot be read: {error.strerror}", "", "see that it may be read") from error
+    except (ValueError, RecursionError) as error:  # no TOML, no text, or tables within tables without end
         raise _error(path, f"robot.toml is not valid TOML: {error}", "", "mend that line") from error
     read = _Reader(path, spec)
     servo, servos = read.servo()
@@ -201,4 +205,4 @@ class _Reader:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST

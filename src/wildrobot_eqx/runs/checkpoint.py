@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,11 @@ import numpy as np
 from jaxtyping import PyTree, Shaped
 
 from .. import jax_compat
-from ..errors import WildRobotError
+from ..errors import WildRobotError, first_line
 
 KEEP = 3  # checkpoints per run
 _DIGEST = "__sha256__"
+_NAME = re.compile(r"[0-9]{8}")
 
 
 def flatten(state: PyTree) -> dict[str, Shaped[np.ndarray, "..."]]:
@@ -116,8 +118,8 @@ class Checkpoints:
 
     def iterations(self) -> list[int]:
         """The iterations of which there is a finished checkpoint, oldest first."""
-        names = [path.name for path in self.folder.glob("*") if path.is_dir()]
-        return sorted(int(name) for name in names if name.isdigit())
+        names = [path.name for path in self.folder.glob("*") if path.is_dir() and not path.is_symlink()]
+        return sorted(int(name) for name in names if _NAME.fullmatch(name))  # a folder of another's is none
 
     def path(self, iteration: int) -> Path:
         """Where the checkpoint of one iteration lies."""
@@ -138,7 +140,7 @@ class Checkpoints:
                 shutil.rmtree(partial, ignore_errors=True)
             kept = self.iterations()
             raise WildRobotError(
-                f"The checkpoint of iteration {iteration} could not be written: {_short(error)}",
+                f"The checkpoint of iteration {iteration} could not be written: {first_line(error)}",
                 where=str(path),
                 hint="free some space and go on with --resume; "
                 + (f"the last good checkpoint is of iteration {kept[-1]}" if kept else "no checkpoint exists yet"),
@@ -161,7 +163,7 @@ class Checkpoints:
             intact = np.array_equal(digest, _digest(flat))
             reason = "its digest does not match its arrays"
         except Exception as error:  # Orbax raises whatever its stores raise
-            intact, reason = False, _short(error)
+            intact, reason = False, first_line(error)
         if not intact:
             raise WildRobotError(
                 f"The checkpoint of iteration {iteration} is damaged: {reason}",
@@ -215,9 +217,3 @@ def _restore(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
     names = stored.tree
     as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
     return {name: np.asarray(leaf) for name, leaf in checkpointer.restore(path, restore_args=as_numpy).items()}
-
-
-def _short(error: Exception) -> str:
-    """The first line of an error's text, or its type."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__

@@ -16,6 +16,9 @@ from .schema import contract_schema, violations
 FORMAT = "wildrobot-eqx policy bundle"
 VERSION = 2
 FILE = "contract.json"
+_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST_WHOLE = 2**53  # beyond it a float is another number
+_LARGEST_STATE = 2**24  # numbers that a policy hands on
 _SENSORS = {"orientation": (4, "wxyz"), "gyro": (3, "xyz"), "accelerometer": (3, "xyz")}
 _COMMAND: dict[str, Callable[[dict[str, Any]], float]] = {
     "heading gain": lambda document: document["command"]["heading_hold"]["gain"],
@@ -152,12 +155,18 @@ def _load(text: bytes) -> Any:
 
     def finite(number: str) -> float:
         value = float(number)
-        if not math.isfinite(value):
-            raise ValueError(f"it holds {number}, which is too large")
+        if not abs(value) <= _LARGEST:
+            raise ValueError(f"it holds {number[:40]}, which is too large for a float32")
+        return value
+
+    def whole(number: str) -> int:
+        value = int(number)
+        if abs(value) > _LARGEST_WHOLE:
+            raise ValueError(f"it holds {number[:40]}, which is too large for a whole number")
         return value
 
     try:
-        return json.loads(text, parse_constant=refuse, parse_float=finite, object_pairs_hook=once)
+        return json.loads(text, parse_constant=refuse, parse_float=finite, parse_int=whole, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise damaged(f"The contract cannot be read: {error}", FILE) from error
 
@@ -289,6 +298,9 @@ def _wrong_history(document: dict[str, Any], contract: Contract) -> list[str]:
         if part != wanted:
             found.append(f"the part {part.name!r} at {part.start} is not the {now.name!r} of {age} control steps ago")
             break
+    for state in contract.states:
+        if math.prod(state.shape) > _LARGEST_STATE:
+            found.append(f"a policy that hands on {math.prod(state.shape)} numbers as {state.input!r}")
     kept = [state.shape for state in contract.states if state.kind == "history"]
     if kept != ([(1, n, size)] if n > 1 else []):
         found.append(f"a history of {n} moments of {size}, and a policy that keeps {kept or 'none'}")

@@ -18,7 +18,7 @@ from ....errors import WildRobotError
 from ....learn.networks import AbstractPolicy, MLPPolicy
 from ....learn.squashed import SquashedPolicy
 from ...bundle.contract import State
-from ..extra import require
+from ...bundle.extra import require
 from .nodes import Graph
 from .trace import trace_policy
 

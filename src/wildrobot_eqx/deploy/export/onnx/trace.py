@@ -15,7 +15,7 @@ import numpy as np
 from .... import jax_compat
 from ....errors import WildRobotError
 from ....learn.networks import AbstractPolicy
-from ..extra import require
+from ...bundle.extra import require
 from .nodes import Graph
 
 _PLAIN = {
