@@ -116,7 +116,7 @@ class WideReward(task.AbstractReward):
 
 
 FAULTS["float64 reward"] = Fault(
-    _reward(WideReward()), REWARD, WideReward, "float64[] with jax_enable_x64 on", "name the dtype"
+    _reward(WideReward()), REWARD, WideReward, "float64[] with jax_enable_x64 on", "cast the result"
 )
 
 

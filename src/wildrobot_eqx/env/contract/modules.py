@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from ...observe import Command, Signals
 from ...physics import AbstractPhysics, PhysicsState
 from ..env import Env
-from . import source, telling
+from . import source, telling, trees
 from .findings import Finding
-from .leaves import Labels, differences
+from .leaves import Labels
 from .measurable import leaks
 from .part import UNKNOWN, Part, examine
 from .tracing import Traced
@@ -138,11 +138,7 @@ class _Alone:
             return
         names = (("[0]", "env.controller target"), ("[1]", "state.controller"))
         takes = f"state {_told(begun)}, action float32[{nu}]"
-        found = len(self.found)
-        given = self.part("env.controller", controller, (begun.out, f32(nu)), takes, names)
-        if given is None and len(self.found) > found and self.found[-1].leaf == "env.controller":
-            return
-        traced = given
+        traced = self.part("env.controller", controller, (begun.out, f32(nu)), takes, names)
         if traced is None:
             return
         out = traced.out
@@ -162,20 +158,19 @@ class _Alone:
         self.same("env.controller", controller, begun, traced, "state.controller", "init", "__call__", "[1]")
 
     def commanded(self, state: Any) -> Any:
-        """The command, drawn and stepped; returns its spec."""
+        """The command, drawn and stepped: a state of any kind, which its step gives back; returns its spec."""
         command = self.env.command
-        others = [None if bounds is None else f32() for bounds in (command.lateral_range, command.turn_range)]
-        wanted = jax.eval_shape(Command, f32(), f32(), f32(), f32(), f32(), *others)
-        names = (("", "state.command"),)
+        names, dt = (("", "state.command"),), self.env.physics.control_dt
+        usual = jax.eval_shape(Command, f32(), f32(), f32(), f32(), f32())
         if state is None:
-            return wanted
-        begun = self.part(
-            "env.command", command, (self.key, state), "a key, PhysicsState", names, wanted, method="init"
-        )
-        takes = "a key, Command, PhysicsState, dt"
-        args = (self.key, wanted if begun is None else begun.out, state, self.env.physics.control_dt)
-        self.part("env.command", command, args, takes, names, wanted, method="step")
-        return wanted
+            return usual
+        begun = self.part("env.command", command, (self.key, state), "a key, PhysicsState", names, method="init")
+        if begun is None:
+            return usual
+        takes = "a key, what init gave, PhysicsState, dt"
+        args = (self.key, begun.out, state, dt)
+        self.part("env.command", command, args, takes, names, begun.out, method="step")
+        return begun.out
 
     def terms(self, signals: Signals) -> None:
         """Observations are as long as their layouts say, rewards float32 scalars, terminations bool ones."""
@@ -207,7 +202,8 @@ class _Alone:
 
         by = f"{where}, {type(module).__name__}"
         labels = Labels(lambda path: f"{name}{path}", owner, lambda path: by)
-        self.found += differences(first.leaves, after, labels)
+        out = second.out[1] if at else second.out
+        self.found += trees.differing(first.out, out, first.leaves, after, labels)
 
 
 _AXES: dict[str, tuple[str | int, ...]] = {
