@@ -13,7 +13,7 @@ from .engines import engine_names
 from .evaluate import evaluate, evaluate_engines, finish, render, report
 from .folder import RunFolder, sha256
 from .gate import GateResult
-from .opening import Say, reopen, start
+from .opening import Say, check_gate, reopen, start
 from .recipe import RecipeFunction, find_recipe
 from .runner import Trained, train
 from .startup import enable_compilation_cache
@@ -41,7 +41,7 @@ def run_recipe(
     enable_compilation_cache()
     if resume is None:
         changes: dict[str, Any] = {}
-        recipe, folder = start(function, {**function.options, **options}, assignments, out, trainer or "ppo")
+        recipe, folder = start(function, {**function.options, **options}, assignments, out, trainer or "ppo", judge)
     else:
         if out is not None:
             raise WildRobotError("--resume goes on in the run's own folder.", where="--out", hint="leave --out away")
@@ -56,6 +56,8 @@ def run_recipe(
         if named is not None and sha256(find_recipe(named)) != sha256(folder.recipe):
             say(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
         recipe, changes = reopen(folder, trust, say, options, assignments)
+        if judge:
+            check_gate(recipe)
     physics = recipe.env.physics
     engine, why = fastest_engine(physics.robot, physics.timestep, recipe.steps)
     chosen = engine_name(physics)

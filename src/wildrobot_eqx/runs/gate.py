@@ -9,6 +9,7 @@ import numpy as np
 from ..env import Env
 from ..errors import WildRobotError
 from ..learn.networks import AbstractPolicy
+from .asked import Unasked, beside, speeds
 from .episodes import judged_env, run_episodes
 from .figures import figures
 from .gait import GaitMeter, GaitTally
@@ -47,6 +48,10 @@ class AbstractGate(eqx.Module):
         Raises:
             WildRobotError: a timestep does not divide the control period, or there is nothing to judge.
         """
+
+    def unasked(self, env: Env) -> tuple[Unasked, ...]:
+        """Commands that it holds a policy to, but that `env` never gives; told before a training."""
+        return ()
 
 
 def shortfall(own: int, own_timesteps: tuple[float, ...], episodes: int, timesteps: tuple[float, ...]) -> str:
@@ -96,13 +101,13 @@ class WalkGate(AbstractGate):
                 hint="ask for more",
             )
         meter = GaitMeter(env.physics.robot, self.seconds, self.warmup)
-        speeds = (*self.required, *self.reported)
+        commands = (*self.required, *self.reported)
         lines: list[GateLine] = []
         found: list[CommandFigures] = []
         for timestep in timesteps:
             judged = judged_env(env, timestep, engine)
-            tallies = run_episodes(judged, policy, meter, speeds, episodes, self.seconds, progress)
-            for speed, tally in zip(speeds, tallies):
+            tallies = run_episodes(judged, policy, meter, commands, episodes, self.seconds, progress)
+            for speed, tally in zip(commands, tallies):
                 shown, held = self.judge(meter, tally, speed, timestep)
                 found.append(shown)
                 lines += held
@@ -112,6 +117,10 @@ class WalkGate(AbstractGate):
                 lines += held
         provisional = self.provisional(episodes, timesteps)
         return GateResult(tuple(lines), tuple(found), episodes, self.seconds, provisional)
+
+    def unasked(self, env: Env) -> tuple[Unasked, ...]:
+        motions = [(motion.axis, motion.command, motion.required) for motion in self.motions]
+        return (*speeds(env, "required", self.required), *beside(env, motions))
 
     def provisional(self, episodes: int, timesteps: tuple[float, ...]) -> str:
         """What of the gate's own episodes and timesteps was run, where it was not all; else nothing."""
