@@ -116,7 +116,7 @@ class WideReward(task.AbstractStatelessReward):
 
 
 FAULTS["float64 reward"] = Fault(
-    _reward(WideReward()), REWARD, WideReward, "float64[] with jax_enable_x64 on", "name the dtype"
+    _reward(WideReward()), REWARD, WideReward, "float64[] with jax_enable_x64 on", "cast the result"
 )
 
 
@@ -883,3 +883,11 @@ def good_env() -> Env:
 def plant(name: str, env: Env) -> Env:
     """A good env with the fault of that name."""
     return FAULTS[name].plant(env)
+
+
+def as_slot(env: Env, name: str, module) -> Env:
+    """The env with any module in one of its slots, whose type checks are passed by: the check must cope with it."""
+    new = object.__new__(Env)
+    for field in dataclasses.fields(env):
+        object.__setattr__(new, field.name, module if field.name == name else getattr(env, field.name))
+    return new

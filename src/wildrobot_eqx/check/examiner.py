@@ -11,9 +11,9 @@ from ..physics import AbstractPhysics
 from ..protocol import Protocol
 from .part import UNKNOWN, Part, examine
 from .trace import errors as telling
-from .trace import source
+from .trace import source, trees
 from .trace.findings import Finding
-from .trace.leaves import Labels, differences
+from .trace.leaves import Labels
 from .trace.tracing import Traced
 
 Names = tuple[tuple[str, str], ...]
@@ -140,7 +140,8 @@ class Examiner:
 
         by = f"{where}, {type(module).__name__}"
         labels = Labels(lambda path: f"{name}{path}", owner, lambda path: by)
-        self.found += differences(first.leaves, after, labels)
+        out = second.out[1] if at else second.out
+        self.found += trees.differing(first.out, out, first.leaves, after, labels)
 
     def _metrics(self, where: str, module: Any, method: str, takes: str, traced: Traced) -> None:
         for path, leaf in traced.leaves.items():

@@ -196,10 +196,10 @@ def _bar(total: int, start: int) -> Iterator[Progress]:
     columns = (
         rich_progress.TextColumn("{task.completed}/{task.total}"),
         rich_progress.BarColumn(bar_width=None),
-        rich_progress.TextColumn("{task.fields[figures]}"),
+        rich_progress.TextColumn("{task.fields[figures]}", markup=False),
         rich_progress.TimeRemainingColumn(),
     )
-    with rich_progress.Progress(*columns, console=Console(stderr=True)) as bar:
+    with rich_progress.Progress(*columns, console=Console(stderr=True, markup=False, emoji=False)) as bar:
         task = bar.add_task("train", total=total, completed=start, figures="compiling ...")
         yield lambda iteration, figures: bar.update(task, completed=iteration, figures=summary(figures))
 

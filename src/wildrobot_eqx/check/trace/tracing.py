@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 
 from ... import jax_compat
 from . import source
+from .written import watch, written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Traced:
     """What tracing gave.
 
     `out` can go into the next trace, `leaves` is the same by path; the first `own` inputs of
-    the jaxpr are the module's, the others the arguments', whose paths `inputs` holds.
+    the jaxpr are the module's, the others the arguments', whose paths `inputs` holds;
+    `written` has path, class and name of each field that the call wrote to.
     """
 
     out: PyTree
@@ -52,6 +54,7 @@ class Traced:
     jaxpr: Any
     own: int
     inputs: dict[int, str]
+    written: tuple[tuple[str, type, str], ...] = ()
 
 
 def trace(call: Callable[..., Any], module: Any, *args: Any) -> Traced:
@@ -63,7 +66,10 @@ def trace(call: Callable[..., Any], module: Any, *args: Any) -> Traced:
 
     def run(*tracers: Any) -> list[Any]:
         module, args = eqx.combine(jax.tree.unflatten(treedef, tracers), rest)
-        paths, found["tree"] = jax.tree_util.tree_flatten_with_path(call(module, *args), is_leaf=_none)
+        watched = watch(module) + watch(args, "the argument")
+        out = call(module, *args)
+        found["written"] = written(watched)
+        paths, found["tree"] = jax.tree_util.tree_flatten_with_path(out, is_leaf=_none)
         paths = [(path, jnp.asarray(x) if isinstance(x, np.ndarray | np.generic) else x) for path, x in paths]
         found["paths"] = paths
         return [leaf for _, leaf in paths if isinstance(leaf, jax.Array)]
@@ -78,7 +84,8 @@ def trace(call: Callable[..., Any], module: Any, *args: Any) -> Traced:
     own = len(jax.tree.leaves(arrays[0]))
     named = jax.tree_util.tree_leaves_with_path(arrays[1])
     inputs = {own + i: jax.tree_util.keystr(path) for i, (path, _) in enumerate(named)}
-    return Traced(jax.tree.unflatten(found["tree"], out), leaves, closed, own, inputs)
+    out = jax.tree.unflatten(found["tree"], out)
+    return Traced(out, leaves, closed, own, inputs, tuple(found["written"]))
 
 
 def leaves_of(tree: PyTree) -> dict[str, Leaf]:

@@ -1,5 +1,6 @@
 """The stand gate: judges how a policy stands, and how it stands again after a kick, on the native engine."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import equinox as eqx
@@ -8,9 +9,10 @@ import numpy as np
 from ...env import Env
 from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
-from ..gate import AbstractGate, CommandFigures, GateLine, GateResult, Limit, shortfall
+from ..gate import AbstractGate, CommandFigures, GateLine, GateResult, Limit, Unasked, shortfall
 from ..gate_result import continuous_torque
 from ..rollout import judged_env, run_episodes
+from .asked import speeds
 from .figures import figures, joint_torques
 from .kicks import DIRECTIONS, aim, direction_of, with_kicks
 from .meter import GaitMeter, GaitTally
@@ -97,6 +99,9 @@ class StandGate(AbstractGate):
                 lines += judged[1]
         provisional = shortfall(self.episodes, self.timesteps, count, timesteps)
         return GateResult(tuple(lines), tuple(found), count, self.seconds, provisional, "kick")
+
+    def unasked(self, env: Env) -> tuple[Unasked, ...]:
+        return tuple(dataclasses.replace(found, leaf="gate") for found in speeds(env, "the gate", (0.0,)))
 
     def meter(self, env: Env) -> GaitMeter:
         """What gathers the tallies: its judged samples begin when the time to recover is over."""

@@ -7,9 +7,10 @@ import equinox as eqx
 from ...env import Env
 from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
-from ..gate import AbstractGate, CommandFigures, GateLine, GateResult, Limit, shortfall
+from ..gate import AbstractGate, CommandFigures, GateLine, GateResult, Limit, Unasked, shortfall
 from ..gate_result import continuous_torque
 from ..rollout import judged_env, run_episodes
+from .asked import beside, speeds
 from .figures import figures, joint_torques
 from .meter import GaitMeter, GaitTally
 from .motions import Motion, judge_motions
@@ -53,13 +54,13 @@ class WalkGate(AbstractGate):
                 hint="ask for more",
             )
         meter = GaitMeter(env.physics.robot, self.seconds, self.warmup)
-        speeds = (*self.required, *self.reported)
+        commands = (*self.required, *self.reported)
         lines: list[GateLine] = []
         found: list[CommandFigures] = []
         for timestep in timesteps:
             judged = judged_env(env, timestep, engine)
-            tallies = run_episodes(judged, policy, meter, speeds, episodes, self.seconds, progress)
-            for speed, tally in zip(speeds, tallies):
+            tallies = run_episodes(judged, policy, meter, commands, episodes, self.seconds, progress)
+            for speed, tally in zip(commands, tallies):
                 shown, held = self.judge(meter, tally, speed, timestep)
                 found.append(shown)
                 lines += held
@@ -69,6 +70,10 @@ class WalkGate(AbstractGate):
                 lines += held
         provisional = self.provisional(episodes, timesteps)
         return GateResult(tuple(lines), tuple(found), episodes, self.seconds, provisional)
+
+    def unasked(self, env: Env) -> tuple[Unasked, ...]:
+        motions = [(motion.axis, motion.command, motion.required) for motion in self.motions]
+        return (*speeds(env, "required", self.required), *beside(env, motions))
 
     def provisional(self, episodes: int, timesteps: tuple[float, ...]) -> str:
         """What of the gate's own episodes and timesteps was run, where it was not all; else nothing."""
