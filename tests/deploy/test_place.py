@@ -6,10 +6,10 @@ import pytest
 from bundles import Files, tampered
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.deploy.export import place as placing
 from wildrobot_eqx.deploy.bundle.archive import STAGING, read_files, write_zip
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE
+from wildrobot_eqx.deploy.export import place as placing
 from wildrobot_eqx.deploy.export.place import place
 
 

@@ -12,8 +12,8 @@ from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.deploy.bundle.archive import write_zip
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE
-from wildrobot_eqx.deploy.player.player import Player
 from wildrobot_eqx.deploy.bundle.signature import NAMESPACE, SIGNATURE, Signer
+from wildrobot_eqx.deploy.player.player import Player
 
 OPENSSH = serialization.PrivateFormat.OpenSSH
 

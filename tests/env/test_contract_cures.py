@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from wildrobot_eqx import check
+from wildrobot_eqx.check import statics
+from wildrobot_eqx.check.modules import _Alone
 from wildrobot_eqx.control import AbstractController
-from wildrobot_eqx.env import contract
-from wildrobot_eqx.env.contract import statics
-from wildrobot_eqx.env.contract.modules import _Alone
 from wildrobot_eqx.task import AbstractReward
 
 
@@ -91,5 +91,5 @@ def test_the_whole_check_survives_what_kills_jax_and_names_it(name, hopper_env):
     planted = cured.PLANTED[name]
     rewards = isinstance(planted.bad, AbstractReward)
     slot = {"rewards": {**hopper_env.rewards, "bad": planted.bad}} if rewards else {"controller": planted.bad}
-    (finding,) = contract.check(faults.remake(hopper_env, **slot)).findings
+    (finding,) = check.check_env(faults.remake(hopper_env, **slot)).findings
     assert finding.leaf == planted.leaf

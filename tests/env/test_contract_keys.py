@@ -9,12 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jaxtyping import Array, Float
+from wildrobot_eqx.check.tracing import trace
 
-from wildrobot_eqx import Env, HomeReset
+from wildrobot_eqx import Env, HomeReset, check
 from wildrobot_eqx.arrays import f32
-from wildrobot_eqx.env import contract
-from wildrobot_eqx.env.contract import keys, source
-from wildrobot_eqx.env.contract.tracing import trace
+from wildrobot_eqx.check import keys, source
 
 normal, split, fold_in = jax.random.normal, jax.random.split, jax.random.fold_in
 ROWS = jnp.zeros(3)
@@ -213,7 +212,7 @@ class FoldedReset(eqx.Module):
 
 def test_a_reset_that_folds_the_key_that_it_splits_is_found(env):
     planted = faults.as_slot(env, "reset_state", FoldedReset(env.reset_state))
-    (finding,) = contract.check(planted).findings
+    (finding,) = check.check_env(planted).findings
     assert finding.leaf == "env.reset_state"
     assert "split(key, 3)" in finding.after
     assert finding.source == f"FoldedReset ({_marked(FoldedReset)})"

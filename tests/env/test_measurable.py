@@ -49,7 +49,7 @@ def leaks(hopper, term, **changes):
         (lambda s: jnp.where(s.physics.xpos[1, 2] > 0.3, s.phase, 0.0), "signals.physics.xpos"),
         (lambda s: s.physics.sensordata @ jnp.ones_like(s.physics.sensordata), "that are no IMU of 'hopper'"),
         (lambda s: s.params.body_mass[1], "signals.params.body_mass"),
-        (lambda s: s.commands["velocity"].origin + s.commands["velocity"].heading, "signals.commands["velocity"].origin"),
+        (lambda s: s.commands["velocity"].origin + s.commands["velocity"].heading, "signals.commands"),
         (lambda s: s.calibration.joint_offset[0], "signals.calibration.joint_offset"),
         (lambda s: s.servo["motor"].source + s.phase, "signals.servo['motor'].source"),
     ],

@@ -17,10 +17,10 @@ from tiny import TINY
 
 from wildrobot_eqx import PPOConfig, load_recipe
 from wildrobot_eqx.cli import finish as evaluate
+from wildrobot_eqx.deploy.bundle import extra
 from wildrobot_eqx.deploy.bundle.archive import read_files, write_zip
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE, contract_digest
-from wildrobot_eqx.deploy.bundle import extra
 from wildrobot_eqx.deploy.export.export import export_bundle
 from wildrobot_eqx.deploy.player.observer import projected_gravity
 from wildrobot_eqx.evaluate.rollout import judged_env
@@ -428,7 +428,7 @@ def test_a_film_takes_the_place_of_no_file_unasked(options, exported, cli, tmp_p
 
 
 def test_a_film_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
-    from wildrobot_eqx.runs import video
+    from wildrobot_eqx.report import film as video
 
     def half(renderer, walk, path, told_as):
         path.write_bytes(b"half")

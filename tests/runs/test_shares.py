@@ -7,7 +7,7 @@ import pytest
 from wildrobot_eqx import load_recipe
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.physics import base
-from wildrobot_eqx.runs import trainers
+from wildrobot_eqx.train import registry as trainers
 
 
 @pytest.fixture(scope="module")
