@@ -13,7 +13,7 @@ from helpers import DivergingPhysics, Elapsed, make_env, shifted, still_env
 from wildrobot_eqx import Mirror, PPOConfig, WildRobotError, locomotion, task
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.learn.gae import gae
-from wildrobot_eqx.observe import GaitPhase, JointVelocities, ProjectedGravity
+from wildrobot_eqx.observe import CommandTerm, JointVelocities, ProjectedGravity
 
 # Named in full, so that tuning a default changes no test.
 BASE = PPOConfig(
@@ -265,7 +265,7 @@ class TestUpdate:
         """
         _, config, state, rollout, _ = clocked
         config = dataclasses.replace(config, num_epochs=4, num_minibatches=1, desired_kl=None, learning_rate=1e-3)
-        after, _ = UPDATE(config, dataclasses.replace(state, learning_rate=jnp.float32(1e-3)), rollout)
+        after, _ = _updated(config, dataclasses.replace(state, learning_rate=jnp.float32(1e-3)), rollout)
         value = state.agent.value
         ended = rollout.terminated | rollout.truncated
         advantages, _ = gae(
@@ -362,20 +362,25 @@ def test_a_symmetric_agent_needs_a_gait_clock_or_a_lean_and_two_feet(hopper, rob
     def agent(body, config=HOPPER, **terms):
         return ppo.make_agent(still_env(body, {"elapsed": Elapsed(), **terms}), config, jax.random.key(0))
 
-    lean, clock = {"gravity": ProjectedGravity(robot)}, {"clock": GaitPhase()}
+    def clock(body):
+        return {"clock": CommandTerm("gait", locomotion.gaits.two_beat(body).observed)}
+
+    lean = {"gravity": ProjectedGravity(robot)}
     assert agent(robot).policy.mirror is None
     leaning = agent(robot, **lean)
     assert leaning.policy.mirror.index == leaning.value.mirror.index == 2, "the y of gravity"
-    assert agent(robot, **lean, **clock).policy.mirror.index == 4, "the clock comes first"
-    assert agent(robot, dataclasses.replace(HOPPER, symmetric=False), **lean, **clock).policy.mirror is None
-    for terms in ({"gravity": ProjectedGravity(hopper)}, clock):
+    assert agent(robot, **lean, **clock(robot)).policy.mirror.index == 4, "the clock comes first"
+    assert agent(robot, dataclasses.replace(HOPPER, symmetric=False), **lean, **clock(robot)).policy.mirror is None
+    for terms in ({"gravity": ProjectedGravity(hopper)}, clock(hopper)):
         assert agent(hopper, **terms).policy.mirror is None, "on one foot"
 
 
 class Sideways(Elapsed):
     """A term of a user's own that tells left from right."""
 
-    side = 0
+    @property
+    def side(self):
+        return 0
 
     @property
     def mirror(self):
@@ -492,7 +497,7 @@ class TestCurriculum:
         assert counts == [counts[0]] * 6
         assert counts[0] > 0
         assert [float(row["curriculum_level"]) for _, row in rows] == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
-        told = [float(row["commanded_speed"]) for _, row in rows]
+        told = [float(row["commanded_lin_vel_x"]) for _, row in rows]
         assert told[0] == pytest.approx(0.1)
         assert told[-1] == pytest.approx(0.4)
         assert told == sorted(told)

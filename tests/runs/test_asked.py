@@ -81,8 +81,8 @@ def test_run_refuses_it_before_it_trains(more, slow, capsys, tmp_path):
 
 
 def test_nobody_is_refused_what_nobody_judges(slow, tmp_path):
-    from wildrobot_eqx.train.session import start
     from wildrobot_eqx.recipes import load_recipe
+    from wildrobot_eqx.train.session import start
 
     _, folder = start(load_recipe(slow), load_recipe(slow).options, [], tmp_path / "run", judged=False)
     assert folder.path.exists()

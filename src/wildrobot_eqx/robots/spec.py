@@ -167,7 +167,7 @@ class _Reader:
     def switches(self) -> tuple[str, ...]:
         """The feet whose table says `switch = true`."""
         found = []
-        for name, table in self.table("feet").items():
+        for name, table in (self.table("feet") if "feet" in self.spec else {}).items():
             has = table.get("switch", False)
             if not isinstance(has, bool):
                 what = f"The key 'switch' of [feet.{name}] must be true or false, got {has!r}."
