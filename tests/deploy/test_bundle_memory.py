@@ -45,6 +45,7 @@ def gated(files):
     return opened(files)
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(
     ("make", "shapes"),
     [
