@@ -114,6 +114,7 @@ def test_gymnasium_finds_nothing_wrong_with_a_dict_and_pictures(native, drawing)
     env.close()
 
 
+@pytest.mark.newest
 def test_a_step_is_the_envs_own(still):
     """Observation, reward, ends and metrics, against the env stepped by hand from the same key."""
     env = GymnasiumEnv(still)

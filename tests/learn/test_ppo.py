@@ -144,6 +144,7 @@ class TestEnds:
         assert float(later["episode_return"]) == float(figures["episode_return"]) != 0.0
         assert float(new.last_return) == float(figures["episode_return"])
 
+    @pytest.mark.newest
     def test_log_probs_are_of_the_actions_as_sampled(self, clocked):
         _, _, state, rollout, _ = clocked
         distribution, _ = state.agent.policy(rollout.obs["policy"], ())
@@ -209,6 +210,7 @@ class TestUpdate:
         np.testing.assert_allclose(info["policy_loss"], 0.0, atol=1e-6)
         assert _differences(flat.agent.policy.norm, new.agent.policy.norm)
 
+    @pytest.mark.newest
     def test_the_normaliser_sees_each_observation_once(self, clocked):
         _, config, state, rollout, _ = clocked
         new, _ = _updated(config, state, rollout)
@@ -287,6 +289,7 @@ class TestUpdate:
         assert abs(gain(state.agent)) < 1e-5
         assert gain(before) > 1e-4
 
+    @pytest.mark.newest
     def test_the_iteration_counts(self, clocked):
         _, config, state, rollout, _ = clocked
         assert int(_updated(config, state, rollout)[0].iteration) == int(state.iteration) + 1
