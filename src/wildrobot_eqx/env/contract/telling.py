@@ -48,7 +48,7 @@ _SIZE_OF = {"action_size": "nu", "size": "nu"}  # what `{self.action_size}` and 
 def sizes(robot: Robot) -> dict[str, int]:
     """The lengths that annotations name, as the robot has them."""
     mj = robot.model.mj
-    names = ("nq", "nv", "nu", "nbody", "nsite", "ngeom", "nsensordata")
+    names = ("nq", "nv", "nu", "nbody", "nsite", "ngeom", "npair", "nsensordata")
     return {**{name: int(getattr(mj, name)) for name in names}, "nfoot": len(robot.feet)}
 
 
