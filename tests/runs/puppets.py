@@ -8,10 +8,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from wildrobot_eqx.evaluate.walking.meter import GaitMeter, GaitTally
-from wildrobot_eqx.evaluate.walking.measure import Measurement
 
 from wildrobot_eqx import Env
+from wildrobot_eqx.evaluate.walking.measure import Measurement
+from wildrobot_eqx.evaluate.walking.meter import GaitMeter, GaitTally
 from wildrobot_eqx.learn.networks import AbstractPolicy, Normal
 
 

@@ -18,6 +18,7 @@ from wildrobot_eqx.evaluate.rollout import judge_key, judged_env, measured, with
 from wildrobot_eqx.evaluate.walking.measure import measure
 from wildrobot_eqx.evaluate.walking.meter import GaitMeter
 from wildrobot_eqx.evaluate.walking.motions import Motion, judge_motion
+from wildrobot_eqx.evaluate.walking.stand_gate import StandGate
 from wildrobot_eqx.evaluate.walking.walk_gate import WalkGate
 from wildrobot_eqx.physics import NativePhysics, ScaleMass
 
