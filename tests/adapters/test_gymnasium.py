@@ -35,6 +35,7 @@ class Overreach(task.AbstractStatelessEnding):
     """Fails when the first action is large: a test ends an episode when it likes."""
 
     limit: Float[Array, ""] = eqx.field(default=0.9, converter=jnp.float32)
+    truncates = False
 
     def __call__(self, signals: Signals) -> Bool[Array, ""]:
         return signals.action[0] > self.limit

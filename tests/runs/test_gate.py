@@ -12,7 +12,7 @@ from helpers import default_commands, make_env, wrong_world
 from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
-from wildrobot_eqx import Ground, HomeReset, WildRobotError
+from wildrobot_eqx import Ground, WildRobotError
 from wildrobot_eqx.evaluate.gate import CommandFigures, GateLine, GateResult, Limit
 from wildrobot_eqx.evaluate.rollout import judge_key, judged_env, measured, with_command
 from wildrobot_eqx.evaluate.walking.measure import measure
@@ -337,12 +337,12 @@ def test_measurements_read_the_right_sensors(env, batched):
     assert np.asarray(there.position - sample.position) == pytest.approx(np.tile([1.0, 0.0], (4, 1)), abs=1e-5)
 
 
-def test_heights_are_measured_above_the_ground_that_episodes_begin_on(env, batched, robot):
-    """A robot lifted by a plateau of 0.7 m has its soles on the floor there, and 0.7 m up by the env without ground."""
+def test_heights_are_measured_above_the_robots_ground(env, batched, robot):
+    """A robot lifted by a plateau of 0.7 m has its soles on the floor there, and 0.7 m up without."""
     plateau = Ground(jnp.full((7, 7), 0.7, jnp.float32), 3.0)
     state, timestep = jax.tree.map(lambda leaf: leaf[0], batched.hold(batched.reset(seed=3)[0], 50))
     up = eqx.tree_at(lambda s: s.physics.site_xpos, state, state.physics.site_xpos.at[:, 2].add(0.7))
-    on = make_env(robot, reset_state=HomeReset(robot, ground=plateau))
+    on = eqx.tree_at(lambda e: e.physics.robot, env, dataclasses.replace(robot, ground=plateau))
     np.testing.assert_allclose(measured(on)(up, timestep).foot_height, 0.0, atol=2e-3)
     np.testing.assert_allclose(measured(env)(up, timestep).foot_height, 0.7, atol=2e-3)
 
