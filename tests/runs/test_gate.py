@@ -151,7 +151,7 @@ def test_the_joint_that_strains_is_named(meter, robot):
 
 @pytest.mark.parametrize("judge", ["walk", "stand", "left", "turn"])
 def test_a_continuous_torque_is_a_line_for_every_joint(judge, robot):
-    servo = dataclasses.replace(robot.servo, continuous_torque=1.5)
+    servo = dataclasses.replace(robot.servo, continuous_torques=(1.5,) * robot.nu)
     meter = GaitMeter(dataclasses.replace(robot, servo=servo), seconds=10.0, warmup=3.0)
 
     def lines(*episodes):
