@@ -139,10 +139,10 @@ def test_robots_and_recipes_are_listed_as_they_are(call, monkeypatch, tmp_path):
     assert f"[/bare] {ODD} in a file" in call("recipes", "list")[1]
     monkeypatch.setattr("wildrobot_eqx.report.tables.robot_json", lambda robot: {**shown, "description": ODD})
     shown = {"name": "[/hopper]", "mass_kg": 1, "home_height_m": 1, "control_dt_s": 1, "nq": 1, "nv": 1, "nu": 1}
-    shown |= {"joints": [], "feet": ["[left]"], "imus": [":x:"], "sensors": ["[/s]"]}
+    shown |= {"joints": [], "feet": ["[left]"], "imus": [":x:"], "bodies": ["[b]"], "sensors": ["[/s]"]}
     said = call("robots", "show", "hopper")[1]
     assert f"[/hopper]: {ODD}" in said
-    assert "feet: [left]; IMUs: :x:" in said
+    assert "feet: [left]; IMUs: :x:; free bodies: [b]" in said
     assert "sensors: [/s]" in said
 
 

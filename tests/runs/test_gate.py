@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import default_commands, make_env, wrong_world
+from helpers import default_commands, make_env, shifted, wrong_world
 from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
@@ -315,10 +315,26 @@ def test_the_judge_changes_physics_and_command_only(robot):
     assert judged.physics.timestep == 0.002
     assert judged.disturbances is None
     assert eqx.tree_equal(judged.reset_state, env.reset_state)
-    assert eqx.tree_equal(judged.commands, env.commands)
+    own = eqx.tree_at(lambda c: c["velocity"].interval, env.commands, jnp.float32(jnp.inf))
+    assert eqx.tree_equal(judged.commands, own)
     for speed in (0.0, 0.03, 0.4):
         command = with_command(judged, jnp.float32(speed)).commands["velocity"]
         assert float(command.sample(judge_key(0.002)).lin_vel_x) == pytest.approx(speed)
+
+
+def test_the_command_of_a_judged_episode_is_never_drawn_again(env, batched):
+    """The gates reset each episode in an env of its own command, and step all of them in one."""
+    state, _ = batched.reset(seed=3)
+    one = jax.tree.map(lambda leaf: leaf[0], state)
+    keys = jax.random.split(jax.random.key(shifted(0)), 2000)
+
+    def speeds(env):
+        command, asked = env.commands["velocity"], one.commands["velocity"]
+        return jax.vmap(lambda key: command.step(key, asked, one.physics, 0.02, {}).lin_vel_x)(keys)
+
+    asked = float(one.commands["velocity"].lin_vel_x)
+    assert np.unique(speeds(judged_env(env, 0.005))) == pytest.approx([asked])
+    assert np.unique(speeds(env)).size > 1
 
 
 def test_measurements_read_the_right_sensors(env, batched):
