@@ -119,7 +119,7 @@ def default_commands(robot: Robot, **ranges: Any) -> dict[str, task.AbstractComm
 
 
 def make_env(robot: Robot, **changes: Any) -> Env:
-    """An env with every kind of term on the native engine; arguments replace `Env`'s own and those of `Disturbances`."""
+    """An env with every kind of term on the native engine; arguments replace `Env`'s own, or are `Disturbances`'."""
     parts = {
         "controller": JointPosition(robot),
         "observations": {

@@ -13,6 +13,7 @@ from jax import lax
 
 from wildrobot_eqx import jax_compat
 
+pytestmark = pytest.mark.newest
 SOURCE = Path(jax_compat.__file__).parent
 
 

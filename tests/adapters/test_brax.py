@@ -70,7 +70,12 @@ CASES += [
 ]
 
 
-@pytest.mark.parametrize(("kind", "name"), CASES)
+NEWEST = {("random", WHOLE), ("privileged", "wrap"), ("typed", "alone")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [pytest.param(*case, marks=pytest.mark.newest) if case in NEWEST else case for case in CASES]
+)
 def test_reset_and_step_agree_under_every_wrapper(kind, name, brax_hopper, bare_hopper, hopper):
     """By abstract evaluation of a scan, as trainers run it. (Brax's EpisodeWrapper takes no batch of typed keys.)"""
     env = bare_hopper if kind == "bare" else BraxEnv(brax_hopper.env, privileged=kind == "privileged")

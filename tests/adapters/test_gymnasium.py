@@ -34,6 +34,8 @@ from wildrobot_eqx.physics.mujoco_tools.render import NoRenderer, Renderer
 class Overreach(task.AbstractStatelessEnding):
     """Fails when the first action is large: a test ends an episode when it likes."""
 
+    truncates = False
+
     limit: Float[Array, ""] = eqx.field(default=0.9, converter=jnp.float32)
     truncates = False
 
@@ -113,6 +115,7 @@ def test_gymnasium_finds_nothing_wrong_with_a_dict_and_pictures(native, drawing)
     env.close()
 
 
+@pytest.mark.newest
 def test_a_step_is_the_envs_own(still):
     """Observation, reward, ends and metrics, against the env stepped by hand from the same key."""
     env = GymnasiumEnv(still)

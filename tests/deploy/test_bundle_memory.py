@@ -46,6 +46,7 @@ def gated(files):
     return opened(files)
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(
     ("make", "shapes"),
     [

@@ -38,7 +38,7 @@ def plant(name: str, bad: Any, good: Any, leaf: str, after: str, fix: str) -> No
 # --- arrays in static fields ---------------------------------------------------------------------------------
 
 
-class StaticReward(task.AbstractReward):
+class StaticReward(task.AbstractStatelessReward):
     scale: Any = eqx.field(static=True)  # wrong
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
 
@@ -46,7 +46,7 @@ class StaticReward(task.AbstractReward):
         return jnp.sum(jnp.asarray(self.scale, jnp.float32) * signals.action)
 
 
-class LeafReward(task.AbstractReward):
+class LeafReward(task.AbstractStatelessReward):
     scale: Array
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
 
@@ -94,6 +94,17 @@ class LeafMemory(eqx.Module):
 class StaticState(AbstractController):
     home: Array
 
+    @property
+    def action_size(self):
+        return 3
+
+    @property
+    def mirror(self):
+        return None
+
+    def rest(self):
+        return jnp.zeros(3, jnp.float32)
+
     def init(self):  # wrong
         return Memory(np.zeros(3, np.float32))
 
@@ -103,6 +114,17 @@ class StaticState(AbstractController):
 
 class LeafState(AbstractController):
     home: Array
+
+    @property
+    def action_size(self):
+        return 3
+
+    @property
+    def mirror(self):
+        return None
+
+    def rest(self):
+        return jnp.zeros(3, jnp.float32)
 
     def init(self):
         return LeafMemory(jnp.zeros(3, jnp.float32))
@@ -125,7 +147,7 @@ plant(
 # --- written to, past the freeze -----------------------------------------------------------------------------
 
 
-class Writing(task.AbstractReward):
+class Writing(task.AbstractStatelessReward):
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
     count: int = eqx.field(static=True, default=0)
 
@@ -134,7 +156,7 @@ class Writing(task.AbstractReward):
         return self.count * signals.action[0]
 
 
-class NotWriting(task.AbstractReward):
+class NotWriting(task.AbstractStatelessReward):
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
 
     def __call__(self, signals):
@@ -154,7 +176,7 @@ class Tally:
         self.n += 1  # wrong
 
 
-class Tallying(task.AbstractReward):
+class Tallying(task.AbstractStatelessReward):
     tally: Tally = eqx.field(static=True)
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
 
@@ -168,6 +190,17 @@ plant("a counter inside an object", Tallying(Tally()), NotWriting(), REWARD, "a 
 
 class WritesState(AbstractController):
     home: Array
+
+    @property
+    def action_size(self):
+        return 3
+
+    @property
+    def mirror(self):
+        return None
+
+    def rest(self):
+        return jnp.zeros(3, jnp.float32)
 
     def init(self):
         return LeafMemory(jnp.zeros(3, jnp.float32))
@@ -206,6 +239,17 @@ class Kinds(AbstractController):
     first: Any
     second: Any
     home: Array
+
+    @property
+    def action_size(self):
+        return 3
+
+    @property
+    def mirror(self):
+        return None
+
+    def rest(self):
+        return jnp.zeros(3, jnp.float32)
 
     def init(self):  # wrong
         return self.first
@@ -254,6 +298,17 @@ class Keyed(AbstractController):
     raw: tuple = eqx.field(static=True)
     home: Array
 
+    @property
+    def action_size(self):
+        return 3
+
+    @property
+    def mirror(self):
+        return None
+
+    def rest(self):
+        return jnp.zeros(3, jnp.float32)
+
     def init(self):
         key = jax.random.key(7)
         return jax.random.key_data(key) if self.raw[0] else key
@@ -289,6 +344,17 @@ class Lost(AbstractController):
 
     home: Array
 
+    @property
+    def action_size(self):
+        return 3
+
+    @property
+    def mirror(self):
+        return None
+
+    def rest(self):
+        return jnp.zeros(3, jnp.float32)
+
     def init(self):
         return jax.random.key(7)
 
@@ -314,7 +380,7 @@ class EachItsOwn(AbstractRandomiser):
         return eqx.tree_at(lambda p: p.body_mass, params, jax.vmap(one)(keys, params.body_mass))
 
 
-RANDOMISER = "env.randomisers[0]"
+RANDOMISER = "env.disturbances.randomisers[0]"
 plant("one key for all rows", OneForAll(), EachItsOwn(), RANDOMISER, "one key for all rows", "jax.random.split(key, n)")
 
 
@@ -341,7 +407,7 @@ plant("a key split and folded", Folding(), Splitting(), RANDOMISER, "is split an
 def reward(call):
     """A reward out of a function, whose lines are its own."""
 
-    class Functional(task.AbstractReward):
+    class Functional(task.AbstractStatelessReward):
         weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
 
         def __call__(self, signals):
@@ -373,8 +439,10 @@ def _raises(name, bad, good, after, fix):
 
 
 _raises("an unknown field", lambda s: s.physics.qpoz[0], lambda s: s.physics.qpos[0], "AttributeError", "mean 'qpos'")
-_raises("an unknown key", lambda s: {"a": s.phase}["b"], lambda s: {"a": s.phase}["a"], "KeyError", "list(mapping)")
-_raises("an index beyond", lambda s: (s.phase,)[1], lambda s: (s.phase,)[0], "IndexError", "value.shape")
+_raises(
+    "an unknown key", lambda s: {"a": s.action[0]}["b"], lambda s: {"a": s.action[0]}["a"], "KeyError", "list(mapping)"
+)
+_raises("an index beyond", lambda s: (s.action[0],)[1], lambda s: (s.action[0],)[0], "IndexError", "value.shape")
 _raises(
     "shapes that do not go together",
     lambda s: jnp.sum(s.action + s.physics.qpos),

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import AbstractRandomiser, Delay, Env, load_recipe, task
+from wildrobot_eqx import AbstractRandomiser, Delay, Disturbances, Env, load_recipe, task
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.env import Timestep
-from wildrobot_eqx.observe import ObservationStack
+from wildrobot_eqx.observe import AbstractStatelessTerm, ObservationStack
 from wildrobot_eqx.physics import AbstractPhysics
 from wildrobot_eqx.robots import Mirror, Model, Robot
 
@@ -43,10 +43,10 @@ FAULTS: dict[str, Fault] = {}
 
 
 def remake(env: Env, **changes) -> Env:
-    """The env made anew from its parts, some of them changed."""
-    names = ("physics", "controller", "observations", "command", "clock", "rewards", "endings", "reset_state")
-    parts = {name: getattr(env, name) for name in names}
-    return Env(**{**parts, "randomisers": env.disturbances.randomisers, **changes})
+    """The env with some of its parts changed; `randomisers` are those of its disturbances."""
+    if "randomisers" in changes:
+        changes["disturbances"] = Disturbances(randomisers=changes.pop("randomisers"))
+    return dataclasses.replace(env, **changes)
 
 
 def _reward(term):
@@ -297,6 +297,8 @@ DONE = "env.endings['bad']"
 
 
 class FloatDone(task.AbstractStatelessEnding):
+    truncates = False
+
     def __call__(self, signals):
         return (signals.phase > 1.0).astype(jnp.float32)  # wrong
 
@@ -305,6 +307,8 @@ FAULTS["float done"] = Fault(_termination(FloatDone()), DONE, FloatDone, "float3
 
 
 class IntDone(task.AbstractStatelessEnding):
+    truncates = False
+
     def __call__(self, signals):
         return jnp.where(signals.phase > 1.0, jnp.int32(1), jnp.int32(0))  # wrong
 
@@ -313,6 +317,8 @@ FAULTS["int done"] = Fault(_termination(IntDone()), DONE, IntDone, "int32[]", "j
 
 
 class IfDone(task.AbstractStatelessEnding):
+    truncates = False
+
     def __call__(self, signals):
         if signals.phase > 1.0:  # wrong
             return jnp.ones((), bool)
@@ -323,6 +329,8 @@ FAULTS["Python if on a tracer"] = Fault(_termination(IfDone()), DONE, IfDone, "a
 
 
 class BatchedDone(task.AbstractStatelessEnding):
+    truncates = False
+
     def __call__(self, signals):
         return signals.physics.xpos[:, 2] < 0.0  # wrong
 
@@ -336,6 +344,7 @@ TERM = "env.observations['policy'].terms['bad']"
 
 
 class IntTerm(AbstractStatelessTerm):
+    size = 1
     mirror = Mirror((0,), (1.0,))
     source = unit = frame = "1"
     measurable = True
@@ -348,6 +357,7 @@ FAULTS["int observation"] = Fault(_observation(IntTerm()), TERM, IntTerm, "int32
 
 
 class BoolTerm(AbstractStatelessTerm):
+    size = 1
     mirror = Mirror((0,), (1.0,))
     source = unit = frame = "1"
     measurable = True
@@ -360,6 +370,7 @@ FAULTS["bool observation"] = Fault(_observation(BoolTerm()), TERM, BoolTerm, "bo
 
 
 class WideTerm(AbstractStatelessTerm):
+    size = 1
     mirror = Mirror((0,), (1.0,))
     source = unit = frame = "1"
     measurable = True
@@ -372,6 +383,7 @@ FAULTS["float64 observation"] = Fault(_observation(WideTerm()), TERM, WideTerm, 
 
 
 class LongTerm(AbstractStatelessTerm):
+    size = 3
     mirror = Mirror((0, 1, 2), (1.0, 1.0, 1.0))
     source = unit = frame = "1"
     measurable = True
@@ -386,6 +398,7 @@ FAULTS["an observation longer than its layout"] = Fault(
 
 
 class BatchTerm(AbstractStatelessTerm):
+    size = 3
     mirror = Mirror((0, 1, 2), (1.0, 1.0, 1.0))
     source = unit = frame = "1"
     measurable = True
@@ -407,6 +420,10 @@ class Late(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def mirror(self):
+        return None
 
     @property
     def action_size(self):
@@ -434,6 +451,10 @@ class Added(AbstractController):
         self.home = robot.home_joints
 
     @property
+    def mirror(self):
+        return None
+
+    @property
     def action_size(self):
         return self.home.size
 
@@ -459,6 +480,10 @@ class Dropped(AbstractController):
         self.home = robot.home_joints
 
     @property
+    def mirror(self):
+        return None
+
+    @property
     def action_size(self):
         return self.home.size
 
@@ -482,6 +507,10 @@ class Renamed(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def mirror(self):
+        return None
 
     @property
     def action_size(self):
@@ -516,6 +545,10 @@ class Weak(AbstractController):
         self.home = robot.home_joints
 
     @property
+    def mirror(self):
+        return None
+
+    @property
     def action_size(self):
         return self.home.size
 
@@ -543,6 +576,10 @@ class Plain(AbstractController):
         self.home = robot.home_joints
 
     @property
+    def mirror(self):
+        return None
+
+    @property
     def action_size(self):
         return self.home.size
 
@@ -566,6 +603,10 @@ class Worded(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def mirror(self):
+        return None
 
     @property
     def action_size(self):
@@ -593,6 +634,10 @@ class Functional(AbstractController):
         self.home = robot.home_joints
 
     @property
+    def mirror(self):
+        return None
+
+    @property
     def action_size(self):
         return self.home.size
 
@@ -616,6 +661,10 @@ class Long(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def mirror(self):
+        return None
 
     @property
     def action_size(self):
@@ -645,6 +694,10 @@ class Shuffled(AbstractController):  # wrong
         self.home = jnp.asarray(np.asarray(robot.home_joints)[::-1])
 
     @property
+    def mirror(self):
+        return None
+
+    @property
     def action_size(self):
         return self.home.size
 
@@ -670,6 +723,10 @@ class Named(AbstractController):  # wrong
 
     def __init__(self, robot):
         self.joint_names = robot.joint_names[::-1]
+
+    @property
+    def mirror(self):
+        return None
 
     @property
     def action_size(self):
@@ -699,6 +756,10 @@ class Repeats(AbstractController):
         self.home = robot.home_joints
 
     @property
+    def mirror(self):
+        return None
+
+    @property
     def action_size(self):
         return self.home.size
 
@@ -725,6 +786,10 @@ class Inner(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def mirror(self):
+        return None
 
     @property
     def action_size(self):
@@ -758,6 +823,10 @@ class WideInner(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def mirror(self):
+        return None
 
     @property
     def action_size(self):

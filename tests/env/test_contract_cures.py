@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import pytest
 
 from wildrobot_eqx import check
-from wildrobot_eqx.check import statics
-from wildrobot_eqx.check.modules import _Alone
+from wildrobot_eqx.check.examiner import Examiner
+from wildrobot_eqx.check.trace import statics
 from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.task import AbstractReward
 
@@ -21,9 +21,13 @@ from wildrobot_eqx.task import AbstractReward
 def signals(hopper_env):
     """What terms are given, as specs."""
     env = hopper_env
-    state, _ = eqx.filter_eval_shape(env.reset, jax.random.key(0))
-    nu = jax.ShapeDtypeStruct((env.action_size,), jnp.float32)
-    return eqx.filter_eval_shape(env._signals, state, nu, nu, env.physics.params())
+
+    def begin(key):
+        state, _ = env.reset(key)
+        action, ctrl = jnp.zeros((env.action_size,), jnp.float32), env.controller.rest()
+        return env._signals(state.physics, action, action, ctrl, state.commands, state.disturbances)
+
+    return eqx.filter_eval_shape(begin, jax.random.key(0))
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +36,19 @@ def examined(hopper_env, signals):
 
     def examine(part):
         if isinstance(part, AbstractController):
-            env = faults.remake(hopper_env, controller=part)
-            alone = _Alone(env, env.physics)
-            alone.controlled()
+            env, place = faults.remake(hopper_env, controller=part), ("env.controller", part, "state.controller")
         elif isinstance(part, AbstractReward):
-            env = faults.remake(hopper_env, rewards={"bad": part}, terminations={}, observations={})
-            alone = _Alone(env, env.physics)
-            if not statics.of_env(env):
-                alone.terms(signals)
+            env = faults.remake(hopper_env, rewards={"bad": part}, endings={}, observations={})
+            place = ("env.rewards['bad']", part, "state.rewards['bad']")
         else:
             env = faults.remake(hopper_env, randomisers=(part,))
-            alone = _Alone(env, env.physics)
-            params = jax.eval_shape(env.physics.params)
-            alone.part("env.randomisers[0]", part, (alone.key, params), "", (("", "state.params"),), params)
-        return [*statics.of_env(env), *alone.found, *alone.subtle]
+            place = ("env.disturbances.randomisers[0]", part, "state.disturbances.params")
+        alone = Examiner(env, env.physics)
+        alone.known |= {"signals": signals, "params": jax.eval_shape(env.physics.params)}
+        found = statics.of_env(env)
+        if not (found and isinstance(part, AbstractReward)):
+            alone.examine(*place, part.protocol)
+        return [*found, *alone.found, *alone.subtle]
 
     return examine
 

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jaxtyping import Array, Float
-from wildrobot_eqx.check.tracing import trace
 
-from wildrobot_eqx import Env, HomeReset, check
+from wildrobot_eqx import AbstractReset, Env, HomeReset, check
 from wildrobot_eqx.arrays import f32
-from wildrobot_eqx.check import keys, source
+from wildrobot_eqx.check.rules import prng as keys
+from wildrobot_eqx.check.trace import source
+from wildrobot_eqx.check.trace.tracing import trace
 
 normal, split, fold_in = jax.random.normal, jax.random.split, jax.random.fold_in
 ROWS = jnp.zeros(3)
@@ -196,15 +197,15 @@ def test_a_key_carried_on_after_use_is_found_typed_or_raw(make):
     assert _found(_split_on, make(0)) == []
 
 
-class FoldedReset(eqx.Module):
+class FoldedReset(AbstractReset):
     """A reset as the package once had it: its place is folded out of a key that it also splits."""
 
     home: HomeReset
     spread: Float[Array, ""] = eqx.field(default=3.0, converter=f32)
 
-    def __call__(self, key):
+    def __call__(self, key, commands):
         key_joint, key_vel, key_yaw = split(key, 3)
-        qpos, _ = self.home(key_joint)
+        qpos, _ = self.home(key_joint, commands)
         qvel = jax.random.uniform(key_vel, (self.home.robot.nv,), jnp.float32, -1.0, 1.0)
         place = jax.random.uniform(fold_in(key, 1), (2,), jnp.float32, -1.0, 1.0)  # wrong
         return qpos.at[:2].add(self.spread * place), qvel + 0.0 * normal(key_yaw)

@@ -292,8 +292,8 @@ def test_a_redraw_is_the_reset_but_for_what_the_engine_derives(robot):
     address = env.commands["velocity"].quat.address
     imu = (wanted.physics.sensordata[address : address + 4], given.physics.sensordata[address : address + 4])
     np.testing.assert_allclose(*imu, atol=1e-6)
-    np.testing.assert_allclose(given.command.origin, wanted.command.origin, atol=1e-6)
-    assert abs(float(wanted.command.origin - other.command.origin)) > 0.1
+    np.testing.assert_allclose(given.commands["velocity"].origin, wanted.commands["velocity"].origin, atol=1e-6)
+    assert abs(float(wanted.commands["velocity"].origin - other.commands["velocity"].origin)) > 0.1
 
     def derived(state):
         names = ("xpos", "xquat", "site_xpos", "sensordata", "foot_force", "actuator_force", "carry")
@@ -309,7 +309,7 @@ def test_a_reset_starts_from_the_parameters_it_is_given(hopper):
     plain, key = make_env(hopper), jax.random.key(0)
     heavy = plain.physics.params()
     heavy = eqx.tree_at(lambda p: p.body_mass, heavy, 2.0 * heavy.body_mass)
-    first_params = eqx.filter_jit(lambda env, nominal: env.reset(key, nominal)[0].params)
+    first_params = eqx.filter_jit(lambda env, nominal: env.reset(key, nominal)[0].disturbances.params)
     assert first_params(plain, None) is None
     assert eqx.tree_equal(first_params(plain, heavy), heavy)
     drawn = first_params(make_env(hopper, randomisers=(ScaleMass(),)), heavy).body_mass

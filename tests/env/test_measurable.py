@@ -16,6 +16,8 @@ from wildrobot_eqx.observe import ObservationStack, Signals
 class Claims(we.AbstractStatelessTerm):
     """Says that the robot can measure whatever `read` takes from the signals."""
 
+    size = 1
+
     read: object = eqx.field(static=True)
     unit = "1"
     frame = "test"
@@ -116,6 +118,8 @@ def test_the_critic_may_see_everything_and_the_policy_not(hopper):
 
 class Relabelled(we.AbstractStatelessTerm):
     """Another term, said to be measurable."""
+
+    size = 1
 
     term: we.AbstractTerm
     unit = "1"

@@ -20,6 +20,7 @@ from wildrobot_eqx.check.trial.judge import judge
 from wildrobot_eqx.check.trial.simulate import simulate
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.control import AbstractController
+from wildrobot_eqx.observe import AbstractStatelessTerm
 from wildrobot_eqx.physics.mujoco_tools.contacts import deepest_contact
 from wildrobot_eqx.robots import Mirror
 
@@ -152,6 +153,8 @@ class Loud(task.AbstractStatelessReward):
 class Clock(AbstractStatelessTerm):
     """Grows without bound."""
 
+    size = 1
+
     mirror = Mirror((0,), (1.0,))
     source = unit = frame = "s"
     measurable = True
@@ -163,6 +166,8 @@ class Clock(AbstractStatelessTerm):
 class Raw(AbstractStatelessTerm):
     """Millimetres of a joint's way: numbers no network likes."""
 
+    size = 1
+
     mirror = Mirror((0,), (1.0,))
     source = unit = frame = "mm"
     measurable = True
@@ -173,6 +178,8 @@ class Raw(AbstractStatelessTerm):
 
 class Stuck(AbstractStatelessTerm):
     """A sensor that is not there."""
+
+    size = 2
 
     mirror = Mirror((0, 1), (1.0, 1.0))
     source = unit = frame = "1"
@@ -189,6 +196,10 @@ class Crossed(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def mirror(self):
+        return None
 
     @property
     def action_size(self):

@@ -8,9 +8,9 @@ import pytest
 from helpers import still_env
 from jaxtyping import Array, Float
 from scipy import stats
-from wildrobot_eqx.deploy.graph import policy_graph
 
 from wildrobot_eqx import AbstractDistribution, AbstractPolicy, PPOConfig
+from wildrobot_eqx.deploy.export.onnx.graph import policy_graph
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.observe import JointVelocities
 

@@ -13,8 +13,8 @@ from jaxtyping import Array, Float
 from wildrobot_eqx import AbstractRewardModel, PPOConfig, Recipe, WildRobotError
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.observe import JointVelocities, ObservationStack
-from wildrobot_eqx.train import registry as trainers
 from wildrobot_eqx.runs.checkpoint import flatten, unflatten
+from wildrobot_eqx.train import registry as trainers
 
 CONFIG = PPOConfig(num_envs=8, unroll_length=6, num_epochs=1, num_minibatches=2, hidden=(8,))
 

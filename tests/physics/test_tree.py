@@ -25,6 +25,7 @@ def test_its_state_is_that_of_native(hopper):
     assert all(layout(state) == layout(states[0]) for state in states[1:])
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("name", ["hopper", pytest.param("wildrobot", marks=pytest.mark.slow)])
 def test_a_step_is_that_of_native(name):
     """With parameters that differ from robot to robot, feet on the floor; then the same robots in the air."""
@@ -57,6 +58,7 @@ def test_a_step_is_that_of_native(name):
             assert np.percentile(error, 95) < 2e-3, field
 
 
+@pytest.mark.newest
 def test_what_it_asks_of_the_compiler_is_known():
     """One option that a version of XLA lacks takes none of the others away."""
     level = "xla_backend_optimization_level"  # known to each

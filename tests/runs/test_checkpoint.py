@@ -43,6 +43,7 @@ def _same(one, two):
         np.testing.assert_array_equal(flat[name], again[name])
 
 
+@pytest.mark.newest
 def test_every_leaf_comes_back(tree, tmp_path):
     saved = Checkpoints(tmp_path / "c")
     saved.save(3, flatten(tree))

@@ -84,6 +84,7 @@ def test_a_recipe_without_a_gate_has_nothing_to_compare(recipe, tmp_path):
         evaluate_engines(dataclasses.replace(recipe, gate=None), RunFolder(tmp_path), ("native",), print)
 
 
+@pytest.mark.newest
 def test_a_run_on_the_tree_engine_can_be_restored():
     """Its first state is traced for the shapes of a checkpoint, compiler options and all."""
     recipe = load_recipe("hop")(num_envs=64, physics="tree")

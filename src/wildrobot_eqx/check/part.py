@@ -102,6 +102,8 @@ def _results(part: Part, traced: Traced, robot: Robot | None) -> list[Finding]:
             for path, leaf in traced.leaves.items()
             if leaf.other and leaf.other != "None"
         ]
+    if isinstance(part.wanted, tuple) and UNKNOWN in part.wanted:
+        return _some_results(part, traced, robot)
     wanted = leaves_of(part.wanted)
     if wanted.keys() != traced.leaves.keys():
         if wanted.keys() == {""}:  # one array is wanted, a tree came
@@ -118,6 +120,22 @@ def _results(part: Part, traced: Traced, robot: Robot | None) -> list[Finding]:
             fix += f": {advice(wanted[path], leaf, part.method, part.method)}"
             found.append(Finding(part.name(path), part.takes, str(leaf), fix, part.owner(leaf)))
     return found or trees.structure(part.wanted, traced.out, part.labels)
+
+
+def _some_results(part: Part, traced: Traced, robot: Robot | None) -> list[Finding]:
+    """As `_results`, where several are returned and any tree will do for some of them."""
+    if not isinstance(traced.out, tuple) or len(traced.out) != len(part.wanted):
+        fix = f"{type(part.module).__name__} must return {len(part.wanted)} results"
+        return [Finding(part.where, part.takes, trees.told(traced.out), fix, part.owner())]
+    found: list[Finding] = []
+    for i, wanted in enumerate(part.wanted):
+        prefix = f"[{i}]"
+        leaves = {path[len(prefix) :]: leaf for path, leaf in traced.leaves.items() if path.startswith(prefix)}
+        named = tuple((path[len(prefix) :], name) for path, name in part.names if path.startswith(prefix))
+        axes = {path[len(prefix) :]: axis for path, axis in part.axes.items() if path.startswith(prefix)}
+        one = dataclasses.replace(part, wanted=wanted, names=named, axes=axes)
+        found += _results(one, dataclasses.replace(traced, out=traced.out[i], leaves=leaves), robot)
+    return found
 
 
 def _storable(leaf: Leaf) -> str:

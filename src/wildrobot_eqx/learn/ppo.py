@@ -152,8 +152,9 @@ def update(
     loop = (arrays, state.opt_state, _scheduled(config, state))
     (arrays, opt_state, rate), info = jax.lax.scan(minibatch, loop, (jnp.arange(len(batches)), batches))
     agent = eqx.combine(arrays, static)
-    after = _replayed(agent.policy, rollout)
-    kl = _kl(rollout, after)
+    last, _, _ = _take_envs(data, batches[-1])  # some envs drawn at random, for one pass more through the policy
+    after = _replayed(agent.policy, last)
+    kl = _kl(last, after)
     rate = _adapted(config, rate, kl)
     state = dataclasses.replace(
         state,
