@@ -37,6 +37,7 @@ class Overreach(task.AbstractStatelessEnding):
     truncates = False
 
     limit: Float[Array, ""] = eqx.field(default=0.9, converter=jnp.float32)
+    truncates = False
 
     def __call__(self, signals: Signals) -> Bool[Array, ""]:
         return signals.action[0] > self.limit

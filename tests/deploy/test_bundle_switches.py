@@ -5,13 +5,13 @@ import copy
 import numpy as np
 import pytest
 from bundles import make_files, opened, readings, tampered
-from wildrobot_eqx.deploy.mujoco_robot import MujocoRobot
-from wildrobot_eqx.deploy.replay import replay
-from wildrobot_eqx.deploy.retrace import retrace
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.deploy.bundle import Bundle
-from wildrobot_eqx.deploy.player import Player
+from wildrobot_eqx.deploy.bundle.bundle import Bundle
+from wildrobot_eqx.deploy.hardware.mujoco_robot import MujocoRobot
+from wildrobot_eqx.deploy.player.player import Player
+from wildrobot_eqx.deploy.proof.replay import replay
+from wildrobot_eqx.deploy.proof.retrace import retrace
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from tiny import ITERATIONS, TINY
 
+from wildrobot_eqx.cli import commands
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.physics import native
 from wildrobot_eqx.runs import checkpoint
