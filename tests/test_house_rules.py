@@ -421,6 +421,7 @@ LIGHT = {
     "attitude": {"numpy"},
     "bundle": {"numpy"},
     "contract": {"numpy"},
+    "extra": set(),
     "hardware": {"numpy"},
     "mjcf": {"numpy"},
     "mujoco_robot": {"mujoco", "numpy"},
@@ -432,6 +433,7 @@ LIGHT = {
     "schema": set(),
     "sensing": {"numpy"},
     "serial_port": set(),
+    "signature": {"cryptography"},  # inside of functions: where a signature is asked for
     "servo_bus": set(),
     "servo_packets": set(),
     "servo_robot": set(),

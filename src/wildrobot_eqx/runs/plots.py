@@ -14,6 +14,7 @@ from matplotlib.transforms import Bbox
 from .figures import describe
 
 _RED, _GREEN, _INK, _GRID = "#c0392b", "#1e8449", "#1b2a3a", "#d8dee4"
+_LARGEST = 1e30  # beyond it Matplotlib's own sums overflow
 _CURVES = {
     "return": ("episode_return", "return per episode", "episode return"),
     "falls": ("falls_per_minute", "falls per minute of simulated time", "falls"),
@@ -31,7 +32,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     for line in text.splitlines():
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
             found.append(value)
@@ -42,14 +43,15 @@ def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; empty where there is none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8", errors="replace"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
 def number(value: Any) -> float:
-    """A JSON value as a float; NaN where it is no number."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    """A JSON value as a float; NaN where it is no number, or one that no plot can show."""
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
+    return float(value) if plain else math.nan
 
 
 def write_plots(run_dir: Path) -> list[Path]:

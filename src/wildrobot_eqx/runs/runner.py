@@ -4,6 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import math
+import secrets
 import time
 from typing import Any
 
@@ -14,7 +15,7 @@ from jaxtyping import Shaped
 from ..errors import WildRobotError
 from .checkpoint import flatten, non_finite
 from .folder import RunFolder, now
-from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress
+from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress, read_metrics, wall_clock
 from .opening import Say, restore
 from .recipe import Recipe
 from .startup import import_in_background, process_age
@@ -95,9 +96,14 @@ def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _A
     chosen.admit(recipe, state)
     first = int(state.iteration)
     initial = flatten(state.agent)
+    read_metrics(folder.metrics)  # it may refuse
     with contextlib.ExitStack() as stack:
-        online = WandB(folder.path, {**folder.manifest(), **attempt.changes}, first) if wandb else None
-        if online is not None:
+        online = None
+        if wandb:
+            known = folder.manifest()
+            if "wandb_id" not in known:  # an id of its own: many folders are called seed0
+                attempt.changes["wandb_id"] = secrets.token_hex(8)
+            online = WandB(folder.path, {**known, **attempt.changes}, first)
             stack.callback(online.close)
         attempt.begin()  # nothing above changes the folder
         folder.checkpoints.remove_after(first)
@@ -111,7 +117,7 @@ def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _A
     folder.update_manifest(
         status="trained",
         finished=now(),
-        training_s=log.figures.get("wall_clock_s", kept[-1]["wall_clock_s"] if kept else 0.0),
+        training_s=log.figures.get("wall_clock_s", wall_clock(kept)),
         steps_done=int(log.state.iteration) * recipe.ppo.steps_per_iteration,
     )
     return Trained(log.state, initial, log.figures)
@@ -139,7 +145,7 @@ class _Log:
         for writer in (self.metrics, self.writers[0]):
             stack.callback(writer.close)
         self.report = stack.enter_context(progress(recipe.iterations, self.first))
-        self.clock = _Clock(recipe.ppo.steps_per_iteration, kept[-1]["wall_clock_s"] if kept else 0.0)
+        self.clock = _Clock(recipe.ppo.steps_per_iteration, wall_clock(kept))
         self.saved = time.monotonic()
 
     def tell(self, state: Any, raw: dict[str, Any]) -> None:
