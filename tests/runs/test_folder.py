@@ -225,7 +225,15 @@ def test_a_wall_clock_that_is_none_starts_anew(seconds):
 
 @pytest.mark.parametrize(
     ("entry", "value"),
-    [("options", []), ("overrides", {}), ("seed", "0"), ("seed", True), ("recipe", "x"), ("name", 1)],
+    [
+        ("options", []),
+        ("overrides", {}),
+        ("overrides", [[]]),
+        ("seed", "0"),
+        ("seed", True),
+        ("recipe", "x"),
+        ("name", 1),
+    ],
 )
 def test_an_entry_of_another_kind_is_told(entry, value, copied):
     text = json.loads(copied.manifest_path.read_text())

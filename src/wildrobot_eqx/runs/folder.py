@@ -27,7 +27,7 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "wandb_id": (str, "text"),
     "recipe": (dict, "an object"),
     "options": (dict, "an object"),
-    "overrides": (list, "a list"),
+    "overrides": (list, "a list of texts"),
     "versions": (dict, "an object"),
     "robot": ((dict, type(None)), "an object"),
     "seed": (int, "a whole number"),
@@ -129,7 +129,8 @@ class RunFolder:
             )
         for name, (kind, words) in _KINDS.items():
             value = manifest.get(name)
-            if name in manifest and (not isinstance(value, kind) or isinstance(value, bool)):
+            texts = name != "overrides" or not isinstance(value, list) or all(isinstance(v, str) for v in value)
+            if name in manifest and (not isinstance(value, kind) or isinstance(value, bool) or not texts):
                 raise WildRobotError(
                     f"The manifest's {name!r} must be {words}, got {str(value)[:60]!r}.",
                     where=f"{self.manifest_path}, {name}",
