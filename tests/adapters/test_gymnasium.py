@@ -34,8 +34,6 @@ from wildrobot_eqx.physics.mujoco_tools.render import NoRenderer, Renderer
 class Overreach(task.AbstractStatelessEnding):
     """Fails when the first action is large: a test ends an episode when it likes."""
 
-    truncates = False
-
     limit: Float[Array, ""] = eqx.field(default=0.9, converter=jnp.float32)
     truncates = False
 
