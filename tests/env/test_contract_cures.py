@@ -1,5 +1,6 @@
 """Every further kind of fault is found with its leaf and its file and line, and what is said to write instead helps."""
 
+import dataclasses
 import inspect
 import re
 
@@ -9,11 +10,14 @@ import faults
 import jax
 import jax.numpy as jnp
 import pytest
+from jaxtyping import Array
 
+from wildrobot_eqx import VelocityCommand
 from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.env import contract
 from wildrobot_eqx.env.contract import statics
 from wildrobot_eqx.env.contract.modules import _Alone
+from wildrobot_eqx.observe import Command
 from wildrobot_eqx.task import AbstractReward
 
 
@@ -93,3 +97,37 @@ def test_the_whole_check_survives_what_kills_jax_and_names_it(name, hopper_env):
     slot = {"rewards": {**hopper_env.rewards, "bad": planted.bad}} if rewards else {"controller": planted.bad}
     (finding,) = contract.check(faults.remake(hopper_env, **slot)).findings
     assert finding.leaf == planted.leaf
+
+
+class WithGoal(Command):
+    """A command that carries more than the package's."""
+
+    goal: Array = None
+
+
+class GoalCommand(VelocityCommand):
+    def _with(self, command, goal):
+        fields = {field.name: getattr(command, field.name) for field in dataclasses.fields(Command)}
+        return WithGoal(**fields, goal=goal)
+
+    def init(self, key, physics):
+        key, sub = jax.random.split(key)
+        return self._with(super().init(key, physics), jax.random.uniform(sub, (2,), jnp.float32))
+
+    def step(self, key, command, physics, dt):
+        return self._with(super().step(key, command, physics, dt), command.goal)
+
+
+class LosesGoal(GoalCommand):
+    def step(self, key, command, physics, dt):
+        return self._with(super().step(key, command, physics, dt), command.goal[0])  # wrong
+
+
+def test_terms_are_given_what_the_envs_own_command_begins_with(hopper_env, hopper):
+    """A command's state may be of any kind, and its step must give that kind back."""
+    near = cured.reward(lambda signals: jnp.sum(signals.command.goal))
+    env = faults.remake(hopper_env, command=GoalCommand(hopper), rewards={"near": near})
+    assert contract.check(env).findings == ()
+    (finding,) = contract.check(faults.remake(env, command=LosesGoal(hopper))).findings
+    assert (finding.leaf, finding.after) == ("state.command.goal", "float32[]")
+    assert finding.source.startswith(f"LosesGoal ({__file__}:")
