@@ -278,7 +278,7 @@ def test_measurements_read_the_right_sensors(env, batched):
 
 
 def test_heights_are_measured_above_the_robots_ground(env, batched, robot):
-    """A robot lifted by a plateau of 0.7 m has its soles on the floor there, and 0.7 m up by the env of a robot on the plane."""
+    """A robot lifted by a plateau of 0.7 m has its soles on the floor there, and 0.7 m up for one on the plane."""
     plateau = Ground(jnp.full((7, 7), 0.7, jnp.float32), 3.0)
     state, timestep = jax.tree.map(lambda leaf: leaf[0], batched.hold(batched.reset(seed=3)[0], 50))
     up = eqx.tree_at(lambda s: s.physics.site_xpos, state, state.physics.site_xpos.at[:, 2].add(0.7))
