@@ -289,7 +289,8 @@ def test_check_fails_on_a_broken_contract(tmp_path, call):
     (finding,) = json.loads(out)["findings"]
     assert status == 1
     assert finding["leaf"] == "state.controller"
-    assert "env.controller, Weak" in finding["fix"]
+    assert finding["source"].startswith(f"Weak ({path}:")
+    assert finding["fix"].startswith("Weak must return float32[]")
     status, out, _ = call("check", path)
     assert status == 1
     assert "state.controller" in out
