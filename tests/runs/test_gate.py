@@ -12,7 +12,7 @@ from helpers import default_commands, make_env, wrong_world
 from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
-from wildrobot_eqx import Env, Ground, HomeReset, WildRobotError
+from wildrobot_eqx import CommandTerm, Env, Ground, HomeReset, ObservationStack, WildRobotError
 from wildrobot_eqx.evaluate.gate import CommandFigures, GateLine, GateResult, Limit
 from wildrobot_eqx.evaluate.rollout import judge_key, judged_env, measured, with_command
 from wildrobot_eqx.evaluate.walking.measure import measure
@@ -398,7 +398,9 @@ class TestMotions:
         commands = default_commands(hopper, ang_vel_z=(-1.0, 1.0), lin_vel_y=(-0.1, 0.1))
         motions = (Motion("turn", 0.5), Motion("left", 0.05, required=False))
         gate = WalkGate(required=(0.0,), reported=(), motions=motions, seconds=0.4, warmup=0.1)
-        result = gate(make_env(hopper, commands=commands), Constant(3), episodes=2, timesteps=(0.005,))
+        told = ObservationStack({"command": CommandTerm("velocity", commands["velocity"].observed)})
+        env = make_env(hopper, commands=commands, observations={"policy": told})
+        result = gate(env, Constant(3), episodes=2, timesteps=(0.005,))
         assert [(f.axis, f.command) for f in result.figures] == [("", 0.0), ("turn", 0.5), ("left", 0.05)]
         assert any("turn error at turn 0.5 rad/s" in line for line in result.failed_lines())
         titles = [table.title for table in result.tables()]
