@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: walk test check test-slow bench clean
+.PHONY: walk test test-newest check test-slow bench clean
 
 walk: $(STAMP) ## teach the robot to walk; writes a run folder under runs/
 	$(BIN)/wildrobot-eqx run recipes/walk.py
 
 test: $(STAMP) ## the fast tests, a worker per core
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-newest: ## a few of them on the newest versions that pyproject.toml allows, in .venv-newest
+	$(PYTHON) tests/newest.py
 
 check: $(STAMP) ## style and static types
 	$(BIN)/ruff check
@@ -23,7 +26,7 @@ bench: $(STAMP) ## the figures of docs/benchmarks.md, on this machine
 	$(BIN)/wildrobot-eqx bench
 
 clean: ## remove what the commands above made, runs excepted
-	rm -rf .venv .cache .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-newest .cache .pytest_cache .ruff_cache .mypy_cache
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -13,7 +13,7 @@ os.environ.setdefault("MUJOCO_GL", "egl")
 
 import jax
 import pytest
-from helpers import Batched, make_env
+from helpers import Batched, make_env, shifted
 
 from wildrobot_eqx import Env, Robot, load_robot
 
@@ -56,6 +56,6 @@ def batched_hopper(hopper_env) -> Batched:
 
 @pytest.fixture
 def getkey() -> Callable[[], jax.Array]:
-    """A function that hands out a new typed PRNG key at every call, the same ones in every run."""
-    keys = iter(jax.random.split(jax.random.key(20240229), 1000))
+    """A function that hands out a new typed PRNG key at every call, the same ones in every run of one offset."""
+    keys = iter(jax.random.split(jax.random.key(shifted(20240229)), 1000))
     return lambda: next(keys)

@@ -1,6 +1,7 @@
 """Builders that the tests share: envs, states made by hand, and an engine whose physics fits on a page."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,13 @@ from wildrobot_eqx.observe import ObservationStack, Signals
 from wildrobot_eqx.physics.params import nominal_params
 from wildrobot_eqx.robots import Mirror, Model
 
+SEED_OFFSET = int(os.environ.get("WILDROBOT_EQX_SEED_OFFSET", "0"))
+
+
+def shifted(seed: int) -> int:
+    """The seed of a fixture, of a helper or of a training, moved by WILDROBOT_EQX_SEED_OFFSET: tests hold for any."""
+    return seed + SEED_OFFSET
+
 
 def policy_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
     """What a robot can measure, one term of every kind."""
@@ -41,6 +49,11 @@ def policy_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
         "gait_phase": obs.CommandTerm("gait", locomotion.gaits.two_beat(robot).observed),
         "command": obs.CommandTerm("velocity", locomotion.VelocityCommand(robot).observed),
     }
+
+
+def with_switches(robot: Robot) -> Robot:
+    """The same robot, with a switch in each foot."""
+    return dataclasses.replace(robot, feet=tuple(dataclasses.replace(foot, switch=True) for foot in robot.feet))
 
 
 def critic_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
@@ -106,7 +119,7 @@ def default_commands(robot: Robot, **ranges: Any) -> dict[str, task.AbstractComm
 
 
 def make_env(robot: Robot, **changes: Any) -> Env:
-    """An env with every kind of term on the native engine; arguments replace `Env`'s own and those of `Disturbances`."""
+    """An env with every kind of term on the native engine; arguments replace `Env`'s own, or are `Disturbances`'."""
     parts = {
         "controller": JointPosition(robot),
         "observations": {
@@ -119,6 +132,8 @@ def make_env(robot: Robot, **changes: Any) -> Env:
         "reset_state": task.HomeReset(robot),
         **changes,
     }
+    if "command" in parts:
+        parts["commands"] = {**default_commands(robot), "velocity": parts.pop("command")}
     loose = {name: parts.pop(name) for name in ("randomisers", "servos", "calibration", "events") if name in parts}
     if loose:
         parts["disturbances"] = we.Disturbances(**loose)
@@ -172,7 +187,7 @@ class Batched:
         self._step = eqx.filter_jit(lambda env, state, action: jax.vmap(env.step)(state, action))
 
     def reset(self, seed: int = 0, env: Env | None = None):
-        return self._reset(env or self.env, jax.random.split(jax.random.key(seed), self.n))
+        return self._reset(env or self.env, jax.random.split(jax.random.key(shifted(seed)), self.n))
 
     def step(self, state, action, env: Env | None = None):
         return self._step(env or self.env, state, jnp.asarray(action, jnp.float32))
@@ -186,7 +201,7 @@ class Batched:
 
 def random_physics(robot: Robot, seed: int = 0) -> PhysicsState:
     """A physics state of random numbers in the right shapes, unit quaternions where they belong."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(shifted(seed))
     mj = robot.model.mj
 
     def normal(*shape: int) -> np.ndarray:
@@ -213,7 +228,7 @@ def random_physics(robot: Robot, seed: int = 0) -> PhysicsState:
 
 def random_draws(robot: Robot, seed: int = 0) -> dict[str, Any]:
     """What `Signals` carries of an episode's draws: parameters, calibration, and the servos' states by part."""
-    rng = np.random.default_rng(seed + 2000)
+    rng = np.random.default_rng(shifted(seed + 2000))
 
     def around(leaf: Array) -> Array:
         return leaf * jnp.asarray(rng.uniform(0.8, 1.2, leaf.shape), jnp.float32)
@@ -235,7 +250,7 @@ def random_draws(robot: Robot, seed: int = 0) -> dict[str, Any]:
 
 def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3, phase: float | None = None) -> Signals:
     """Signals of random numbers in the right shapes; the clock rests where the command is to stand."""
-    rng = np.random.default_rng(seed + 1000)
+    rng = np.random.default_rng(shifted(seed + 1000))
 
     def scalar(value: float) -> Float[Array, ""]:
         return jnp.asarray(value, jnp.float32)
@@ -265,7 +280,9 @@ def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3, phase: float
 def planar_signals(robot: Robot, seed: int = 0, **options: Any) -> Signals:
     """The same signals, told to walk sideways and to turn as well."""
     signals = random_signals(robot, seed, **options)
-    lateral, turn = map(jnp.asarray, np.random.default_rng(seed + 3000).uniform(0.05, 0.5, 2).astype(np.float32))
+    lateral, turn = map(
+        jnp.asarray, np.random.default_rng(shifted(seed + 3000)).uniform(0.05, 0.5, 2).astype(np.float32)
+    )
     velocity = dataclasses.replace(signals.commands["velocity"], lin_vel_y=lateral, ang_vel_z=turn)
     observed = locomotion.VelocityCommand(robot, lin_vel_y=(-0.5, 0.5), ang_vel_z=(-0.5, 0.5)).observe(velocity)
     return dataclasses.replace(
@@ -313,6 +330,30 @@ class StillPhysics(AbstractPhysics):
     def step(self, params: PhysicsParams, state: PhysicsState, ctrl: Float[Array, " nu"]) -> PhysicsState:
         qpos = state.qpos.at[np.array(self.robot.joint_qpos)].set(ctrl)
         return dataclasses.replace(state, qpos=qpos, time=state.time + jnp.float32(self.control_dt))
+
+
+class DivergingPhysics(AbstractPhysics):
+    """`StillPhysics`, where robots whose first velocity is above `limit` are NaN from `begin` seconds on."""
+
+    inner: StillPhysics
+    limit: Float[Array, ""]
+    robot: Robot
+    model: Model = eqx.field(static=True)
+    n_substeps: int = eqx.field(static=True)
+    begin: float = eqx.field(static=True)
+
+    def __init__(self, robot: Robot, limit: float = 0.2, begin: float = 0.05):
+        self.inner, self.limit, self.begin = StillPhysics(robot), jnp.asarray(limit, jnp.float32), begin
+        self.robot, self.model, self.n_substeps = robot, robot.model, self.inner.n_substeps
+
+    def init(self, params: PhysicsParams, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> PhysicsState:
+        return self.inner.init(params, qpos, qvel)
+
+    def step(self, params: PhysicsParams, state: PhysicsState, ctrl: Float[Array, " nu"]) -> PhysicsState:
+        new = self.inner.step(params, state, ctrl)
+        bad = (state.qvel[0] > self.limit) & (new.time > self.begin)
+        spoilt = [jnp.where(bad, jnp.nan, leaf) for leaf in (new.qpos, new.qvel, new.sensordata)]
+        return dataclasses.replace(new, qpos=spoilt[0], qvel=spoilt[1], sensordata=spoilt[2])
 
 
 class Elapsed(obs.AbstractStatelessTerm):

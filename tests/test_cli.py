@@ -47,7 +47,7 @@ sys.exit(f"loaded {heavy}" if heavy - {"numpy"} else status)
     ],
 )
 def test_help_and_version_load_neither_jax_nor_mujoco(arguments):
-    done = subprocess.run([sys.executable, "-c", LIGHT, *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", LIGHT, *arguments], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
 
@@ -290,7 +290,7 @@ def test_check_fails_on_a_broken_contract(tmp_path, call):
     assert status == 1
     assert finding["leaf"] == "state.controller"
     assert finding["source"].startswith(f"Weak ({path}:")
-    assert finding["fix"].startswith("Weak must return float32[]")
+    assert "jnp.asarray(value, jnp.float32)" in finding["fix"]
     status, out, _ = call("check", path)
     assert status == 1
     assert "state.controller" in out

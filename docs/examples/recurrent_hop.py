@@ -3,6 +3,8 @@
 wildrobot-eqx run docs/examples/recurrent_hop.py
 """
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,6 @@ from wildrobot_eqx import (
     PPOConfig,
     Recipe,
     RunningNorm,
-    SideMirror,
     load_recipe,
     recipe,
 )
@@ -27,7 +28,6 @@ class GRUPolicy(AbstractPolicy):
 
     norm: RunningNorm
     log_std: Float[Array, " nu"]
-    mirror: SideMirror | None
     cell: eqx.nn.GRUCell
     head: eqx.nn.Linear
 
@@ -43,6 +43,9 @@ class GRUPolicy(AbstractPolicy):
         mean, after = one(obs, carry)
         return Normal(mean, self.log_std), after
 
+    def update_norm(self, obs: Float[Array, "batch nobs"]) -> "GRUPolicy":
+        return dataclasses.replace(self, norm=self.norm.update(obs))
+
     def _one(
         self, obs: Float[Array, " nobs"], carry: Float[Array, " h"]
     ) -> tuple[Float[Array, " nu"], Float[Array, " h"]]:
@@ -57,7 +60,6 @@ def make_gru(env: Env, config: PPOConfig, key: PRNGKeyArray) -> GRUPolicy:
     return GRUPolicy(
         norm=RunningNorm.init(nobs),
         log_std=jnp.full((nu,), jnp.log(config.init_std), jnp.float32),
-        mirror=None,
         cell=eqx.nn.GRUCell(nobs, size, key=key_cell),
         head=eqx.nn.Linear(size, nu, key=key_head),
     )

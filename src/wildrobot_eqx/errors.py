@@ -31,3 +31,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}? (known: {', '.join(known)})"
     return f"one of: {', '.join(known)}" if known else "there are none"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, at most 300 characters of it; its type where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

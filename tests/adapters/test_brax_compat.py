@@ -15,6 +15,7 @@ def _is_there():
     return "device_put_replicated" in vars(jax)
 
 
+@pytest.mark.newest
 def test_the_missing_function_comes_and_goes():
     assert not _is_there()
     with brax_trainers():

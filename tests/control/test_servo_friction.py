@@ -10,7 +10,6 @@ import pytest
 from helpers import make_env, replace
 
 import wildrobot_eqx as we
-from wildrobot_eqx.env.world import rubbing
 from wildrobot_eqx.physics import AbstractRandomiser, with_friction
 
 
@@ -26,6 +25,8 @@ def smooth(hopper):
 
 class Rust(AbstractRandomiser):
     """Friction in every degree of freedom, whatever there was."""
+
+    adds_frictionloss = True
 
     def __call__(self, key, params):
         return replace(params, dof_frictionloss=jnp.full_like(params.dof_frictionloss, 0.5))
@@ -72,6 +73,6 @@ def test_only_what_lacks_it_is_made_ready(smooth, hopper):
 
 def test_an_env_is_ready_for_what_its_randomisers_write(smooth):
     scaled = make_env(smooth, randomisers=(we.ScaleMass(), we.ScaleFrictionLoss()))
-    assert rubbing(scaled) is scaled.physics, "any factor of nothing is nothing"
+    assert scaled.disturbances.engine(scaled.physics) is scaled.physics, "any factor of nothing is nothing"
     rusty = make_env(smooth, randomisers=(we.ScaleMass(), Rust()))
-    assert (rubbing(rusty).model.mj.dof_frictionloss > 0.0).all()
+    assert (rusty.disturbances.engine(rusty.physics).model.mj.dof_frictionloss > 0.0).all()

@@ -7,12 +7,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import shifted
 
 import wildrobot_eqx as we
 from wildrobot_eqx.control.law import Wiring
 from wildrobot_eqx.physics import fraction
+from wildrobot_eqx.robots import Servo
 
 N = 3
+
+
+@pytest.fixture
+def geared(hopper):
+    """The hopper with the biped's servos, one for each of its 3 joints."""
+    return dataclasses.replace(hopper, servo=Servo((4.41,) * N, (5.818,) * N))
 
 
 def f32(*values):
@@ -37,7 +45,7 @@ def joints(position=(0.0, 0.0, 0.0), velocity=(0.0, 0.0, 0.0), torque=(0.0, 0.0,
 
 def begin(part, at=None, dt=0.02, seed=0):
     at = at or joints()
-    return part.init(jax.random.key(seed), at, plain_law().target, dt)
+    return part.init(jax.random.key(shifted(seed)), at, plain_law().target, dt)
 
 
 def torque(law: we.ServoLaw, at: we.Joints) -> np.ndarray:
@@ -60,21 +68,21 @@ def test_the_ideal_servo_is_a_pd_law_with_a_limit(hopper):
 
 
 @pytest.mark.parametrize("voltage", [9.6, 11.1, 12.6])
-def test_full_duty_is_the_torque_speed_line(robot, voltage):
+def test_full_duty_is_the_torque_speed_line(geared, voltage):
     """Its ends: 4.41 N m and 5.818 rad/s at 11.1 V, in proportion to the voltage."""
-    part = we.DCMotor(robot, voltage=(voltage, voltage))
-    speed = np.linspace(-3.0, 6.0, 4)
-    at = we.Joints(jnp.zeros(4), f32(*speed), jnp.zeros(4), jnp.zeros(4))
-    none = jnp.zeros(4)
-    given = we.ServoLaw(jnp.full(4, 1.0), jnp.full(4, 21.1), jnp.full(4, 0.5), jnp.full(4, 4.0), none, none)
+    part = we.DCMotor(geared, voltage=(voltage, voltage))
+    speed = np.linspace(-3.0, 6.0, N)
+    at = we.Joints(jnp.zeros(N), f32(*speed), jnp.zeros(N), jnp.zeros(N))
+    none = jnp.zeros(N)
+    given = we.ServoLaw(jnp.full(N, 1.0), jnp.full(N, 21.1), jnp.full(N, 0.5), jnp.full(N, 4.0), none, none)
     law, state = part(part.init(jax.random.key(0), at, none, 0.02), given, at, 0.02)
     stall, no_load = 4.41 * voltage / 11.1, 5.818 * voltage / 11.1
     np.testing.assert_allclose(torque(law, at), stall * (1.0 - speed / no_load), atol=1e-4)
     assert float(state.voltage) == pytest.approx(voltage)
 
 
-def test_duty_is_in_proportion_to_the_error_below_the_limit(robot):
-    part = we.DCMotor(robot, voltage=(11.1, 11.1), strength=(0.8, 0.8))
+def test_duty_is_in_proportion_to_the_error_below_the_limit(geared):
+    part = we.DCMotor(geared, voltage=(11.1, 11.1), strength=(0.8, 0.8))
     at = joints(position=(0.2, -0.2, 0.0), velocity=(0.5, -0.5, 0.0))
     law, _ = part(begin(part, at), plain_law(), at, 0.02)
     duty = np.clip(20.0 * np.array([0.1, 0.0, 0.1]) / 4.41, -1, 1)
@@ -82,8 +90,8 @@ def test_duty_is_in_proportion_to_the_error_below_the_limit(robot):
     np.testing.assert_allclose(torque(law, at), expected, atol=1e-5)
 
 
-def test_the_battery_gives_way_to_the_current_of_all_motors(robot):
-    part = we.DCMotor(robot, voltage=(12.0, 12.0), resistance=0.2)
+def test_the_battery_gives_way_to_the_current_of_all_motors(geared):
+    part = we.DCMotor(geared, voltage=(12.0, 12.0), resistance=0.2)
     at = joints(velocity=(1.0, 0.0, -1.0), torque=(2.0, -1.0, 0.5))
     _, state = part(begin(part, at), plain_law(), at, 0.02)
     duty = np.array([2.0, -1.0, 0.5]) / (4.41 * 12.0 / 11.1)
@@ -95,8 +103,22 @@ def test_the_battery_gives_way_to_the_current_of_all_motors(robot):
     assert float(state.voltage) == 12.0, "a motor that brakes does not charge the battery"
 
 
-def test_voltage_and_strength_differ_within_a_batch(robot):
-    part = we.DCMotor(robot, voltage=(9.6, 12.6), strength=(0.8, 1.2))
+def test_motors_of_different_size_draw_their_own_currents(hopper):
+    """The servos of hip and ankle differ: each follows its own torque-speed line, and currents add up by shares."""
+    stall, speed = np.array([4.0, 2.0, 1.0]), np.array([6.0, 8.0, 4.0])
+    mixed = dataclasses.replace(hopper, servo=Servo(tuple(stall), tuple(speed)))
+    part = we.DCMotor(mixed, voltage=(12.0, 12.0), rated=12.0, resistance=0.2)
+    at = joints(velocity=(1.0, 0.0, -1.0), torque=(2.0, -1.0, 0.5))
+    law, state = part(begin(part, at), plain_law(), at, 0.02)
+    np.testing.assert_allclose(law.drag - plain_law().drag, stall / speed, rtol=1e-5)
+    given = np.array([2.0, -1.0, 0.5])
+    current = (given - stall / speed * np.array([1.0, 0.0, -1.0])) / stall * 3.0
+    assert float(state.voltage) == pytest.approx(12.0 - 0.2 * np.sum(given / stall * current), rel=1e-5)
+    np.testing.assert_allclose(law.limit, stall * float(state.voltage) / 12.0, rtol=1e-5)
+
+
+def test_voltage_and_strength_differ_within_a_batch(geared):
+    part = we.DCMotor(geared, voltage=(9.6, 12.6), strength=(0.8, 1.2))
     keys = jax.random.split(jax.random.key(1), 256)
     state = jax.vmap(lambda key: part.init(key, joints(), plain_law().target, 0.02))(keys)
     assert state.source.min() < 9.7

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-from helpers import replace
+from helpers import replace, shifted
 
 import wildrobot_eqx as we
 from wildrobot_eqx.paths import data_dir
@@ -43,7 +43,7 @@ class Chain:
 
             return jax.vmap(one)(state, servo, target)
 
-        self.begin = lambda n: begin(self.servos, jax.random.split(jax.random.key(0), n))
+        self.begin = lambda n: begin(self.servos, jax.random.split(jax.random.key(shifted(0)), n))
         self.step = lambda state, servo, target: step(self.servos, state, servo, target)
 
 
@@ -56,7 +56,7 @@ def chain(hopper):
 def dc_motors(robot, voltage: float, strength: float) -> mujoco.MjModel:
     """The hopper with MuJoCo's own DC motors in place of its position servos."""
     text = (data_dir("robots") / "hopper" / "hopper.xml").read_text(encoding="utf-8")
-    stall, no_load, rated = robot.servo.stall_torque, robot.servo.no_load_speed, 11.1
+    stall, no_load, rated = float(robot.servo.stall_torque[0]), float(robot.servo.no_load_speed[0]), 11.1
     constant = rated / no_load
     ohm = constant * rated / stall / strength
     motors = "".join(
@@ -139,7 +139,7 @@ class Joint:
         self.data, self.part = mujoco.MjData(self.mj), part
         self.plain = we.ServoLaw(*(jnp.asarray([x], jnp.float32) for x in (0.0, stiffness, 0.0, 4.0, 0.3, 0.01)))
         self.dt = float(self.mj.opt.timestep)
-        self.state = part.init(jax.random.key(0), self.seen(), jnp.zeros(1, jnp.float32), self.dt)
+        self.state = part.init(jax.random.key(shifted(0)), self.seen(), jnp.zeros(1, jnp.float32), self.dt)
         self._law = jax.jit(
             lambda state, target, at: part(state, eqx.tree_at(lambda d: d.target, self.plain, target), at, self.dt)
         )

@@ -5,15 +5,29 @@ import dataclasses
 import functools
 import hashlib
 import json
+import re
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from helpers import shifted
 
-from wildrobot_eqx import Delay, Env, LowPass, ObservationStack, PPOConfig, load_recipe
+from wildrobot_eqx import (
+    Delay,
+    Env,
+    FootSwitches,
+    LowPass,
+    NativePhysics,
+    ObservationStack,
+    PPOConfig,
+    load_recipe,
+    load_robot,
+)
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE, contract_digest, read_contract
 from wildrobot_eqx.deploy.export.export import bundle_files
@@ -21,16 +35,19 @@ from wildrobot_eqx.deploy.player.player import Player
 from wildrobot_eqx.evaluate.rollout import judged_env
 from wildrobot_eqx.learn.agent import make_agent
 from wildrobot_eqx.learn.networks import AbstractPolicy
+from wildrobot_eqx.paths import data_dir
 
 Files = dict[str, bytes]
 
 
 @functools.cache
-def env_and_policy(name: str, history: int = 1, calm: bool = False) -> tuple[Env, AbstractPolicy]:
+def env_and_policy(
+    name: str, history: int = 1, calm: bool = False, switches: Path | None = None
+) -> tuple[Env, AbstractPolicy]:
     """A shipped recipe's env, and a policy of random weights that answers to every part of its observation.
 
     The hopper's controller has a filter and a delay on top. With a `history` the policy sees so many moments; a
-    `calm` one hardly moves.
+    `calm` one hardly moves. With `switches`, an empty folder for its robot, the policy reads the switches of its feet.
     """
     recipe = load_recipe(name)()
     env = judged_env(recipe.env, 0.005)
@@ -40,12 +57,14 @@ def env_and_policy(name: str, history: int = 1, calm: bool = False) -> tuple[Env
     if history > 1:
         stack = ObservationStack(env.observations["policy"].terms, history=history)
         env = eqx.tree_at(lambda e: e.observations["policy"], env, stack)
+    if switches is not None:
+        env = _with_switches(env, switches)
     if name == "hop":
         home = env.physics.robot.home_joints
         inner = LowPass(LowPass(env.controller, home, 0.6), home, 0.9)
         env = eqx.tree_at(lambda e: e.controller, env, Delay(inner, home, 2))
-    policy = make_agent(env, PPOConfig(hidden=(16, 16)), jax.random.key(3)).policy
-    rng = np.random.default_rng(0)
+    policy = make_agent(env, PPOConfig(hidden=(16, 16)), jax.random.key(shifted(3))).policy
+    rng = np.random.default_rng(shifted(0))
     size = env.observations["policy"].size
     norm = dataclasses.replace(
         policy.norm,
@@ -56,6 +75,17 @@ def env_and_policy(name: str, history: int = 1, calm: bool = False) -> tuple[Env
     bias = jnp.asarray(rng.normal(size=policy.mlp.biases[0].shape) * 0.1, jnp.float32)
     policy = eqx.tree_at(lambda p: (p.norm, p.mlp.weights[-1], p.mlp.biases[0]), policy, (norm, last, bias))
     return env, policy
+
+
+def _with_switches(env: Env, folder: Path) -> Env:
+    """The env, its robot loaded from a copy that has a switch in each foot, which the policy reads."""
+    shutil.copytree(data_dir("robots") / env.physics.robot.name, folder, dirs_exist_ok=True)
+    toml = folder / "robot.toml"
+    toml.write_text(re.sub(r"(\[feet\.\w+\])", r"\1\nswitch = true", toml.read_text()))
+    robot, stack = load_robot(folder), env.observations["policy"]
+    terms = {**{name: stack.terms[name] for name in stack.names}, "switches": FootSwitches(robot)}
+    physics = NativePhysics(robot, timestep=env.physics.timestep)
+    return eqx.tree_at(lambda e: (e.physics, e.observations["policy"]), env, (physics, ObservationStack(terms)))
 
 
 def gate(env: Env, required: list[float], lines: list[dict[str, Any]]) -> dict[str, Any]:
@@ -79,9 +109,10 @@ def make_files(
     verdict: Callable[[Env], dict[str, Any] | None] = lambda env: None,
     history: int = 1,
     calm: bool = False,
+    switches: Path | None = None,
 ) -> Files:
     """The files of a recipe's bundle."""
-    env, policy = env_and_policy(name, history, calm)
+    env, policy = env_and_policy(name, history, calm, switches)
     return bundle_files(env, policy, {"recipe": name}, verdict(env), lambda text: None)
 
 
@@ -122,6 +153,7 @@ def readings(player: Player, k: int, **changes) -> dict:
         "joint_positions": dict(zip(contract.joints, contract.home.tolist())),
         "joint_velocities": dict.fromkeys(contract.joints, 0.0),
         "command": {"speed": 0.1},
+        **({"foot_switches": dict.fromkeys(contract.feet, True)} if contract.feet else {}),
         **sensors,
         **changes,
     }

@@ -1,5 +1,6 @@
 """Policies with a memory to test with."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from wildrobot_eqx import AbstractPolicy
-from wildrobot_eqx.learn.networks import Normal, SideMirror
+from wildrobot_eqx.learn.networks import Normal
 from wildrobot_eqx.learn.normalise import RunningNorm
 
 
@@ -18,7 +19,6 @@ class Gated(AbstractPolicy):
 
     norm: RunningNorm
     log_std: Float[Array, " nu"]
-    mirror: SideMirror | None
     cell: eqx.nn.GRUCell
     head: eqx.nn.Linear
     start: Float[Array, " h"]
@@ -33,13 +33,15 @@ class Gated(AbstractPolicy):
         mean = jax.vmap(self.head)(h)
         return Normal(mean.reshape(*batch, -1), self.log_std), h.reshape(*batch, -1)
 
+    def update_norm(self, obs):
+        return dataclasses.replace(self, norm=self.norm.update(obs))
+
 
 class Layered(AbstractPolicy):
     """Two memories, one of them a scalar count, layer norm, skipped and reflected entries: most of what is traced."""
 
     norm: RunningNorm
     log_std: Float[Array, " nu"]
-    mirror: SideMirror | None
     cell: eqx.nn.LSTMCell
     scale: eqx.nn.LayerNorm
     head: eqx.nn.MLP
@@ -55,11 +57,18 @@ class Layered(AbstractPolicy):
         mean, after = one(obs, carry)
         return Normal(mean, self.log_std), after
 
+    def update_norm(self, obs):
+        return dataclasses.replace(self, norm=self.norm.update(obs))
+
     def _one(self, obs: Float[Array, " nobs"], carry: Any):
         x = jax.nn.gelu(self.scale(self.norm(obs)))
         h, c = self.cell(jnp.where(obs[0] > 0.0, x, x[np.arange(x.size)[::-1]]), carry["lstm"])
         steps = jnp.minimum(carry["steps"] + 1.0, 5.0)
-        mean = jax.nn.softplus(self.head(jnp.concatenate([h, obs[1:3]]))) - jnp.square(steps / 5.0) + jnp.mean(h)
+        mean = (
+            jax.checkpoint(jax.nn.softplus)(self.head(jnp.concatenate([h, obs[1:3]])))
+            - jnp.square(steps / 5.0)
+            + jnp.mean(h)
+        )
         return mean - 0.1 * jnp.max(c), {"lstm": (h, c), "steps": steps}
 
 
@@ -70,7 +79,6 @@ def make_gated(env, config, key, size: int = 8) -> Gated:
     return Gated(
         norm=RunningNorm.init(nobs),
         log_std=jnp.full((nu,), jnp.log(config.init_std), jnp.float32),
-        mirror=None,
         cell=eqx.nn.GRUCell(nobs, size, key=one),
         head=eqx.nn.Linear(size, nu, key=two),
         start=0.3 * jax.random.normal(three, (size,), jnp.float32),
@@ -84,7 +92,6 @@ def make_layered(env, config, key, size: int = 6) -> Layered:
     return Layered(
         norm=RunningNorm.init(nobs),
         log_std=jnp.full((nu,), jnp.log(config.init_std), jnp.float32),
-        mirror=None,
         cell=eqx.nn.LSTMCell(nobs, size, key=one),
         scale=eqx.nn.LayerNorm(nobs),
         head=eqx.nn.MLP(size + 2, nu, 8, 2, key=two),

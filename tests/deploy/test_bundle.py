@@ -2,18 +2,23 @@
 
 import io
 import json
+import resource
 import zipfile
 
 import jsonschema
+import numpy as np
+import onnx
 import pytest
-from bundles import sealed, tampered
+from bundles import opened, readings, sealed, tampered
 
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.deploy.bundle import archive
 from wildrobot_eqx.deploy.bundle.archive import read_files, write_zip
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
-from wildrobot_eqx.deploy.bundle.contract import FILE, read_contract
+from wildrobot_eqx.deploy.bundle.contract import FILE, observation_digest, read_contract
 from wildrobot_eqx.deploy.bundle.schema import contract_schema, violations
+from wildrobot_eqx.deploy.player.player import Player
+from wildrobot_eqx.deploy.proof.replay import replay
 
 
 @pytest.fixture
@@ -151,6 +156,51 @@ def test_a_zip_that_unfolds_is_refused(tmp_path, monkeypatch):
         read_files(path)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packing_that_unfolds_at_once_is_refused(method, tmp_path):
+    """A chunk of such a member has no bound: 1 kB unfolds to gigabytes."""
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", method) as made:
+        made.writestr("bomb", bytes(2**20))
+    with pytest.raises(WildRobotError, match="'bomb', packed in a way that no export packs"):
+        read_files(path)
+
+
+def test_a_long_list_of_files_is_never_parsed(tmp_path, monkeypatch):
+    path = tmp_path / "long.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        for i in range(archive.MAX_ENTRIES + 1):
+            made.writestr(f"{i}/", b"")
+    data = path.read_bytes()
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("it was parsed"))
+    ends = {
+        "honest": data,
+        "a count of one": data[:-14] + b"\1\0\1\0" + data[-10:],  # the size of the list tells
+        "64 bits": data[:-22] + b"PK\6\7" + bytes(16) + data[-22:],
+    }
+    monkeypatch.setattr(archive, "_MAX_DIRECTORY", 2**12)
+    for end in ends.values():
+        path.write_bytes(end)
+        with pytest.raises(WildRobotError, match="larger than a bundle may be"):
+            read_files(path)
+    path.write_bytes(data[:-2] + b"\4\0PK\5\6")  # a comment, which may hold another end
+    with pytest.raises(WildRobotError, match="does not end as a zip does"):
+        read_files(path)
+
+
+def test_a_crowded_folder_is_not_read_to_its_end(folder, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_ENTRIES", 20)
+    (folder / ".cache").mkdir()
+    for i in range(15):
+        (folder / ".cache" / str(i)).touch()  # hidden, so nobody looks into it
+    Bundle.open(folder)
+    (folder / "cache").mkdir()
+    for i in range(15):
+        (folder / "cache" / f".{i}").touch()
+    with pytest.raises(WildRobotError, match="larger than a bundle may be"):
+        Bundle.open(folder)
+
+
 def test_nothing_in_a_bundle_is_executable_or_pickled(packed):
     with zipfile.ZipFile(packed) as made:
         for member in made.infolist():
@@ -183,6 +233,10 @@ def test_another_version_is_refused(version, hint, hop_files):
         ('"rate": ', '"rate": NaN, "was": ', "NaN, which is no number"),
         ('"rate": ', '"rate": -Infinity, "was": ', "-Infinity"),
         ('"rate": ', '"rate": 1e999, "was": ', "1e999, which is too large"),
+        ('"rate": ', '"rate": 1e39, "was": ', "1e39, which is too large for a float32"),
+        ('"rate": ', f'"rate": {10**400}, "was": ', "too large for a whole number"),
+        ('"rate": ', f'"rate": {"9" * 5000}, "was": ', "cannot be read"),
+        ('"delay": ', f'"delay": {2**63}, "was": ', "too large for a whole number"),
         ('"rate": ', '"rate": 50.0, "rate": ', "a key twice"),
     ],
 )
@@ -225,6 +279,11 @@ STRUCTURE = {
     "unknown kind": _set("observation", 0, "kind", "camera"),
     "unknown sensor": _set("sensors", 0, "kind", "camera"),
     "negative delay": _set("controller", "delay", -1),
+    "delay of hours": _set("controller", "delay", 10**6),
+    "index of billions": _set("observation", 0, "stop", 10**10),
+    "state of billions": _set("policy", "state", [{"kind": "memory", "input": "a", "output": "b", "shape": [10**10]}]),
+    "step without end": _set("simulation", "timestep", 1e-12),
+    "ramp without end": _set("safety", "ramp_speed", 1e-30),
     "half a delay": _set("controller", "delay", 0.5),
     "filter that amplifies": _set("controller", "low_pass", 0, "alpha", 1.5),
     "hash of nothing": _set("files", "policy.onnx", "sha256", "abc"),
@@ -276,6 +335,10 @@ NONSENSE = {
     "home of a part": (_set("observation", 2, "constants", "home hip_pitch", 0.1), "counts from another home"),
     "hold": (_set("observation", 5, "constants", "heading gain", 9.0), "another heading gain"),
     "compass": (_set("command", "heading_hold", "sensor", "torso_imu_gyro"), "no orientation"),
+    "memory": (
+        lambda d: d["policy"]["state"].append({"kind": "memory", "input": "a", "output": "b", "shape": [2**20, 2**20]}),
+        "hands on 1099511627776 numbers as 'a'",
+    ),
     "speeds": (_set("command", "speed", "low", 9.0), "range of commanded speeds is empty"),
 }  # fmt: skip
 
@@ -287,3 +350,108 @@ def test_a_contract_that_contradicts_itself_is_refused(what, hop_files):
     change(document)
     with pytest.raises(WildRobotError, match=f"contradicts itself: .*{told}"):
         read_contract(sealed(document))
+
+
+# --- golden vectors and policies ---------------------------------------------------------------------------
+
+
+def _npz(**arrays):
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    return packed.getvalue()
+
+
+def _header(text: str) -> bytes:
+    """An .npz of one array whose header promises more than there is."""
+    packed = io.BytesIO()
+    line = text.encode().ljust(117) + b"\n"
+    with zipfile.ZipFile(packed, "w") as made:
+        made.writestr("time.npy", b"\x93NUMPY\x01\x00" + len(line).to_bytes(2, "little") + line + bytes(64))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"PK",
+        _npz(time=np.array([object()], object)),
+        _npz(time=np.array(["a"])),
+        _npz(time=np.array([1j])),
+        _header("{'descr': '<f4', 'fortran_order': False, 'shape': (40000000000,)}"),
+        _header("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}"),
+        _header("{'descr': '<f4', 'fortran_order': False, 'shape': __import__('os').getpid()}"),
+        _header("{" * 100),
+    ],
+)
+def test_golden_vectors_that_are_none_are_refused(data, hop_files):
+    bundle = opened(tampered(hop_files, lambda document, files: files.update({"golden.npz": data})))
+    with pytest.raises(WildRobotError) as caught:
+        bundle.golden()
+    assert "golden.npz" in caught.value.where
+
+
+def test_spoilt_bytes_of_golden_vectors_are_refused(hop_files):
+    """Wherever they are: in a header, in what is packed, in the list of arrays."""
+    data = hop_files["golden.npz"]
+    refused = 0
+    for place in range(0, len(data), len(data) // 60):
+        spoilt = data[:place] + bytes([data[place] ^ 0x5A]) + data[place + 1 :]
+        bundle = Bundle(opened(hop_files).contract, {"golden.npz": spoilt}, "bundle")
+        try:
+            bundle.golden()
+        except WildRobotError:
+            refused += 1
+    assert refused > 40  # what is left is a byte that nobody reads, such as a date
+
+
+def _policy(size: int, nodes: list, weights: list) -> onnx.ModelProto:
+    """A graph of the hopper's policy's inputs and outputs."""
+    value = onnx.helper.make_tensor_value_info
+    inputs, outputs = [value("observation", 1, [1, size])], [value("action", 1, [1, 3])]
+    graph = onnx.helper.make_graph(nodes, "policy", inputs, outputs, weights)
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize("numbers", [40_000_000_000, 400_000_000])
+def test_a_policy_that_asks_for_gigabytes_gives_up(numbers, hop_files):
+    """Its file is small, its shapes are not: no memory is taken, and the robot goes to its safe pose."""
+    contract = opened(hop_files).contract
+    node, size = onnx.helper.make_node, contract.observation_size
+    nodes = [
+        node("ReduceMean", ["observation"], ["mean"], keepdims=0),
+        node("Expand", ["mean", "shape"], ["large"]),
+        node("ReduceSum", ["large"], ["sum"], keepdims=0),
+        node("Expand", ["sum", "three"], ["action"]),
+    ]
+    weights = [
+        onnx.numpy_helper.from_array(np.array(n, np.int64), k) for k, n in (("shape", [numbers]), ("three", [1, 3]))
+    ]
+    model = _policy(size, nodes, weights)
+    model.metadata_props.add(key="observation", value=observation_digest(contract.document))
+    bundle = opened(
+        tampered(hop_files, lambda document, files: files.update({"policy.onnx": model.SerializeToString()}))
+    )
+    player = Player(bundle)
+    player.start(ramp=False)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step = player.step(readings(player, 0))
+    assert step.mode == "safe"
+    assert "the policy cannot be computed" in step.fault
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**20  # kB
+    assert not replay(bundle).passed
+
+
+@pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", "/etc/hostname"])
+def test_a_policy_reads_no_other_file(location, hop_files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights.bin").write_bytes(bytes(12))
+    weights = onnx.helper.make_tensor("action", 1, [1, 3], bytes(12), raw=True)
+    onnx.external_data_helper.set_external_data(weights, location)
+    weights.ClearField("raw_data")
+    node = onnx.helper.make_node("Constant", [], ["action"], value=weights)  # no initializer: an attribute
+    model = _policy(opened(hop_files).contract.observation_size, [node], []).SerializeToString()
+    bundle = opened(tampered(hop_files, lambda document, files: files.update({"policy.onnx": model})))
+    with pytest.raises(WildRobotError, match="tensors in another file") as caught:
+        Player(bundle)
+    assert "policy.onnx" in caught.value.where

@@ -9,14 +9,16 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from bundles import env_and_policy, make_files
+from bundles import env_and_policy, make_files, tampered
 from jaxtyping import Array, Float
 
 from wildrobot_eqx import Delay, JointPosition, LowPass, ObservationStack, WildRobotError
 from wildrobot_eqx.control import AbstractController
+from wildrobot_eqx.deploy.bundle.archive import read_files
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE
 from wildrobot_eqx.deploy.export import export as exporting
+from wildrobot_eqx.deploy.export import place
 from wildrobot_eqx.deploy.export.describe import describe, split_controller, used_sensors
 from wildrobot_eqx.deploy.export.export import export_bundle
 from wildrobot_eqx.deploy.export.onnx.graph import policy_graph
@@ -56,7 +58,7 @@ def test_the_graph_is_the_policy(pair):
 
 def test_a_squashed_policy_is_exported_with_its_tanh(pair):
     env, policy = pair
-    squashed = SquashedPolicy(policy.norm, policy.log_std, None, policy.mlp)
+    squashed = SquashedPolicy(policy.norm, policy.log_std, policy.mlp)
     observations = _observations(env)
     wanted = np.asarray(squashed(jnp.asarray(observations), ())[0].mean)
     np.testing.assert_allclose(_run(policy_graph(squashed, observations.shape[1], {}), observations), wanted, atol=2e-6)
@@ -189,18 +191,15 @@ def written(monkeypatch, hop_files):
     return lambda folder: export_bundle(*env_and_policy("hop"), folder, {}, None, print)
 
 
-def test_an_older_bundle_is_replaced_and_nothing_else_is(tmp_path, written):
+def test_an_older_bundle_is_replaced(tmp_path, written, monkeypatch, hop_files):
     folder, packed = written(tmp_path / "bundle")
     assert Bundle.open(folder).files == Bundle.open(packed).files
-    (folder / "old.txt").write_text("left over")
+    newer = tampered(hop_files, lambda document, files: files.update({"robot/new.xml": files.pop("README.md")}))
+    monkeypatch.setattr(exporting, "bundle_files", lambda *_: dict(newer))
     written(tmp_path / "bundle")
-    assert not (folder / "old.txt").exists()
+    assert Bundle.open(folder).files == Bundle.open(packed).files
+    assert "README.md" not in read_files(folder)  # the older one's, which the newer one lacks
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "bundle.zip"]
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.tex").write_text("dear")
-    with pytest.raises(WildRobotError, match="exists and is no bundle"):
-        written(tmp_path / "mine")
-    assert (tmp_path / "mine" / "thesis.tex").read_text() == "dear"
 
 
 def test_a_player_that_differs_is_never_written(tmp_path, written, monkeypatch):
@@ -216,7 +215,7 @@ def test_a_full_disk_is_told(tmp_path, written, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(exporting, "write_zip", full)
+    monkeypatch.setattr(place, "write_zip", full)
     with pytest.raises(WildRobotError, match="No space left on device"):
         written(tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []

@@ -48,7 +48,7 @@ sys.exit(f"loaded {heavy}" if heavy else 0)
 def test_a_bundle_plays_where_nothing_else_is_installed(program, more, tmp_path, hop_files):
     write_zip(hop_files, tmp_path / "bundle.zip")
     command = [sys.executable, "-W", "error", "-c", BARE + program, str(tmp_path / "bundle.zip"), more]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

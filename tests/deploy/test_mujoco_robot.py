@@ -1,19 +1,22 @@
 """The simulated robot is the one of training: plain MuJoCo against the native engine, step by step."""
 
+import shutil
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from bundles import env_and_policy, opened, tampered
 
-from wildrobot_eqx import WildRobotError
+from wildrobot_eqx import WildRobotError, load_robot
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.mjcf import check_mjcf
-from wildrobot_eqx.deploy.export.robot_files import bundled_robot
+from wildrobot_eqx.deploy.export.robot_files import bundled_robot, pack_robot
 from wildrobot_eqx.deploy.hardware import mujoco_robot
 from wildrobot_eqx.deploy.hardware.mujoco_robot import SNAPSHOT, MujocoRobot, Window
 from wildrobot_eqx.deploy.proof.play import play
 from wildrobot_eqx.deploy.proof.replay import replay
 from wildrobot_eqx.deploy.proof.retrace import retrace
+from wildrobot_eqx.paths import data_dir
 
 
 def test_it_moves_as_the_native_engine_does(walk):
@@ -140,6 +143,11 @@ def test_a_robot_that_does_not_fit_its_contract_is_refused(change, told, hop_fil
         ('<mujoco><compiler meshdir=".."/></mujoco>', "outside of its folder"),
         ('<mujoco><asset><texture fileright="C:\\x.png"/></asset></mujoco>', "outside of its folder"),
         ('<mujoco><extension><plugin plugin="x"/></extension></mujoco>', "<extension>, which loads code"),
+        ('<mujoco><include file="more.xml"/></mujoco>', "<include> of 'more.xml', which reads another file"),
+        (
+            '<mujoco><asset><model file="more.xml"/></asset></mujoco>',
+            "<model> of 'more.xml', which reads another model",
+        ),
         ('<!DOCTYPE x [<!ENTITY a "b">]><mujoco/>', "defines entities"),
     ],
 )
@@ -213,3 +221,46 @@ def test_a_window_shows_every_step(hop, monkeypatch):
             window(robot)
     assert (viewer.synced, viewer.closed) == (3, 1)
     assert isinstance(hop, Bundle)
+
+
+@pytest.mark.parametrize("name", ["robot/more.txt", "robot/hopper.xml", "robot/more"])
+def test_a_model_in_a_bundle_includes_no_other_file(name, hop_files, tmp_path):
+    """Whatever the name of the file: only its own bytes are parsed."""
+    (tmp_path / "secret.xml").write_text("<mujoco/>")
+
+    def change(document, files):
+        document["simulation"]["model"] = name
+        text = files["robot/hopper.xml"].replace(b"<worldbody>", b'<include file="robot.toml"/><worldbody>', 1)
+        files[name] = b"\xef\xbb\xbf\n" + text if name != "robot/hopper.xml" else text
+
+    bundle = opened(tampered(hop_files, change))
+    with pytest.raises(WildRobotError, match=r"<include> of 'robot.toml', which reads another file") as caught:
+        MujocoRobot(bundle)
+    assert name in caught.value.where
+    with pytest.raises(WildRobotError):
+        bundled_robot(bundle)
+
+
+@pytest.mark.parametrize("model", ["/etc/hostname", "../outside.xml", "more.xml"])
+def test_the_robot_toml_of_a_bundle_names_nothing_outside(model, hop_files):
+    def change(document, files):
+        files["robot/robot.toml"] = files["robot/robot.toml"].replace(b"hopper.xml", model.encode())
+
+    with pytest.raises(WildRobotError, match="outside of its folder" if model != "more.xml" else "is missing"):
+        bundled_robot(opened(tampered(hop_files, change)))
+
+
+def test_a_robot_of_several_files_travels_as_one(tmp_path):
+    """With what it includes put in its place, as MuJoCo reads it: beside the model, or beside who names it."""
+    folder = shutil.copytree(data_dir("robots") / "hopper", tmp_path / "hopper")
+    text = (folder / "hopper.xml").read_text()
+    start, end = text.index("<actuator>"), text.index("</actuator>") + len("</actuator>")
+    (folder / "parts").mkdir()
+    (folder / "parts" / "drive.xml").write_text('<mujoco><include file="servos.xml"/></mujoco>')
+    (folder / "parts" / "servos.xml").write_text(f"<mujoco>{text[start:end]}</mujoco>")
+    (folder / "hopper.xml").write_text(text[:start] + '<include file="parts/drive.xml"/>' + text[end:])
+    robot = load_robot(folder)
+    assert robot.model == load_robot("hopper").model
+    files, named = pack_robot(robot)  # which loads them again, and compares
+    assert sorted(files) == ["robot/hopper.xml", "robot/robot.toml"]
+    assert b"include" not in files[named["model"]]

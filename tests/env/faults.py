@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import AbstractRandomiser, Delay, Env, load_recipe, task
+from wildrobot_eqx import AbstractRandomiser, Delay, Disturbances, Env, load_recipe, task
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.env import Timestep
-from wildrobot_eqx.observe import ObservationStack
+from wildrobot_eqx.observe import AbstractStatelessTerm, ObservationStack
 from wildrobot_eqx.physics import AbstractPhysics
 from wildrobot_eqx.robots import Mirror, Model, Robot
 
@@ -43,10 +43,10 @@ FAULTS: dict[str, Fault] = {}
 
 
 def remake(env: Env, **changes) -> Env:
-    """The env made anew from its parts, some of them changed."""
-    names = ("physics", "controller", "observations", "command", "clock", "rewards", "endings", "reset_state")
-    parts = {name: getattr(env, name) for name in names}
-    return Env(**{**parts, "randomisers": env.disturbances.randomisers, **changes})
+    """The env with some of its parts changed; `randomisers` are those of its disturbances."""
+    if "randomisers" in changes:
+        changes["disturbances"] = Disturbances(randomisers=changes.pop("randomisers"))
+    return dataclasses.replace(env, **changes)
 
 
 def _reward(term):
@@ -116,7 +116,7 @@ class WideReward(task.AbstractStatelessReward):
 
 
 FAULTS["float64 reward"] = Fault(
-    _reward(WideReward()), REWARD, WideReward, "float64[] with jax_enable_x64 on", "name the dtype"
+    _reward(WideReward()), REWARD, WideReward, "float64[] with jax_enable_x64 on", "cast the result"
 )
 
 
@@ -297,6 +297,8 @@ DONE = "env.endings['bad']"
 
 
 class FloatDone(task.AbstractStatelessEnding):
+    truncates = False
+
     def __call__(self, signals):
         return (signals.phase > 1.0).astype(jnp.float32)  # wrong
 
@@ -305,6 +307,8 @@ FAULTS["float done"] = Fault(_termination(FloatDone()), DONE, FloatDone, "float3
 
 
 class IntDone(task.AbstractStatelessEnding):
+    truncates = False
+
     def __call__(self, signals):
         return jnp.where(signals.phase > 1.0, jnp.int32(1), jnp.int32(0))  # wrong
 
@@ -313,6 +317,8 @@ FAULTS["int done"] = Fault(_termination(IntDone()), DONE, IntDone, "int32[]", "j
 
 
 class IfDone(task.AbstractStatelessEnding):
+    truncates = False
+
     def __call__(self, signals):
         if signals.phase > 1.0:  # wrong
             return jnp.ones((), bool)
@@ -323,6 +329,8 @@ FAULTS["Python if on a tracer"] = Fault(_termination(IfDone()), DONE, IfDone, "a
 
 
 class BatchedDone(task.AbstractStatelessEnding):
+    truncates = False
+
     def __call__(self, signals):
         return signals.physics.xpos[:, 2] < 0.0  # wrong
 
@@ -336,6 +344,7 @@ TERM = "env.observations['policy'].terms['bad']"
 
 
 class IntTerm(AbstractStatelessTerm):
+    size = 1
     mirror = Mirror((0,), (1.0,))
     source = unit = frame = "1"
     measurable = True
@@ -348,6 +357,7 @@ FAULTS["int observation"] = Fault(_observation(IntTerm()), TERM, IntTerm, "int32
 
 
 class BoolTerm(AbstractStatelessTerm):
+    size = 1
     mirror = Mirror((0,), (1.0,))
     source = unit = frame = "1"
     measurable = True
@@ -360,6 +370,7 @@ FAULTS["bool observation"] = Fault(_observation(BoolTerm()), TERM, BoolTerm, "bo
 
 
 class WideTerm(AbstractStatelessTerm):
+    size = 1
     mirror = Mirror((0,), (1.0,))
     source = unit = frame = "1"
     measurable = True
@@ -372,6 +383,7 @@ FAULTS["float64 observation"] = Fault(_observation(WideTerm()), TERM, WideTerm, 
 
 
 class LongTerm(AbstractStatelessTerm):
+    size = 3
     mirror = Mirror((0, 1, 2), (1.0, 1.0, 1.0))
     source = unit = frame = "1"
     measurable = True
@@ -386,6 +398,7 @@ FAULTS["an observation longer than its layout"] = Fault(
 
 
 class BatchTerm(AbstractStatelessTerm):
+    size = 3
     mirror = Mirror((0, 1, 2), (1.0, 1.0, 1.0))
     source = unit = frame = "1"
     measurable = True
@@ -408,6 +421,17 @@ class Late(AbstractController):
     def __init__(self, robot):
         self.home = robot.home_joints
 
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):
         return {"last": None}
 
@@ -425,6 +449,17 @@ class Added(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
 
     def init(self):
         return {}
@@ -444,6 +479,17 @@ class Dropped(AbstractController):
     def __init__(self, robot):
         self.home = robot.home_joints
 
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):
         return {"extra": jnp.zeros(3, jnp.float32)}  # wrong
 
@@ -461,6 +507,17 @@ class Renamed(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
 
     def init(self):
         return {"last": jnp.zeros(3, jnp.float32)}
@@ -487,6 +544,17 @@ class Weak(AbstractController):
     def __init__(self, robot):
         self.home = robot.home_joints
 
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):  # wrong
         return {"gain": jnp.asarray(0.5)}
 
@@ -507,6 +575,17 @@ class Plain(AbstractController):
     def __init__(self, robot):
         self.home = robot.home_joints
 
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):  # wrong
         return {"gain": 0.5}
 
@@ -524,6 +603,17 @@ class Worded(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
 
     def init(self):  # wrong
         return {"mode": "walk"}
@@ -543,6 +633,17 @@ class Functional(AbstractController):
     def __init__(self, robot):
         self.home = robot.home_joints
 
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):  # wrong
         return {"squash": jnp.tanh}
 
@@ -560,6 +661,17 @@ class Long(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
 
     def init(self):
         return ()
@@ -581,6 +693,17 @@ class Shuffled(AbstractController):  # wrong
     def __init__(self, robot):
         self.home = jnp.asarray(np.asarray(robot.home_joints)[::-1])
 
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):
         return ()
 
@@ -600,6 +723,17 @@ class Named(AbstractController):  # wrong
 
     def __init__(self, robot):
         self.joint_names = robot.joint_names[::-1]
+
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return len(self.joint_names)
+
+    def rest(self):
+        return jnp.zeros((len(self.joint_names),), jnp.float32)
 
     def init(self):
         return ()
@@ -621,6 +755,17 @@ class Repeats(AbstractController):
     def __init__(self, robot):
         self.home = robot.home_joints
 
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
+
     def init(self):
         return jax.random.key(7)
 
@@ -641,6 +786,17 @@ class Inner(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
 
     def init(self):
         return ()
@@ -667,6 +823,17 @@ class WideInner(AbstractController):
 
     def __init__(self, robot):
         self.home = robot.home_joints
+
+    @property
+    def mirror(self):
+        return None
+
+    @property
+    def action_size(self):
+        return self.home.size
+
+    def rest(self):
+        return self.home
 
     def init(self):
         return jnp.zeros(3)  # wrong
@@ -785,3 +952,11 @@ def good_env() -> Env:
 def plant(name: str, env: Env) -> Env:
     """A good env with the fault of that name."""
     return FAULTS[name].plant(env)
+
+
+def as_slot(env: Env, name: str, module) -> Env:
+    """The env with any module in one of its slots, whose type checks are passed by: the check must cope with it."""
+    new = object.__new__(Env)
+    for field in dataclasses.fields(env):
+        object.__setattr__(new, field.name, module if field.name == name else getattr(env, field.name))
+    return new

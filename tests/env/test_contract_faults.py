@@ -21,6 +21,7 @@ from wildrobot_eqx import (
     ScaleMass,
     check,
     load_recipe,
+    load_robot,
     robot_names,
 )
 from wildrobot_eqx.check.rules import prng as keys
@@ -51,7 +52,12 @@ def _checked(capsys, *arguments):
     return status, json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("name", faults.FAULTS)
+NEWEST = {"float64 reward", "a type check", "Python if on a tracer", "two calls that differ", "a key reused"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.newest) if name in NEWEST else name for name in faults.FAULTS]
+)
 def test_a_planted_fault_is_found_named_and_placed(name, recipe_file, capsys):
     fault = faults.FAULTS[name]
     status, document = _checked(capsys, recipe_file, f"--fault={name}")
@@ -76,7 +82,12 @@ BACKENDS = ["native", *(pytest.param(name, marks=pytest.mark.slow) for name in (
 
 @pytest.mark.parametrize("physics", BACKENDS)
 @pytest.mark.parametrize(
-    "robot", [n if n == "wildrobot" else pytest.param(n, marks=pytest.mark.slow) for n in robot_names()]
+    "robot",
+    [
+        n if n == "wildrobot" else pytest.param(n, marks=pytest.mark.slow)
+        for n in robot_names()
+        if load_robot(n).feet  # all shipped recipes walk or stand
+    ],
 )
 @pytest.mark.parametrize(
     "name", [*FEW, *(pytest.param(n, marks=pytest.mark.slow) for n in recipe_names() if n not in FEW)]
@@ -110,13 +121,18 @@ def test_nothing_is_compiled(compiles):
     assert compiles == []
 
 
-def test_the_walk_recipe_takes_seconds_and_says_so(capsys):
+def test_the_walk_recipe_passes_and_its_check_says_how_long_it_took(capsys):
+    assert main(["check", "walk"]) == 0
+    said = re.search(r"checked in (\d+\.\d) s", capsys.readouterr().out)
+    assert said is not None
+    assert float(said[1]) > 0.0
+
+
+@pytest.mark.slow
+def test_the_walk_recipe_takes_seconds(capsys):
     began = time.process_time()  # of this process: others may keep the machine busy
     assert main(["check", "walk"]) == 0
     assert time.process_time() - began < 5.0
-    said = re.search(r"checked in (\d+\.\d) s", capsys.readouterr().out)
-    assert said is not None
-    assert 0.0 < float(said[1]) < 60.0
 
 
 def test_wrappers_and_randomisers_pass(hopper_env, hopper):
@@ -159,7 +175,7 @@ def test_modules_of_another_robot_are_named(hopper_env, robot):
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("state.commands["velocity"].speed", "speed of command of the env state"),
+        ("state.commands['velocity'].lin_vel_x", "speed of command of the env state"),
         ("state.controller['kept'][0]", "controller 'kept' item 0 of the env state"),
         ("env.rewards['track']", "rewards 'track' of the env"),
         ("timestep.obs['policy']", "obs 'policy' of the timestep"),
@@ -256,6 +272,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("draw", [*RIGHT, *WRONG], ids=lambda f: f.__name__)
 def test_keys_used_twice_are_told_from_keys_used_well(draw):
     found = keys.reuses(trace(lambda _, key: draw(key), None, jax.random.key(0)))

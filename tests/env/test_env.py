@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Batched, all_rewards, make_env, replace, still_env
+from helpers import Batched, all_rewards, make_env, replace, shifted, still_env
 from jaxtyping import TypeCheckError
 
 from wildrobot_eqx import Delay, JointPosition, ScaleFriction, ScaleMass, load_robot, task
@@ -13,7 +13,7 @@ from wildrobot_eqx.observe import LastAction, Signals
 
 
 def _actions(env, n, steps, seed=0):
-    return np.random.default_rng(seed).normal(size=(steps, n, env.action_size), scale=0.5).astype(np.float32)
+    return np.random.default_rng(shifted(seed)).normal(size=(steps, n, env.action_size), scale=0.5).astype(np.float32)
 
 
 def _play(batched, state, actions, env=None):
@@ -146,9 +146,9 @@ def played(batched):
         physics=jax.tree.map(lambda leaf: leaf[0], after.physics),
         action=after.action[0],
         previous_action=before.action[0],
-        target=target[0],
-        command=jax.tree.map(lambda leaf: leaf[0], after.command),
-        phase=after.phase[0],
+        ctrl=target[0],
+        commands=(states := jax.tree.map(lambda leaf: leaf[0], after.commands)),
+        observed={name: command.observe(states[name]) for name, command in batched.env.commands.items()},
     )
     return timestep, signals, actions[-2:, 0]
 
@@ -168,7 +168,7 @@ def test_the_reward_is_a_rate_times_the_control_period(batched, played):
 def test_metrics_hold_every_term(batched):
     _, timestep = batched.reset()
     expected = {f"{kind}/{name}" for name in batched.env.rewards for kind in ("raw", "reward")}
-    assert set(timestep.metrics) == expected | {"speed", "commanded_speed"}
+    assert set(timestep.metrics) == expected | {"lin_vel_x", "commanded_lin_vel_x"}
 
 
 def test_observations_are_those_of_the_new_state(batched, played):
@@ -183,7 +183,10 @@ def test_observations_are_those_of_the_new_state(batched, played):
 def test_domain_parameters_are_drawn_anew_for_each_env_and_episode(hopper):
     env = make_env(hopper, randomisers=(ScaleMass(range=(0.5, 1.5)),))
     reset = jax.jit(jax.vmap(env.reset))
-    masses = [np.asarray(reset(jax.random.split(jax.random.key(s), 3))[0].params.body_mass[:, 1:]) for s in (0, 1)]
+    masses = [
+        np.asarray(reset(jax.random.split(jax.random.key(s), 3))[0].disturbances.params.body_mass[:, 1:])
+        for s in (0, 1)
+    ]
     ratio = np.stack(masses) / hopper.model.mj.body_mass[1:]
     assert len(np.unique(ratio.round(6))) == ratio.size
     assert 0.5 <= ratio.min() < 0.9 < 1.1 < ratio.max() <= 1.5
@@ -289,8 +292,8 @@ def test_a_redraw_is_the_reset_but_for_what_the_engine_derives(robot):
     address = env.commands["velocity"].quat.address
     imu = (wanted.physics.sensordata[address : address + 4], given.physics.sensordata[address : address + 4])
     np.testing.assert_allclose(*imu, atol=1e-6)
-    np.testing.assert_allclose(given.command.origin, wanted.command.origin, atol=1e-6)
-    assert abs(float(wanted.command.origin - other.command.origin)) > 0.1
+    np.testing.assert_allclose(given.commands["velocity"].origin, wanted.commands["velocity"].origin, atol=1e-6)
+    assert abs(float(wanted.commands["velocity"].origin - other.commands["velocity"].origin)) > 0.1
 
     def derived(state):
         names = ("xpos", "xquat", "site_xpos", "sensordata", "foot_force", "actuator_force", "carry")
@@ -306,7 +309,7 @@ def test_a_reset_starts_from_the_parameters_it_is_given(hopper):
     plain, key = make_env(hopper), jax.random.key(0)
     heavy = plain.physics.params()
     heavy = eqx.tree_at(lambda p: p.body_mass, heavy, 2.0 * heavy.body_mass)
-    first_params = eqx.filter_jit(lambda env, nominal: env.reset(key, nominal)[0].params)
+    first_params = eqx.filter_jit(lambda env, nominal: env.reset(key, nominal)[0].disturbances.params)
     assert first_params(plain, None) is None
     assert eqx.tree_equal(first_params(plain, heavy), heavy)
     drawn = first_params(make_env(hopper, randomisers=(ScaleMass(),)), heavy).body_mass

@@ -4,16 +4,19 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pytest
-from helpers import critic_terms, drawn_terms, make_env, policy_terms, wrong_world
+from helpers import critic_terms, drawn_terms, make_env, policy_terms, random_signals, with_switches, wrong_world
 from jaxtyping import Array, Float
 
 import wildrobot_eqx as we
 from wildrobot_eqx import check
+from wildrobot_eqx.check.rules import privileged as measurable
 from wildrobot_eqx.observe import ObservationStack, Signals
 
 
 class Claims(we.AbstractStatelessTerm):
     """Says that the robot can measure whatever `read` takes from the signals."""
+
+    size = 1
 
     read: object = eqx.field(static=True)
     unit = "1"
@@ -48,7 +51,7 @@ def leaks(hopper, term, **changes):
         (lambda s: jnp.where(s.physics.xpos[1, 2] > 0.3, s.phase, 0.0), "signals.physics.xpos"),
         (lambda s: s.physics.sensordata @ jnp.ones_like(s.physics.sensordata), "that are no IMU of 'hopper'"),
         (lambda s: s.params.body_mass[1], "signals.params.body_mass"),
-        (lambda s: s.commands["velocity"].origin + s.commands["velocity"].heading, "signals.commands["velocity"].origin"),
+        (lambda s: s.commands["velocity"].origin + s.commands["velocity"].heading, "signals.commands"),
         (lambda s: s.calibration.joint_offset[0], "signals.calibration.joint_offset"),
         (lambda s: s.servo["motor"].source + s.phase, "signals.servo['motor'].source"),
     ],
@@ -85,6 +88,27 @@ def test_what_a_robot_can_measure_passes_entry_by_entry(hopper):
     assert leaks(hopper, Claims(measured)) == []
 
 
+def test_a_foot_switch_says_whether_the_force_is_above_a_threshold_and_no_more(hopper):
+    """Of a robot whose feet all have one; the force itself, and what is across the floor, stay the simulator's own."""
+    switched = with_switches(hopper)
+    terms = {
+        "switches": we.FootSwitches(switched),
+        "own": Claims(lambda s: (s.physics.foot_force[0, 2] > 3.0) * s.phase),
+        "force": Claims(lambda s: s.physics.foot_force[0, 2]),
+        "across": Claims(lambda s: s.physics.foot_force[0, 0] > 3.0),
+        "both": Claims(lambda s: jnp.where(s.physics.foot_force[0, 2] > 3.0, s.physics.foot_force[0, 2], 0.0)),
+    }
+
+    def told(robot):
+        env = make_env(robot, observations={"policy": ObservationStack(terms)})
+        findings = measurable.leaks(env, jax.eval_shape(lambda: random_signals(robot)))
+        assert all("signals.physics.foot_force" in finding.after for finding in findings)
+        return {name for finding in findings for name in terms if f"[{name!r}]" in finding.leaf}
+
+    assert told(switched) == {"force", "across", "both"}
+    assert told(hopper) == set(terms)
+
+
 def test_the_critic_may_see_everything_and_the_policy_not(hopper):
     stacks = {role: ObservationStack(critic_terms(hopper), policy=False) for role in ("policy", "critic")}
     found = {finding.leaf for finding in check.check_env(make_env(hopper, observations=stacks)).findings}
@@ -94,6 +118,8 @@ def test_the_critic_may_see_everything_and_the_policy_not(hopper):
 
 class Relabelled(we.AbstractStatelessTerm):
     """Another term, said to be measurable."""
+
+    size = 1
 
     term: we.AbstractTerm
     unit = "1"

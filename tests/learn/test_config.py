@@ -54,5 +54,19 @@ def test_none_stays_none():
     assert PPOConfig(hidden=()).hidden == ()
 
 
+def test_envs_divide_into_minibatches():
+    with pytest.raises(WildRobotError) as caught:
+        PPOConfig(num_envs=6, num_minibatches=4)
+    assert "6 envs do not divide into 4 minibatches" in caught.value.what
+    assert "num_minibatches" in caught.value.where
+    assert "a multiple of 4" in caught.value.hint
+    assert PPOConfig(num_envs=6, num_minibatches=3).num_minibatches == 3
+
+
+@pytest.mark.parametrize(("envs", "pool", "size"), [(16, None, 16), (128, None, 64), (4096, None, 1024), (64, 8, 8)])
+def test_the_pool_of_first_states_grows_with_the_envs(envs, pool, size):
+    assert PPOConfig(num_envs=envs, reset_pool=pool).pool_size == size
+
+
 def test_steps_per_iteration():
-    assert PPOConfig(num_envs=10, unroll_length=7).steps_per_iteration == 70
+    assert PPOConfig(num_envs=10, num_minibatches=5, unroll_length=7).steps_per_iteration == 70

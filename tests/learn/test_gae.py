@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import shifted
 
 from wildrobot_eqx.learn.gae import gae
 
@@ -25,11 +26,20 @@ def _double_loop(rewards, values, next_values, terminated, done):
 
 
 def _data(seed, steps=17, envs=6):
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(shifted(seed))
     numbers = [rng.normal(size=(steps, envs)).astype(np.float32) for _ in range(3)]
     terminated = rng.random((steps, envs)) < 0.15
     truncated = (rng.random((steps, envs)) < 0.15) & ~terminated
     return (*numbers, terminated, terminated | truncated)
+
+
+def test_a_value_beyond_a_failure_need_not_be_finite():
+    """The final state of a simulation that diverged: neither its step nor an earlier one knows of it."""
+    rewards, values, next_values, terminated, done = _data(0)
+    expected, _ = gae(*map(jnp.asarray, (rewards, values, next_values, terminated, done)), GAMMA, LAM)
+    next_values = np.where(terminated, np.nan, next_values)
+    found, _ = gae(*map(jnp.asarray, (rewards, values, next_values, terminated, done)), GAMMA, LAM)
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Elapsed, still_env
+from helpers import Elapsed, shifted, still_env
 from jaxtyping import Array, Float
 
 from wildrobot_eqx import AbstractPolicy, PPOConfig
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.learn.memory import first_memory, replay
-from wildrobot_eqx.learn.networks import Normal, SideMirror
+from wildrobot_eqx.learn.networks import Normal
 from wildrobot_eqx.learn.normalise import RunningNorm
 
 CONFIG = PPOConfig(
@@ -34,7 +34,6 @@ class Leaky(AbstractPolicy):
 
     norm: RunningNorm
     log_std: Float[Array, " nu"]
-    mirror: SideMirror | None
     start: Float[Array, " h"]
     inward: Float[Array, "nobs h"]
     outward: Float[Array, "h nu"]
@@ -46,6 +45,9 @@ class Leaky(AbstractPolicy):
         carry = jnp.tanh(0.9 * carry + self.norm(obs) @ self.inward)
         return Normal(carry @ self.outward, self.log_std), carry
 
+    def update_norm(self, obs):
+        return dataclasses.replace(self, norm=self.norm.update(obs))
+
 
 def make_leaky(env, config, key):
     size, nu = env.observations["policy"].size, env.action_size
@@ -53,7 +55,6 @@ def make_leaky(env, config, key):
     return Leaky(
         norm=RunningNorm.init(size),
         log_std=jnp.full((nu,), jnp.log(config.init_std), jnp.float32),
-        mirror=None,
         start=jnp.full((SIZE,), 0.5, jnp.float32),
         inward=jax.random.normal(one, (size, SIZE), jnp.float32),
         outward=jax.random.normal(two, (SIZE, nu), jnp.float32),
@@ -64,10 +65,14 @@ def make_leaky(env, config, key):
 def recurrent(hopper):
     """The second rollout of episodes of 5 steps: memories that go on, and memories that start anew."""
     env = still_env(hopper, {"elapsed": Elapsed()}, episode_length=0.1)
-    state = ppo.init(env, CONFIG, jax.random.key(0), make_leaky)
+    state = ppo.init(env, CONFIG, jax.random.key(shifted(0)), make_leaky)
+    ages = jnp.arange(CONFIG.num_envs, dtype=jnp.int32) % 5  # so that in each step some end, and some do not
+    state = eqx.tree_at(lambda s: s.env_state.steps, state, ages)
     collect = eqx.filter_jit(ppo.collect)
     for _ in range(2):
-        state, rollout, _ = collect(env, CONFIG, state, ppo.make_pool(env, CONFIG, state.key))
+        key, key_pool, key_steps = jax.random.split(state.key, 3)
+        state, rollout, _ = collect(env, CONFIG, state, ppo.make_pool(env, CONFIG, key_pool), key_steps)
+        state = dataclasses.replace(state, key=key)
     return env, state, rollout
 
 
@@ -86,20 +91,20 @@ def test_replay_gives_the_distributions_of_collect(recurrent):
     policy, obs = state.agent.policy, rollout.obs["policy"]
     done = rollout.terminated | rollout.truncated
     again = replay(policy, obs, rollout.carry, done)
-    np.testing.assert_allclose(again.mean, rollout.mean, atol=1e-6)
+    np.testing.assert_allclose(again.mode(), rollout.distribution.mode(), atol=1e-6)
     np.testing.assert_allclose(again.log_prob(rollout.action), rollout.log_prob, atol=1e-4)
-    at_once = policy(obs, rollout.carry)[0].mean
-    endless = replay(policy, obs, rollout.carry, jnp.zeros_like(done)).mean
+    at_once = policy(obs, rollout.carry)[0].mode()
+    endless = replay(policy, obs, rollout.carry, jnp.zeros_like(done)).mode()
     for wrong in (at_once, endless):
-        assert np.abs(wrong - rollout.mean).max() > 0.1
+        assert np.abs(wrong - rollout.distribution.mode()).max() > 0.1
 
 
 def test_the_first_minibatch_has_a_ratio_of_one(recurrent):
-    """Nothing has moved yet: no KL divergence, and the mean of normalised advantages, 0, for a loss."""
+    """Nothing has moved yet: the mean of normalised advantages, 0, for a loss. Then everything has: the KL tells."""
     _, state, rollout = recurrent
-    new, info = eqx.filter_jit(ppo.update)(CONFIG, state, rollout)
-    np.testing.assert_allclose(info["kl"], 0.0, atol=1e-6)
+    new, info = eqx.filter_jit(ppo.update)(CONFIG, state, rollout, jax.random.key(shifted(0)))
     np.testing.assert_allclose(info["policy_loss"], 0.0, atol=1e-5)
+    assert float(info["kl"]) > 1e-5
     for name in ("start", "inward", "outward"):
         before, after = (getattr(s.agent.policy, name) for s in (state, new))
         assert np.abs(after - before).max() > 1e-5, f"{name} learns"
@@ -108,7 +113,7 @@ def test_the_first_minibatch_has_a_ratio_of_one(recurrent):
 def test_training_reaches_its_end(recurrent):
     env, _, _ = recurrent
     config = dataclasses.replace(CONFIG, num_minibatches=2, num_epochs=2)
-    state = ppo.init(env, config, jax.random.key(0), make_leaky)
+    state = ppo.init(env, config, jax.random.key(shifted(0)), make_leaky)
     rows = list(ppo.train(env, config, state, 2))
     assert int(rows[-1][0].iteration) == 2
     assert all(np.isfinite(float(value)) for _, row in rows for value in row.values())
@@ -117,10 +122,10 @@ def test_training_reaches_its_end(recurrent):
 def test_without_a_memory_nothing_is_scanned(hopper):
     """The multilayer perceptron sees all steps at once, as one matrix product."""
     env = still_env(hopper, {"elapsed": Elapsed()})
-    policy = ppo.make_agent(env, CONFIG, jax.random.key(0)).policy
+    policy = ppo.make_agent(env, CONFIG, jax.random.key(shifted(0))).policy
     obs, done = jnp.zeros((3, 2, 1), jnp.float32), jnp.zeros((3, 2), bool)
     assert first_memory(policy, 2) == ()
-    assert "scan" not in str(jax.make_jaxpr(lambda o: replay(policy, o, (), done).mean)(obs))
-    recurrent = ppo.make_agent(env, CONFIG, jax.random.key(0), make_leaky).policy
+    assert "scan" not in str(jax.make_jaxpr(lambda o: replay(policy, o, (), done).mode())(obs))
+    recurrent = ppo.make_agent(env, CONFIG, jax.random.key(shifted(0)), make_leaky).policy
     carry = first_memory(recurrent, 2)
-    assert "scan" in str(jax.make_jaxpr(lambda o: replay(recurrent, o, carry, done).mean)(obs))
+    assert "scan" in str(jax.make_jaxpr(lambda o: replay(recurrent, o, carry, done).mode())(obs))

@@ -9,7 +9,6 @@ from scipy import stats
 
 from wildrobot_eqx.learn.networks import MLP, MLPPolicy, MLPValue, Normal, SideMirror
 from wildrobot_eqx.learn.normalise import RunningNorm
-from wildrobot_eqx.learn.ppo import _kl
 from wildrobot_eqx.observe import ObservationStack
 
 
@@ -48,9 +47,21 @@ def test_kl_is_the_mean_log_ratio(gaussian):
     q = Normal(p.mean + 0.3, p.log_std - 0.2)
     samples = jax.vmap(p.sample)(jax.random.split(jax.random.key(1), 20000))
     estimate = np.asarray(jax.vmap(p.log_prob)(samples) - jax.vmap(q.log_prob)(samples))
-    exact = float(_kl(p.mean, p.log_std, q.mean, q.log_std))
+    exact = float(p.kl(q).mean())
     np.testing.assert_allclose(exact, estimate.mean(), atol=5 * estimate.std() / np.sqrt(estimate.size))
-    np.testing.assert_allclose(_kl(p.mean, p.log_std, p.mean, p.log_std), 0.0, atol=1e-6)
+    np.testing.assert_allclose(p.kl(p), 0.0, atol=1e-6)
+
+
+def test_a_spread_may_have_a_batch_of_its_own(gaussian):
+    """What a vmapped policy yields: the same densities, divergences and entropies, one for each sample."""
+    one, mean, std = gaussian
+    each = Normal(one.mean, jnp.broadcast_to(one.log_std, one.mean.shape))
+    action, other = jnp.asarray(mean + 0.3 * std), Normal(one.mean + 0.1, one.log_std)
+    np.testing.assert_allclose(each.log_prob(action), one.log_prob(action), rtol=1e-5)
+    np.testing.assert_allclose(each.kl(other), one.kl(other), rtol=1e-5)
+    assert each.entropy().shape == (len(mean),)
+    np.testing.assert_allclose(each.entropy(), one.entropy(), rtol=1e-6)
+    np.testing.assert_array_equal(one.mode(), mean)
 
 
 def test_mlp_against_numpy():

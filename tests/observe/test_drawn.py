@@ -97,7 +97,8 @@ def test_a_mirrored_robot_has_its_draws_on_the_other_side(robot):
 def test_a_term_without_its_servo_or_calibration_says_what_to_do(hopper):
     signals = dataclasses.replace(random_signals(hopper), calibration=None, servo=(), params=None)
     terms = drawn_terms(hopper)
-    for name, told in (("voltage", "servos=Servos"), ("imu_rotation", "miscalibration="), ("mass", "Signals.params")):
+    asked = {"voltage": "servos=Servos", "imu_rotation": "RandomCalibrationError", "mass": "Signals.params"}
+    for name, told in asked.items():
         with pytest.raises(we.WildRobotError, match=told):
             terms[name](signals)
     with pytest.raises(we.WildRobotError, match="did you mean 'motor'"):

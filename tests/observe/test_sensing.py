@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import policy_terms, random_signals
+from helpers import policy_terms, random_signals, shifted
 
 import wildrobot_eqx as we
 from wildrobot_eqx.observe import ObservationStack
@@ -23,7 +23,7 @@ def signals(hopper):
 
 def run(part, values, signals, seed=0):
     """What becomes of `values` (steps x n), the first of which is the episode's first reading."""
-    key_init, key_steps = jax.random.split(jax.random.key(seed))
+    key_init, key_steps = jax.random.split(jax.random.key(shifted(seed)))
     first = part.init(key_init, values[0], signals, DT)
 
     def step(state, given):
@@ -124,10 +124,10 @@ def test_history_stacks_the_last_moments_newest_first(hopper):
     terms = {name: policy_terms(hopper)[name] for name in ("gravity", "joint_positions")}
     stack = ObservationStack(terms, history=3)
     frames = [random_signals(hopper, seed) for seed in range(5)]
-    obs, state = stack.begin(jax.random.key(0), frames[0], DT)
+    obs, state = stack.init(jax.random.key(0), frames[0], DT)
     np.testing.assert_array_equal(obs, np.tile(stack(frames[0]), 3))
     for frame in frames[1:]:
-        obs, state = stack.observe(jax.random.key(1), state, frame)
+        obs, state = stack.step(jax.random.key(1), state, frame)
     np.testing.assert_array_equal(obs, np.concatenate([stack(frame) for frame in frames[:1:-1]]))
     assert stack.size == 3 * 6
     assert [(s.name, s.age, s.start) for s in stack.layout[1:4]] == [
@@ -150,7 +150,7 @@ def test_sensing_touches_its_term_alone_and_in_order(hopper, signals):
     stack = ObservationStack(terms, sensing=sensing)
     plain = ObservationStack(terms)
     assert stack.layout == plain.layout
-    truth, (obs, _) = plain(signals), stack.begin(jax.random.key(0), signals, DT)
+    truth, (obs, _) = plain(signals), stack.init(jax.random.key(0), signals, DT)
     np.testing.assert_array_equal(stack(signals), truth)
     for part in stack.layout:
         here = slice(part.start, part.stop)
@@ -165,8 +165,8 @@ def test_two_terms_draw_different_noise(hopper):
     terms = policy_terms(hopper)
     noisy = dict.fromkeys(("gravity", "angular_velocity", "joint_positions"), (we.Noise(1.0), we.Noise(1.0)))
     stack, signals = ObservationStack(terms, sensing=noisy), random_signals(hopper)
-    obs, state = stack.begin(jax.random.key(0), signals, DT)
-    later, _ = stack.observe(jax.random.key(1), state, signals)
+    obs, state = stack.init(jax.random.key(0), signals, DT)
+    later, _ = stack.step(jax.random.key(1), state, signals)
     noise = np.asarray(jnp.stack([obs, later]) - stack(signals))
     noise = noise[np.abs(noise) > 1e-6]
     assert noise.size == 18

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-from helpers import critic_terms, planar_signals, policy_terms, random_signals
+from helpers import critic_terms, default_commands, planar_signals, policy_terms, random_signals, shifted
 
 from wildrobot_eqx import NativePhysics
-from wildrobot_eqx.observe import Command, ObservationStack, PlanarCommands, Signals
+from wildrobot_eqx.locomotion import GaitState, VelocityCommand, VelocityState
+from wildrobot_eqx.observe import CommandTerm, ObservationStack, Signals
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def _qpos(robot, quat, joints=None, height=0.6):
 
 def _random_pose(robot, seed):
     """A free-floating pose with every joint, tilt and velocity at random."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(shifted(seed))
     quat = np.array([1.0, *rng.normal(size=3, scale=0.3)])
     low, high = np.asarray(robot.joint_range).T
     joints = jnp.asarray(rng.uniform(low, high), jnp.float32)
@@ -97,7 +98,7 @@ def test_joint_terms_go_by_name(robot, init):
 def test_gait_phase_rests_while_standing(robot):
     term = policy_terms(robot)["gait_phase"]
     walking, standing = random_signals(robot, speed=0.2), random_signals(robot, speed=0.0)
-    phase = float(walking.phase)
+    phase = float(walking.commands["gait"].phase)
     np.testing.assert_allclose(term(walking), [np.sin(phase), np.cos(phase)], atol=1e-6)
     np.testing.assert_array_equal(term(standing), [0.0, 0.0])
     finishing = random_signals(robot, speed=0.0, phase=2.0)
@@ -136,13 +137,22 @@ def _reflected(robot, qpos, qvel):
 
 def _reflected_signals(robot, signals, physics) -> Signals:
     command, mirror = signals.commands["velocity"], robot.mirror
+    gait = signals.commands["gait"]
+    later = (gait.phase + jnp.float32(np.pi)) % jnp.float32(2.0 * np.pi)
+    commands = default_commands(robot)
+    states = {
+        "velocity": VelocityState(
+            command.lin_vel_x, -command.yaw_rate, -command.heading, -command.target, -command.origin
+        ),
+        "gait": GaitState(later, gait.moving, gait.mid_swing, gait.swing),
+    }
     return Signals(
         physics=physics,
         action=mirror(signals.action),
         previous_action=mirror(signals.previous_action),
-        target=mirror(signals.target),
-        command=Command(command.speed, -command.yaw_rate, -command.heading, -command.target, -command.origin),
-        phase=(signals.phase + jnp.float32(np.pi)) % jnp.float32(2.0 * np.pi),
+        ctrl=mirror(signals.ctrl),
+        commands=states,
+        observed={name: commands[name].observe(state) for name, state in states.items()},
     )
 
 
@@ -168,11 +178,13 @@ def test_a_planar_command_mirrors_as_the_world_does(robot):
     """Sideways and turns change their sides, ahead stays ahead."""
     signals = planar_signals(robot)
     command = signals.commands["velocity"]
-    term = PlanarCommands()
+    planar = VelocityCommand(robot, lin_vel_y=(-0.1, 0.1), ang_vel_z=(-0.5, 0.5))
+    term = CommandTerm("velocity", planar.observed)
     value = np.asarray(term(signals))
-    np.testing.assert_array_equal(value, [command.speed, command.lateral, command.yaw_rate])
+    np.testing.assert_array_equal(value, [command.lin_vel_x, command.lin_vel_y, command.yaw_rate])
     np.testing.assert_array_equal(term.mirror(jnp.asarray(value)), value * np.array([1, -1, -1]))
-    np.testing.assert_array_equal(term(random_signals(robot))[1], 0.0)  # one that is never told to
+    turning = VelocityCommand(robot, ang_vel_z=(-0.5, 0.5))  # without a channel for sideways
+    np.testing.assert_array_equal(turning.observe(turning.sample(jax.random.key(0)))[1], 0.0)
 
 
 def test_foot_contacts_swap_in_the_mirror(robot, init):

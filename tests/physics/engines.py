@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from helpers import shifted
 
 from wildrobot_eqx import MjxPhysics, NativePhysics, PhysicsState, load_robot
 from wildrobot_eqx.physics.tree import TreePhysics
@@ -69,7 +70,7 @@ def tree(name: str) -> Engine:
 
 def restless(engine: Engine, n: int, steps: int, seed: int = 0) -> tuple[PhysicsState, np.ndarray]:
     """`n` robots that follow random targets for `steps` control steps, and who of them is still up."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(shifted(seed))
     robot, params = engine.robot, engine.params(n)
     low, high = np.asarray(robot.joint_range).T
     state, target = engine.at_home(params), np.zeros((n, robot.nu))

@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 import pytest
 from engines import mjx, native, tree
-from helpers import replace
+from helpers import replace, shifted
 from mujoco_reference import reference_model
 
 import wildrobot_eqx as we
@@ -27,7 +27,7 @@ def drawn(engine, *pairs):
     """Parameters of one env per (randomiser, seed), stacked; None is a nominal env."""
     nominal, rows = engine.physics.params(), []
     for randomiser, seed in pairs:
-        rows.append(nominal if randomiser is None else randomiser(jax.random.key(seed), nominal))
+        rows.append(nominal if randomiser is None else randomiser(jax.random.key(shifted(seed)), nominal))
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
 
 

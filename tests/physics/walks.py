@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from helpers import shifted
 
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.recipes.recipe import load_recipe
@@ -12,7 +13,7 @@ def walking(n: int):
     recipe = load_recipe("walk")(steps=400_000)
     env, config = recipe.env, recipe.ppo
     kept = []
-    for state, figures in ppo.train(env, config, ppo.init(env, config, jax.random.key(0)), 156):
+    for state, figures in ppo.train(env, config, ppo.init(env, config, jax.random.key(shifted(0))), 156):
         if int(state.iteration) > 148:
             kept.append((state.env_state.physics, state.obs["policy"]))
             assert float(figures["speed_error"]) < 0.12, "they do not walk yet"

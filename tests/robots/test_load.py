@@ -258,10 +258,10 @@ def test_what_every_robot_owes(name):
     for i, joint in enumerate(robot.joint_names):
         assert mj.joint(joint).qposadr[0] == robot.joint_qpos[i]
         assert mj.joint(joint).dofadr[0] == robot.joint_dof[i]
-    assert float(robot.min_root_height) < float(robot.home_height)
+    assert robot.min_root_height is None or float(robot.min_root_height) < float(robot.home_height)
     assert (np.asarray(robot.torque_limit) <= robot.servo.stall_torque).all()
     assert [foot.force.size for foot in robot.feet] == [3] * len(robot.feet)
-    assert robot.imu().quat.size == 4
+    assert [imu.quat.size for imu in robot.imus] == [4] * len(robot.imus)
     assert {leaf.dtype for leaf in jax.tree.leaves(robot)} == {jnp.dtype(jnp.float32)}
 
 

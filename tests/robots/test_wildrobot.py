@@ -74,8 +74,8 @@ def test_actuators_in_order_with_the_servo_figures(robot, mj):
         assert joint.damping[0] == servo["damping"]
         assert joint.frictionloss[0] == servo["frictionloss"]
         assert joint.armature[0] == servo["armature"]
-    assert robot.servo.stall_torque == servo["stall_torque_Nm"]
-    assert robot.servo.no_load_speed == servo["no_load_speed_rad_s"]
+    assert set(robot.servo.stall_torques) == {servo["stall_torque_Nm"]}
+    assert set(robot.servo.no_load_speeds) == {servo["no_load_speed_rad_s"]}
     assert robot.control_dt == 1 / FIGURES["timing"]["control_hz"]
 
 

@@ -12,27 +12,27 @@ import numpy as np
 from wildrobot_eqx import Env
 from wildrobot_eqx.evaluate.walking.measure import Measurement
 from wildrobot_eqx.evaluate.walking.meter import GaitMeter, GaitTally
-from wildrobot_eqx.learn.networks import AbstractPolicy, Normal, SideMirror
-from wildrobot_eqx.learn.normalise import RunningNorm
+from wildrobot_eqx.learn.networks import AbstractPolicy, Normal
 
 
 class Constant(AbstractPolicy):
     """The same action for ever."""
 
     action: jax.Array
-    norm: RunningNorm
     log_std: jax.Array
-    mirror: SideMirror | None
 
     def __init__(self, nu: int, value: float = 0.0):
         self.action = jnp.asarray(np.full(nu, value), jnp.float32)
-        self.norm, self.log_std, self.mirror = RunningNorm.init(1), jnp.zeros((nu,), jnp.float32), None
+        self.log_std = jnp.zeros((nu,), jnp.float32)
 
     def init(self) -> tuple[()]:
         return ()
 
     def __call__(self, obs, carry):
         return Normal(jnp.broadcast_to(self.action, (*obs.shape[:-1], self.action.size)), self.log_std), carry
+
+    def update_norm(self, obs):
+        return self
 
 
 class March(AbstractPolicy):
@@ -46,16 +46,14 @@ class March(AbstractPolicy):
     bias: jax.Array
     joints: dict[str, int] = eqx.field(static=True)
     clock: int = eqx.field(static=True)
-    norm: RunningNorm
     log_std: jax.Array
-    mirror: SideMirror | None
 
     def __init__(self, env: Env, left: float, right: float, bias: float = 0.0):
         robot = env.physics.robot
         self.lift, self.bias = jnp.asarray([left, right], jnp.float32), jnp.asarray(bias, jnp.float32)
         self.joints = {name: i for i, name in enumerate(robot.joint_names)}
         self.clock = next(s.start for s in env.observations["policy"].layout if s.name == "gait_phase")
-        self.norm, self.log_std, self.mirror = RunningNorm.init(1), jnp.zeros((robot.nu,), jnp.float32), None
+        self.log_std = jnp.zeros((robot.nu,), jnp.float32)
 
     def init(self) -> tuple[()]:
         return ()
@@ -81,6 +79,9 @@ class March(AbstractPolicy):
         for name, angle in moves.items():
             action = action.at[..., self.joints[name]].set(angle / 0.4)  # the controller's scale
         return Normal(action, self.log_std), carry
+
+    def update_norm(self, obs):
+        return self
 
 
 DT, PERIOD = 0.02, 0.7

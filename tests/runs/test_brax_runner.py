@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from brax.training.agents.ppo import networks as ppo_networks
 from brax.training.agents.sac import networks as sac_networks
-from tiny import TINY
+from tiny import SEED, TINY
 
 from wildrobot_eqx import PPOConfig, load_recipe
 from wildrobot_eqx.adapters import brax_train
@@ -55,7 +55,8 @@ def trained_by_brax(tmp_path_factory) -> RunFolder:
     """100 updates of Brax's PPO; read it only."""
     folder = tmp_path_factory.mktemp("brax")
     (folder / "gated.py").write_text(RECIPE)
-    assert main(["run", str(folder / "gated.py"), "--trainer=brax-ppo", "--no-eval", f"--out={folder / 'run'}"]) == 0
+    arguments = ["--trainer=brax-ppo", "--no-eval", f"--set=seed={SEED}", f"--out={folder / 'run'}"]
+    assert main(["run", str(folder / "gated.py"), *arguments]) == 0
     return RunFolder(folder / "run")
 
 
@@ -159,7 +160,7 @@ def _fake_ppo(calls):
         for i in range(iterations):
             params = (params[0], *jax.tree.map(lambda leaf: leaf + 0.01, params[1:]))
             told = dict.fromkeys((*names, "reward_per_step", "episode_return", "terminations_per_minute"), 0.5 + i)
-            tell(params, told)
+            tell(params, {**told, "diverged": 0.0})
 
     return train_ppo
 

@@ -7,17 +7,24 @@ import json
 import sys
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 import onnx
 import pytest
+from helpers import shifted
 from tiny import TINY
 
+from wildrobot_eqx import PPOConfig, load_recipe
 from wildrobot_eqx.cli import finish as evaluate
+from wildrobot_eqx.deploy.bundle import extra
 from wildrobot_eqx.deploy.bundle.archive import read_files, write_zip
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE, contract_digest
-from wildrobot_eqx.deploy.export import extra
+from wildrobot_eqx.deploy.export.export import export_bundle
 from wildrobot_eqx.deploy.player.observer import projected_gravity
+from wildrobot_eqx.evaluate.rollout import judged_env
+from wildrobot_eqx.learn.agent import make_agent
 from wildrobot_eqx.observe import Noise, ObservationStack
 from wildrobot_eqx.release import bundle as bundles
 from wildrobot_eqx.runs.folder import RunFolder
@@ -31,6 +38,28 @@ def exported(trained, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("exported") / "hop"
     assert main(["export", str(trained.path), f"--out={out}.zip"]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory):
+    """The bundle of a policy that nobody trained: it answers to all that it senses, and moves no joint by 0.05 rad.
+
+    A hopper that keeps its home pose stands, and falls from any hard kick, whatever the processor.
+    """
+    recipe = load_recipe("hop")(physics="native")
+    env = judged_env(recipe.env, recipe.env.physics.timestep)
+    env = eqx.tree_at(lambda e: e.commands["velocity"].deadband, env, recipe.env.commands["velocity"].deadband)
+    policy = make_agent(env, PPOConfig(hidden=(16,)), jax.random.key(shifted(0))).policy
+    rng = np.random.default_rng(shifted(0))
+    norm = dataclasses.replace(
+        policy.norm,
+        mean=jnp.asarray(0.1 * rng.normal(size=policy.norm.mean.shape), jnp.float32),
+        var=jnp.asarray(rng.uniform(0.5, 2.0, policy.norm.var.shape), jnp.float32),
+    )
+    policy = eqx.tree_at(lambda p: p.norm, policy, norm)
+    out = tmp_path_factory.mktemp("standing") / "hop"
+    export_bundle(env, policy, out, {"recipe": "hop"}, None, pytest.fail)
     return out
 
 
@@ -73,7 +102,7 @@ def test_it_is_played(exported, cli):
     document = json.loads(done.out)
     assert done.status == (0 if document["survived"] else 1)
     assert document["command_mps"] == 0.1
-    assert document["player_us"]["p50"] < 1000.0
+    assert 0.0 < document["player_us"]["p50"] <= document["player_us"]["max"]
     done = cli("play", exported, "--speed=5", "--seconds=0.2", "--no-ramp")
     assert "it was trained for 0 to 0.3 m/s, and goes no further" in done.err
     assert "commanded 0.30 m/s" in done.out
@@ -178,8 +207,8 @@ def _action_rescaled(document, files):
 
 
 @pytest.mark.parametrize("tamper", [_without_normaliser, _joints_swapped, _history_shifted, _action_rescaled])
-def test_a_bundle_that_plays_otherwise_fails_though_its_hashes_are_right(tamper, exported, cli, tmp_path):
-    files = read_files(exported)
+def test_a_bundle_that_plays_otherwise_fails_though_its_hashes_are_right(tamper, standing, cli, tmp_path):
+    files = read_files(standing)
     document = json.loads(files.pop(FILE))
     tamper(document, files)
     for name, data in files.items():
@@ -193,8 +222,8 @@ def test_a_bundle_that_plays_otherwise_fails_though_its_hashes_are_right(tamper,
     assert "The player does not do what training did." in done.out
 
 
-def test_a_player_that_goes_elsewhere_is_not_judged(exported, cli, tmp_path):
-    files = read_files(exported)
+def test_a_player_that_goes_elsewhere_is_not_judged(standing, cli, tmp_path):
+    files = read_files(standing)
     document = json.loads(files[FILE])
     document["controller"]["delay"] = 3
     document["digest"] = contract_digest(document)
@@ -216,13 +245,13 @@ def test_episodes_that_the_bundle_has_no_start_for_are_refused(walked, cli):
 
 
 @pytest.fixture
-def walked(exported, tmp_path):
+def walked(standing, tmp_path):
     """The bundle with a verdict in it: of two seconds at 0 and 0.1 m/s, all lines passed."""
-    return _judged(exported, tmp_path / "judged.zip", passed=True)
+    return _judged(standing, tmp_path / "judged.zip", passed=True)
 
 
-def _judged(exported, path, passed):
-    files = read_files(exported)
+def _judged(standing, path, passed):
+    files = read_files(standing)
     document = json.loads(files[FILE])
     names = ("survival", "speed_error", "swing_peak_foot", "drift", "heading_error", "feet_down", "travel_speed")
     names += ("pitch", "slip", "torque_rms", "saturated", "overspeed")
@@ -243,7 +272,7 @@ def _judged(exported, path, passed):
 
 
 def test_a_verdict_that_the_player_does_not_repeat_fails(walked, cli):
-    """A hopper that was trained for a second does not pass; a bundle that says it did is found out."""
+    """A hopper that only stands does not walk at 0.1 m/s; a bundle that says it did is found out."""
     done = cli("bundle", "verify", walked, "--episodes=2", "--json")
     document = json.loads(done.out)
     assert done.status == 1
@@ -256,9 +285,9 @@ def test_a_verdict_that_the_player_does_not_repeat_fails(walked, cli):
     assert {f["command"] for f in document["gate"]["figures"]} == {0.0, 0.1}
 
 
-def test_a_stand_gate_kicks_the_player(exported, tmp_path, cli):
+def test_a_stand_gate_kicks_the_player(standing, tmp_path, cli):
     """A robot in a plane falls from its kicks ahead and back; those to its sides it does not even feel."""
-    files = read_files(exported)
+    files = read_files(standing)
     document = json.loads(files[FILE])
     lines = [{"name": name, "command": kick, "passed": True} for name in ("survival", "tilt") for kick in (0.0, 3.0)]
     gate = {
@@ -284,9 +313,9 @@ def test_a_stand_gate_kicks_the_player(exported, tmp_path, cli):
     assert not any(line.startswith("survival after a kick of 0 m/s") for line in found["lost"])
 
 
-def test_a_verdict_that_it_repeats_passes(exported, tmp_path, cli):
+def test_a_verdict_that_it_repeats_passes(standing, tmp_path, cli):
     """What training failed, the player may fail."""
-    done = cli("bundle", "verify", _judged(exported, tmp_path / "failed.zip", passed=False), "--episodes=2")
+    done = cli("bundle", "verify", _judged(standing, tmp_path / "failed.zip", passed=False), "--episodes=2")
     assert done.status == 0, done.out
     assert "closed loop" in done.out
     assert "the training env's verdict: failed" in done.out
@@ -339,7 +368,7 @@ def test_a_walk_is_exported_and_walks_through_the_player(tmp_path, cli, monkeypa
     """Minutes: the biped learns to walk, is judged, and its player gives the same verdict."""
     run = tmp_path / "walk"
     assert cli("run", "walk", "--no-eval", f"--out={run}").status == 0
-    monkeypatch.setattr(bundles, "QUICK_EPISODES", 8)
+    monkeypatch.setattr("wildrobot_eqx.cli.export_run.QUICK_EPISODES", 8)
     assert cli("export", run).status == 0
     done = cli("bundle", "verify", run / "bundle.zip", "--json")
     document = json.loads(done.out)
@@ -371,3 +400,84 @@ def _walks_without_an_orientation_sensor(bundle):
     assert player.fault is None
     assert not robot.fallen
     assert np.median(off) < 4.0
+
+
+# --- files of a user's are sacred --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [(), ("--force",)])
+def test_a_film_takes_the_place_of_no_file_unasked(options, exported, cli, tmp_path, monkeypatch):
+    def filmed(bundle, walked, path):
+        path.write_bytes(b"film")
+
+    monkeypatch.setattr("wildrobot_eqx.release.film.film_walk", filmed)
+    film = tmp_path / "wedding.mp4"
+    film.write_bytes(b"dear")
+    done = cli("play", exported, "--seconds=0.1", "--no-ramp", f"--video={film}", *options)
+    if options:
+        assert film.read_bytes() == b"film"
+    else:
+        assert (done.status, film.read_bytes(), done.out) == (2, b"dear", "")
+        assert "--video" in done.err
+        assert "--force" in done.err
+    for path in (tmp_path, tmp_path / "nowhere"):
+        if path.name == "nowhere":
+            path.symlink_to(tmp_path / "elsewhere")
+        assert cli("play", exported, f"--video={path}", *options).status == 2
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_film_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    from wildrobot_eqx.report import film as video
+
+    def half(renderer, walk, path, told_as):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(video, "_encode", half)
+    (tmp_path / "walk.mp4").write_bytes(b"the last one")
+    with pytest.raises(OSError, match="No space"):
+        video.write_video(object.__new__(video.Renderer), object.__new__(video.Walk), tmp_path / "walk.mp4")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("walk.mp4", b"the last one")]
+
+
+def test_an_export_overwrites_no_file_of_anothers_unasked(trained, cli, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / FILE).write_text('{"parties": []}')
+    (tmp_path / "photos.zip").write_bytes(b"dear")
+    for out in ("mine", "photos.zip", "photos"):
+        done = cli("export", trained.path, "--no-eval", f"--out={tmp_path / out}")
+        assert done.status == 2
+        assert "--force" in done.err
+    assert (tmp_path / "mine" / FILE).read_text() == '{"parties": []}'
+    assert (tmp_path / "photos.zip").read_bytes() == b"dear"
+    assert not (tmp_path / "photos").exists()
+
+
+def test_a_bundle_is_signed_and_its_signature_is_held_against_a_key(trained, cli, tmp_path):
+    from cryptography.hazmat.primitives import serialization as keys
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    for name in ("mine", "other"):
+        key = Ed25519PrivateKey.generate()
+        pem = key.private_bytes(keys.Encoding.PEM, keys.PrivateFormat.OpenSSH, keys.NoEncryption())
+        (tmp_path / name).write_bytes(pem)
+        line = key.public_key().public_bytes(keys.Encoding.OpenSSH, keys.PublicFormat.OpenSSH)
+        (tmp_path / f"{name}.pub").write_bytes(line)
+    out = tmp_path / "bundle"
+    (tmp_path / "bundle").mkdir()
+    done = cli("export", trained.path, "--no-eval", f"--out={out}", f"--sign={tmp_path / 'mine'}", "--json")
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["signed"] is True
+    for path in (out, f"{out}.zip"):
+        assert cli("bundle", "show", path, f"--signer={tmp_path / 'mine.pub'}").status == 0
+        assert cli("play", path, "--seconds=0.1", "--no-ramp", f"--signer={tmp_path / 'mine.pub'}").status in (0, 1)
+        for command in (["bundle", "show"], ["bundle", "verify"], ["play"]):
+            done = cli(*command, path, f"--signer={tmp_path / 'other.pub'}")
+            assert (done.status, done.out) == (1, "")
+            assert "signed by another key" in done.err
+    assert cli("export", trained.path, "--no-eval", f"--out={out}").status == 0  # again, unsigned
+    done = cli("bundle", "show", out, f"--signer={tmp_path / 'mine.pub'}")
+    assert (done.status, "is not signed" in done.err) == (1, True)
+    done = cli("export", trained.path, f"--sign={tmp_path / 'nowhere'}")
+    assert (done.status, str(tmp_path / "nowhere") in done.err) == (2, True)

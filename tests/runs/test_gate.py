@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import default_commands, make_env, wrong_world
+from helpers import default_commands, make_env, shifted, wrong_world
 from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
@@ -18,6 +18,7 @@ from wildrobot_eqx.evaluate.rollout import judge_key, judged_env, measured, with
 from wildrobot_eqx.evaluate.walking.measure import measure
 from wildrobot_eqx.evaluate.walking.meter import GaitMeter
 from wildrobot_eqx.evaluate.walking.motions import Motion, judge_motion
+from wildrobot_eqx.evaluate.walking.stand_gate import StandGate
 from wildrobot_eqx.evaluate.walking.walk_gate import WalkGate
 from wildrobot_eqx.physics import NativePhysics, ScaleMass
 
@@ -37,11 +38,16 @@ def found(meter: GaitMeter, command: float, *episodes) -> dict[str, float]:
     return WalkGate().judge(meter, gather(meter, *episodes), command, 0.005)[0].values
 
 
+ALWAYS = {"survival", "speed_error", "drift", "heading_error", "pitch", "slip", "torque_rms", "saturated", "overspeed"}
+STANDING = {"feet_down", "travel_speed"}
+STEPPING = {"swing_peak_left", "swing_peak_right", "swing_ratio"}
+
+
 @pytest.mark.parametrize("command", [0.0, 0.1, 0.2, 0.3, 0.4])
 def test_a_perfect_walk_passes_every_line(meter, command):
     _, lines = WalkGate().judge(meter, gather(meter, walk(command)), command, 0.005)
     assert [str(line) for line in lines if not line.passed] == []
-    assert len(lines) == (11 if command == 0.0 else 12)
+    assert {line.name for line in lines} == ALWAYS | (STANDING if command == 0.0 else STEPPING)
 
 
 PEAKS = {"swing_peak_left", "swing_peak_right"}
@@ -117,6 +123,61 @@ def test_the_figures_of_a_known_walk(meter):
     assert values["slip"] == 0.0
 
 
+def one_joint_strains(command: float, torque: float = 3.1):
+    """The others hardly work, so that the mean over all joints hides it; its sign changes."""
+    samples = walk(command, torque=0.2)
+    sign = jnp.where(jnp.arange(samples.torque.shape[0]) % 2 == 0, 1.0, -1.0)
+    return eqx.tree_at(lambda s: s.torque, samples, samples.torque.at[:, 4].set(torque * sign))
+
+
+def test_the_joint_that_strains_is_named(meter, robot):
+    """Every joint's torque is in the result, though a robot without a continuous torque is held to no more lines."""
+    figures, lines = WalkGate().judge(meter, gather(meter, walk(0.2, torque=0.2), one_joint_strains(0.2)), 0.2, 0.005)
+    assert {line.name for line in lines if not line.passed} == set()
+    assert "joint_torque_continuous" not in {*figures.values, *(line.name for line in lines)}
+    name, rms = robot.joint_names[4], math.sqrt((0.2**2 + 3.1**2) / 2.0)
+    told = figures.to_json()
+    assert told["worst_joint"] == name
+    assert set(told["joints"]) == set(robot.joint_names)
+    assert told["joints"][name] == pytest.approx(
+        {"torque_rms": rms, "torque_peak": 3.1, "torque_rms_share": rms / 4.0}, rel=1e-5
+    )
+    assert told["joints"][robot.joint_names[5]]["torque_rms"] == pytest.approx(0.2, rel=1e-5)
+    assert figures.values["joint_torque_share"] == pytest.approx(rms / 4.0, rel=1e-5)
+    caption = GateResult(tuple(lines), (figures,), 2, 10.0).table().caption
+    assert name in caption
+    assert f"{rms:.2f} N m" in caption
+
+
+@pytest.mark.parametrize("judge", ["walk", "stand", "left", "turn"])
+def test_a_continuous_torque_is_a_line_for_every_joint(judge, robot):
+    servo = dataclasses.replace(robot.servo, continuous_torques=(1.5,) * robot.nu)
+    meter = GaitMeter(dataclasses.replace(robot, servo=servo), seconds=10.0, warmup=3.0)
+
+    def lines(*episodes):
+        tally = gather(meter, *episodes)
+        if judge == "walk":
+            return WalkGate().judge(meter, tally, 0.2, 0.005)
+        if judge == "stand":
+            return StandGate().judge(meter, tally, 0.0, 0.005)
+        return judge_motion(meter, tally, Motion(judge, 0.1), 0.005)
+
+    for torque, passed in ((1.49, True), (1.51, False)):
+        figures, found = lines(one_joint_strains(0.2, torque))
+        (line,) = (line for line in found if line.name == "joint_torque_continuous")
+        assert line.passed == passed
+        assert line.value == pytest.approx(torque / 1.5, rel=1e-5)
+        assert figures.worst_joint == robot.joint_names[4]
+
+
+def test_joints_of_which_nothing_was_measured_are_null(meter, robot):
+    figures, _ = WalkGate().judge(meter, gather(meter, walk(0.2, fall_at=0.5)), 0.2, 0.005)
+    told = figures.to_json()
+    assert told["worst_joint"] is None
+    assert told["joints"][robot.joint_names[0]] == dict.fromkeys(("torque_rms", "torque_peak", "torque_rms_share"))
+    json.dumps(told, allow_nan=False)
+
+
 def test_swing_time_is_that_of_the_load(meter):
     values = found(meter, 0.2, walk(0.2, swing=(0.3, 0.4)))
     assert values["swing_ratio"] == pytest.approx(10 / 14)  # samples of 20 ms
@@ -165,7 +226,7 @@ def standing(calm) -> GateResult:
     """A policy that only ever stands, judged by the engine."""
     gate = WalkGate(required=(0.0, 0.2), reported=(0.5,), seconds=3.0, warmup=1.0)
     told: list[str] = []
-    result = gate(calm, Constant(11), episodes=2, timesteps=(0.005,), progress=told.append)
+    result = gate(calm, Constant(calm.action_size), episodes=2, timesteps=(0.005,), progress=told.append)
     assert told[-1] == "5 ms steps: 3 of 3 s, 6 of 6 upright"
     return result
 
@@ -215,9 +276,8 @@ def test_a_result_is_plain_json_and_a_table(standing):
     assert [f["command"] for f in document["figures"]] == [0.0, 0.2, 0.5]
     assert document["figures"][1]["values"]["swing_peak_left"] is None
     assert not any(line["command"] == 0.5 for line in document["lines"])
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=80, record=True, file=io.StringIO())
     console.print(standing.table())
-    console.file.close()
     shown = console.export_text()
     assert "foot slip (m/s)" in shown
     assert "…" not in shown
@@ -227,13 +287,13 @@ def test_a_result_is_plain_json_and_a_table(standing):
 
 def test_a_policy_that_is_not_finite_fails_everything(env):
     gate = WalkGate(required=(0.0, 0.2), reported=(0.5,), seconds=3.0, warmup=1.0)
-    result = gate(env, Constant(11, math.nan), episodes=2, timesteps=(0.005,))
+    result = gate(env, Constant(env.action_size, math.nan), episodes=2, timesteps=(0.005,))
     assert not any(line.passed for line in result.lines)
 
 
 def test_a_robot_with_one_foot_is_judged(hopper_env):
     gate = WalkGate(required=(0.2,), reported=(), seconds=0.4, warmup=0.1)
-    result = gate(hopper_env, Constant(3), episodes=2, timesteps=(0.005,))
+    result = gate(hopper_env, Constant(hopper_env.action_size), episodes=2, timesteps=(0.005,))
     names = {line.name for line in result.lines}
     assert "swing_peak_foot" in names
     assert "swing_ratio" not in names
@@ -261,10 +321,26 @@ def test_the_judge_changes_physics_and_command_only(robot):
     assert judged.physics.timestep == 0.002
     assert judged.disturbances is None
     assert eqx.tree_equal(judged.reset_state, env.reset_state)
-    assert eqx.tree_equal(judged.commands, env.commands)
+    own = eqx.tree_at(lambda c: c["velocity"].interval, env.commands, jnp.float32(jnp.inf))
+    assert eqx.tree_equal(judged.commands, own)
     for speed in (0.0, 0.03, 0.4):
         command = with_command(judged, jnp.float32(speed)).commands["velocity"]
         assert float(command.sample(judge_key(0.002)).lin_vel_x) == pytest.approx(speed)
+
+
+def test_the_command_of_a_judged_episode_is_never_drawn_again(env, batched):
+    """The gates reset each episode in an env of its own command, and step all of them in one."""
+    state, _ = batched.reset(seed=3)
+    one = jax.tree.map(lambda leaf: leaf[0], state)
+    keys = jax.random.split(jax.random.key(shifted(0)), 2000)
+
+    def speeds(env):
+        command, asked = env.commands["velocity"], one.commands["velocity"]
+        return jax.vmap(lambda key: command.step(key, asked, one.physics, 0.02, {}).lin_vel_x)(keys)
+
+    asked = float(one.commands["velocity"].lin_vel_x)
+    assert np.unique(speeds(judged_env(env, 0.005))) == pytest.approx([asked])
+    assert np.unique(speeds(env)).size > 1
 
 
 def test_measurements_read_the_right_sensors(env, batched):
@@ -303,7 +379,7 @@ def test_heights_are_measured_above_the_robots_ground(env, batched, robot):
 )
 def test_bad_options_are_refused(env, options, message):
     with pytest.raises(WildRobotError, match=message):
-        WalkGate()(env, Constant(11), **options)
+        WalkGate()(env, Constant(env.action_size), **options)
 
 
 def test_a_warm_up_as_long_as_the_episode_is_refused():
@@ -390,7 +466,7 @@ class TestMotions:
     def test_an_env_that_never_asks_for_it_is_refused(self, hopper_env):
         gate = WalkGate(required=(), reported=(), motions=(Motion("turn", 0.2),), seconds=0.2, warmup=0.1)
         with pytest.raises(WildRobotError, match="ang_vel_z"):
-            gate(hopper_env, Constant(3), episodes=1, timesteps=(0.005,))
+            gate(hopper_env, Constant(hopper_env.action_size), episodes=1, timesteps=(0.005,))
 
     @pytest.mark.slow
     def test_a_gate_shows_speeds_and_motions_in_tables_of_their_own(self, hopper):
@@ -400,7 +476,7 @@ class TestMotions:
         gate = WalkGate(required=(0.0,), reported=(), motions=motions, seconds=0.4, warmup=0.1)
         told = ObservationStack({"command": CommandTerm("velocity", commands["velocity"].observed)})
         env = make_env(hopper, commands=commands, observations={"policy": told})
-        result = gate(env, Constant(3), episodes=2, timesteps=(0.005,))
+        result = gate(env, Constant(hopper.nu), episodes=2, timesteps=(0.005,))
         assert [(f.axis, f.command) for f in result.figures] == [("", 0.0), ("turn", 0.5), ("left", 0.05)]
         assert any("turn error at turn 0.5 rad/s" in line for line in result.failed_lines())
         titles = [table.title for table in result.tables()]

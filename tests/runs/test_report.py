@@ -57,7 +57,10 @@ def metrics(n: int = 30) -> str:
             "steps": 5120 * (i + 1),
             "episode_return": float(i),
             "terminations_per_minute": 30.0 - i,
+            "lin_vel_x": 0.3,
+            "commanded_lin_vel_x": 0.3,
             "lin_vel_x_error": 0.3 / (i + 1),
+            "diverged": 2.0 if i == 7 else 0.0,
             "reward/track": 0.1 * i,
             "reward/slip": -0.1,
             "learning_rate": 1e-3,
@@ -84,11 +87,14 @@ def test_a_full_run_makes_a_self_contained_page(tmp_path, verdict):
     assert "Failed 2 of 46 lines" in " ".join(page.text.split())
     assert "foot slip at 0.3 m/s (5 ms physics): 0.060 m/s, must be <= 0.05 m/s" in page.text
     assert "ppo.num_envs" in page.text
+    assert "2 control steps diverged" in page.text
     assert page.tags.count("video") == 1
-    assert page.tags.count("table") == 2
+    assert page.tags.count("table") == 2 + 2  # figures and joints, of each timestep
+    assert all(name in page.text for name in verdict["figures"][0]["joints"])
+    assert page.tags.count("details") == 2 + 1
     assert page.cells.count("failed") == 2
     assert page.cells.count("passed") == 44
-    assert len(page.addresses) == 1 + 1 + 6  # video, strip, plots
+    assert len(page.addresses) == 1 + 1 + 7  # video, strip, plots
     assert all(address.startswith("data:") for address in page.addresses)
     assert "script" not in page.tags
     assert "link" not in page.tags
@@ -98,9 +104,8 @@ def test_a_full_run_makes_a_self_contained_page(tmp_path, verdict):
 def test_the_plots_lie_in_the_run_folder(tmp_path, verdict):
     fill(tmp_path, verdict)
     drawn = {path.name for path in write_plots(tmp_path)}
-    assert drawn == {
-        f"{n}.png" for n in ("tracking", "gate", "return", "failures", "speed_error", "reward_terms", "learning")
-    }
+    learning = {"return", "terminations", "diverged", "lin_vel_x_error", "reward_terms", "learning"}
+    assert drawn == {f"{n}.png" for n in ("tracking", "gate", *learning)}
     for name in drawn:
         with Image.open(tmp_path / "plots" / name) as picture:
             assert min(picture.size) > 200
@@ -125,6 +130,7 @@ def test_an_empty_folder_says_what_is_missing(tmp_path):
 def test_what_the_files_say_is_escaped(tmp_path, verdict):
     line = {**verdict["lines"][0], "limit": HOSTILE, "name": HOSTILE}
     figures = {**verdict["figures"][0], "values": {HOSTILE: 1.0, "speed": HOSTILE}}
+    figures |= {"joints": {HOSTILE: {"torque_rms": HOSTILE}, "knee": HOSTILE}, "worst_joint": HOSTILE}
     bad = {"passed": "yes", "episodes": HOSTILE, "failed": [HOSTILE], "lines": [line], "figures": [figures]}
     (tmp_path / "manifest.json").write_text(json.dumps({"name": HOSTILE, HOSTILE: {HOSTILE: [HOSTILE]}}))
     (tmp_path / "eval.json").write_text(json.dumps(bad))
@@ -152,7 +158,8 @@ def test_a_line_cut_short_is_left_out(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text(metrics(3) + '{"iteration": 4, "ste')
     assert [line["iteration"] for line in read_lines(path)] == [1, 2, 3]
-    assert [p.stem for p in write_plots(tmp_path)] == ["return", "failures", "speed_error", "reward_terms", "learning"]
+    drawn = [path.stem for path in write_plots(tmp_path)]
+    assert drawn == ["return", "terminations", "lin_vel_x_error", "reward_terms", "learning"]
 
 
 def test_figures_that_could_not_be_measured_are_a_dash(tmp_path, verdict):

@@ -53,7 +53,7 @@ def test_every_range_of_a_world_is_found_and_nothing_else_changes(robot):
     assert float(wide["delay"].seconds[1]) == wide["delay"].longest  # the line is as long as the range asks for
     assert wide["delay"].longest > 0.03
     before, after = own.servos.parts["motor"], wide["motor"]
-    assert [float(m.stall_torque + m.rated + m.resistance) for m in (before, after)] == [pytest.approx(15.56)] * 2
+    assert [float(m.stall_torque[0] + m.rated + m.resistance) for m in (before, after)] == [pytest.approx(15.56)] * 2
 
     _, found = widen(parts["observations"]["policy"].sensing, 1.2, "sensing")
     by_path = {item.path: item.judged[-1] for item in found}

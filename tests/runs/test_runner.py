@@ -2,42 +2,92 @@
 
 import errno
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
+import types
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import TINY
+from tiny import ITERATIONS, TINY
 
 from wildrobot_eqx.cli import commands
+from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.physics import native
 from wildrobot_eqx.runs import checkpoint
 from wildrobot_eqx.runs.folder import RunFolder
 from wildrobot_eqx.train import log, startup
 from wildrobot_eqx.train import loop as runner
-from wildrobot_eqx.train.log import read_metrics
+from wildrobot_eqx.train.log import WandB, read_metrics
 
 
-def test_nan_out_of_physics_stops_and_keeps_the_last_good_checkpoint(tmp_path, cli, monkeypatch):
-    folder = RunFolder(tmp_path / "run")
-    engine_run = native._Engine.run
+def _diverging(monkeypatch, robots, when):
+    """Lets the native engine, stepping all 16 robots, yield NaN for the first `robots` in calls that `when` picks."""
+    engine_run, calls = native._Engine.run, []
 
     def diverges(self, *arguments):
         rows = engine_run(self, *arguments)
-        if len(folder.checkpoints.iterations()) == 3:
-            rows[0, :] = np.nan
+        calls.append(len(rows))
+        if len(rows) == 16 and when(len(calls)):
+            rows[:robots, :] = np.nan
         return rows
 
+    monkeypatch.setattr(native._Engine, "run", diverges)
+
+
+def test_one_robot_that_diverges_once_harms_nobody(tmp_path, cli, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "SAVE_EVERY", 0.0)
-        patch.setattr(native._Engine, "run", diverges)
+        _diverging(patch, 1, lambda call: call == 100)
+        done = cli("run", "hop", *TINY, "--no-eval", f"--out={folder.path}")
+    assert done.status == 0, done.err
+    lines = read_metrics(folder.metrics)
+    assert len(lines) == ITERATIONS
+    assert sum(line["diverged"] for line in lines) == 1.0
+    assert folder.manifest()["status"] == "trained"
+    assert "1 control steps diverged" in done.err
+
+
+def test_too_many_that_diverge_stop_the_run_and_a_resume_goes_on(tmp_path, cli, monkeypatch):
+    """More than one, and more than 1% of the iteration's control steps; the state itself is sound, and saved."""
+    folder = RunFolder(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        _diverging(patch, 2, lambda call: call == 100)
         done = cli("run", "hop", *TINY, "--json", f"--out={folder.path}")
     assert done.status == 1
     assert done.out == ""
-    assert "Not finite at iteration 4: raw/" in done.err
+    assert "2 of the 128 control steps of iteration" in done.err
+    assert "Traceback" not in done.err
+    iteration = folder.checkpoints.iterations()[-1]
+    assert iteration == read_metrics(folder.metrics)[-1]["iteration"] < ITERATIONS
+    assert not checkpoint.non_finite({k: v for k, v in folder.checkpoints.load(iteration).items() if "agent" in k})
+    assert folder.manifest()["status"] == "failed"
+    assert read_metrics(folder.metrics)[-1]["diverged"] == 2.0
+    again = cli("run", f"--resume={folder.path}", "--no-eval")
+    assert again.status == 0, again.err
+    assert [line["iteration"] for line in read_metrics(folder.metrics)] == list(range(1, ITERATIONS + 1))
+
+
+def test_losses_that_are_not_finite_stop_and_keep_the_last_good_checkpoint(tmp_path, cli, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    train = ppo.train
+
+    def spoilt(*arguments):
+        for state, figures in train(*arguments):
+            bad = len(folder.checkpoints.iterations()) == 3
+            yield state, {**figures, "value_loss": jnp.float32(np.nan)} if bad else figures
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "SAVE_EVERY", 0.0)
+        patch.setattr(ppo, "train", spoilt)
+        done = cli("run", "hop", *TINY, "--json", f"--out={folder.path}")
+    assert done.status == 1
+    assert done.out == ""
+    assert "Not finite at iteration 4: value_loss" in done.err
     assert "the checkpoint of iteration 3 is kept" in done.err
     assert "Traceback" not in done.err
     assert folder.checkpoints.iterations() == [1, 2, 3]
@@ -185,6 +235,7 @@ def test_a_stop_is_never_swallowed(presses, iteration, saved, tmp_path, cli, mon
 
     monkeypatch.setattr(log.MetricsFile, "write", write_and_signal)
     monkeypatch.setattr(commands, "finish", pytest.fail)
+    monkeypatch.setattr(runner, "SAVE_EVERY", math.inf)  # on a slow machine, too
     folder = RunFolder(tmp_path / "run")
     done = cli("run", "hop", *TINY, f"--out={folder.path}")
     assert done.status == 130
@@ -253,3 +304,42 @@ def test_verify_passes_for_shipped_recipes_on_every_backend(recipe, physics, cli
     assert done.status == 0, done.err
     document = json.loads(done.out)
     assert [check["name"] for check in document["checks"] if not check["passed"]] == []
+
+
+def test_each_run_has_an_id_of_its_own_on_wandb(tmp_path, monkeypatch):
+    """Many folders are called seed0; and a resume goes on under the id that the run began with."""
+    opened = []
+
+    class Run:
+        def log(self, figures, step):
+            pass
+
+        def finish(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=lambda **k: (opened.append(k), Run())[1]))
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    folders = [RunFolder(tmp_path / experiment / "seed0") for experiment in ("torque_low", "torque_high")]
+    for folder in folders:
+        manifest = {"wandb_id": f"id of {folder.path.parent.name}"}
+        WandB(folder.path, manifest, 0)
+    assert [k["id"] for k in opened] == ["id of torque_low", "id of torque_high"]
+    assert {k["name"] for k in opened} == {"seed0"}
+    assert {k["project"] for k in opened} == {"wildrobot-eqx"}
+    monkeypatch.setenv("WANDB_PROJECT", "mine")
+    WandB(folders[0].path, manifest, 3)
+    assert (opened[-1]["project"], opened[-1]["resume"]) == ("mine", "allow")
+
+
+def test_the_id_on_wandb_is_drawn_once_and_kept(copied, cli, monkeypatch):
+    opened = []
+    quiet = types.SimpleNamespace(log=lambda figures, step: None, finish=lambda: None)
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=lambda **k: (opened.append(k), quiet)[1]))
+    for _ in range(2):
+        assert cli("run", f"--resume={copied.path}", "--wandb", "--no-eval").status == 0
+    manifest = copied.manifest()
+    copied.manifest_path.write_text(json.dumps({k: v for k, v in manifest.items() if k != "wandb_id"}))
+    assert cli("run", f"--resume={copied.path}", "--wandb", "--no-eval").status == 0
+    first, again, other = (k["id"] for k in opened)
+    assert first == again == manifest["wandb_id"] != other
+    assert copied.path.name not in (first, other)

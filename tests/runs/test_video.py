@@ -54,7 +54,7 @@ def test_a_second_renderer_draws_the_same(drawing, hopper):
 
 
 def test_the_video_and_the_strip_are_written(drawing, hopper_env, tmp_path):
-    paths = video.render_walk(hopper_env, Constant(3), tmp_path, script=((0.0, 0.4), (0.2, 0.6)))
+    paths = video.render_walk(hopper_env, Constant(hopper_env.action_size), tmp_path, script=((0.0, 0.4), (0.2, 0.6)))
     assert [path.name for path in paths] == ["walk.mp4", "stride.png"]
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     decoded = subprocess.run([ffmpeg, "-i", paths[0], "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True)
@@ -72,12 +72,12 @@ def test_the_video_and_the_strip_are_written(drawing, hopper_env, tmp_path):
 
 
 def test_a_recording_follows_its_script_and_ends_after_a_fall(hopper_env):
-    walk = video.record(hopper_env, Constant(3), ((0.0, 0.4), (0.2, 0.6)))
+    walk = video.record(hopper_env, Constant(hopper_env.action_size), ((0.0, 0.4), (0.2, 0.6)))
     n = len(walk.command)
     assert walk.qpos.shape == (n, hopper_env.physics.robot.nq)
     assert walk.command[:20] == pytest.approx(0.0)
     assert walk.command[20:] == pytest.approx(0.2)
-    fallen = video.record(hopper_env, Constant(3, 3.0), ((0.2, 1.0), (0.0, 4.0)))
+    fallen = video.record(hopper_env, Constant(hopper_env.action_size, 3.0), ((0.2, 1.0), (0.0, 4.0)))
     assert fallen.fallen[-1]
     assert len(fallen.command) == fallen.fallen.argmax() + 1 + 50
 
@@ -88,7 +88,7 @@ def test_a_script_may_ask_for_sideways_and_turns(hopper):
     told = ObservationStack({"command": CommandTerm("velocity", commands["velocity"].observed)})
     env = make_env(hopper, commands=commands, observations={"policy": told})
     script = ((0.0, 0.1), (0.2, 0.1, 0.0, -0.4), (0.0, 0.1, -0.1, 0.0))
-    walk = video.record(env, Constant(3), script)
+    walk = video.record(env, Constant(env.action_size), script)
     assert list(dict.fromkeys(walk.told)) == ["stand", "0.2 m/s turn -0.4", "right 0.1"]
     assert len(walk.told) == len(walk.measured) == len(walk.command) == 15
     kinds = [re.sub(r"[-+]?\d+\.\d+", "x", words) for words in walk.measured]
@@ -147,4 +147,4 @@ def test_a_machine_without_a_display_draws_with_egl(drawing):
 def test_a_video_that_cannot_be_written_says_why(drawing, hopper_env, tmp_path):
     (tmp_path / "walk.mp4").mkdir()
     with pytest.raises(WildRobotError, match=r"The video could not be written: .*directory"):
-        video.render_walk(hopper_env, Constant(3), tmp_path, script=((0.0, 0.2),))
+        video.render_walk(hopper_env, Constant(hopper_env.action_size), tmp_path, script=((0.0, 0.2),))

@@ -9,7 +9,11 @@ from helpers import make_env, wrong_world
 import wildrobot_eqx as we
 from wildrobot_eqx.task import Curriculum, CurriculumState
 
-START = {"events.push.force": (0.0, 2.0), "randomisers.0.range": (1.0, 1.0), "rewards.torque.weight": 0.0}
+START = {
+    "disturbances.events.push.force": (0.0, 2.0),
+    "disturbances.randomisers.0.range": (1.0, 1.0),
+    "rewards.torque.weight": 0.0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +33,19 @@ def test_ranges_lie_on_the_line_from_their_start_to_the_envs_own(wrong, at):
     np.testing.assert_allclose(env.rewards["torque"].weight, at * wrong.rewards["torque"].weight, rtol=1e-6)
 
 
+def _moved(env):
+    disturbances = env.disturbances
+    return disturbances.events["push"].force, disturbances.randomisers[0].range, env.rewards["torque"].weight
+
+
 def test_nothing_else_changes_and_the_end_is_the_env_itself(wrong):
     curriculum = Curriculum(START, {})
     assert eqx.tree_equal(curriculum.at(wrong, level(1.0)), wrong)
     moved = curriculum.at(wrong, level(0.3))
     back = eqx.tree_at(
-        lambda e: (e.events["push"].force, e.randomisers[0].range, e.rewards["torque"].weight),
+        _moved,
         moved,
-        (wrong.events["push"].force, wrong.randomisers[0].range, wrong.rewards["torque"].weight),
+        _moved(wrong),
     )
     assert eqx.tree_equal(back, wrong)
 
@@ -77,11 +86,11 @@ def test_the_mean_of_the_last_iterations_decides():
 @pytest.mark.parametrize(
     ("start", "told"),
     [
-        ({"events.pusch.force": (0.0, 1.0)}, "did you mean 'push'"),
-        ({"events.push.force.high": 1.0}, "there is no 'high'"),
-        ({"events.push.force": 1.0}, "has float32\\[2\\] there"),
-        ({"events.push": (0.0, 1.0)}, "has a Push there"),
-        ({"episode_steps": 1.0}, "has int32\\[\\] there"),
+        ({"disturbances.events.pusch.force": (0.0, 1.0)}, "did you mean 'push'"),
+        ({"disturbances.events.push.force.high": 1.0}, "there is no 'high'"),
+        ({"disturbances.events.push.force": 1.0}, "has float32\\[2\\] there"),
+        ({"disturbances.events.push": (0.0, 1.0)}, "has a Push there"),
+        ({"physics.n_substeps": 1.0}, "has a int there"),
     ],
 )
 def test_a_start_that_does_not_fit_the_env_is_refused(wrong, start, told):

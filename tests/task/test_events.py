@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-from helpers import Batched, make_env, random_physics
+from helpers import Batched, make_env, random_physics, shifted
 
 import wildrobot_eqx as we
 
@@ -14,7 +14,7 @@ DT = 0.02
 
 def run(event, physics, params, steps: int, envs: int, seed: int = 0):
     """What an event does in every step to an unchanging state: kicks of `qvel`, added gravity, its states."""
-    keys = jax.random.split(jax.random.key(seed), envs)
+    keys = jax.random.split(jax.random.key(shifted(seed)), envs)
 
     def one(key):
         key_init, key_steps = jax.random.split(key)

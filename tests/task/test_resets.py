@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-from helpers import random_signals
+from helpers import random_signals, shifted
 
 from wildrobot_eqx.task import Fallen, HomeReset
 
@@ -17,7 +17,7 @@ N = 500
 @pytest.fixture(scope="module")
 def drawn(robot):
     reset = HomeReset(robot, joint_noise=0.05, velocity_noise=0.1, drop=0.005)
-    qpos, qvel = jax.jit(jax.vmap(reset))(jax.random.split(jax.random.key(0), N))
+    qpos, qvel = jax.jit(jax.vmap(lambda key: reset(key, {})))(jax.random.split(jax.random.key(shifted(0)), N))
     return np.asarray(qpos), np.asarray(qvel)
 
 
@@ -45,7 +45,7 @@ def test_the_base_starts_level_at_any_heading_just_above_the_floor(robot, drawn)
 
 
 def test_a_planar_base_is_left_alone(hopper):
-    qpos, _ = HomeReset(hopper)(jax.random.key(0))
+    qpos, _ = HomeReset(hopper)(jax.random.key(0), {})
     free = [i for i in range(hopper.nq) if i not in hopper.joint_qpos]
     np.testing.assert_array_equal(np.asarray(qpos)[free], np.asarray(hopper.home_qpos)[free])
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 from ..env import Env, EnvState, Timestep
+from ..env.rollout import tracking_errors
 from ..errors import WildRobotError
 from ..physics import PhysicsParams, engine_name
 from .brax_compat import importing_brax
@@ -126,15 +127,13 @@ class BraxEnv(envs.Env):
         obs = {name: timestep.obs[role] for name, role in self._roles().items()} if self.privileged else None
         failed = timestep.terminated.astype(jnp.float32)
         own = timestep.metrics
-        errors = {
-            f"{name}_error": jnp.abs(own[name] - own[f"commanded_{name}"]) for name in own if f"commanded_{name}" in own
-        }
+        errors = {name: jnp.abs(value) for name, value in tracking_errors(own).items()}
         return envs.State(
             pipeline_state=dataclasses.replace(state, key=_raw(state.key)),
             obs=timestep.obs["policy"] if obs is None else obs,
             reward=timestep.reward,
             done=failed,
-            metrics={**metrics, **own, "terminated": failed, **errors},
+            metrics={**metrics, **own, **errors, "terminated": failed},
             info=info,
         )
 

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from ..env.divergence import DIVERGED
 from .brax import BraxEnv
 from .brax_compat import brax_trainers, importing_brax
 
@@ -243,14 +244,14 @@ def _episode_figures(env: BraxEnv, told: Mapping[str, Any], prefix: str, reward:
     steps = max(float(told.get(length, 0.0)), 1.0)
     names = jax.eval_shape(env.reset, jax.random.key(0)).metrics
     means = {name: float(told.get(prefix + name, 0.0)) / steps for name in names}
-    failures = means.pop("terminated") / (env.dt / 60.0)
+    terminations = means.pop("terminated") - means.get(DIVERGED, 0.0)
     total = float(told.get(prefix + reward, 0.0))
     return {
         **means,
         "reward_per_step": total / steps,
         "episode_return": total,
         "episode_length": float(told.get(length, 0.0)),
-        "terminations_per_minute": failures,
+        "terminations_per_minute": terminations / (env.dt / 60.0),
     }
 
 

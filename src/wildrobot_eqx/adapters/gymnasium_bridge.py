@@ -93,14 +93,12 @@ def jitted_step(
 
 
 def _outcome(timestep: Timestep, limit: Float[Array, ""]) -> Outcome:
-    """Within the spaces, whatever the physics did: what is not finite any more ends its episode and pays nothing."""
-    rows = [timestep.reward[:, None], *timestep.obs.values()]
-    sound = jnp.all(jnp.isfinite(jnp.concatenate(rows, axis=1)), axis=1)
+    """Within the spaces, whatever the physics did: `Env.step` yields nothing that is not finite."""
     return Outcome(
-        obs={name: jnp.clip(jnp.nan_to_num(obs), -limit, limit) for name, obs in timestep.obs.items()},
-        reward=jnp.where(sound, timestep.reward, 0.0),
-        terminated=timestep.terminated | ~sound,
-        truncated=timestep.truncated & sound,
+        obs={name: jnp.clip(obs, -limit, limit) for name, obs in timestep.obs.items()},
+        reward=timestep.reward,
+        terminated=timestep.terminated,
+        truncated=timestep.truncated,
         metrics=jnp.stack([timestep.metrics[name] for name in sorted(timestep.metrics)], axis=1),
     )
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from mujoco.batch import Batch
 
 from ..errors import WildRobotError
-from ..physics.base import AbstractPhysics, PhysicsState, cpu_shares
+from ..physics.base import AbstractPhysics, PhysicsState, cpu_shares, nominal_ctrl
 from ..physics.mjx import MjxPhysics
 from ..physics.native import NativePhysics
 from ..physics.select import make_physics
@@ -92,8 +92,8 @@ def _script(physics: NativePhysics, num_envs: int) -> tuple[Float[np.ndarray, "n
     rng = np.random.default_rng(0)
     qpos = np.tile(np.asarray(robot.home_qpos), (num_envs, 1))
     sway = 0.08 * rng.normal(size=(_CONTROL_STEPS, num_envs, robot.nu))
-    low, high = np.asarray(robot.joint_range).T
-    return qpos, np.clip(np.asarray(robot.home_joints) + sway, low, high).astype(np.float32)
+    low, high = np.asarray(robot.ctrl_range).T
+    return qpos, np.clip(np.asarray(nominal_ctrl(robot)) + sway, low, high).astype(np.float32)
 
 
 def _bare_loop(

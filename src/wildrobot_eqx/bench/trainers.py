@@ -126,7 +126,7 @@ def _returns(env: Env, policy: AbstractPolicy, key: PRNGKeyArray, steps: int) ->
     def step(loop: tuple, _: None) -> tuple[tuple, None]:
         state, obs, carry, alive, total = loop
         distribution, carry = policy(obs, carry)
-        state, timestep = batch_step(env, state, distribution.mean)
+        state, timestep = batch_step(env, state, distribution.mode())
         total = total + jnp.where(alive, timestep.reward, 0.0)
         return (state, timestep.obs["policy"], carry, alive & ~timestep.done, total), None
 

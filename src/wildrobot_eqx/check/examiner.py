@@ -11,9 +11,9 @@ from ..physics import AbstractPhysics
 from ..protocol import Protocol
 from .part import UNKNOWN, Part, examine
 from .trace import errors as telling
-from .trace import source
+from .trace import source, trees
 from .trace.findings import Finding
-from .trace.leaves import Labels, differences
+from .trace.leaves import Labels
 from .trace.tracing import Traced
 
 Names = tuple[tuple[str, str], ...]
@@ -34,6 +34,15 @@ _MAIN = ("rate", "ends", "reading", "calibration", "params", "observed")  # name
 def f32(*shape: int) -> jax.ShapeDtypeStruct:
     """The spec of a float32 array."""
     return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """The state of a module: its spec, and the call that gave it first; none, for a module without a state."""
+
+    out: Any = ()
+    traced: Traced | None = None
+    method: str = ""
 
 
 class Examiner:
@@ -61,47 +70,49 @@ class Examiner:
         self.found: list[Finding] = []
         self.subtle: list[Finding] = []
 
-    def examine(self, where: str, module: Any, state: str, protocol: Protocol, **own: Any) -> Any:
-        """Examine every call of a module; returns the spec of its state, None where that is wrong, () without one.
+    def examine(
+        self, where: str, module: Any, state: str, protocol: Protocol, held: "Held | None" = None, **own: Any
+    ) -> "Held | None":
+        """Examine every call of a module; returns its state, None where that is wrong.
 
         Args:
             where: its place in the env.
             module: it.
             state: where its state stands, such as `state.rewards['alive']`.
             protocol: its calls.
+            held: its state, where an earlier call gave it.
             own: specs that differ from module to module, such as `reading`.
         """
-        return self.examine_state(where, module, state, protocol, None, **own)
-
-    def examine_state(self, where: str, module: Any, state: str, protocol: Protocol, held: Any, **own: Any) -> Any:
-        """As `examine`, for a module whose state is known already: `held`."""
         known = {**self.known, **own}
         for call in protocol:
             if "state" in call.takes and held is None:
                 return None  # its first state is wrong already
-            args = tuple(held if name == "state" else known[name] for name in call.takes)
+            args = tuple(held.out if name == "state" and held else known[name] for name in call.takes)
             wanted: list[Any] = []
             names: list[tuple[str, str]] = []
             axes: dict[str, str] = {}
             for i, name in enumerate(call.gives):
                 path = "" if len(call.gives) == 1 else f"[{i}]"
-                given = held if name == "state" else known.get(name, UNKNOWN)
-                wanted.append(UNKNOWN if given is None else given)
+                wanted.append(UNKNOWN if name == "state" else known.get(name, UNKNOWN))
                 label = state if name == "state" else where if name in _MAIN else f"{where} {name}"
                 names.append((path, label))
                 if name in AXES:
                     axes[path] = AXES[name]
-            unknown = [spec is UNKNOWN for spec in wanted]
-            want: Any = UNKNOWN if any(unknown) else wanted[0] if len(wanted) == 1 else tuple(wanted)
+            want: Any = wanted[0] if len(wanted) == 1 else tuple(wanted)
             takes = ", ".join(_spoken(name, known.get(name)) for name in call.takes) or "nothing"
             traced = self.part(where, module, args, takes, tuple(names), want, axes, call.method)
             if traced is None and "state" in call.gives:
                 return None
             if traced is not None and call.gives == ("metrics",):
                 self._metrics(where, module, call.method, takes, traced)
-            if traced is not None and "state" in call.gives and held is None:
-                held = traced.out if len(call.gives) == 1 else traced.out[call.gives.index("state")]
-        return () if held is None else held
+            if traced is None or "state" not in call.gives:
+                continue
+            at = "" if len(call.gives) == 1 else f"[{call.gives.index('state')}]"
+            if held is None:
+                held = Held(traced.out, traced, call.method)
+            elif not self.same(where, module, held, traced, state, call.method, at):
+                return None
+        return Held() if held is None else held
 
     def part(
         self,
@@ -128,19 +139,23 @@ class Examiner:
         self.subtle += [finding for finding in subtle if finding.source not in {other.source for other in self.subtle}]
         return None if found else traced
 
-    def same(
-        self, where: str, module: Any, first: Traced, second: Traced, name: str, begin: str, go: str, at: str = ""
-    ) -> None:
-        """A state as its module began it against the one that a call gave back."""
+    def same(self, where: str, module: Any, held: "Held", second: Traced, name: str, go: str, at: str = "") -> bool:
+        """A state as its module began it against the one that a call gave back; whether they are alike."""
+        if held.traced is None:
+            return True
+        first = held.traced.leaves
         after = {path[len(at) :]: leaf for path, leaf in second.leaves.items() if path.startswith(at)}
 
         def owner(path: str, leaf: Any) -> str:
-            method = begin if leaf is first.leaves.get(path) else go
+            method = held.method if leaf is first.get(path) else go
             return source.describe(module, (leaf.line if leaf else "") or source.method(module, method))
 
         by = f"{where}, {type(module).__name__}"
         labels = Labels(lambda path: f"{name}{path}", owner, lambda path: by)
-        self.found += differences(first.leaves, after, labels)
+        out = second.out[int(at[1:-1])] if at else second.out
+        found = trees.differing(held.out, out, first, after, labels)
+        self.found += found
+        return not found
 
     def _metrics(self, where: str, module: Any, method: str, takes: str, traced: Traced) -> None:
         for path, leaf in traced.leaves.items():

@@ -9,7 +9,7 @@ from ..env import Env
 from ..observe import Signals
 from ..physics import AbstractPhysics, PhysicsState
 from ..task.commands import order_of
-from .examiner import Examiner, f32
+from .examiner import Examiner, Held, f32
 from .rules.privileged import leaks
 from .trace import source
 from .trace.findings import Finding
@@ -21,37 +21,40 @@ def modules(env: Env, physics: AbstractPhysics) -> tuple[list[Finding], list[Fin
     commands = _commands(examiner)
     if commands is not None:
         reset = env.reset_state
-        examiner.examine("env.reset_state", reset, "", reset.protocol, commands=commands)
+        specs = {name: held.out for name, held in commands.items()}
+        examiner.examine("env.reset_state", reset, "", reset.protocol, commands=specs)
     params = jax.eval_shape(env.physics.params)
     examiner.known["params"] = params
     state = _physical(examiner, params)
     examiner.known["physics"] = _state(state, examiner.size)
-    if commands is not None:
-        commands = _commanded(examiner, commands)
+    states = None if commands is None else _commanded(examiner, commands)
     controller = env.controller
     examiner.examine("env.controller", controller, "state.controller", controller.protocol)
     calibration, servo = _disturbed(examiner)
-    if commands is not None:
+    if states is not None:
         seen = {name: f32(len(command.observed)) for name, command in env.commands.items()}
         action, ctrl = examiner.known["action"], examiner.known["ctrl"]
         told = {"params": params, "calibration": calibration, "servo": servo}
-        signals = jax.eval_shape(Signals, examiner.known["physics"], action, action, ctrl, commands, seen, **told)
+        signals = jax.eval_shape(Signals, examiner.known["physics"], action, action, ctrl, states, seen, **told)
         _terms(examiner, signals)
     return examiner.found, examiner.subtle
 
 
-def _commands(examiner: Examiner) -> dict[str, Any] | None:
-    """The commands' samples, as specs; None where one cannot be drawn."""
-    samples: dict[str, Any] = {}
+def _commands(examiner: Examiner) -> dict[str, Held] | None:
+    """The commands' samples; None where one cannot be drawn."""
+    samples: dict[str, Held] = {}
     for name in sorted(examiner.env.commands):
         command = examiner.env.commands[name]
         calls = tuple(call for call in command.protocol if call.method in ("bounds", "sample"))
-        own = {"bounds": f32(len(command.channels), 2)}
-        samples[name] = examiner.examine(f"env.commands[{name!r}]", command, f"state.commands[{name!r}]", calls, **own)
-    return None if any(sample is None for sample in samples.values()) else samples
+        bounds = f32(len(command.channels), 2)
+        where, state = f"env.commands[{name!r}]", f"state.commands[{name!r}]"
+        sample = examiner.examine(where, command, state, calls, bounds=bounds)
+        if sample is not None:
+            samples[name] = sample
+    return samples if len(samples) == len(examiner.env.commands) else None
 
 
-def _commanded(examiner: Examiner, samples: dict[str, Any]) -> dict[str, Any] | None:
+def _commanded(examiner: Examiner, samples: dict[str, Held]) -> dict[str, Any] | None:
     """The commands carried on, each given the states of those that it needs; their states, as specs."""
     states: dict[str, Any] = {}
     for name in order_of(examiner.env.commands):
@@ -64,10 +67,10 @@ def _commanded(examiner: Examiner, samples: dict[str, Any]) -> dict[str, Any] | 
         }
         where = f"env.commands[{name!r}]"
         found = len(examiner.found)
-        examiner.examine_state(where, command, f"state.commands[{name!r}]", calls, samples[name], **own)
+        examiner.examine(where, command, f"state.commands[{name!r}]", calls, samples[name], **own)
         if len(examiner.found) > found:
             return None
-        states[name] = samples[name]
+        states[name] = samples[name].out
     return states
 
 
@@ -95,7 +98,8 @@ def _disturbed(examiner: Examiner) -> tuple[Any, dict[str, Any]]:
         for name in disturbances.servos.names:
             part = disturbances.servos.parts[name]
             where, state = f"env.disturbances.servos.parts[{name!r}]", f"state.disturbances.servo[{name!r}]"
-            servo[name] = examiner.examine(where, part, state, part.protocol, **given)
+            held = examiner.examine(where, part, state, part.protocol, **given)
+            servo[name] = None if held is None else held.out
     for name in sorted(disturbances.events):
         event = disturbances.events[name]
         where, state = f"env.disturbances.events[{name!r}]", f"state.disturbances.events[{name!r}]"
@@ -144,7 +148,7 @@ def _physical(examiner: Examiner, params: Any) -> Any:
     takes = f"PhysicsParams, PhysicsState, ctrl float32[{n['nu']}]"
     stepped = _physics(examiner, "step", (params, begun.out, f32(n["nu"])), takes, names, axes)
     if stepped is not None:
-        examiner.same("env.physics", env.physics, begun, stepped, "state.physics", "init", "step")
+        examiner.same("env.physics", env.physics, Held(begun.out, begun, "init"), stepped, "state.physics", "step")
     return begun.out
 
 

@@ -10,10 +10,12 @@ from ..robots import Robot
 from .rules import hidden_state as captured
 from .rules import prng as keys
 from .trace import errors as telling
-from .trace import source
+from .trace import source, statics, trees
 from .trace.findings import Finding
-from .trace.leaves import Labels, advice, differences, wrong
+from .trace.leaves import Labels, advice, wrong
 from .trace.tracing import Leaf, Traced, leaves_of, trace
+
+_CARRY = "carry it: return it in the state (a controller's init and __call__ may hold any arrays), never on the module"
 
 UNKNOWN = object()
 """Stands in `Part.wanted` where any tree will do."""
@@ -25,7 +27,7 @@ class Part:
 
     `names` maps the paths of its results to their names in findings, the first that fits;
     `wanted` holds a `jax.ShapeDtypeStruct` tree of what it must return, or `UNKNOWN`; `axes`
-    the names of wanted axes by path; `before` what a state must be equal to.
+    the names of wanted axes by path.
     """
 
     where: str
@@ -56,35 +58,43 @@ class Part:
         return f"{self.where}, {type(self.module).__name__}"
 
     @property
+    def labels(self) -> Labels:
+        """How its result is compared with what is wanted of it."""
+        return Labels(
+            self.name, lambda _, leaf: self.owner(leaf), lambda _: self.by, before="its input", after="its result"
+        )
+
+    @property
     def ours(self) -> bool:
         """A module of this package alone."""
         return source.ours(self.module)
 
 
-def examine(part: Part, robot: Robot) -> tuple[Traced | None, list[Finding], list[Finding]]:
+def examine(part: Part, robot: Robot | None, wide: bool = True) -> tuple[Traced | None, list[Finding], list[Finding]]:
     """Trace a part; returns what it gave (None where it raised), what is wrong with that, and the subtler faults.
 
-    Subtler: state that is kept instead of carried, random keys used twice, float64 under x64.
+    Subtler: state that is kept instead of carried, random keys used twice, and with `wide` float64 under x64.
     """
     before = captured.kept(part.module)
     try:
         traced = trace(part.call, part.module, *part.args)
     except Exception as error:  # whatever a module raises while it is traced
         return None, [_raised(part, error, robot)], []
-    found = _results(part, traced, robot)
-    subtle = _captured(part, traced, before) + _keys(part, traced)
-    if not found and not subtle and not part.ours:
+    found = statics.of_state(traced.out, part.name, part.takes, part.owner()) or _results(part, traced, robot)
+    kept = written(part.where, part.takes, part.module, traced) or _captured(part, traced, before)
+    subtle = kept + _keys(part, traced)
+    if wide and not found and not subtle and not part.ours:
         subtle = _wide(part, traced)
     return traced, found, subtle
 
 
-def _raised(part: Part, error: Exception, robot: Robot) -> Finding:
+def _raised(part: Part, error: Exception, robot: Robot | None) -> Finding:
     what, fix = telling.told(error, robot)
     line = source.of_error(error, part.module)
     return Finding(part.where, part.takes, what, fix, source.describe(part.module, line))
 
 
-def _results(part: Part, traced: Traced, robot: Robot) -> list[Finding]:
+def _results(part: Part, traced: Traced, robot: Robot | None) -> list[Finding]:
     """The results against what is wanted of them."""
     if part.wanted is UNKNOWN:
         return [
@@ -92,15 +102,14 @@ def _results(part: Part, traced: Traced, robot: Robot) -> list[Finding]:
             for path, leaf in traced.leaves.items()
             if leaf.other and leaf.other != "None"
         ]
+    if isinstance(part.wanted, tuple) and UNKNOWN in part.wanted:
+        return _some_results(part, traced, robot)
     wanted = leaves_of(part.wanted)
     if wanted.keys() != traced.leaves.keys():
         if wanted.keys() == {""}:  # one array is wanted, a tree came
             fix = f"{type(part.module).__name__} must return {wanted['']}"
-            return [Finding(part.name(""), part.takes, "a tree", fix, part.owner())]
-        labels = Labels(
-            part.name, lambda _, leaf: part.owner(leaf), lambda _: part.by, before="its input", after="its result"
-        )
-        return differences(wanted, traced.leaves, labels)
+            return [Finding(part.name(""), part.takes, trees.told(traced.out), fix, part.owner())]
+        return trees.differing(part.wanted, traced.out, wanted, traced.leaves, part.labels)
     found = []
     for path, leaf in traced.leaves.items():
         nothing = wanted[path].other == leaf.other == "None"  # as in a command that never asks for a turn
@@ -110,6 +119,22 @@ def _results(part: Part, traced: Traced, robot: Robot) -> list[Finding]:
                 fix += _axis(part.axes.get(path), leaf, robot)
             fix += f": {advice(wanted[path], leaf, part.method, part.method)}"
             found.append(Finding(part.name(path), part.takes, str(leaf), fix, part.owner(leaf)))
+    return found or trees.structure(part.wanted, traced.out, part.labels)
+
+
+def _some_results(part: Part, traced: Traced, robot: Robot | None) -> list[Finding]:
+    """As `_results`, where several are returned and any tree will do for some of them."""
+    if not isinstance(traced.out, tuple) or len(traced.out) != len(part.wanted):
+        fix = f"{type(part.module).__name__} must return {len(part.wanted)} results"
+        return [Finding(part.where, part.takes, trees.told(traced.out), fix, part.owner())]
+    found: list[Finding] = []
+    for i, wanted in enumerate(part.wanted):
+        prefix = f"[{i}]"
+        leaves = {path[len(prefix) :]: leaf for path, leaf in traced.leaves.items() if path.startswith(prefix)}
+        named = tuple((path[len(prefix) :], name) for path, name in part.names if path.startswith(prefix))
+        axes = {path[len(prefix) :]: axis for path, axis in part.axes.items() if path.startswith(prefix)}
+        one = dataclasses.replace(part, wanted=wanted, names=named, axes=axes)
+        found += _results(one, dataclasses.replace(traced, out=traced.out[i], leaves=leaves), robot)
     return found
 
 
@@ -117,16 +142,26 @@ def _storable(leaf: Leaf) -> str:
     return advice(Leaf(), leaf, "init", "init")
 
 
-def _axis(axis: str | None, leaf: Leaf, robot: Robot) -> str:
+def _axis(axis: str | None, leaf: Leaf, robot: Robot | None) -> str:
     """Such as " (nu = 11 from Robot 'wildrobot', got 12)"."""
-    if axis is None or not leaf.shape:
+    if axis is None or robot is None or not leaf.shape:
         return ""
     return f" ({axis} = {telling.sizes(robot)[axis]} from Robot {robot.name!r}, got {leaf.shape[0]})"
 
 
+def written(where: str, takes: str, module: Any, traced: Traced) -> list[Finding]:
+    """What the module wrote to on itself or on what it was given, past the freeze of its class."""
+    for place, cls, field in traced.written[:1]:
+        classes = (cls, *(type(part) for part in source.nested(module)))
+        line = next(filter(None, (source.of_write(c, field) for c in classes)), "")
+        after = f"a call wrote to {place}: compiled code runs that line once, while it is traced"
+        return [Finding(where, takes, after, _CARRY, source.describe(module, line))]
+    return []
+
+
 def _captured(part: Part, traced: Traced, before: dict[str, Any]) -> list[Finding]:
     """What the module wrote to outside of its state; then whether tracing it twice gives the same."""
-    fix = "carry it: return it in the state (a controller's init and __call__ may hold any arrays), never on the module"
+    fix = _CARRY
     owner = part.owner()
     places = captured.changed(before, captured.kept(part.module))
     if places:
@@ -142,7 +177,8 @@ def _captured(part: Part, traced: Traced, before: dict[str, Any]) -> list[Findin
         return [Finding(part.where, part.takes, after, fix, source.describe(part.module, line))]
     except Exception as error:  # raised by the second call only
         after = f"the second call raised {type(error).__name__}, the first did not"
-        return [Finding(part.where, part.takes, after, fix, source.describe(part.module, source.of_error(error, part)))]
+        line = source.of_error(error, part.module)
+        return [Finding(part.where, part.takes, after, fix, source.describe(part.module, line))]
     if str(again.jaxpr) != str(traced.jaxpr):
         after = "two calls with the same arguments compute different things: it remembers something outside its state"
         return [Finding(part.where, part.takes, after, fix, owner)]
@@ -168,14 +204,14 @@ def _wide(part: Part, traced: Traced) -> list[Finding]:
         except Exception as error:  # raised under x64 only
             line = source.of_error(error, part.module)
             after = f"with jax_enable_x64 on it raises {type(error).__name__}"
-            fix = "name every dtype: jnp.asarray(value, jnp.float32)"
+            fix = "cast where numbers come in: value.astype(jnp.float32), jnp.zeros(n, jnp.float32)"
             return [Finding(part.where, part.takes, after, fix, source.describe(part.module, line))]
     return [
         Finding(
             part.name(path),
             part.takes,
             f"{leaf} with jax_enable_x64 on ({traced.leaves[path]} without)",
-            "name the dtype where the value is made: jnp.asarray(value, jnp.float32), jnp.zeros(n, jnp.float32)",
+            f"cast the result: value.astype(jnp.float32); or name the dtype where float64 comes in{_entry(wide, part)}",
             part.owner(leaf),
         )
         for path, leaf in wide.leaves.items()
@@ -184,3 +220,12 @@ def _wide(part: Part, traced: Traced) -> list[Finding]:
         and path in traced.leaves
         and traced.leaves[path].dtype == "float32"
     ]
+
+
+def _entry(wide: Traced, part: Part) -> str:
+    """Such as ", file:line": where the first float64 of the module is made, under x64."""
+    for operation in wide.jaxpr.jaxpr.eqns:
+        if any(getattr(var.aval, "dtype", None) == "float64" and not var.aval.weak_type for var in operation.outvars):
+            line = source.of_operation(operation, part.module)
+            return f", {line}" if line else ""
+    return ""

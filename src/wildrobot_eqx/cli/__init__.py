@@ -1,6 +1,7 @@
 """The command line. Help and version load neither JAX nor MuJoCo: each command imports what it needs."""
 
 import contextlib
+import copy
 import inspect
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from .. import __version__
 from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
 from .lists import RECIPES, ROBOTS
-from .shared import PROGRAM, Json, Run, Trust, results, say
+from .shared import PROGRAM, Json, Run, Trust, results, say, verbatim
 
 if TYPE_CHECKING:
     from ..recipes.recipe import RecipeFunction
@@ -126,7 +127,8 @@ def _with_recipe(command: Callable[..., Any], recipe: "RecipeFunction | None") -
     keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (context, *common, *own)]
     wrapped.__doc__ = command.__doc__
     if recipe is not None:
-        wrapped.__doc__ = f"{command.__doc__}\n\n{recipe.name}: {(recipe.__doc__ or '').strip()}"
+        about = verbatim(inspect.cleandoc(recipe.__doc__ or ""))
+        wrapped.__doc__ = f"{command.__doc__}\n\n{recipe.name}: {about}"
     wrapped.__annotations__ = {p.name: p.annotation for p in keyword}
     setattr(wrapped, "__signature__", inspect.Signature(keyword))  # noqa: B010 - functions do not declare it
     return wrapped
@@ -146,8 +148,22 @@ def _own_parameters(recipe: "RecipeFunction", taken: set[str]) -> list[inspect.P
         if get_origin(annotation) is not Annotated:
             option = typer.Option(rich_help_panel=f"Options of the recipe {recipe.name!r}")
             annotation = Annotated[annotation, option]
+        else:
+            annotation = Annotated[annotation.__origin__, *map(_verbatim_option, annotation.__metadata__)]
         parameters.append(parameter.replace(annotation=annotation))
     return parameters
+
+
+def _verbatim_option(given: Any) -> Any:
+    """A recipe's own `typer.Option`, whose help and panel are printed as they are."""
+    texts = {name: getattr(given, name, None) for name in ("help", "rich_help_panel")}
+    if not any(isinstance(text, str) for text in texts.values()):
+        return given
+    given = copy.copy(given)
+    for name, text in texts.items():
+        if isinstance(text, str):
+            setattr(given, name, verbatim(text))
+    return given
 
 
 def _given(context: typer.Context, name: str) -> bool:

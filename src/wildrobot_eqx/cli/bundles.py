@@ -2,12 +2,14 @@
 
 import contextlib
 import json as json_text
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ..errors import WildRobotError
 from .shared import Json, Run, Trust, results, say
 
 BUNDLE = typer.Typer(no_args_is_help=True, help="Look after policy bundles.")
@@ -15,11 +17,21 @@ BundleArgument = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="A bundle: a folder, or its zip.", show_default=False)
 ]
 
+Signer = Annotated[
+    str | None, typer.Option(metavar="PUBKEY", help="Who must have signed it: a file of Ed25519 SSH public keys.")
+]
+
 
 def export(
     run: Run,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder, or its zip beside it.")] = None,
     no_eval: Annotated[bool, typer.Option("--no-eval", help="Do not judge a policy that nobody has judged.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite files that no export has written, or that were changed since.")
+    ] = False,
+    sign: Annotated[
+        Path | None, typer.Option(metavar="KEY", help="Sign it by this SSH key (Ed25519), for --signer.")
+    ] = None,
     trust: Trust = False,
     json: Json = False,
 ) -> None:
@@ -27,9 +39,15 @@ def export(
     from .export_run import export_run
 
     with results(json) as show:
-        folder, archive = export_run(run, out, not no_eval, trust, say)
+        folder, archive = export_run(run, out, not no_eval, trust, say, force, sign, _passphrase)
         lines = [f"{folder}", f"{archive}", f"try it: wildrobot-eqx play {archive}"]
-        show({"run": str(run), "folder": str(folder), "zip": str(archive)}, lines)
+        document = {"run": str(run), "folder": str(folder), "zip": str(archive), "signed": sign is not None}
+        show(document, lines)
+
+
+def _passphrase() -> str:
+    """That of the key, asked for on the terminal."""
+    return typer.prompt("passphrase of the key", hide_input=True, err=True)
 
 
 def play(
@@ -42,6 +60,8 @@ def play(
     turn: Annotated[float, typer.Option(help="Commanded turn to the left, rad/s; negative: to the right.")] = 0.0,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long, s.")] = 10.0,
     video: Annotated[Path | None, typer.Option(help="Film it: an .mp4.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file of the film's name.")] = False,
+    signer: Signer = None,
     view: Annotated[bool, typer.Option("--view", help="Watch it in a window, in real time.")] = False,
     no_ramp: Annotated[bool, typer.Option("--no-ramp", help="Leave out the way to the home pose.")] = False,
     json: Json = False,
@@ -51,8 +71,10 @@ def play(
     from ..deploy.bundle.bundle import Bundle
     from ..deploy.proof.play import play as walk
 
+    if video is not None:
+        _free(video, force)
     with results(json) as show:
-        opened = Bundle.open(bundle)
+        opened = Bundle.open(bundle, signer)
         beside = {
             "lateral": _within(opened, "lateral", lateral, "m/s to the left"),
             "turn": _within(opened, "turn", turn, "rad/s to the left"),
@@ -65,6 +87,7 @@ def play(
         if video is not None:
             from ..release.film import film_walk
 
+            _free(video, force)  # a walk takes a while
             film_walk(opened, walked, video)
         document = {"bundle": str(bundle), **walked.to_json(), "video": None if video is None else str(video)}
         show(document, _summary(document))
@@ -75,6 +98,7 @@ def play(
 def verify(
     bundle: BundleArgument,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes per command in closed loop.")] = 8,
+    signer: Signer = None,
     json: Json = False,
 ) -> None:
     """Prove that the player does what training did: golden vectors, then the gate in closed loop."""
@@ -85,17 +109,38 @@ def verify(
 
     with results(json) as show:
         enable_compilation_cache()
-        found = verify_bundle(Bundle.open(bundle), episodes, say)
-        show({"bundle": str(bundle), **found.to_json()}, _findings(found))
+        opened = Bundle.open(bundle, signer)
+        say(_signature(opened, signer))
+        found = verify_bundle(opened, episodes, say)
+        document = {"bundle": str(bundle), "signed_by": None if signer is None else str(signer), **found.to_json()}
+        show(document, _findings(found))
     raise typer.Exit(0 if found.passed else 1)
 
 
 @BUNDLE.command("show")
-def show_bundle(bundle: BundleArgument) -> None:
+def show_bundle(bundle: BundleArgument, signer: Signer = None) -> None:
     """Print a bundle's contract, once it has been checked."""
     from ..deploy.bundle.bundle import Bundle
 
-    typer.echo(json_text.dumps(Bundle.open(bundle).contract.document, indent=2))
+    typer.echo(json_text.dumps(Bundle.open(bundle, signer).contract.document, indent=2))
+
+
+def _signature(bundle: Any, signer: str | None) -> str:
+    """What is known of who made a bundle."""
+    if signer is not None:
+        return f"signature: by {signer}"
+    return f"signature: {'there is one, not checked: --signer PUBKEY' if bundle.signed else 'none'}"
+
+
+def _free(path: Path, force: bool) -> None:
+    """A file may be written there.
+
+    Raises:
+        WildRobotError: there is one already, or something else.
+    """
+    if os.path.lexists(path) and not (force and path.is_file()):
+        hint = "name another file" + ("; or say --force" if path.is_file() else "")
+        raise WildRobotError(f"{str(path)!r} exists already.", where="--video", hint=hint)
 
 
 def _within(bundle: Any, name: str, value: float, unit: str) -> float:
@@ -117,7 +162,7 @@ def _within(bundle: Any, name: str, value: float, unit: str) -> float:
 
 def _need(*libraries: str) -> None:
     """What the `deploy` extra brings, told before anything else is loaded."""
-    from ..deploy.export.extra import require
+    from ..deploy.bundle.extra import require
 
     for name in libraries:
         require(name)

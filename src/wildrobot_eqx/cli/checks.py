@@ -27,14 +27,18 @@ def check_recipe(
     began = time.monotonic()  # imports are done
     recipe = apply_overrides(function(**options), assignments)
     proof = check.check_env(recipe.env, stages)
+    unasked = () if recipe.gate is None else recipe.gate.unasked(recipe.env)
+    code = function.function.__code__
+    place = f"{function.name} ({code.co_filename}:{code.co_firstlineno})"
+    vain = [check.Finding(one.leaf, one.asked, one.judged, one.fix, place) for one in unasked]
     seconds = time.monotonic() - began
     shown = env_json(recipe.env)
     document = {
         "recipe": recipe.name,
-        "passed": proof.passed,
+        "passed": proof.passed and not vain,
         "seconds": round(seconds, 2),
         "brax": brax,
-        "findings": [dataclasses.asdict(finding) for finding in proof.findings],
+        "findings": [dataclasses.asdict(finding) for finding in (*proof.findings, *vain)],
         **shown,
     }
     verdict = (
@@ -42,14 +46,17 @@ def check_recipe(
         if proof.passed
         else f"The contract is broken in {len(proof.findings)} places:"
     )
-    pages = [*env_tables(shown), verdict, *map(str, proof.findings), f"checked in {seconds:.1f} s"]
-    passed = proof.passed
-    if simulate and not passed:
+    pages: list[Any] = [*env_tables(shown), verdict, *map(str, proof.findings)]
+    if vain:
+        pages += ["The gate judges commands that the env never asks for:", *map(str, vain)]
+    pages.append(f"checked in {seconds:.1f} s")
+    passed = proof.passed and not vain
+    if simulate and not proof.passed:
         pages.append("--run waits until the contract holds.")
     elif simulate:
         enable_compilation_cache()
         trial = run_trial(recipe.env)
-        passed = trial.passed
+        passed = trial.passed and not vain
         document |= {"passed": passed, "run": _trial_json(trial)}
         pages += [*_trial_tables(trial), *_trial_lines(trial)]
     show(document, pages)

@@ -14,7 +14,7 @@ from ..recipes.recipe import RecipeFunction, find_recipe
 from ..release.bundle import current_bundle
 from ..runs.folder import RunFolder, sha256
 from ..train.loop import Trained, train
-from ..train.session import Say, reopen, start
+from ..train.session import Say, check_gate, reopen, start
 from ..train.startup import enable_compilation_cache
 from ..train.verify import short, verify
 from .finish import evaluate, evaluate_engines, finish, render, report
@@ -41,7 +41,7 @@ def run_recipe(
     enable_compilation_cache()
     if resume is None:
         changes: dict[str, Any] = {}
-        recipe, folder = start(function, {**function.options, **options}, assignments, out, trainer or "ppo")
+        recipe, folder = start(function, {**function.options, **options}, assignments, out, trainer or "ppo", judge)
     else:
         if out is not None:
             raise WildRobotError("--resume goes on in the run's own folder.", where="--out", hint="leave --out away")
@@ -56,6 +56,8 @@ def run_recipe(
         if named is not None and sha256(find_recipe(named)) != sha256(folder.recipe):
             say(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
         recipe, changes = reopen(folder, trust, say, options, assignments)
+        if judge:
+            check_gate(recipe)
     physics = recipe.env.physics
     engine, why = fastest_engine(physics.robot, physics.timestep, recipe.steps)
     chosen = engine_name(physics)

@@ -1,18 +1,35 @@
 """What `export` does: the bundle of a run's newest policy, judged first where nobody has."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..deploy.export.extra import INSTALL, missing
+from ..deploy.bundle.extra import INSTALL, missing
 from ..errors import WildRobotError
-from ..release.bundle import export, newest, verdict
+from ..release.bundle import check, export, newest, verdict
 from ..runs.folder import RunFolder
 from ..train.session import Say, reopen
 from ..train.startup import enable_compilation_cache
 from .finish import QUICK_EPISODES, evaluate
 
+if TYPE_CHECKING:
+    from ..deploy.bundle.signature import Signer
 
-def export_run(run: Path, out: Path | None, judge: bool, trust: bool, say: Say) -> tuple[Path, Path]:
+
+def export_run(
+    run: Path,
+    out: Path | None,
+    judge: bool,
+    trust: bool,
+    say: Say,
+    force: bool = False,
+    key: Path | None = None,
+    passphrase: Callable[[], str] | None = None,
+) -> tuple[Path, Path]:
     """Write the bundle of a run's newest policy; judge it first, where nobody has.
+
+    With `force` it overwrites what no export has written; with a `key`, an SSH key that may have a `passphrase`,
+    it signs the bundle.
 
     Returns:
         The folder and the zip.
@@ -25,10 +42,18 @@ def export_run(run: Path, out: Path | None, judge: bool, trust: bool, say: Say) 
         raise WildRobotError(
             f"Bundles need {', '.join(missing())}, which are not installed.", where="export", hint=INSTALL
         )
+    signer = None if key is None else _signer(key, passphrase)  # it may refuse: before the work
     enable_compilation_cache()
     folder = RunFolder.open(run)
+    check(folder, out, force)
     recipe, _ = reopen(folder, trust, say)
     if judge and recipe.gate is not None and verdict(folder, newest(folder)) is None:
         say(f"nobody has judged this policy: {QUICK_EPISODES} episodes per command (--no-eval goes without)")
         evaluate(recipe, folder, say, QUICK_EPISODES)
-    return export(recipe, folder, out, say)
+    return export(recipe, folder, out, say, force, signer)
+
+
+def _signer(key: Path, passphrase: Callable[[], str] | None) -> "Signer":
+    from ..deploy.bundle.signature import Signer
+
+    return Signer(key, passphrase)

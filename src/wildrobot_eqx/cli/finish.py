@@ -85,7 +85,8 @@ def _gate(recipe: Recipe, folder: RunFolder) -> AbstractGate:
 
 
 def _fuller(kept: dict[str, Any], new: dict[str, Any]) -> bool:
-    return not kept.get("provisional") or (kept.get("episodes") or 0) > new["episodes"]
+    episodes = kept.get("episodes")
+    return not kept.get("provisional") or (isinstance(episodes, int) and episodes > new["episodes"])
 
 
 def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
@@ -116,7 +117,7 @@ def bundle(recipe: Recipe, folder: RunFolder, say: Say) -> None:
     Raises:
         WildRobotError: the recipe holds what a bundle cannot describe, or there is no checkpoint.
     """
-    from ..deploy.export.extra import INSTALL, missing
+    from ..deploy.bundle.extra import INSTALL, missing
 
     if missing():
         say(f"no bundle for the robot, {', '.join(missing())} not installed: {INSTALL}, then export {folder.path}")

@@ -1,10 +1,12 @@
 """What ships with the package: `robots list`, `robots show`, `recipes list`, `recipes copy`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..atomic import write_new
 from ..errors import WildRobotError, nearest
 from ..paths import data_dir
 from .shared import Json, results
@@ -56,11 +58,11 @@ def recipes_copy(
     if name not in files:
         raise WildRobotError(f"There is no recipe {name!r}.", where="recipes copy", hint=nearest(name, files))
     target = dest / f"{name}.py" if dest.is_dir() or dest.suffix == "" else dest
-    if target.exists():
+    if os.path.lexists(target):
         raise WildRobotError(f"{target} exists already.", where="recipes copy", hint="name another file, or remove it")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(files[name].read_bytes())
+        write_new(target, files[name].read_bytes())
     except OSError as error:
         what = f"The recipe cannot be written: {error.strerror}."
         raise WildRobotError(what, where=str(target), hint="name another file", exit_code=1) from error

@@ -21,6 +21,13 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def verbatim(text: str) -> str:
+    """Text of a user's for a help page, which Rich reads as markup: brackets and emoji names come out as they are."""
+    from rich.markup import escape
+
+    return escape(text).replace(":", ":[none][/none]")
+
+
 @contextlib.contextmanager
 def results(as_json: bool) -> Iterator[Callable[[Any, Sequence[Any]], None]]:
     """A function that prints a result: its JSON document, or its tables and lines.
@@ -35,9 +42,9 @@ def results(as_json: bool) -> Iterator[Callable[[Any, Sequence[Any]], None]]:
             return
         from rich.console import Console
 
-        console = Console(file=out)
+        console = Console(file=out, markup=False, emoji=False, highlight=False)  # names and paths are not markup
         for page in pages:
-            console.print(page, highlight=False, soft_wrap=isinstance(page, str))
+            console.print(page, soft_wrap=isinstance(page, str))
 
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         yield show

@@ -1,7 +1,6 @@
-"""Control: from a policy's action to joint targets, and what servos make of them."""
+"""Control: from a policy's action to actuator commands, and what servos make of them."""
 
 from .base import AbstractController as AbstractController
-from .base import JointPosition as JointPosition
 from .bus import CommandDelay as CommandDelay
 from .bus import CommandResolution as CommandResolution
 from .calibration import Calibration as Calibration
@@ -11,6 +10,9 @@ from .filters import LowPass as LowPass
 from .gears import Backlash as Backlash
 from .gears import Deadband as Deadband
 from .gears import GearFriction as GearFriction
+from .joints import JointPosition as JointPosition
+from .joints import JointTorque as JointTorque
+from .joints import JointVelocity as JointVelocity
 from .law import Joints as Joints
 from .law import ServoLaw as ServoLaw
 from .motors import DCMotor as DCMotor

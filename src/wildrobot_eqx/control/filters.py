@@ -18,7 +18,7 @@ class LowPass(AbstractController):
     """
 
     inner: AbstractController
-    start: Float[Array, " nu"]  # rad
+    start: Float[Array, " nu"]  # in the unit of the command
     alpha: Float[Array, ""]
 
     def __init__(self, inner: AbstractController, start: Float[Array, " nu"], alpha: float):
@@ -51,7 +51,7 @@ class Delay(AbstractController):
     """Hands each target on `steps` control periods late; `start` until the first arrives."""
 
     inner: AbstractController
-    start: Float[Array, " nu"]  # rad
+    start: Float[Array, " nu"]  # in the unit of the command
     steps: int = eqx.field(static=True)
 
     def __check_init__(self):

@@ -74,8 +74,8 @@ class DCMotor(AbstractServo):
         stall_current: of one motor at the rated voltage, A.
     """
 
-    stall_torque: Float[Array, ""]  # N m
-    no_load_speed: Float[Array, ""]  # rad/s
+    stall_torque: Float[Array, " nu"]  # N m
+    no_load_speed: Float[Array, " nu"]  # rad/s
     voltage: Float[Array, " 2"]  # V
     strength: Float[Array, " 2"]
     damping: Float[Array, ""]  # N m s/rad
@@ -107,7 +107,8 @@ class DCMotor(AbstractServo):
         full = state.strength * self.stall_torque * jnp.maximum(state.voltage / self.rated, 0.1)
         duty = jnp.clip(joints.torque / full, -1.0, 1.0)
         motor = joints.torque / state.strength - slope * joints.velocity  # N m, of a motor of nominal strength
-        current = jnp.sum(duty * motor) * self.stall_current / self.stall_torque
+        largest = jnp.max(self.stall_torque)  # of which the others are shares: 1 where all servos are the same
+        current = jnp.sum(duty * motor * (largest / self.stall_torque)) * self.stall_current / largest
         voltage = jnp.maximum(state.source - self.resistance * jnp.maximum(current, 0.0), 0.0)
         scale = state.strength * voltage / self.rated
         law = ServoLaw(

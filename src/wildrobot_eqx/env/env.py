@@ -16,6 +16,7 @@ from ..physics.mujoco_tools.kinematics import sensor_quat
 from ..task import AbstractCommand, AbstractEnding, AbstractReset, AbstractReward
 from ..task.commands import observe_commands, order_of, sample_commands, start_commands, step_commands
 from .disturbances import Disturbances, DisturbanceState
+from .divergence import guard
 
 
 class EnvState(eqx.Module):
@@ -136,7 +137,7 @@ class Env(eqx.Module):
         never = jnp.zeros((), bool)
         _, metrics, _ = self._rewards(state.rewards, signals)
         metrics = jax.tree.map(jnp.zeros_like, metrics | self._metrics(state.commands, physics))
-        return state, Timestep(obs, jnp.zeros((), jnp.float32), never, never, metrics)
+        return state, Timestep(*guard(physics, obs, jnp.zeros((), jnp.float32), never, never, metrics))
 
     def redraw(self, state: EnvState, key: PRNGKeyArray, nominal: PhysicsParams | None = None) -> EnvState:
         """The first state of the episode that `reset(key, nominal)` begins, without the engine's forward pass.
@@ -157,7 +158,13 @@ class Env(eqx.Module):
         return self._begin(draw, physics)[0]
 
     def step(self, state: EnvState, action: Float[Array, " {self.action_size}"]) -> tuple[EnvState, Timestep]:
-        """One control period under `action`."""
+        """One control period under `action`; a simulation that diverges ends its episode (`divergence.guard`)."""
+        new, raw = self.raw_step(state, action)
+        told = guard(new.physics, raw.obs, raw.reward, raw.terminated, raw.truncated, raw.metrics)
+        return new, Timestep(*told)
+
+    def raw_step(self, state: EnvState, action: Float[Array, " {self.action_size}"]) -> tuple[EnvState, Timestep]:
+        """As `step`, with whatever is not finite left as it is: for who looks for where it came from."""
         key, key_commands, key_disturbances, key_observations = jax.random.split(state.key, 4)
         dt = self.physics.control_dt
         ctrl, controller = self.controller(state.controller, action)

@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree
 
 from .env import Env, EnvState, Timestep
 
@@ -26,14 +26,16 @@ class ResetPool(eqx.Module):
         return self.state.steps.shape[0]
 
     def replace(
-        self, key: PRNGKeyArray, done: Bool[Array, " n"], state: EnvState, obs: PyTree
+        self, keys: Key[Array, " n"], done: Bool[Array, " n"], state: EnvState, obs: PyTree
     ) -> tuple[EnvState, PyTree]:
-        """Give each env that is `done` a state of the pool with a key of its own."""
-        n = done.shape[0]
-        key_pick, key_env = jax.random.split(key)
-        pick = jax.random.randint(key_pick, (n,), 0, self.size)
+        """Give each env that is `done` a state of the pool with a key of its own.
+
+        `keys` has one for each env, so that what an env gets does not depend on those beside it.
+        """
+        key_pick, key_env = jax.vmap(jax.random.split, out_axes=1)(keys)
+        pick = jax.vmap(lambda key: jax.random.randint(key, (), 0, self.size))(key_pick)
         fresh = jax.tree.map(lambda leaf: leaf[pick], (self.state, self.obs))
-        fresh = eqx.tree_at(lambda t: t[0].key, fresh, jax.random.split(key_env, n))
+        fresh = eqx.tree_at(lambda t: t[0].key, fresh, key_env)
         return where(done, fresh, (state, obs))
 
 
@@ -44,6 +46,17 @@ def where(mask: Bool[Array, " n"], yes: PyTree, no: PyTree) -> PyTree:
         return jnp.where(mask.reshape(mask.shape + (1,) * (a.ndim - 1)), a, b)
 
     return jax.tree.map(select, yes, no)
+
+
+def keys_of(key: PRNGKeyArray, first: Int[Array, ""] | int, n: int) -> Key[Array, " n"]:
+    """One key for each of `n` envs of a batch, from the `first` on: the same however the batch is cut."""
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, first + jnp.arange(n, dtype=jnp.uint32))
+
+
+def tracking_errors(metrics: dict[str, Float[Array, "*batch"]]) -> dict[str, Float[Array, "*batch"]]:
+    """For each metric `NAME` that has a `commanded_NAME` beside it, `NAME_error`: what is too much of it."""
+    pairs = {name: f"commanded_{name}" for name in sorted(metrics) if f"commanded_{name}" in metrics}
+    return {f"{name}_error": metrics[name] - metrics[commanded] for name, commanded in pairs.items()}
 
 
 def spread_start(state: EnvState, key: PRNGKeyArray, episode_steps: Int[Array, ""]) -> EnvState:

@@ -1,6 +1,7 @@
 """Gates: what counts as done."""
 
 import abc
+import dataclasses
 from collections.abc import Callable
 
 import equinox as eqx
@@ -12,6 +13,16 @@ from .gate_result import CommandFigures as CommandFigures
 from .gate_result import GateLine as GateLine
 from .gate_result import GateResult as GateResult
 from .gate_result import Limit as Limit
+
+
+@dataclasses.dataclass(frozen=True)
+class Unasked:
+    """One command of a gate that the env never gives a policy: where it stands, what is asked for instead, a cure."""
+
+    leaf: str
+    asked: str
+    judged: str
+    fix: str
 
 
 class AbstractGate(eqx.Module):
@@ -42,6 +53,10 @@ class AbstractGate(eqx.Module):
         Raises:
             WildRobotError: a timestep does not divide the control period, or there is nothing to judge.
         """
+
+    def unasked(self, env: Env) -> tuple[Unasked, ...]:
+        """Commands that it holds a policy to, but that `env` never gives; told before a training."""
+        return ()
 
 
 def shortfall(own: int, own_timesteps: tuple[float, ...], episodes: int, timesteps: tuple[float, ...]) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .walking.figures import describe
+from .walking.meter import GaitMeter
 
 Item = TypeVar("Item")
 
@@ -54,6 +55,11 @@ class Limit:
         return f">= {low}{unit}" if low is not None else f"<= {high}{unit}"
 
 
+def continuous_torque(meter: GaitMeter) -> list[Limit]:
+    """The limit of any joint's RMS torque, where the robot says what its servos bear for ever; else none."""
+    return [] if meter.continuous_torque is None else [Limit("joint_torque_continuous", high=1.0)]
+
+
 AXES = {"": "m/s", "left": "m/s", "turn": "rad/s"}
 """What a command may ask for, by the name that lines and figures bear, and its unit; "" is a speed ahead."""
 
@@ -90,6 +96,20 @@ class CommandFigures:
     required: bool
     values: dict[str, float]
     axis: str = ""  # as of the lines
+    joints: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)  # `figures.joint_torques`
+
+    @property
+    def worst_joint(self) -> str | None:
+        """The joint whose RMS torque is the greatest share of its limit; None where none was measured."""
+        known = {name: joint["torque_rms_share"] for name, joint in self.joints.items()}
+        known = {name: share for name, share in known.items() if np.isfinite(share)}
+        return max(known, key=known.__getitem__) if known else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as plain JSON values; those that could not be measured are null."""
+        joints = {name: {key: _plain(v) for key, v in joint.items()} for name, joint in self.joints.items()}
+        values = {name: _plain(value) for name, value in self.values.items()}
+        return {**dataclasses.asdict(self), "values": values, "joints": joints, "worst_joint": self.worst_joint}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,10 +142,7 @@ class GateResult:
             "columns": self.columns,
             "failed": self.failed_lines(),
             "lines": [{**dataclasses.asdict(line), "value": _plain(line.value)} for line in self.lines],
-            "figures": [
-                {**dataclasses.asdict(f), "values": {name: _plain(v) for name, v in f.values.items()}}
-                for f in self.figures
-            ],
+            "figures": [figures.to_json() for figures in self.figures],
         }
 
     def tables(self) -> list[Table]:
@@ -174,9 +191,22 @@ class GateResult:
                 label = f"{shown.label} ({shown.unit})" if shown.unit else shown.label
                 bounds = judged[0].limit.removesuffix(f" {shown.unit}") if judged else ""
                 table.add_row(label, bounds, *cells)
-        if not all(required.values()):
-            table.caption = "* reported, not required"
+        notes = [] if all(required.values()) else ["* reported, not required"]
+        table.caption = "\n".join([*notes, *self._strained(figures)]) or None
         return table
+
+    def _strained(self, figures: Sequence[CommandFigures]) -> list[str]:
+        """A line that names the joint with the greatest share of its limit, and where that was."""
+        known = [(f, name, f.joints[name]) for f in figures if (name := f.worst_joint) is not None]
+        if not known:
+            return []
+        f, name, joint = max(known, key=lambda entry: entry[2]["torque_rms_share"])
+        where = f"{f.axis or self.columns} {f.command:g} {AXES[f.axis]}"
+        share = f"{100.0 * joint['torque_rms_share']:.0f}% of its limit"
+        return [
+            f"most strained: {name} at {where} ({1e3 * f.timestep:g} ms)",
+            f"  RMS {joint['torque_rms']:.2f} N m, {share}; peak {joint['torque_peak']:.2f} N m",
+        ]
 
 
 def abreast(items: Sequence[Item], most: int) -> list[Sequence[Item]]:

@@ -1,7 +1,7 @@
 """What is learned: a policy and its value function, sized by an env's layouts."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray
 from ..env import Env
 from ..errors import WildRobotError
 from .config import PPOConfig
-from .networks import MLP, AbstractPolicy, MLPPolicy, MLPValue, SideMirror
+from .networks import MLP, AbstractPolicy, AbstractValue, MLPPolicy, MLPValue, SideMirror
 from .normalise import RunningNorm
 
 Stack = TypeVar("Stack")
@@ -23,12 +23,17 @@ class Agent(eqx.Module):
     """What is learned: a policy and its value function."""
 
     policy: AbstractPolicy
-    value: MLPValue
+    value: AbstractValue
 
 
-def critics(stacks: dict[str, Stack]) -> Stack:
-    """What the value function sees of an env's stacks or observations: "critic", or where there is none, "policy"."""
-    return stacks["critic" if "critic" in stacks else "policy"]
+def critic_role(stacks: Mapping[str, Any]) -> str:
+    """The name of what the value function sees of an env's stacks or observations: "critic", else "policy"."""
+    return "critic" if "critic" in stacks else "policy"
+
+
+def critics(stacks: Mapping[str, Stack]) -> Stack:
+    """What the value function sees of an env's stacks or observations."""
+    return stacks[critic_role(stacks)]
 
 
 def make_agent(env: Env, config: PPOConfig, key: PRNGKeyArray, make_policy: MakePolicy | None = None) -> Agent:

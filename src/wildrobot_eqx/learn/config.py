@@ -32,7 +32,7 @@ class PPOConfig:
     init_std: float = 0.3
     hidden: tuple[int, ...] = (128, 128)
     symmetric: bool = True  # a left-right symmetric policy, by the gait clock or else by the lean
-    reset_pool: int = 64
+    reset_pool: int | None = None  # first states made per iteration; none: a quarter of `num_envs`, at least 64
 
     def __post_init__(self):
         for names, kind, holds in (
@@ -47,11 +47,23 @@ class PPOConfig:
                     raise _error(name, value, kind)
         if any(size < 1 for size in self.hidden):
             raise _error("hidden", self.hidden, "sizes of at least 1")
+        if self.num_envs % self.num_minibatches:
+            raise WildRobotError(
+                f"{self.num_envs} envs do not divide into {self.num_minibatches} minibatches of equal size.",
+                where="PPOConfig, ppo.num_envs and ppo.num_minibatches",
+                hint=f"take a multiple of {self.num_minibatches} envs",
+            )
 
     @property
     def steps_per_iteration(self) -> int:
         """Control steps of one iteration over all envs."""
         return self.num_envs * self.unroll_length
+
+    @property
+    def pool_size(self) -> int:
+        """First states made per iteration; more than there are envs would be for nothing."""
+        wanted = max(64, self.num_envs // 4) if self.reset_pool is None else self.reset_pool
+        return min(wanted, self.num_envs)
 
 
 def _error(name: str, value: object, kind: str) -> WildRobotError:

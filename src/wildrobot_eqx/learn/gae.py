@@ -18,15 +18,14 @@ def gae(
 
     `next_values` are values of the true next observation: of the final one, never of the
     reset one, where an episode ended. A terminated step bootstraps nothing, a truncated
-    one bootstraps its final value; the sum over time stops at either.
+    one bootstraps its final value; the sum over time stops at either. What does not count
+    is left out by selection, not multiplied by zero: it need not be finite.
     """
-    alive = 1.0 - terminated.astype(jnp.float32)
-    delta = rewards + gamma * alive * next_values - values
-    decay = gamma * lam * (1.0 - done.astype(jnp.float32))
+    delta = rewards + gamma * jnp.where(terminated, 0.0, next_values) - values
 
     def back(carry: Float[Array, " envs"], step: tuple[Array, Array]) -> tuple[Array, Array]:
-        advantage = step[0] + step[1] * carry
+        advantage = step[0] + jnp.where(step[1], 0.0, gamma * lam * carry)
         return advantage, advantage
 
-    _, advantages = jax.lax.scan(back, jnp.zeros_like(delta[0]), (delta, decay), reverse=True)
+    _, advantages = jax.lax.scan(back, jnp.zeros_like(delta[0]), (delta, done), reverse=True)
     return advantages, advantages + values

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ..env.rollout import where
-from .networks import AbstractPolicy, Normal
+from .distributions import AbstractDistribution
+from .networks import AbstractPolicy
 
 
 def first_memory(policy: AbstractPolicy, n: int) -> Any:
@@ -17,7 +18,7 @@ def first_memory(policy: AbstractPolicy, n: int) -> Any:
 
 def replay(
     policy: AbstractPolicy, obs: Float[Array, "time envs nobs"], carry: Any, done: Bool[Array, "time envs"]
-) -> Normal:
+) -> AbstractDistribution:
     """The distributions over sequences as they were collected: `carry` goes along, anew after each `done`.
 
     Without a memory all steps go through the networks at once.
@@ -26,9 +27,8 @@ def replay(
         return policy(obs, carry)[0]
     start = first_memory(policy, done.shape[1])
 
-    def step(carry: Any, now: tuple[Array, Array]) -> tuple[Any, Array]:
-        distribution, after = policy(now[0], carry)
-        return where(now[1], start, after), distribution.mean
+    def step(carry: Any, now: tuple[Array, Array]) -> tuple[Any, AbstractDistribution]:
+        distribution, after = jax.vmap(policy)(now[0], carry)
+        return where(now[1], start, after), distribution
 
-    _, mean = jax.lax.scan(step, carry, (obs, done))
-    return Normal(mean, policy.log_std)
+    return jax.lax.scan(step, carry, (obs, done))[1]

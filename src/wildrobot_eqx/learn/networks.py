@@ -1,4 +1,4 @@
-"""Policies and value functions: `policy(obs, carry) -> (distribution, carry)`."""
+"""Policies and value functions: `policy(obs, carry) -> (distribution, carry)`, `value(obs)`."""
 
 import abc
 from typing import Any
@@ -9,27 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from ..robots import Mirror
+from .distributions import AbstractDistribution
+from .distributions import Normal as Normal
 from .normalise import RunningNorm
-
-
-class Normal(eqx.Module):
-    """A diagonal Gaussian over actions."""
-
-    mean: Float[Array, "*batch nu"]
-    log_std: Float[Array, " nu"]
-
-    def sample(self, key: PRNGKeyArray) -> Float[Array, "*batch nu"]:
-        """A random action."""
-        return self.mean + jnp.exp(self.log_std) * jax.random.normal(key, self.mean.shape, jnp.float32)
-
-    def log_prob(self, action: Float[Array, "*batch nu"]) -> Float[Array, "*batch"]:
-        """Log density, summed over the action's entries."""
-        z = (action - self.mean) * jnp.exp(-self.log_std)
-        return jnp.sum(-0.5 * jnp.square(z) - self.log_std - 0.5 * jnp.log(2.0 * jnp.pi), axis=-1)
-
-    def entropy(self) -> Float[Array, ""]:
-        """Entropy in nats."""
-        return jnp.sum(self.log_std + 0.5 * jnp.log(2.0 * jnp.pi * jnp.e))
 
 
 class MLP(eqx.Module):
@@ -74,21 +56,40 @@ class SideMirror(eqx.Module):
         """Which samples are reflected: those whose entry is negative."""
         return obs[..., self.index, None] < 0.0
 
+    def one_side(self, obs: Float[Array, "*batch nobs"]) -> Float[Array, "*batch nobs"]:
+        """The observations as a network sees them: those of the other side are reflected."""
+        return jnp.where(self.reflected(obs), self.observation(obs), obs)
+
 
 class AbstractPolicy(eqx.Module):
-    """From an observation and a memory to a distribution of actions."""
+    """From an observation and a memory to a distribution of actions, for single samples or batches alike.
 
-    norm: eqx.AbstractVar[RunningNorm]
-    log_std: eqx.AbstractVar[Float[Array, " nu"]]  # of the actions, the same in every state
-    mirror: eqx.AbstractVar[SideMirror | None]
+    Gradients change every array of floats; `RunningNorm` lets none through, and learns by `update_norm`.
+    """
 
     @abc.abstractmethod
     def init(self) -> Any:
         """The memory at the start of an episode."""
 
     @abc.abstractmethod
-    def __call__(self, obs: Float[Array, "*batch nobs"], carry: Any) -> tuple[Normal, Any]:
+    def __call__(self, obs: Float[Array, "*batch nobs"], carry: Any) -> tuple[AbstractDistribution, Any]:
         """The distribution of actions, and the next memory."""
+
+    @abc.abstractmethod
+    def update_norm(self, obs: Float[Array, "batch nobs"]) -> "AbstractPolicy":
+        """The policy with an iteration's observations in its running statistics; one without any is its own."""
+
+
+class AbstractValue(eqx.Module):
+    """A value function of the critic's observation, for single samples or batches alike."""
+
+    @abc.abstractmethod
+    def __call__(self, obs: Float[Array, "*batch nobs"]) -> Float[Array, "*batch"]:
+        """The value of each observation."""
+
+    @abc.abstractmethod
+    def update_norm(self, obs: Float[Array, "batch nobs"]) -> "AbstractValue":
+        """The function with an iteration's observations in its running statistics; one without any is its own."""
 
 
 class MLPPolicy(AbstractPolicy):
@@ -105,20 +106,25 @@ class MLPPolicy(AbstractPolicy):
     def __call__(self, obs: Float[Array, "*batch nobs"], carry: tuple[()]) -> tuple[Normal, tuple[()]]:
         if self.mirror is None:
             return Normal(self.mlp(self.norm(obs)), self.log_std), carry
-        reflected = self.mirror.reflected(obs)
-        mean = self.mlp(self.norm(jnp.where(reflected, self.mirror.observation(obs), obs)))
-        return Normal(jnp.where(reflected, self.mirror.action(mean), mean), self.log_std), carry
+        mean = self.mlp(self.norm(self.mirror.one_side(obs)))
+        return Normal(jnp.where(self.mirror.reflected(obs), self.mirror.action(mean), mean), self.log_std), carry
+
+    def update_norm(self, obs: Float[Array, "batch nobs"]) -> "MLPPolicy":
+        seen = obs if self.mirror is None else self.mirror.one_side(obs)
+        return eqx.tree_at(lambda p: p.norm, self, self.norm.update(seen))
 
 
-class MLPValue(eqx.Module):
-    """A value function of the critic's observation."""
+class MLPValue(AbstractValue):
+    """A value function behind a multilayer perceptron and, if given, exact left-right symmetry."""
 
     norm: RunningNorm
     mlp: MLP
     mirror: SideMirror | None
 
     def __call__(self, obs: Float[Array, "*batch nobs"]) -> Float[Array, "*batch"]:
-        """The value of each observation."""
-        if self.mirror is not None:
-            obs = jnp.where(self.mirror.reflected(obs), self.mirror.observation(obs), obs)
-        return self.mlp(self.norm(obs))[..., 0]
+        seen = obs if self.mirror is None else self.mirror.one_side(obs)
+        return self.mlp(self.norm(seen))[..., 0]
+
+    def update_norm(self, obs: Float[Array, "batch nobs"]) -> "MLPValue":
+        seen = obs if self.mirror is None else self.mirror.one_side(obs)
+        return eqx.tree_at(lambda v: v.norm, self, self.norm.update(seen))

@@ -1,12 +1,16 @@
 """Running normalisation of observations, carried in the training state."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
 class RunningNorm(eqx.Module):
-    """Mean and variance of everything seen so far; calling it normalises and clips."""
+    """Mean and variance of everything seen so far; calling it normalises and clips.
+
+    No gradient reaches them: they change by `update` alone.
+    """
 
     count: Float[Array, ""]
     mean: Float[Array, " n"]
@@ -20,7 +24,8 @@ class RunningNorm(eqx.Module):
 
     def __call__(self, x: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
         """`(x - mean) / sd`, clipped to [-10, 10]."""
-        return jnp.clip((x - self.mean) / jnp.sqrt(self.var + 1e-4), -10.0, 10.0)
+        mean, var = jax.lax.stop_gradient((self.mean, self.var))
+        return jnp.clip((x - mean) / jnp.sqrt(var + 1e-4), -10.0, 10.0)
 
     def update(self, x: Float[Array, "batch n"]) -> "RunningNorm":
         """Include a batch (Chan, Golub and LeVeque 1979, the pairwise update)."""

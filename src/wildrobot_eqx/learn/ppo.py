@@ -2,13 +2,13 @@
 
 `collect` (collect.py) and `update` are the two jitted functions. `collect` may hold a host callback (the
 native backend), which JAX never caches on disk; `update` holds none, so that its compile is
-cached. Both are pure: a `TrainState` goes in and a new one comes out.
+cached. Both are pure: a `TrainState` and a key go in, and a new state comes out. `train` splits the state's key once
+per iteration, for all that is drawn in it.
 """
 
-import contextlib
 import dataclasses
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import equinox as eqx
@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from ..env import Env, EnvState, ResetPool
-from ..env.rollout import spread_start
+from ..env.rollout import keys_of, spread_start
 from ..physics.base import jit_for
 from ..task import Curriculum, CurriculumState
 from .agent import Agent as Agent
@@ -28,10 +28,11 @@ from .agent import make_agent as make_agent
 from .collect import Collector
 from .collect import collect as collect
 from .config import PPOConfig as PPOConfig
+from .distributions import AbstractDistribution
 from .gae import gae
 from .memory import first_memory, replay
 from .networks import AbstractPolicy
-from .normalise import RunningNorm
+from .reward_model import AbstractRewardModel, begin_reward_model
 from .state import Rollout as Rollout
 from .state import TrainState as TrainState
 
@@ -42,13 +43,14 @@ def init(
     key: PRNGKeyArray,
     make_policy: MakePolicy | None = None,
     curriculum: Curriculum | None = None,
+    reward_model: AbstractRewardModel | None = None,
 ) -> TrainState:
     """The state before the first iteration; `env` is that of one robot."""
-    key, key_agent, key_env = jax.random.split(key, 3)
+    key, key_agent, key_pool, key_envs, key_model = jax.random.split(key, 5)
     begun = None if curriculum is None else curriculum.init()
     env = _at_level(env, curriculum, begun)
     agent, opt_state = _make_learner(env, config, key_agent, make_policy)
-    env_state, obs, carry = _start_envs(env, config, agent.policy, make_pool(env, config, key_env), key_env)
+    env_state, obs, carry = _start_envs(env, config, agent.policy, make_pool(env, config, key_pool), key_envs)
     return TrainState(
         agent=agent,
         opt_state=opt_state,
@@ -61,6 +63,7 @@ def init(
         key=key,
         iteration=jnp.zeros((), jnp.int32),
         curriculum=begun,
+        reward_model=begin_reward_model(reward_model, env, key_model),
     )
 
 
@@ -74,16 +77,16 @@ def _make_learner(
     env: Env, config: PPOConfig, key: PRNGKeyArray, make_policy: MakePolicy | None
 ) -> tuple[Agent, PyTree]:
     agent = make_agent(env, config, key, make_policy)
-    return agent, _optimiser(config).init(_trainable(agent)[0])
+    return agent, _optimiser(config).init(eqx.filter(agent, eqx.is_inexact_array))
 
 
 def make_pool(env: Env, config: PPOConfig, key: PRNGKeyArray) -> ResetPool:
-    """One iteration's first states, from the third of the three keys that the training state's splits into."""
+    """One iteration's first states."""
     return jit_for(env.physics, _make_pool, seldom=True)(env, config, key)
 
 
 def _make_pool(env: Env, config: PPOConfig, key: PRNGKeyArray) -> ResetPool:
-    return ResetPool.make(env, jax.random.split(key, 3)[2], min(config.reset_pool, config.num_envs))
+    return ResetPool.make(env, key, config.pool_size)
 
 
 @eqx.filter_jit
@@ -93,7 +96,7 @@ def _start_envs(
     key_pick, key_age = jax.random.split(key)
     first = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[:1], (config.num_envs, *leaf.shape[1:])), pool)
     every = jnp.ones((config.num_envs,), bool)
-    env_state, obs = pool.replace(key_pick, every, first.state, first.obs)
+    env_state, obs = pool.replace(keys_of(key_pick, 0, config.num_envs), every, first.state, first.obs)
     return spread_start(env_state, key_age, env.episode_steps), obs, first_memory(policy, config.num_envs)
 
 
@@ -101,78 +104,99 @@ def _optimiser(config: PPOConfig) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), optax.scale_by_adam())
 
 
-def _trainable(agent: Agent) -> tuple[Agent, Agent]:
-    """Splits an agent into what gradients change and what they do not (the normalisers, the mirrors)."""
-    spec = jax.tree.map(eqx.is_inexact_array, agent)
-    norms = (agent.policy.norm, agent.value.norm)
-    spec = eqx.tree_at(lambda a: (a.policy.norm, a.value.norm), spec, jax.tree.map(lambda _: False, norms))
-    return eqx.partition(agent, spec)
-
-
-def update(config: PPOConfig, state: TrainState, rollout: Rollout) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
+def update(
+    config: PPOConfig,
+    state: TrainState,
+    rollout: Rollout,
+    key: PRNGKeyArray,
+    reward_model: AbstractRewardModel | None = None,
+) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """Some epochs of minibatch gradient steps on the clipped objective."""
-    key, key_epochs = jax.random.split(state.key)
+    key_epochs, key_model = jax.random.split(key)
+    rewards, learned, model_figures = _learned_reward(reward_model, state, rollout, key_model)
     values = state.agent.value(critics(rollout.obs))
-    next_values = state.agent.value(rollout.final_obs)
+    next_values = state.agent.value(critics(rollout.final_obs))
     done = rollout.terminated | rollout.truncated
     advantages, targets = gae(
-        rollout.reward, values, next_values, rollout.terminated, done, config.discount, config.gae_lambda
+        rewards, values, next_values, rollout.terminated, done, config.discount, config.gae_lambda
     )
     advantages = (advantages - jnp.mean(advantages)) / (jnp.std(advantages) + 1e-8)
     data = (rollout, advantages, targets)
-    old_log_std = state.agent.policy.log_std
 
     def loss(trainable: Agent, fixed: Agent, batch: tuple) -> tuple[Array, dict[str, Array]]:
         rollout, advantage, target = batch
         agent = eqx.combine(trainable, fixed)
-        done = rollout.terminated | rollout.truncated
-        distribution = replay(agent.policy, rollout.obs["policy"], rollout.carry, done)
-        ratio = jnp.exp(distribution.log_prob(rollout.action) - rollout.log_prob)
-        clipped = jnp.clip(ratio, 1.0 - config.clip, 1.0 + config.clip)
+        distribution = _replayed(agent.policy, rollout)
+        log_ratio = distribution.log_prob(rollout.action) - rollout.log_prob
+        ratio, clipped = jnp.exp(log_ratio), jnp.clip(jnp.exp(log_ratio), 1.0 - config.clip, 1.0 + config.clip)
         policy_loss = -jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
         value_loss = jnp.mean(jnp.square(agent.value(critics(rollout.obs)) - target))
-        entropy = distribution.entropy()
-        kl = _kl(rollout.mean, old_log_std, distribution.mean, distribution.log_std)
+        entropy = jnp.mean(distribution.entropy())
         total = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
+        kl = _kl(rollout, distribution)
         return total, {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy, "kl": kl}
 
-    def minibatch(loop: tuple, envs: Int[Array, " n"]) -> tuple[tuple, dict[str, Array]]:
-        agent, opt_state, rate = loop
-        batch = _take_envs(data, envs)
-        trainable, fixed = _trainable(agent)
-        (_, info), grads = eqx.filter_value_and_grad(loss, has_aux=True)(trainable, fixed, batch)
-        if config.desired_kl is not None:
-            rate = _adapt(config, config.desired_kl, rate, info["kl"])
+    def minibatch(loop: tuple, batch: tuple[Int[Array, ""], Int[Array, " n"]]) -> tuple[tuple, dict[str, Array]]:
+        (arrays, opt_state, rate), (number, envs) = loop, batch
+        trainable, fixed = eqx.partition(eqx.combine(arrays, static), eqx.is_inexact_array)
+        (_, info), grads = eqx.filter_value_and_grad(loss, has_aux=True)(trainable, fixed, _take_envs(data, envs))
+        # What the step before moved the policy by: before the first one nothing has moved.
+        rate = jnp.where(number > 0, _adapted(config, rate, info.pop("kl")), rate)
         updates, opt_state = _optimiser(config).update(grads, opt_state)
         agent = eqx.combine(optax.apply_updates(trainable, jax.tree.map(lambda u: -rate * u, updates)), fixed)
-        return (agent, opt_state, rate), {**info, "grad_norm": optax.tree.norm(grads)}
+        return (eqx.filter(agent, eqx.is_array), opt_state, rate), {**info, "grad_norm": optax.tree.norm(grads)}
 
-    n = config.num_envs // config.num_minibatches
     orders = [jax.random.permutation(k, config.num_envs) for k in jax.random.split(key_epochs, config.num_epochs)]
-    batches = jnp.concatenate(orders).reshape(-1, n)
+    batches = jnp.concatenate(orders).reshape(config.num_epochs * config.num_minibatches, -1)
     arrays, static = eqx.partition(state.agent, eqx.is_array)
-
-    def scan_minibatch(loop: tuple, envs: Int[Array, " n"]) -> tuple[tuple, dict[str, Array]]:
-        (agent, opt_state, rate), info = minibatch((eqx.combine(loop[0], static), *loop[1:]), envs)
-        return (eqx.filter(agent, eqx.is_array), opt_state, rate), info
-
     loop = (arrays, state.opt_state, _scheduled(config, state))
-    (arrays, opt_state, rate), info = jax.lax.scan(scan_minibatch, loop, batches)
-    agent = _update_norms(eqx.combine(arrays, static), rollout)
+    (arrays, opt_state, rate), info = jax.lax.scan(minibatch, loop, (jnp.arange(len(batches)), batches))
+    agent = eqx.combine(arrays, static)
+    last, _, _ = _take_envs(data, batches[-1])  # some envs drawn at random, for one pass more through the policy
+    after = _replayed(agent.policy, last)
+    kl = _kl(last, after)
+    rate = _adapted(config, rate, kl)
+    state = dataclasses.replace(
+        state,
+        agent=_update_norms(agent, rollout),
+        opt_state=opt_state,
+        learning_rate=rate,
+        iteration=state.iteration + 1,
+        reward_model=learned,
+    )
     explained = 1.0 - jnp.var(targets - values) / (jnp.var(targets) + 1e-8)
     info = {name: jnp.mean(value) for name, value in info.items()}
-    info |= {"learning_rate": rate, "explained_variance": explained, "std": jnp.mean(jnp.exp(agent.policy.log_std))}
-    state = dataclasses.replace(
-        state, agent=agent, opt_state=opt_state, learning_rate=rate, key=key, iteration=state.iteration + 1
-    )
+    info |= {"kl": kl, "learning_rate": rate, "explained_variance": explained, **after.figures(), **model_figures}
     return state, info
 
 
-def _kl(mean0: Array, log_std0: Array, mean1: Array, log_std1: Array) -> Float[Array, ""]:
-    """Mean KL divergence of diagonal Gaussians, old (0) to new (1), in nats."""
-    ratio = jnp.exp(2.0 * (log_std0 - log_std1))
-    distance = jnp.square((mean0 - mean1) * jnp.exp(-log_std1))
-    return jnp.mean(jnp.sum(0.5 * (ratio + distance - 1.0) + log_std1 - log_std0, axis=-1))
+def _learned_reward(
+    model: AbstractRewardModel | None, state: TrainState, rollout: Rollout, key: PRNGKeyArray
+) -> tuple[Float[Array, "time envs"], PyTree, dict[str, Array]]:
+    """The rewards to learn from, the reward model's next state, and its figures; without one, the env's own."""
+    if model is None:
+        return rollout.reward, state.reward_model, {}
+    rewards = jnp.where(rollout.diverged, 0.0, model.relabel(state.reward_model, rollout))
+    learned, figures = model.update(state.reward_model, rollout, key)
+    figures = {**figures, "reward_per_step": jnp.mean(rewards)}
+    return rewards, learned, {f"reward_model/{name}": value for name, value in figures.items()}
+
+
+def _replayed(policy: AbstractPolicy, rollout: Rollout) -> AbstractDistribution:
+    return replay(policy, rollout.obs["policy"], rollout.carry, rollout.terminated | rollout.truncated)
+
+
+def _kl(rollout: Rollout, new: AbstractDistribution) -> Float[Array, ""]:
+    """Mean KL divergence of the policy that collected from the `new` one, in nats.
+
+    Where none is known in closed form it is estimated from the actions taken (Schulman 2020, "Approximating KL
+    divergence": the mean of r - 1 - log r).
+    """
+    known = rollout.distribution.kl(new)
+    if known is not None:
+        return jnp.mean(known)
+    log_ratio = new.log_prob(rollout.action) - rollout.log_prob
+    return jnp.mean(jnp.exp(log_ratio) - 1.0 - log_ratio)
 
 
 def _scheduled(config: PPOConfig, state: TrainState) -> Float[Array, ""]:
@@ -183,9 +207,12 @@ def _scheduled(config: PPOConfig, state: TrainState) -> Float[Array, ""]:
     return jnp.float32(config.learning_rate) * jnp.clip(1.0 - 0.9 * done, 0.1, 1.0)
 
 
-def _adapt(config: PPOConfig, desired_kl: float, rate: Float[Array, ""], kl: Float[Array, ""]) -> Float[Array, ""]:
-    """The learning rate that keeps the KL divergence near `desired_kl` (as rsl_rl does)."""
-    factor = jnp.where(kl > 2.0 * desired_kl, 1.0 / 1.5, jnp.where(kl < 0.5 * desired_kl, 1.5, 1.0))
+def _adapted(config: PPOConfig, rate: Float[Array, ""], kl: Float[Array, ""]) -> Float[Array, ""]:
+    """The learning rate that keeps the KL divergence near `desired_kl` (as rsl_rl does); without one, the same."""
+    if config.desired_kl is None:
+        return rate
+    low, high = 0.5 * config.desired_kl, 2.0 * config.desired_kl
+    factor = jnp.where(kl > high, 1.0 / 1.5, jnp.where(kl < low, 1.5, 1.0))
     return jnp.clip(rate * factor, 1e-5, config.max_learning_rate)
 
 
@@ -199,26 +226,23 @@ def _take_envs(data: tuple[Rollout, Array, Array], envs: Int[Array, " n"]) -> tu
 
 
 def _update_norms(agent: Agent, rollout: Rollout) -> Agent:
-    """Include this iteration's observations, as the networks see them, for the next one."""
-
-    def updated(network: Any, obs: Array) -> RunningNorm:
-        if network.mirror is not None:
-            obs = jnp.where(network.mirror.reflected(obs), network.mirror.observation(obs), obs)
-        return network.norm.update(obs.reshape(-1, obs.shape[-1]))
-
-    norms = (updated(agent.policy, rollout.obs["policy"]), updated(agent.value, critics(rollout.obs)))
-    return eqx.tree_at(lambda a: (a.policy.norm, a.value.norm), agent, norms)
+    """Include this iteration's observations for the next one."""
+    seen, judged = (obs.reshape(-1, obs.shape[-1]) for obs in (rollout.obs["policy"], critics(rollout.obs)))
+    return Agent(agent.policy.update_norm(seen), agent.value.update_norm(judged))
 
 
-_update = eqx.filter_jit(update)
+_update: Any = eqx.filter_jit(update)
+_Update = Callable[..., tuple[TrainState, dict[str, Float[Array, ""]]]]
 
 
-def _compile_update(env: Env, config: PPOConfig, state: TrainState) -> None:
-    """Compile `update` by a dry run on zeros: on a thread of its own, beside the compile of `collect`."""
-    with contextlib.suppress(Exception):  # the loop itself meets the same error, and raises it
-        pool = eqx.filter_eval_shape(make_pool, env, config, state.key)
-        _, rollout, _ = eqx.filter_eval_shape(collect, env, config, state, pool)
-        _update(config, state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), rollout))
+def _compile_update(
+    env: Env, config: PPOConfig, state: TrainState, reward_model: AbstractRewardModel | None, seen: str | None
+) -> _Update:
+    """`update`, compiled for rollouts of this env; nothing of it runs."""
+    pool = eqx.filter_eval_shape(make_pool, env, config, state.key)
+    _, rollout, _ = eqx.filter_eval_shape(collect, env, config, state, pool, state.key, seen)
+    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), rollout)
+    return _update.lower(config, state, blank, state.key, reward_model).compile()
 
 
 def train(
@@ -228,23 +252,27 @@ def train(
     iterations: int,
     curriculum: Curriculum | None = None,
     shares: int = 1,
+    reward_model: AbstractRewardModel | None = None,
 ) -> Iterator[tuple[TrainState, dict[str, Float[Array, ""]]]]:
     """Iterate until `state.iteration` is `iterations`, yielding each new state and its figures.
 
-    A curriculum moves the env's ranges from iteration to iteration; `state` must have begun with it. The envs are
-    stepped in `shares` equal shares at once; their number is part of what makes a training repeat.
+    A curriculum moves the env's ranges from iteration to iteration, a reward model replaces the env's rewards; `state`
+    must have begun with both. The envs are stepped in `shares` equal shares at once, which changes nothing but the
+    order of sums.
     """
     if int(state.iteration) >= iterations:
         return
-    compiling = threading.Thread(target=_compile_update, args=(env, config, state), daemon=True)
-    compiling.start()
-    with Collector(shares) as collector:
+    seen = None if reward_model is None else reward_model.observation
+    with ThreadPoolExecutor(1) as beside, Collector(shares, seen) as collector:
+        compiling = beside.submit(_compile_update, env, config, state, reward_model, seen)
         while int(state.iteration) < iterations:
+            key, key_pool, key_steps, key_update = jax.random.split(state.key, 4)
             now = _at_level(env, curriculum, state.curriculum)
-            state, rollout, figures = collector(now, config, state, make_pool(now, config, state.key))
-            compiling.join()
-            state, info = _update(config, state, rollout)
+            pool = make_pool(now, config, key_pool)
+            state, rollout, figures = collector(now, config, state, pool, key_steps)
+            state, info = compiling.result()(config, state, rollout, key_update, reward_model)
             if curriculum is not None and state.curriculum is not None:
                 info["curriculum_level"] = state.curriculum.level  # with which this iteration was collected
                 state = dataclasses.replace(state, curriculum=curriculum.next(state.curriculum, {**figures, **info}))
+            state = dataclasses.replace(state, key=key)
             yield state, {**figures, **info}

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .networks import MLP, AbstractPolicy, Normal, SideMirror
+from .distributions import Normal
+from .networks import MLP, AbstractPolicy
 from .normalise import RunningNorm
 
 
@@ -18,7 +20,6 @@ class SquashedPolicy(AbstractPolicy):
 
     norm: RunningNorm
     log_std: Float[Array, " nu"]
-    mirror: SideMirror | None
     mlp: MLP
 
     def init(self) -> tuple[()]:
@@ -26,3 +27,6 @@ class SquashedPolicy(AbstractPolicy):
 
     def __call__(self, obs: Float[Array, "*batch nobs"], carry: Any) -> tuple[Normal, Any]:
         return Normal(jnp.tanh(self.mlp(self.norm(obs))), self.log_std), carry
+
+    def update_norm(self, obs: Float[Array, "batch nobs"]) -> "SquashedPolicy":
+        return eqx.tree_at(lambda p: p.norm, self, self.norm.update(obs))

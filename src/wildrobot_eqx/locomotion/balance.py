@@ -30,7 +30,9 @@ class _Capture(eqx.Module):
     command: str = eqx.field(static=True)
 
     def __init__(self, robot: Robot, margin: float | None, time: float | None, command: str):
-        self.feet, self.linvel, self.body = robot.feet, robot.base.linvel, robot.base.body
+        asker = "CapturePoint or IdleFeet"
+        self.feet, self.body = robot.need("feet", asker), robot.need("base", asker).body
+        self.linvel = robot.need("base.linvel", asker)
         self.margin = f32(0.1 * robot.leg_length if margin is None else margin)
         self.time, self.command = f32(robot.time_scale if time is None else time), command
 

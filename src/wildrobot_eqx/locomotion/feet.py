@@ -42,7 +42,8 @@ class FeetClearance(AbstractStatelessReward):
         ground: Ground | None = None,
         gait: str = "gait",
     ):
-        self.feet, self.ground, self.gait, self.weight = robot.feet, ground, gait, f32(weight)
+        self.feet, self.ground = robot.need("feet", type(self).__name__), ground
+        self.gait, self.weight = gait, f32(weight)
         self.height = f32(robot.leg_length / 6.0 if height is None else height)
         self.width = f32(robot.leg_length / 15.0 if width is None else width)
 
@@ -99,7 +100,7 @@ class FeetSlip(AbstractStatelessReward):
     load: Float[Array, ""]  # N
 
     def __init__(self, robot: Robot, weight: float = -1.0, load: float | None = None):
-        self.feet, self.weight = robot.feet, f32(weight)
+        self.feet, self.weight = robot.need("feet", type(self).__name__), f32(weight)
         self.load = f32(load_threshold(robot) if load is None else load)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:

@@ -20,7 +20,7 @@ class BaseLinearVelocity(AbstractStatelessTerm):
     measurable = False
 
     def __init__(self, robot: Robot, command: str = "velocity"):
-        self.linvel, self.command = robot.base.linvel, command
+        self.linvel, self.command = robot.need("base.linvel", type(self).__name__), command
 
     @property
     def mirror(self) -> Mirror:

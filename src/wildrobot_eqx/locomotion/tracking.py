@@ -34,7 +34,7 @@ class TrackLinVelX(AbstractStatelessReward):
         slope: float = 0.0,
         command: str = "velocity",
     ):
-        self.linvel, self.command, self.weight = robot.base.linvel, command, f32(weight)
+        self.linvel, self.command, self.weight = robot.need("base.linvel", type(self).__name__), command, f32(weight)
         self.width, self.slope = f32(speed_width(robot) if width is None else width), f32(slope)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
@@ -61,7 +61,7 @@ class TrackLinVelY(AbstractStatelessReward):
         slope: float | None = None,
         command: str = "velocity",
     ):
-        self.linvel, self.command, self.weight = robot.base.linvel, command, f32(weight)
+        self.linvel, self.command, self.weight = robot.need("base.linvel", type(self).__name__), command, f32(weight)
         self.width = f32(speed_width(robot) if width is None else width)
         self.slope = None if slope is None else f32(slope)
 
@@ -91,7 +91,7 @@ class TrackAngVelZ(AbstractStatelessReward):
         slope: float | None = None,
         command: str = "velocity",
     ):
-        self.angvel, self.command, self.weight = robot.base.angvel, command, f32(weight)
+        self.angvel, self.command, self.weight = robot.need("base.angvel", type(self).__name__), command, f32(weight)
         self.width = f32(0.09 / robot.time_scale if width is None else width)
         self.slope = None if slope is None else f32(slope)
 

@@ -119,7 +119,9 @@ class VelocityCommand(AbstractCommand):
         in_place_probability: float = 0.0,
         max_heading_lead: float = 0.1,
     ):
-        self.quat, self.linvel, self.angvel = robot.imu().quat, robot.base.linvel, robot.base.angvel
+        asker = type(self).__name__
+        self.quat, self.linvel = robot.imu().quat, robot.need("base.linvel", asker)
+        self.angvel = robot.need("base.angvel", asker)
         self.heading = HeadingController() if heading is None else heading
         self.lin_vel_x = f32(lin_vel_x)
         self.stand_probability = f32(stand_probability)

@@ -23,6 +23,7 @@ from .signals import Channel as Channel
 from .signals import Signals as Signals
 from .stack import ObservationStack as ObservationStack
 from .stack import Slice as Slice
+from .switches import FootSwitches as FootSwitches
 from .terms import AbstractStatelessTerm as AbstractStatelessTerm
 from .terms import AbstractTerm as AbstractTerm
 from .terms import AngularVelocity as AngularVelocity

@@ -118,7 +118,7 @@ class CentreOfMassShift(AbstractStatelessTerm):
     measurable = False
 
     def __init__(self, robot: Robot):
-        self.body = robot.base.body
+        self.body = robot.need("base", type(self).__name__).body
         self.nominal = f32(robot.model.mj.body_ipos[self.body])
 
     @property

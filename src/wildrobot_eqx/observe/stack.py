@@ -123,11 +123,10 @@ class ObservationStack(eqx.Module):
         gaits = [i for i in sides if isinstance(self._at(i), CommandTerm)]
         return next(iter(gaits + sides), None)
 
-    def __call__(self, signals: Signals) -> Float[Array, " {self.size}"]:
-        """The truth of one moment at an episode's beginning, as if it had always been so."""
+    def __call__(self, signals: Signals) -> Float[Array, " n"]:
+        """The truth of one moment, the first of an episode, without history."""
         values, _ = self._values(self._begin(signals), signals)
-        frame = jnp.concatenate(list(values.values()))
-        return jnp.tile(frame, self.history)
+        return jnp.concatenate(list(values.values()))
 
     def init(self, key: PRNGKeyArray, signals: Signals, dt: float) -> tuple[Float[Array, " {self.size}"], Any]:
         """The first observation of an episode, and the first state; one reading every `dt` seconds."""

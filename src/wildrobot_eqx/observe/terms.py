@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from .. import rotation
 from ..control import AbstractController
+from ..physics.mujoco_tools.kinematics import feet_mirror
 from ..protocol import Call, Protocol
 from ..robots import Foot, Ground, Mirror, Robot, Sensor, above
 from .signals import Channel, Signals
@@ -215,7 +216,7 @@ class LastAction(AbstractStatelessTerm):
     def source(self) -> str:
         return "policy"
 
-    def __call__(self, signals: Signals) -> Float[Array, " {self.size}"]:
+    def __call__(self, signals: Signals) -> Float[Array, " na"]:
         return signals.action
 
 
@@ -270,7 +271,7 @@ class BaseHeight(AbstractStatelessTerm):
     measurable = False
 
     def __init__(self, robot: Robot, ground: Ground | None = None):
-        self.body, self.ground = robot.base.body, ground
+        self.body, self.ground = robot.need("base", type(self).__name__).body, ground
 
     @property
     def mirror(self) -> Mirror:
@@ -289,14 +290,14 @@ class FootContacts(AbstractStatelessTerm):
 
     scale: float = eqx.field(static=True)  # 1/N
     feet: tuple[Foot, ...]
+    reflection: Mirror
     unit = "body weight"
     frame = "world"
     measurable = False
 
     def __init__(self, robot: Robot):
-        self.feet = robot.feet
-        mj = robot.model.mj
-        self.scale = float(1.0 / (mj.body_subtreemass[0] * -mj.opt.gravity[2]))
+        self.feet = robot.need("feet", type(self).__name__)
+        self.scale, self.reflection = 1.0 / robot.weight, feet_mirror(robot)
 
     @property
     def size(self) -> int:
@@ -305,8 +306,7 @@ class FootContacts(AbstractStatelessTerm):
 
     @property
     def mirror(self) -> Mirror:
-        n = len(self.feet)
-        return Mirror(tuple(reversed(range(n))), (1.0,) * n)
+        return self.reflection
 
     @property
     def source(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ..errors import WildRobotError
@@ -72,11 +73,11 @@ class AbstractPhysics(eqx.Module):
 
     @abc.abstractmethod
     def init(self, params: PhysicsParams, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> PhysicsState:
-        """The state at `qpos`, `qvel` at time 0, forces and accelerations included (ctrl: home pose)."""
+        """The state at `qpos`, `qvel` at time 0, forces and accelerations included (ctrl: `nominal_ctrl`)."""
 
     @abc.abstractmethod
     def step(self, params: PhysicsParams, state: PhysicsState, ctrl: Float[Array, " nu"]) -> PhysicsState:
-        """The state one control period later, under constant `ctrl` (joint targets, rad)."""
+        """The state one control period later, under constant `ctrl` (rad for position servos)."""
 
 
 FEWEST = 32
@@ -192,9 +193,13 @@ def with_friction(physics: AbstractPhysics, dofs: tuple[int, ...] | None = None)
 
 def foot_forces(robot: Robot, sensordata: Float[Array, " nsensordata"]) -> Float[Array, "nfoot 3"]:
     """Force of the floor on each foot, N, world frame, from the robot's contact sensors."""
+    if not robot.feet:
+        return jnp.zeros((0, 3), sensordata.dtype)
     return jnp.stack([foot.force.read(sensordata) for foot in robot.feet])
 
 
 def nominal_ctrl(robot: Robot) -> Float[Array, " nu"]:
-    """The command under which `init` evaluates forces: hold the home pose."""
-    return jax.lax.stop_gradient(robot.home_joints)
+    """The command under which `init` evaluates forces: position servos hold the home pose, all else rests at 0."""
+    home = jax.lax.stop_gradient(robot.home_joints)
+    held = np.array([kind == "position" for kind in robot.actuator_kind])
+    return home if held.all() else jnp.where(held, home, 0.0)

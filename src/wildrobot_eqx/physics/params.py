@@ -17,7 +17,7 @@ class PhysicsParams(eqx.Module):
     |---|---|---|
     | `body_mass` | `body_subtreemass` | recomputed |
     | `body_mass`, `body_inertia`, `body_ipos`, `dof_armature` | `*_invweight0`, `dof_M0` | nominal |
-    | `geom_friction`, `dof_damping`, `dof_frictionloss`, `actuator_*`, `gravity` | none | |
+    | `geom_friction`, `pair_friction`, `dof_damping`, `dof_frictionloss`, `actuator_*`, `gravity` | none | |
 
     `invweight0` scales only the regularisation of soft constraints; docs/physics.md gives
     the measured effect of keeping it nominal.
@@ -27,6 +27,7 @@ class PhysicsParams(eqx.Module):
     body_inertia: Float[Array, "nbody 3"]  # kg m^2, principal
     body_ipos: Float[Array, "nbody 3"]  # m, centre of mass in the body frame
     geom_friction: Float[Array, "ngeom 3"]  # slide, spin (m), roll (m)
+    pair_friction: Float[Array, "npair 5"]  # of each <pair>: slide twice, spin (m), roll twice (m)
     dof_damping: Float[Array, " nv"]  # N m s/rad
     dof_frictionloss: Float[Array, " nv"]  # N m
     dof_armature: Float[Array, " nv"]  # kg m^2

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from ..env import Env
 from ..errors import WildRobotError, nearest
 from ..evaluate.gate import AbstractGate
-from ..learn import MakePolicy, PPOConfig
+from ..learn import AbstractRewardModel, MakePolicy, PPOConfig
 from ..paths import data_dir
 from ..task import Curriculum
 
@@ -34,9 +34,9 @@ class Recipe:
     name: str = ""
     curriculum: Curriculum | None = None  # of our own PPO; Brax's trainers have the env's own ranges from the start
     policy: MakePolicy | None = None  # of our own PPO: makes another kind of policy, such as one with a memory
+    reward_model: AbstractRewardModel | None = None  # of our own PPO: learns the rewards, in place of the env's own
 
     def __post_init__(self):
-        ppo = self.ppo
         if self.steps < 1:
             raise WildRobotError(
                 f"Training needs at least one step, got steps={self.steps}.", where="Recipe", hint="raise steps"
@@ -44,12 +44,6 @@ class Recipe:
         if not 0 <= self.seed < 2**32:
             raise WildRobotError(
                 f"A seed lies between 0 and 2**32 - 1, got {self.seed}.", where="Recipe, seed", hint="such as seed=0"
-            )
-        if ppo.num_envs % ppo.num_minibatches:
-            raise WildRobotError(
-                f"{ppo.num_envs} envs do not divide into {ppo.num_minibatches} minibatches of equal size.",
-                where="Recipe, ppo.num_envs and ppo.num_minibatches",
-                hint=f"take a multiple of {ppo.num_minibatches} envs",
             )
         if "policy" not in self.env.observations:
             raise WildRobotError(

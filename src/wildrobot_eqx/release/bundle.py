@@ -1,10 +1,11 @@
 """A run's bundle, written from its newest checkpoint."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 
+from ..errors import WildRobotError
 from ..evaluate.rollout import judged_env
 from ..recipes.recipe import Recipe
 from ..runs.files import read_object
@@ -13,10 +14,39 @@ from ..train.registry import trainer_of
 from ..train.session import Say, restore
 from .gate_codec import describe_gate
 
+if TYPE_CHECKING:
+    from ..deploy.bundle.signature import Signer
+
 FOLDER = "bundle"
 
 
-def export(recipe: Recipe, folder: RunFolder, out: Path | None, say: Say) -> tuple[Path, Path]:
+def check(folder: RunFolder, out: Path | None, force: bool) -> None:
+    """Whether the run's bundle may be written there.
+
+    Raises:
+        WildRobotError: a file that is not ours would be lost.
+    """
+    from ..deploy.export.place import check_place
+
+    place = _place(folder, out)
+    check_place(place, place.with_name(place.name + ".zip"), force)
+
+
+def _place(folder: RunFolder, out: Path | None) -> Path:
+    """The bundle's folder; `out` may name the zip beside it."""
+    if out is None:
+        return folder.path / FOLDER
+    return out.with_suffix("") if out.suffix == ".zip" else out
+
+
+def export(
+    recipe: Recipe,
+    folder: RunFolder,
+    out: Path | None,
+    say: Say,
+    force: bool = False,
+    signer: "Signer | None" = None,
+) -> tuple[Path, Path]:
     """Write the bundle of the run's newest policy into `out`, or into the run folder.
 
     Raises:
@@ -44,18 +74,24 @@ def export(recipe: Recipe, folder: RunFolder, out: Path | None, say: Say) -> tup
         gate |= required
     elif gate is not None:
         training, gate = {**training, "verdict": gate}, None
-    place = folder.path / FOLDER if out is None else out.with_suffix("") if out.suffix == ".zip" else out
     env = judged_env(recipe.env, recipe.env.physics.timestep)
     if env.observations["policy"].sensing:  # the robot's sensors are as bad as they are without our help
         env = eqx.tree_at(lambda e: e.observations["policy"].sensing, env, {})
-    return export_bundle(env, trainer_of(folder).policy(state), place, training, gate, say)
+    place = _place(folder, out)
+    return export_bundle(env, trainer_of(folder).policy(state), place, training, gate, say, force, signer)
 
 
 def current_bundle(folder: RunFolder, iteration: int) -> str | None:
     """The zip of the run's bundle, where it holds that iteration's policy and not an older one."""
-    training = read_object(folder.path / FOLDER / "contract.json").get("training", {})
+    from ..deploy.bundle.archive import read_files
+    from ..deploy.bundle.contract import FILE, read_contract
+
     archive = folder.path / f"{FOLDER}.zip"
-    return str(archive) if training.get("iteration") == iteration and archive.is_file() else None
+    try:
+        training = read_contract(read_files(archive).get(FILE, b"")).document["training"]
+    except WildRobotError:  # there is none, or it was left half written
+        return None
+    return str(archive) if training.get("iteration") == iteration else None
 
 
 def newest(folder: RunFolder) -> int:

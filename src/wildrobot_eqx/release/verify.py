@@ -82,7 +82,7 @@ def verify_bundle(bundle: Bundle, episodes: int, say: Say) -> Verified:
     result = closed_loop(bundle, judge, say)
     failed = {_key(line) for line in gate["lines"] if not line["passed"]}
     lost = [line for line in result.lines if not line.passed and (line.name, line.command, line.axis) not in failed]
-    words = "passed" if gate["passed"] else f"failed ({len(gate['failed'])} lines)"
+    words = "passed" if gate["passed"] else f"failed ({len(failed)} lines)"
     note = f"the training env's verdict: {words}" + (
         f", provisional: {gate['provisional']}" if gate.get("provisional") else ""
     )

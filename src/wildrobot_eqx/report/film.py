@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from PIL import Image, ImageDraw, ImageFont
 
+from ..atomic import replacing
 from ..env import Env, EnvState
 from ..errors import WildRobotError
 from ..evaluate.rollout import channel_values, judge_key, judged_env, with_command
@@ -69,7 +70,7 @@ def render_walk(
 
     Args:
         env: the recipe's env.
-        policy: its distribution's mean is the action.
+        policy: its distribution's mode is the action.
         folder: an existing folder.
         script: the commands, speed (m/s) and duration (s) each, and where the env's command knows them lateral
             speed (m/s) and turn (rad/s).
@@ -97,8 +98,9 @@ def record(env: Env, policy: AbstractPolicy, script: tuple[tuple[float, ...], ..
     if fallen.any():
         end = int(fallen.argmax()) + 1 + round(_AFTER_FALL / dt)
         qpos, moved, fallen, command = (rows[:end] for rows in (qpos, moved, fallen, command))
-    if env.physics.robot.base.floating:
-        qpos = _turn(qpos, -float(origin))
+    base = env.physics.robot.base
+    if base is not None and base.floating:
+        qpos = _turn(qpos, base.qpos_address, -float(origin))
     gait = gait_of(env.commands)
     period = _PERIOD if gait is None else float(gait[1].period)
     speed, lateral, turn = (over_a_cycle(column, period / dt) for column in moved.T)
@@ -150,7 +152,7 @@ def _roll(
         asked = command.set(state.commands[name], channel_values(command, *told))
         state = dataclasses.replace(state, commands={**state.commands, name: asked})
         distribution, carry = policy(obs, carry)
-        state, timestep = env.step(state, distribution.mean)
+        state, timestep = env.step(state, distribution.mode())
         fallen = fallen | timestep.terminated
         moved = jnp.stack([timestep.metrics.get(axis, zero) for axis in ("lin_vel_x", "lin_vel_y", "ang_vel_z")])
         out = (state.physics.qpos, moved, fallen)
@@ -163,20 +165,26 @@ def _roll(
     return qpos, moved, fallen, velocity_in(state.commands).origin
 
 
-def _turn(qpos: np.ndarray, angle: float) -> np.ndarray:
-    """The poses of a floating robot turned by `angle` (rad) about the world's z axis."""
+def _turn(qpos: np.ndarray, at: int, angle: float) -> np.ndarray:
+    """The poses of a robot, whose free joint lies at `at` in qpos, turned by `angle` (rad) about the world's z axis."""
     c, s = np.cos(angle), np.sin(angle)
     h, k = np.cos(angle / 2.0), np.sin(angle / 2.0)
-    x, y = qpos[:, 0], qpos[:, 1]
-    qw, qx, qy, qz = qpos[:, 3:7].T
+    x, y = qpos[:, at], qpos[:, at + 1]
+    qw, qx, qy, qz = qpos[:, at + 3 : at + 7].T
     turned = qpos.copy()
-    turned[:, 0], turned[:, 1] = c * x - s * y, s * x + c * y
-    turned[:, 3:7] = np.stack([h * qw - k * qz, h * qx - k * qy, h * qy + k * qx, h * qz + k * qw], axis=1)
+    turned[:, at], turned[:, at + 1] = c * x - s * y, s * x + c * y
+    turned[:, at + 3 : at + 7] = np.stack([h * qw - k * qz, h * qx - k * qy, h * qy + k * qx, h * qz + k * qw], axis=1)
     return turned
 
 
 def write_video(renderer: Renderer, walk: Walk, path: Path) -> None:
-    """An H.264 film at 25 frames per second, or as near as the control rate allows."""
+    """An H.264 film at 25 frames per second, or as near as the control rate allows, whole or not at all."""
+    with replacing(path) as partial:
+        _encode(renderer, walk, partial, path)
+
+
+def _encode(renderer: Renderer, walk: Walk, path: Path, told_as: Path) -> None:
+    """Write the film to `path`; errors call it by another name."""
     every = max(1, round(0.04 / walk.dt))
     try:
         ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
@@ -196,7 +204,7 @@ def write_video(renderer: Renderer, walk: Walk, path: Path) -> None:
             told.seek(0)
             why = told.read().decode(errors="replace").strip()[-300:]
             raise WildRobotError(
-                f"The video could not be written: {why}", where=str(path), hint="is the disk full?", exit_code=1
+                f"The video could not be written: {why}", where=str(told_as), hint="is the disk full?", exit_code=1
             )
 
 
@@ -240,4 +248,5 @@ def _write_strip(renderer: Renderer, walk: Walk, path: Path) -> None:
         if place == 0:
             draw.text((12, 34), f"told {fastest:.1f} m/s", font=font, fill=(20, 24, 30))
         strip.paste(picture, (place * width, 0))
-    strip.save(path, optimize=True)
+    with replacing(path) as partial:
+        strip.save(partial, optimize=True)

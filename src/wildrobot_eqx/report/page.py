@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluate.gate_result import AXES
-from ..evaluate.walking.figures import describe
+from ..evaluate.walking.figures import Figure, describe
 from ..runs.files import read_object, replace_text, writing
 from .plots import gate_axes, gate_blocks, gate_lines, number, read_lines, write_plots
 
@@ -89,7 +89,11 @@ def _text(value: Any) -> str:
 
 
 def _data(path: Path, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+    try:
+        data = path.read_bytes()
+    except OSError:  # it is there, and may not be read: an empty picture says so
+        data = b""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def _image(path: Path, alt: str) -> str:
@@ -162,6 +166,35 @@ def _axis(verdict: dict[str, Any], axis: str) -> Iterator[str]:
         yield "</table></div>"
         if not all(entry.get("required") for entry in block.values()):
             yield '<p class="note">* reported, not required.</p>'
+        yield from _joints(block, columns)
+
+
+def _joints(block: dict[float, dict[str, Any]], columns: str) -> Iterator[str]:
+    """RMS torque of each joint by command, the worst of each command marked, and the peaks over all."""
+    torques = {command: joints for command in sorted(block) if (joints := _known(block[command].get("joints")))}
+    if not torques:
+        return
+    torque = Figure("torque", "N m")
+    worst = {command: str(block[command].get("worst_joint")) for command in torques}
+    names = ", ".join(dict.fromkeys(name for name in worst.values() if name != "None"))
+    yield f"<details><summary>Torque of each joint; the worst: {_text(names or 'none')}</summary>"
+    heads = "".join(f'<th scope="col">{_text(f"{command:g}")}</th>' for command in torques)
+    yield f'<div class="scroll"><table><tr><th scope="row">RMS, N m; {columns}</th><th>peak, N m</th>{heads}</tr>'
+    for name in dict.fromkeys(name for joints in torques.values() for name in joints):
+        of = {command: joints.get(name, {}) for command, joints in torques.items()}
+        peak = max((number(joint.get("torque_peak")) for joint in of.values()), key=lambda p: -1.0 if p != p else p)
+        cells = ""
+        for command, joint in of.items():
+            rms = _text(torque.text(number(joint.get("torque_rms"))))
+            cells += f"<td>{f'<strong>{rms}</strong>' if worst[command] == name else rms}</td>"
+        yield f'<tr><th scope="row">{_text(name)}</th><td>{_text(torque.text(peak))}</td>{cells}</tr>'
+    yield "</table></div></details>"
+
+
+def _known(joints: Any) -> dict[str, dict[str, Any]]:
+    """The torques of joints in an eval.json, as far as they are what they should be."""
+    found = joints if isinstance(joints, dict) else {}
+    return {str(name): joint for name, joint in found.items() if isinstance(joint, dict)}
 
 
 def _robust(run_dir: Path) -> Iterator[str]:
@@ -176,6 +209,8 @@ def _robust(run_dir: Path) -> Iterator[str]:
         yield f", provisional: {_text(document['provisional'])}"
     yield "<ul>"
     for line in lines if isinstance(lines, list) else []:
+        if not isinstance(line, dict):
+            continue
         shown = describe(str(line.get("name")))
         unit = f" {shown.unit}" if shown.unit else ""
         value = shown.text(number(line.get("value")))
@@ -191,11 +226,14 @@ def _robust(run_dir: Path) -> Iterator[str]:
 
 
 def _learning(run_dir: Path, plots: list[Path]) -> Iterator[str]:
-    count = len(read_lines(run_dir / "metrics.jsonl"))
+    lines = read_lines(run_dir / "metrics.jsonl")
+    count, diverged = len(lines), sum(number(line.get("diverged", 0.0)) for line in lines)
     if not count:
         yield '<p class="note">There are no figures of training (metrics.jsonl).</p>'
     else:
         yield f'<p class="note">{count} iterations.</p>'
+        if diverged > 0.0:
+            yield f'<p class="note">{diverged:.0f} control steps diverged: each ended its episode with reward 0.</p>'
     shown = [path for path in plots if path.stem != "gate"]
     if shown:
         yield '<div class="plots">'

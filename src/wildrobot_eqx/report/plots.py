@@ -13,12 +13,14 @@ from matplotlib.transforms import Bbox
 
 from ..evaluate.walking.figures import describe
 from ..runs.files import read_object
+from ..train.log import error_names
 
 _RED, _GREEN, _INK, _GRID = "#c0392b", "#1e8449", "#1b2a3a", "#d8dee4"
+_LARGEST = 1e30  # beyond it Matplotlib's own sums overflow
 _CURVES = {
     "return": ("episode_return", "return per episode", "episode return"),
-    "failures": ("terminations_per_minute", "failures per minute of simulated time", "failures"),
-    "speed_error": ("lin_vel_x_error", "mean |measured - commanded|, m/s", "speed error while learning"),
+    "terminations": ("terminations_per_minute", "terminations per minute of simulated time", "terminations"),
+    "diverged": ("diverged", "control steps per iteration", "simulations that diverged"),
 }
 
 
@@ -32,7 +34,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     for line in text.splitlines():
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
             found.append(value)
@@ -40,8 +42,9 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def number(value: Any) -> float:
-    """A JSON value as a float; NaN where it is no number."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    """A JSON value as a float; NaN where it is no number, or one that no plot can show."""
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
+    return float(value) if plain else math.nan
 
 
 def write_plots(run_dir: Path) -> list[Path]:
@@ -67,8 +70,9 @@ def write_plots(run_dir: Path) -> list[Path]:
     lines = read_lines(run_dir / "metrics.jsonl")
     if len(lines) < 2:
         return drawn
-    for name, (key, label, title) in _CURVES.items():
-        if any(key in line for line in lines):
+    for name, (key, label, title) in {**_CURVES, **_errors(lines)}.items():
+        told = [number(line.get(key)) for line in lines]
+        if any(map(math.isfinite, told)) and (name != "diverged" or any(told)):
             save(name, _curve(lines, key, label, title))
     terms = sorted({key for line in lines for key in line if key.startswith("reward/")})
     if terms:
@@ -76,6 +80,16 @@ def write_plots(run_dir: Path) -> list[Path]:
     if any("learning_rate" in line or "kl" in line for line in lines):
         save("learning", _learning(lines))
     return drawn
+
+
+def _errors(lines: Sequence[dict[str, Any]]) -> dict[str, tuple[str, str, str]]:
+    """Of each value that is commanded how far it is off: figure, label and title, by the plot's name."""
+    found = {}
+    for name in error_names({key for line in lines for key in line}):
+        shown = describe(name)
+        unit = f", {shown.unit}" if shown.unit else ""
+        found[name] = (name, f"mean |measured - commanded|{unit}", f"{shown.label} while learning")
+    return found
 
 
 def gate_axes(verdict: dict[str, Any]) -> list[str]:

@@ -81,16 +81,18 @@ def robot_json(robot: Robot) -> dict[str, Any]:
         "joints": [
             {
                 "name": name,
-                "low_rad": round(float(low[i]), 4),
-                "high_rad": round(float(high[i]), 4),
+                "low_rad": _finite(float(low[i])),
+                "high_rad": _finite(float(high[i])),
                 "home_rad": round(float(home[i]), 4),
                 "torque_limit_nm": round(float(torque[i]), 4),
-                "mirror": robot.joint_names[robot.mirror.source[i]],
+                "actuator": robot.actuator_kind[i],
+                "mirror": None if robot.mirror is None else robot.joint_names[robot.mirror.source[i]],
             }
             for i, name in enumerate(robot.joint_names)
         ],
         "feet": [foot.name for foot in robot.feet],
         "imus": [imu.name for imu in robot.imus],
+        "bodies": list(robot.bodies),
         "sensors": [mj.sensor(i).name for i in range(mj.nsensor)],
     }
 
@@ -98,15 +100,18 @@ def robot_json(robot: Robot) -> dict[str, Any]:
 def robot_table(shown: dict[str, Any]) -> Table:
     """`robot_json` as a table of joints, with the rest in its title and caption."""
     table = plain_table(
-        f"{shown['name']}: {shown['description']}", "joint", ">low", ">home", ">high, rad", ">limit, N m", "mirrors"
+        f"{shown['name']}: {shown['description']}",
+        *("joint", "actuator", ">low", ">home", ">high, rad", ">limit, N m", "mirrors"),
     )
     for joint in shown["joints"]:
-        figures = [f"{joint[key]:.3f}" for key in ("low_rad", "home_rad", "high_rad")]
-        table.add_row(joint["name"], *figures, f"{joint['torque_limit_nm']:g}", joint["mirror"])
+        figures = ["" if joint[key] is None else f"{joint[key]:.3f}" for key in ("low_rad", "home_rad", "high_rad")]
+        row = (*figures, f"{joint['torque_limit_nm']:g}", joint["mirror"] or "")
+        table.add_row(joint["name"], joint["actuator"], *row)
     table.caption = (
         f"{shown['mass_kg']:g} kg, base at {shown['home_height_m']:g} m, nq {shown['nq']}, nv {shown['nv']}, "
         f"control every {1e3 * shown['control_dt_s']:g} ms\n"
-        f"feet: {', '.join(shown['feet'])}; IMUs: {', '.join(shown['imus'])}\nsensors: {', '.join(shown['sensors'])}"
+        f"{_listed('feet', shown)}; {_listed('imus', shown, 'IMUs')}; {_listed('bodies', shown, 'free bodies')}\n"
+        f"{_listed('sensors', shown)}"
     )
     return table
 
@@ -117,6 +122,15 @@ def plain_table(title: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
     return table
+
+
+def _finite(value: float) -> float | None:
+    """Of a joint without a limit there is no number."""
+    return round(value, 4) if np.isfinite(value) else None
+
+
+def _listed(key: str, shown: dict[str, Any], title: str = "") -> str:
+    return f"{title or key}: {', '.join(shown[key]) or 'none'}"
 
 
 def _about(term: Any) -> str:

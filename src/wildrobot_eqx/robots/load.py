@@ -5,17 +5,22 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import mujoco
-import numpy as np
 
 from ..errors import WildRobotError, nearest
 from ..paths import data_dir
+from .actuators import Actuators, read_actuators
+from .inside import check_inside, check_model
+from .mirrors import joint_mirror
 from .model import Model, compile_mjcf
-from .robot import Base, Foot, Imu, Mirror, Robot, Sensor, Servo
+from .parts import Base, Foot, FreeBody, Imu, Sensor, Servo
+from .robot import Robot
+from .sensors import SensorCheck
 from .spec import Spec, read_spec
 
 _SIZES = {"gyro": 3, "accel": 3, "quat": 4, "force": 3, "linvel": 3, "angvel": 3}
-_ANGLES = {int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)}
-_SAME = 1e-4  # of angles in rad, and of lengths in m
+_FREE, _BALL, _SLIDE = (int(getattr(mujoco.mjtJoint, f"mjJNT_{kind}")) for kind in ("FREE", "BALL", "SLIDE"))
+_SAME = 1e-4  # m
+_NO_LOAD_SPEED = 1e3  # rad/s, of a servo without a datasheet
 
 
 def robot_names() -> list[str]:
@@ -26,8 +31,10 @@ def robot_names() -> list[str]:
 def load_robot(robot: str | os.PathLike) -> Robot:
     """Load a robot by its name, or from a folder that holds a robot.toml.
 
+    Nothing outside of that folder is read, and nothing in it is executed.
+
     Raises:
-        WildRobotError: no such robot, or its files do not fit together.
+        WildRobotError: no such robot, its files do not fit together, or one refers to something outside.
     """
     folder = Path(robot)
     if not (folder / "robot.toml").is_file():
@@ -39,8 +46,13 @@ def load_robot(robot: str | os.PathLike) -> Robot:
             where="robots that ship with the package, and folders with a robot.toml",
             hint=nearest(str(robot), robot_names()),
         )
+    ours = folder.parent == data_dir("robots")  # it came with the package, whose installer may link files
+    if not ours:
+        check_inside(folder, path, str(path))
     spec = read_spec(path)
-    return _Builder(spec, compile_mjcf(path.parent / spec.model)).build()
+    if not ours:
+        check_model(folder, folder / spec.model, f"{path}, model")
+    return _Builder(spec, compile_mjcf(folder / spec.model)).build()
 
 
 class _Builder:
@@ -49,16 +61,13 @@ class _Builder:
     def __init__(self, spec: Spec, model: Model):
         self.spec, self.model = spec, model
 
-    def mjcf_error(self, what: str, hint: str) -> WildRobotError:
-        return WildRobotError(what, where=f"{self.spec.path.parent / self.spec.model}, <actuator>", hint=hint)
-
     def id(self, kind: str, name: str, key: str) -> int:
         """The id of the element `name` that robot.toml mentions under `key`."""
         mj = self.model.mj
         obj = getattr(mujoco.mjtObj, f"mjOBJ_{kind.upper()}")
         found = mujoco.mj_name2id(mj, obj, name)
         if found < 0:
-            count = {"joint": mj.njnt, "site": mj.nsite, "sensor": mj.nsensor}[kind]
+            count = {"joint": mj.njnt, "site": mj.nsite, "sensor": mj.nsensor, "body": mj.nbody}[kind]
             known = [mujoco.mj_id2name(mj, obj, i) or "" for i in range(count)]
             raise self.spec.error(
                 f"[{key}] names the {kind} {name!r}, which {self.spec.model} does not have.",
@@ -81,18 +90,29 @@ class _Builder:
 
     def build(self) -> Robot:
         mj, spec = self.model.mj, self.spec
-        joints = self.actuated()
+        driven = read_actuators(mj, str(spec.path.parent / spec.model))
+        joints = list(driven.joints)
         names = tuple(mj.joint(j).name for j in joints)
         feet = tuple(
-            Foot(name, self.id("site", table["site"], f"feet.{name}"), *self.sensors(table, f"feet.{name}"))
+            Foot(
+                name,
+                self.id("site", table["site"], f"feet.{name}"),
+                self.sensor(table, "force", f"feet.{name}"),
+                self.sensor(table, "linvel", f"feet.{name}"),
+                name in spec.switches,
+            )
             for name, table in spec.feet.items()
         )
         imus = tuple(Imu(name, *self.sensors(table, f"imu.{name}")) for name, table in spec.imu.items())
-        root = int(mj.jnt_bodyid[0])
-        home = self.home(root, feet)
+        root = self.root(joints)
+        base = self.base(root, joints)
+        home = self.home(base, feet)
         self.check_sides(feet, home)
-        mirror = self.mirror(names, joints)
-        self.check_home_mirrors(names, home.qpos[mj.jnt_qposadr[joints]], mirror)
+        self.check_sensors(base, feet, imus, home)
+        for name in (name for pair in spec.mirror_pairs or () for name in pair):
+            self.id("joint", name, "mirror_pairs")
+        mirror = joint_mirror(spec, self.model, names, driven.joints, home.qpos[mj.jnt_qposadr[joints]])
+        least = spec.min_root_height
         return Robot(
             name=spec.name,
             description=spec.description,
@@ -101,61 +121,135 @@ class _Builder:
             joint_names=names,
             joint_qpos=tuple(int(mj.jnt_qposadr[j]) for j in joints),
             joint_dof=tuple(int(mj.jnt_dofadr[j]) for j in joints),
-            base=Base(root, bool(mj.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE), *self.sensors(spec.base, "base")),
+            actuator_kind=driven.kind,
+            base=base,
             feet=feet,
             imus=imus,
-            servo=Servo(
-                spec.servo.get("stall_torque", float(mj.actuator_forcerange[:, 1].max())),
-                spec.servo.get("no_load_speed", 1e3),
-            ),
+            bodies=self.bodies(base, home),
+            servo=self.servo(names, driven),
             mirror=mirror,
-            min_root_height=jnp.asarray(spec.min_root_height, jnp.float32),
+            min_root_height=None if least is None else jnp.asarray(least, jnp.float32),
             home_qpos=jnp.asarray(home.qpos, jnp.float32),
             home_height=jnp.asarray(home.xpos[root, 2], jnp.float32),
-            joint_range=jnp.asarray(mj.actuator_ctrlrange, jnp.float32),
-            torque_limit=jnp.asarray(mj.actuator_forcerange[:, 1], jnp.float32),
+            joint_range=jnp.asarray(driven.joint_range, jnp.float32),
+            ctrl_range=jnp.asarray(driven.ctrl_range, jnp.float32),
+            torque_limit=jnp.asarray(driven.torque_limit, jnp.float32),
         )
 
     def sensors(self, table: dict[str, str], key: str) -> list[Sensor]:
         """The sensors of one table, in its own order of keys."""
         return [self.sensor(table, field, key) for field in table if field in _SIZES]
 
-    def actuated(self) -> list[int]:
-        """The joint of each actuator, each actuator with a range and a limit."""
-        mj, model = self.model.mj, self.spec.model
-        if mj.nu == 0 or (mj.actuator_trntype != mujoco.mjtTrn.mjTRN_JOINT).any():
-            raise self.mjcf_error(
-                f"{model} must drive its joints with actuators on joints.", "use <position joint=...>"
+    def root(self, joints: list[int]) -> int:
+        """The body that [base] names, or the root of the kinematic tree that the actuators drive."""
+        mj, named = self.model.mj, self.spec.base or {}
+        if "body" in named:
+            body = self.id("body", named["body"], "base")
+            driven = [mj.joint(j).name for j in _joints_above(mj, body) if j in joints]
+            if driven:
+                raise self.spec.error(
+                    f"[base] names the body {named['body']!r}, which the driven joint {driven[0]!r} moves.",
+                    "base",
+                    hint=f"name {mj.body(mj.body_rootid[body]).name!r}, the root of its kinematic tree",
+                )
+            return body
+        roots = sorted({int(mj.body_rootid[mj.jnt_bodyid[j]]) for j in joints})
+        if len(roots) > 1:
+            bodies = ", ".join(mj.body(body).name for body in roots)
+            raise self.spec.error(
+                f"The actuators of {self.spec.model} drive several kinematic trees, with the root bodies {bodies}.",
+                "base",
+                hint='say which is the base: body = "..." in the table [base]',
             )
-        if mj.na:
-            raise self.mjcf_error(f"{model} has actuators with activation states.", "use stateless actuators")
-        joints = [int(j) for j in mj.actuator_trnid[:, 0]]
-        for flag, name in ((mj.actuator_ctrllimited, "ctrlrange"), (mj.actuator_forcelimited, "forcerange")):
-            if not flag.all():
-                free = [mj.joint(j).name for j, ok in zip(joints, flag) if not ok]
-                raise self.mjcf_error(f"Actuators without a {name}: {free}.", f'give them {name}="LOW HIGH"')
-        return joints
+        return roots[0]
 
-    def home(self, root: int, feet: tuple[Foot, ...]) -> mujoco.MjData:
-        """Kinematics of the home pose, the lowest foot site on the floor (z = 0)."""
+    def base(self, root: int, joints: list[int]) -> Base | None:
+        """The base: the root body, where robot.toml has a [base] or joints without an actuator move it."""
+        mj, table = self.model.mj, self.spec.base
+        own = _joints_above(mj, root)
+        if table is None and all(j in joints for j in own):
+            return None
+        table = table or {}
+        return Base(
+            body=root,
+            floating=bool(own and mj.jnt_type[own[0]] == _FREE),
+            qpos_address=int(mj.jnt_qposadr[own[0]]) if own else -1,
+            dof_address=int(mj.jnt_dofadr[own[0]]) if own else -1,
+            linvel=self.sensor(table, "linvel", "base") if "linvel" in table else None,
+            angvel=self.sensor(table, "angvel", "base") if "angvel" in table else None,
+        )
+
+    def bodies(self, base: Base | None, home: mujoco.MjData) -> dict[str, FreeBody]:
+        """The free bodies beside the robot: those that robot.toml names, and all others by the MJCF's own names."""
+        mj = self.model.mj
+        free = {int(mj.jnt_bodyid[j]): j for j in range(mj.njnt) if mj.jnt_type[j] == _FREE}
+        if base is not None and base.floating:
+            free.pop(base.body)
+        named = {self.id("body", body, f"bodies.{name}"): name for name, body in self.spec.bodies.items()}
+        for body, name in named.items():
+            if body not in free:
+                raise self.spec.error(
+                    f"[bodies.{name}] names the body {mj.body(body).name!r}, which is no free body beside the robot.",
+                    f"bodies.{name}",
+                    hint=nearest(self.spec.bodies[name], [mj.body(b).name for b in free]),
+                )
+        names = {body: named.get(body) or mj.body(body).name or f"body{body}" for body in free}
+        return {
+            name: FreeBody(
+                name=name,
+                body=body,
+                qpos_address=int(mj.jnt_qposadr[free[body]]),
+                dof_address=int(mj.jnt_dofadr[free[body]]),
+                home=jnp.asarray(home.qpos[mj.jnt_qposadr[free[body]] :][:7], jnp.float32),
+            )
+            for body, name in sorted(names.items(), key=lambda item: item[1])
+        }
+
+    def servo(self, names: tuple[str, ...], driven: Actuators) -> Servo:
+        """The figures of each joint: its own in [servo.JOINT], else those of [servo], else what the actuator can do."""
+        for joint in self.spec.servos:
+            if joint not in names:
+                raise self.spec.error(
+                    f"[servo.{joint}] is of the joint {joint!r}, which no actuator drives.",
+                    f"servo.{joint}",
+                    hint=nearest(joint, names),
+                )
+        of = [{**self.spec.servo, **self.spec.servos.get(name, {})} for name in names]
+        continuous = tuple(figures["continuous_torque"] for figures in of if "continuous_torque" in figures)
+        return Servo(
+            tuple(figures.get("stall_torque", float(limit)) for figures, limit in zip(of, driven.torque_limit)),
+            tuple(figures.get("no_load_speed", _NO_LOAD_SPEED) for figures in of),
+            continuous if len(continuous) == len(of) else None,
+        )
+
+    def home(self, base: Base | None, feet: tuple[Foot, ...]) -> mujoco.MjData:
+        """Kinematics of the home pose; the lowest foot on the floor (z = 0), where the base can move up and down."""
         mj = self.model.mj
         data = mujoco.MjData(mj)
         for name, angle in self.spec.home.items():
             joint = self.id("joint", name, "home")
-            if int(mj.jnt_type[joint]) not in _ANGLES:
+            if mj.jnt_type[joint] in (_FREE, _BALL):
                 raise self.spec.error(f"[home] gives the joint {name!r} one angle; it has none.", "home", "drop it")
             data.qpos[mj.jnt_qposadr[joint]] = angle
         mujoco.mj_kinematics(mj, data)
-        lowest = min(data.site_xpos[foot.site, 2] for foot in feet)
-        for j in range(mj.njnt):
-            if mj.jnt_bodyid[j] != root:
-                continue
-            if mj.jnt_type[j] == mujoco.mjtJoint.mjJNT_FREE:
-                data.qpos[mj.jnt_qposadr[j] + 2] -= lowest
-            elif mj.jnt_type[j] == mujoco.mjtJoint.mjJNT_SLIDE and mj.jnt_axis[j, 2] == 1.0:
-                data.qpos[mj.jnt_qposadr[j]] -= lowest
-        mujoco.mj_kinematics(mj, data)
+        if base is not None and feet:
+            lowest = min(data.site_xpos[foot.site, 2] for foot in feet)
+            for at in _rising(mj, base.body)[:1]:
+                data.qpos[at] -= lowest
+            mujoco.mj_kinematics(mj, data)
         return data
+
+    def check_sensors(
+        self, base: Base | None, feet: tuple[Foot, ...], imus: tuple[Imu, ...], home: mujoco.MjData
+    ) -> None:
+        check = SensorCheck(self.spec, self.model)
+        if base is not None:
+            check.base(base)
+        for foot in feet:
+            check.foot(foot)
+        for imu in imus:
+            check.imu(imu)
+        check.weight(feet, home.qpos, [] if base is None else _rising(self.model.mj, base.body)[:1])
 
     def check_sides(self, feet: tuple[Foot, ...], home: mujoco.MjData) -> None:
         """Feet stand in robot.toml from left to right: the gait clock and the mirror count on it."""
@@ -176,44 +270,23 @@ class _Builder:
                     hint=f"list the feet from left to right: [feet.{last}] before [feet.{first}]",
                 )
 
-    def mirror(self, names: tuple[str, ...], joints: list[int]) -> Mirror:
-        """Reflection of joint vectors in the x-z plane, signs from the axes at the zero pose.
 
-        A rotation axis is a pseudovector: reflecting y sends (x, y, z) to (-x, y, -z).
-        """
-        mj = self.model.mj
-        pairs: dict[str, str] = {}
-        for pair in self.spec.mirror_pairs:
-            for name in pair:
-                self.id("joint", name, "mirror_pairs")
-                if name not in names:
-                    raise self.spec.error(
-                        f"'mirror_pairs' names the joint {name!r}, which no actuator drives.",
-                        hint="pair actuated joints only",
-                    )
-            pairs |= {pair[0]: pair[1], pair[1]: pair[0]}
-        data = mujoco.MjData(mj)
-        mujoco.mj_kinematics(mj, data)
-        axis = {name: data.xaxis[j] for name, j in zip(names, joints)}
-        reflect = np.array([-1.0, 1.0, -1.0])
-        source = tuple(names.index(pairs.get(name, name)) for name in names)
-        along = [float(axis[name] @ (reflect * axis[names[s]])) for name, s in zip(names, source)]
-        for name, s, cosine in zip(names, source, along):
-            if abs(cosine) < 0.9:
-                raise self.spec.error(
-                    f"The axes of the joints {name!r} and {names[s]!r} are no mirror images of each other.",
-                    hint="pair each joint that lies left or right with its image in 'mirror_pairs'",
-                )
-        return Mirror(source, tuple(float(np.sign(cosine)) for cosine in along))
+def _joints_above(mj: mujoco.MjModel, body: int) -> list[int]:
+    """The joints that move a body, the one nearest to the world first."""
+    found: list[int] = []
+    while body:
+        first = int(mj.body_jntadr[body])
+        found = [*range(first, first + int(mj.body_jntnum[body])), *found]
+        body = int(mj.body_parentid[body])
+    return found
 
-    def check_home_mirrors(self, names: tuple[str, ...], home: np.ndarray, mirror: Mirror) -> None:
-        """A home pose is its own mirror image: symmetric policies count their actions from it."""
-        for i, (source, sign) in enumerate(zip(mirror.source, mirror.sign)):
-            image = sign * home[source]
-            if abs(home[i] - image) > _SAME:
-                raise self.spec.error(
-                    f"The home pose is not left-right symmetric: joint {names[i]!r} is at {home[i]:.3f} rad, "
-                    f"the mirror image of {names[source]!r} at {image:.3f} rad.",
-                    "home",
-                    hint="make the angles mirror images (mind the signs of the axes), or mend 'mirror_pairs'",
-                )
+
+def _rising(mj: mujoco.MjModel, body: int) -> list[int]:
+    """The entries of qpos that move a body straight up and down."""
+    found = []
+    for j in _joints_above(mj, body):
+        if mj.jnt_type[j] == _FREE:
+            found.append(int(mj.jnt_qposadr[j]) + 2)
+        elif mj.jnt_type[j] == _SLIDE and mj.jnt_axis[j, 2] == 1.0:
+            found.append(int(mj.jnt_qposadr[j]))
+    return found

@@ -1,6 +1,7 @@
 """A compiled MuJoCo model as a static value: compared by content, so reloading changes nothing."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def compile_mjcf(path: Path) -> Model:
     Raises:
         WildRobotError: the file is missing, or MuJoCo refuses it.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # also of a name that no file can have
         raise WildRobotError(
             f"The MJCF file {path.name!r} is missing.",
             where=str(path),

@@ -1,86 +1,39 @@
-"""A robot as named data: joints, limits, home pose, feet, IMU and mirror pairs."""
+"""A robot as named data: joints, limits and home pose, and parts that it may have or lack."""
 
 import math
+from typing import Any, Literal, overload
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from ..errors import WildRobotError, nearest
 from .ground import Ground
 from .model import Model
+from .parts import Base, Foot, FreeBody, Imu, Mirror, Sensor, Servo
 
+ActuatorKind = Literal["position", "motor", "velocity"]
+"""What an actuator's command is: an angle (rad), a torque (N m over gear and gain) or a speed (rad/s)."""
 
-class Sensor(eqx.Module):
-    """Where one named sensor lies in `sensordata`."""
+Part = Literal["feet", "imus", "base", "base.linvel", "base.angvel", "mirror", "bodies", "min_root_height"]
+"""What a robot may lack."""
 
-    name: str = eqx.field(static=True)
-    address: int = eqx.field(static=True)
-    size: int = eqx.field(static=True)
-
-    def read(self, sensordata: Float[Array, " nsensordata"]) -> Float[Array, " n"]:
-        """The sensor's own slice of `sensordata`."""
-        return sensordata[self.address : self.address + self.size]
-
-
-class Imu(eqx.Module):
-    """One inertial unit: gyro (rad/s) and accelerometer (m/s^2) in the IMU's frame, quaternion wxyz."""
-
-    name: str = eqx.field(static=True)
-    gyro: Sensor
-    accel: Sensor
-    quat: Sensor
-
-
-class Foot(eqx.Module):
-    """One foot: its sole site and its sensors of force on the foot (N) and velocity (m/s), world frame."""
-
-    name: str = eqx.field(static=True)
-    site: int = eqx.field(static=True)
-    force: Sensor
-    linvel: Sensor
-
-
-class Base(eqx.Module):
-    """The root body and its velocity sensors (m/s and rad/s, world frame; simulation only)."""
-
-    body: int = eqx.field(static=True)
-    floating: bool = eqx.field(static=True)  # a free joint, not a planar base
-    linvel: Sensor
-    angvel: Sensor
-
-
-class Servo(eqx.Module):
-    """The servo's datasheet figures that gates and actuator models use."""
-
-    stall_torque: float = eqx.field(static=True)  # N m
-    no_load_speed: float = eqx.field(static=True)  # rad/s
-
-
-class Mirror(eqx.Module):
-    """The left-right reflection of a vector: `mirrored[i] = sign[i] * vector[source[i]]`.
-
-    Applied twice it gives the vector back.
-    """
-
-    source: tuple[int, ...] = eqx.field(static=True)
-    sign: tuple[float, ...] = eqx.field(static=True)
-
-    def __call__(self, vector: Float[Array, "*batch {len(self.source)}"]) -> Float[Array, "*batch n"]:
-        """Reflect the last axis."""
-        return vector[..., np.array(self.source, int)] * jnp.array(self.sign, vector.dtype)
-
-    @staticmethod
-    def concatenate(parts: "list[Mirror]") -> "Mirror":
-        """The reflection of a vector made of consecutive parts."""
-        source: list[int] = []
-        sign: list[float] = []
-        for part in parts:
-            offset = len(source)
-            source += [offset + i for i in part.source]
-            sign += part.sign
-        return Mirror(tuple(source), tuple(sign))
+_PARTS: dict[str, tuple[str, str]] = {
+    "feet": ("feet", "a table [feet.NAME] for each foot, with the keys site, force and linvel"),
+    "imus": ("an IMU", "a table [imu.NAME] with the keys gyro, accel and quat"),
+    "base": ("a base that moves", 'a table [base] with body = "..."'),
+    "base.linvel": (
+        "a sensor of the base's velocity",
+        'linvel = "..." in the table [base], the name of a <framelinvel>',
+    ),
+    "base.angvel": (
+        "a sensor of the base's angular velocity",
+        'angvel = "..." in the table [base], the name of a <frameangvel>',
+    ),
+    "mirror": ("a left-right mirror image", "'mirror_pairs', and a home pose that is its own mirror image"),
+    "bodies": ("a free body beside it", "a body with a <freejoint/> in the MJCF, named by a table [bodies.NAME]"),
+    "min_root_height": ("a least height of its base", "min_root_height = ... (m), below which it has fallen"),
+}
 
 
 class Robot(eqx.Module):
@@ -88,7 +41,10 @@ class Robot(eqx.Module):
 
     Joints are listed in actuator order: entry `i` of every `nu`-long vector belongs to
     `joint_names[i]`. `joint_qpos` and `joint_dof` map them into qpos and qvel, whose order
-    may differ.
+    may differ. Lengths and angles of slides are in m, their torques are forces in N.
+
+    Feet, IMUs, base, mirror, free bodies and the least height are optional: `need` hands
+    them out, or says who asks for them in vain.
     """
 
     name: str = eqx.field(static=True)
@@ -98,16 +54,19 @@ class Robot(eqx.Module):
     joint_names: tuple[str, ...] = eqx.field(static=True)
     joint_qpos: tuple[int, ...] = eqx.field(static=True)
     joint_dof: tuple[int, ...] = eqx.field(static=True)
-    base: Base
-    feet: tuple[Foot, ...]
+    actuator_kind: tuple[ActuatorKind, ...] = eqx.field(static=True)
+    base: Base | None
+    feet: tuple[Foot, ...]  # from left to right
     imus: tuple[Imu, ...]
+    bodies: dict[str, FreeBody]  # beside the robot
     servo: Servo
-    mirror: Mirror
-    min_root_height: Float[Array, ""]  # m, below it the robot has fallen
+    mirror: Mirror | None  # of vectors in actuator order
+    min_root_height: Float[Array, ""] | None  # m, below it the robot has fallen
     home_qpos: Float[Array, " nq"]
-    home_height: Float[Array, ""]  # m, of the root body in the home pose
-    joint_range: Float[Array, "nu 2"]  # rad
-    torque_limit: Float[Array, " nu"]  # N m
+    home_height: Float[Array, ""]  # m, of the base in the home pose, or of the root body where there is none
+    joint_range: Float[Array, "nu 2"]  # rad, infinite where nothing limits the joint
+    ctrl_range: Float[Array, "nu 2"]  # of the command, in the unit of its kind
+    torque_limit: Float[Array, " nu"]  # N m, at the joint
     ground: Ground | None = None  # what it stands on, where that is no plane
 
     def __check_init__(self):
@@ -139,9 +98,10 @@ class Robot(eqx.Module):
 
     @property
     def weight(self) -> float:
-        """Weight of the robot, N: the mass of the base and of all that hangs on it, times gravity."""
+        """Weight of the robot, N: mass of the base, or of everything, and of all that hangs on it, times gravity."""
         mj = self.model.mj
-        return float(mj.body_subtreemass[self.base.body] * np.linalg.norm(mj.opt.gravity))
+        root = 0 if self.base is None else self.base.body
+        return float(mj.body_subtreemass[root] * np.linalg.norm(mj.opt.gravity))
 
     @property
     def leg_length(self) -> float:
@@ -165,6 +125,60 @@ class Robot(eqx.Module):
     def joint_velocities(self, qvel: Float[Array, " {self.nv}"]) -> Float[Array, " nu"]:
         """The actuated joints' velocities (rad/s), in actuator order."""
         return qvel[np.array(self.joint_dof, int)]
+
+    @overload
+    def need(self, part: Literal["feet"], asker: str) -> tuple[Foot, ...]: ...
+    @overload
+    def need(self, part: Literal["imus"], asker: str) -> tuple[Imu, ...]: ...
+    @overload
+    def need(self, part: Literal["base"], asker: str) -> Base: ...
+    @overload
+    def need(self, part: Literal["base.linvel", "base.angvel"], asker: str) -> Sensor: ...
+    @overload
+    def need(self, part: Literal["mirror"], asker: str) -> Mirror: ...
+    @overload
+    def need(self, part: Literal["bodies"], asker: str) -> dict[str, FreeBody]: ...
+    @overload
+    def need(self, part: Literal["min_root_height"], asker: str) -> Float[Array, ""]: ...
+
+    def need(self, part: Part, asker: str) -> Any:
+        """A part that not every robot has, for `asker`, such as "FootSlip".
+
+        Raises:
+            WildRobotError: the robot lacks it; the error names who asks, and what to add to robot.toml.
+        """
+        owner, _, field = part.partition(".")
+        value = getattr(self, owner)
+        if field and value is not None:
+            value = getattr(value, field)
+        if value is not None and (not isinstance(value, (tuple, dict)) or value):
+            return value
+        what, add = _PARTS[part]
+        raise WildRobotError(
+            f"{asker} needs {what}, which robot {self.name!r} does not have.",
+            where=f"{asker}, robot {self.name!r}",
+            hint=f"add {add}, to its robot.toml, or leave {asker} out",
+        )
+
+    def need_actuators(self, kind: ActuatorKind, asker: str, instead: str) -> None:
+        """Refuse a robot with actuators of another kind.
+
+        Args:
+            kind: the only kind that `asker` can command.
+            asker: who asks, such as "JointPosition".
+            instead: what to take for actuators of another kind.
+
+        Raises:
+            WildRobotError: an actuator is of another kind; the error names its joint and `instead`.
+        """
+        for name, found in zip(self.joint_names, self.actuator_kind):
+            if found != kind:
+                raise WildRobotError(
+                    f"{asker} commands {kind} actuators, but the one of joint {name!r} of robot {self.name!r} is "
+                    f"of the kind {found!r}.",
+                    where=f"{asker}, <actuator> of robot {self.name!r}",
+                    hint=instead,
+                )
 
     def sensor(self, name: str) -> Sensor:
         """Where the sensor called `name` lies.
@@ -193,7 +207,21 @@ class Robot(eqx.Module):
             if name is None or imu.name == name:
                 return imu
         raise WildRobotError(
-            f"Robot {self.name!r} has no IMU {name!r}.",
+            f"Robot {self.name!r} has no IMU{'' if name is None else f' {name!r}'}.",
             where="robot.toml, [imu]",
-            hint=nearest(str(name), [imu.name for imu in self.imus]),
+            hint=nearest(str(name), [imu.name for imu in self.imus]) if self.imus else f"add {_PARTS['imus'][1]}",
         )
+
+    def free_body(self, name: str) -> FreeBody:
+        """The free body called `name`.
+
+        Raises:
+            WildRobotError: there is no such body beside the robot.
+        """
+        if name not in self.bodies:
+            raise WildRobotError(
+                f"Robot {self.name!r} has no free body {name!r} beside it.",
+                where="robot.toml, [bodies]",
+                hint=nearest(name, self.bodies),
+            )
+        return self.bodies[name]

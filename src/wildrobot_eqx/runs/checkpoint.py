@@ -1,7 +1,10 @@
 """Checkpoints of the whole training state: named arrays, written atomically by Orbax, checked by a digest."""
 
+import errno
 import functools
 import hashlib
+import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +15,13 @@ import jax
 import numpy as np
 from jaxtyping import PyTree, Shaped
 
-from ..errors import WildRobotError
+from .. import jax_compat
+from ..errors import WildRobotError, first_line
 
 KEEP = 3  # checkpoints per run
 _DIGEST = "__sha256__"
+_OVERHEAD = 2**16  # bytes of a checkpoint beside its arrays
+_NAME = re.compile(r"[0-9]{8}")
 
 
 def flatten(state: PyTree) -> dict[str, Shaped[np.ndarray, "..."]]:
@@ -58,7 +64,7 @@ def unflatten(template: PyTree, flat: dict[str, Shaped[np.ndarray, "..."]]) -> P
             )
             continue
         array = jax.numpy.asarray(value)
-        leaves.append(jax.random.wrap_key_data(array, impl=_key_impl(like)) if _is_key(like) else array)
+        leaves.append(jax.random.wrap_key_data(array, impl=jax_compat.key_impl(like)) if _is_key(like) else array)
     wrong += [f"{name}: the checkpoint has it, the recipe lacks it" for name in flat if name not in known]
     if wrong:
         shown = "\n".join(f"    {line}" for line in wrong[:8])
@@ -78,10 +84,6 @@ def non_finite(flat: dict[str, Shaped[np.ndarray, "..."]]) -> list[str]:
 
 def _is_key(leaf: Any) -> bool:
     return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _key_impl(like: jax.Array | jax.ShapeDtypeStruct) -> Any:
-    return jax.random.key_impl(like) if isinstance(like, jax.Array) else like.dtype._impl.name
 
 
 def _digest(flat: dict[str, Shaped[np.ndarray, "..."]]) -> np.ndarray:
@@ -119,8 +121,8 @@ class Checkpoints:
 
     def iterations(self) -> list[int]:
         """The iterations of which there is a finished checkpoint, oldest first."""
-        names = [path.name for path in self.folder.glob("*") if path.is_dir()]
-        return sorted(int(name) for name in names if name.isdigit())
+        names = [path.name for path in self.folder.glob("*") if path.is_dir() and not path.is_symlink()]
+        return sorted(int(name) for name in names if _NAME.fullmatch(name))  # a folder of another's is none
 
     def path(self, iteration: int) -> Path:
         """Where the checkpoint of one iteration lies."""
@@ -135,13 +137,14 @@ class Checkpoints:
         path = self.path(iteration)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            _check_space(self.folder, sum(leaf.nbytes for leaf in flat.values()))
             _checkpointer().save(path, {**flat, _DIGEST: _digest(flat)}, force=True)
         except (OSError, ValueError, RuntimeError) as error:
             for partial in self.folder.glob(f"{path.name}.orbax*"):
                 shutil.rmtree(partial, ignore_errors=True)
             kept = self.iterations()
             raise WildRobotError(
-                f"The checkpoint of iteration {iteration} could not be written: {_short(error)}",
+                f"The checkpoint of iteration {iteration} could not be written: {_reason(error)}",
                 where=str(path),
                 hint="free some space and go on with --resume; "
                 + (f"the last good checkpoint is of iteration {kept[-1]}" if kept else "no checkpoint exists yet"),
@@ -164,7 +167,7 @@ class Checkpoints:
             intact = np.array_equal(digest, _digest(flat))
             reason = "its digest does not match its arrays"
         except Exception as error:  # Orbax raises whatever its stores raise
-            intact, reason = False, _short(error)
+            intact, reason = False, first_line(error)
         if not intact:
             raise WildRobotError(
                 f"The checkpoint of iteration {iteration} is damaged: {reason}",
@@ -220,7 +223,19 @@ def _restore(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
     return {name: np.asarray(leaf) for name, leaf in checkpointer.restore(path, restore_args=as_numpy).items()}
 
 
-def _short(error: Exception) -> str:
-    """The first line of an error's text, or its type."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+def _check_space(folder: Path, size: int) -> None:
+    """The disk has room for a checkpoint of `size` bytes: Orbax's threads print tracebacks over one that fills up."""
+    needed = size + size // 8 + _OVERHEAD
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"it needs {needed >> 10} KiB, {free >> 10} KiB are free")
+
+
+def _reason(error: Exception) -> str:
+    """Why a checkpoint could not be written; of a full disk in the system's own words."""
+    text = str(error)
+    if "RESOURCE_EXHAUSTED" in text or "No space left" in text:
+        return os.strerror(errno.ENOSPC)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"{os.strerror(errno.ENOSPC)}, {error.strerror}"
+    return first_line(error)

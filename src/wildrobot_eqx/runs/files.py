@@ -2,11 +2,11 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..atomic import replace_bytes
 from ..errors import WildRobotError
 
 
@@ -25,26 +25,19 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name, then rename it: a reader never sees half of it.
+    """Write a file whole or not at all: a reader never sees half of it, nor does a power cut leave that.
 
     Raises:
         WildRobotError: it cannot be written; what was there before is untouched.
     """
-    partial = path.with_name(path.name + ".partial")
     with writing(path):
-        try:
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                partial.unlink()
-            raise
+        replace_bytes(path, text.encode("utf-8"))
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; empty where there is none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8", errors="replace"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

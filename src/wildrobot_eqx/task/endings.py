@@ -73,7 +73,8 @@ class Fallen(AbstractStatelessEnding):
 
     def __init__(self, robot: Robot, max_tilt: float = 0.8, ground: Ground | None = None):
         self.ground = ground
-        self.body, self.min_height = robot.base.body, robot.min_root_height
+        self.body = robot.need("base", type(self).__name__).body
+        self.min_height = robot.need("min_root_height", type(self).__name__)
         self.max_tilt = f32(max_tilt)
 
     def __call__(self, signals: Signals) -> Bool[Array, ""]:

@@ -23,7 +23,7 @@ class FlatOrientation(AbstractStatelessReward):
     weight: Float[Array, ""]
 
     def __init__(self, robot: Robot, weight: float = -2.0):
-        self.body, self.weight = robot.base.body, f32(weight)
+        self.body, self.weight = robot.need("base", type(self).__name__).body, f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         _, x, y, _ = signals.physics.xquat[self.body]
@@ -40,7 +40,7 @@ class BaseHeightError(AbstractStatelessReward):
     ground: Ground | None
 
     def __init__(self, robot: Robot, weight: float = -20.0, height: float | None = None, ground: Ground | None = None):
-        self.body, self.weight, self.ground = robot.base.body, f32(weight), ground
+        self.body, self.weight, self.ground = robot.need("base", type(self).__name__).body, f32(weight), ground
         self.height = robot.home_height if height is None else f32(height)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
@@ -70,7 +70,7 @@ class JointSpeedLimit(AbstractStatelessReward):
 
     robot: Robot
     weight: Float[Array, ""]
-    limit: Float[Array, ""]  # rad/s
+    limit: Float[Array, " nu"]  # rad/s
 
     def __init__(self, robot: Robot, weight: float = -0.05, share: float = 0.8):
         self.robot, self.weight = robot, f32(weight)

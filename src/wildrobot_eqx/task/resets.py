@@ -74,13 +74,15 @@ class HomeReset(AbstractReset):
         joints = jnp.clip(robot.home_joints + self.joint_noise * noise, low, high)
         qpos = robot.home_qpos.at[np.array(robot.joint_qpos)].set(joints)
         qvel = self.velocity_noise * jax.random.uniform(key_vel, (robot.nv,), jnp.float32, -1.0, 1.0)
-        if robot.base.floating:
+        base = robot.base
+        if base is not None and base.floating:
+            at = base.qpos_address
             heading = jax.random.uniform(key_yaw, (), jnp.float32, -jnp.pi, jnp.pi)
-            qpos = qpos.at[2].add(self.drop).at[3:7].set(rotation.quat_yaw(heading))
+            qpos = qpos.at[at + 2].add(self.drop).at[at + 3 : at + 7].set(rotation.quat_yaw(heading))
             if self.ground is not None:
                 place = self.centre + jax.random.uniform(key_place, (2,), jnp.float32, -self.spread, self.spread)
                 if self.steps is not None:
                     place = place.at[1].set(self.ground.where(uniform(key_step, self.steps)))
                 highest = jnp.max(self.ground.height(place + f32(_AROUND)))
-                qpos = qpos.at[:2].add(place).at[2].add(highest)
+                qpos = qpos.at[at : at + 2].add(place).at[at + 2].add(highest)
         return qpos, qvel

@@ -12,6 +12,7 @@ from jaxtyping import Array, Int, PyTree
 from ..adapters import brax_train
 from ..adapters.brax import BraxEnv
 from ..arrays import f32
+from ..env.divergence import DIVERGED
 from ..errors import WildRobotError
 from ..learn.networks import MLP, AbstractPolicy, MLPPolicy
 from ..learn.normalise import RunningNorm
@@ -103,7 +104,7 @@ def _init_ppo(recipe: Recipe) -> BraxState:
     return BraxState(params, jnp.zeros((), jnp.int32))
 
 
-def _run_ppo(recipe: Recipe, state: BraxState, tell: Tell) -> None:
+def _run_ppo(recipe: Recipe, state: BraxState, tell: Tell, shares: int) -> None:
     """What is left to do, from the networks of `state`; Adam's moments, envs and random numbers start anew."""
     done, config = int(state.iteration), recipe.ppo
     left = recipe.iterations - done
@@ -116,7 +117,7 @@ def _run_ppo(recipe: Recipe, state: BraxState, tell: Tell) -> None:
     }
     env = BraxEnv(recipe.env, privileged=True)
     hidden, std = config.hidden, config.init_std
-    brax_train.train_ppo(env, arguments, hidden, std, left, state.params, _counting(done, tell))
+    brax_train.train_ppo(env, arguments, hidden, std, left, state.params, _counting(recipe, done, tell))
 
 
 def _init_sac(recipe: Recipe) -> BraxState:
@@ -134,20 +135,30 @@ def _admit_sac(recipe: Recipe, state: BraxState) -> None:
         )
 
 
-def _run_sac(recipe: Recipe, state: BraxState, tell: Tell) -> None:
+def _run_sac(recipe: Recipe, state: BraxState, tell: Tell, shares: int) -> None:
     if int(state.iteration) >= recipe.iterations:
         return
     brax_train.train_sac(
-        BraxEnv(recipe.env), brax_sac_arguments(recipe), recipe.ppo.hidden, recipe.iterations, _counting(0, tell)
+        BraxEnv(recipe.env),
+        brax_sac_arguments(recipe),
+        recipe.ppo.hidden,
+        recipe.iterations,
+        _counting(recipe, 0, tell),
     )
 
 
-def _counting(done: int, tell: Tell) -> brax_train.Tell:
-    """Numbers the iterations from `done` on."""
+def _counting(recipe: Recipe, done: int, tell: Tell) -> brax_train.Tell:
+    """Numbers the iterations from `done` on.
+
+    Brax tells means over the steps of episodes that ended: of the control steps that diverged it tells the share, which
+    becomes the number of them in an iteration of `steps_per_iteration`.
+    """
 
     def told(params: PyTree, figures: dict[str, float]) -> None:
         nonlocal done
         done += 1
+        if DIVERGED in figures:
+            figures = {**figures, DIVERGED: figures[DIVERGED] * recipe.ppo.steps_per_iteration}
         tell(BraxState(params, jnp.asarray(done, jnp.int32)), figures)
 
     return told
@@ -157,8 +168,14 @@ def _own_networks(recipe: Recipe) -> Recipe:
     """The recipe as it is.
 
     Raises:
-        WildRobotError: it brings a policy of another kind.
+        WildRobotError: it brings a policy of another kind, or a reward model.
     """
+    if recipe.reward_model is not None:
+        raise WildRobotError(
+            "Brax's trainers learn from the env's own rewards, and this recipe brings a reward model.",
+            where="Recipe, reward_model",
+            hint="train it with --trainer ppo, or leave `reward_model` out of the recipe",
+        )
     if recipe.policy is not None:
         raise WildRobotError(
             "Brax trains networks of its own, and this recipe makes its policy itself.",
@@ -188,7 +205,7 @@ def sac_policy(state: BraxState) -> AbstractPolicy:
     """What Brax's SAC learned, as a policy of its most likely action."""
     actor = brax_train.sac_actor(state.params)
     log_std = jnp.full(actor.biases[-1].shape, _CERTAIN, jnp.float32)
-    return SquashedPolicy(norm=_norm(actor), log_std=log_std, mirror=None, mlp=_mlp(actor))
+    return SquashedPolicy(norm=_norm(actor), log_std=log_std, mlp=_mlp(actor))
 
 
 def _norm(actor: brax_train.Actor) -> RunningNorm:

@@ -2,30 +2,68 @@
 
 import contextlib
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import WildRobotError
 from ..runs.files import replace_text, writing
 
+_LONGEST = 1e10  # s, of any training
 _FLUSH_EVERY = 10.0  # s between TensorBoard's flushes
+
+_SHOWN = (
+    ("steps_per_second", "steps/s", "6.0f"),
+    ("episode_return", "return", "6.2f"),
+    ("terminations_per_minute", "terminations/min", "5.1f"),
+)
 
 Figures = dict[str, float]
 Progress = Callable[[int, Figures], None]
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Every whole line of a metrics.jsonl, in order; a line cut short by a kill is left out."""
-    if not path.is_file():
+    """Every whole line of a metrics.jsonl, in order; a line cut short by a kill is left out.
+
+    Raises:
+        WildRobotError: the file cannot be read, or a line is whole and holds no iteration's figures.
+    """
+    if not os.path.lexists(path):
         return []
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise WildRobotError(
+            f"The figures cannot be read: {error.strerror}",
+            where=str(path),
+            hint="restore metrics.jsonl, or move it away",
+        ) from error
     lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(ValueError):
-            lines.append(json.loads(line))
+    for n, line in enumerate(text.splitlines(), 1):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        iteration = value.get("iteration") if isinstance(value, dict) else None
+        if not isinstance(iteration, int) or isinstance(iteration, bool):
+            raise WildRobotError(
+                f"Line {n} of {path.name} holds no iteration's figures.",
+                where=f"{path}:{n}",
+                hint="remove that line, or restore the file",
+            )
+        lines.append(value)
     return lines
+
+
+def wall_clock(lines: list[dict[str, Any]]) -> float:
+    """Seconds that the iterations of a metrics.jsonl took; 0 where the last line does not say."""
+    seconds = lines[-1].get("wall_clock_s") if lines else None
+    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0.0 <= seconds < _LONGEST:
+        return float(seconds)
+    return 0.0
 
 
 def keep_metrics_until(path: Path, iteration: int) -> list[dict[str, Any]]:
@@ -121,7 +159,7 @@ class TensorBoard:
 
 
 class WandB:
-    """Weights & Biases, only where asked for.
+    """Weights & Biases, only where asked for; the run's id there is the manifest's `wandb_id`.
 
     Raises:
         WildRobotError: the package is not installed.
@@ -135,9 +173,9 @@ class WandB:
                 "--wandb needs the package wandb.", where="--wandb", hint='pip install "wildrobot-eqx[wandb]"'
             ) from error
         self._run = wandb.init(
-            project="wildrobot-eqx",
+            project=os.environ.get("WANDB_PROJECT") or "wildrobot-eqx",
             name=folder.name,
-            id=folder.name,
+            id=manifest["wandb_id"],
             dir=str(folder),
             config=manifest,
             resume="allow" if start else None,
@@ -163,20 +201,23 @@ def progress(total: int, start: int) -> Iterator[Progress]:
 
 
 def summary(figures: Figures) -> str:
-    """The figures that matter, on one line."""
-    errors = [
-        f"{name.removesuffix('_error')} error {figures[name]:.3f}"
-        for name in sorted(figures)
-        if name.endswith("_error")
+    """The figures that matter, on one line: speed, return, terminations, and how far each commanded value is off."""
+    parts = [
+        f"{figures[name]:{width}} {label}" if label == "steps/s" else f"{label} {figures[name]:{width}}"
+        for name, label, width in _SHOWN
+        if name in figures
     ]
-    return "  ".join(
-        [
-            f"{figures['steps_per_second']:6.0f} steps/s",
-            f"return {figures['episode_return']:6.2f}",
-            f"failures/min {figures['terminations_per_minute']:5.1f}",
-            *errors[:1],
-        ]
-    )
+    parts += [f"{name.replace('_', ' ')} {figures[name]:.3f}" for name in error_names(figures)]
+    if figures.get("diverged", 0.0):
+        parts.append(f"diverged {figures['diverged']:.0f}")
+    return "  ".join(parts)
+
+
+def error_names(figures: Iterable[str]) -> list[str]:
+    """The figures `NAME_error` of whatever is commanded: those with a `NAME` and a `commanded_NAME` beside them."""
+    names = set(figures)
+    commanded = sorted(name.removeprefix("commanded_") for name in names if name.startswith("commanded_"))
+    return [f"{name}_error" for name in commanded if name in names and f"{name}_error" in names]
 
 
 @contextlib.contextmanager
@@ -187,10 +228,10 @@ def _bar(total: int, start: int) -> Iterator[Progress]:
     columns = (
         rich_progress.TextColumn("{task.completed}/{task.total}"),
         rich_progress.BarColumn(bar_width=None),
-        rich_progress.TextColumn("{task.fields[figures]}"),
+        rich_progress.TextColumn("{task.fields[figures]}", markup=False),
         rich_progress.TimeRemainingColumn(),
     )
-    with rich_progress.Progress(*columns, console=Console(stderr=True)) as bar:
+    with rich_progress.Progress(*columns, console=Console(stderr=True, markup=False, emoji=False)) as bar:
         task = bar.add_task("train", total=total, completed=start, figures="compiling ...")
         yield lambda iteration, figures: bar.update(task, completed=iteration, figures=summary(figures))
 

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import math
+import secrets
 import time
 from typing import Any
 
@@ -11,17 +12,21 @@ import jax
 import numpy as np
 from jaxtyping import Shaped
 
+from ..env.divergence import DIVERGED
 from ..errors import WildRobotError
 from ..recipes.recipe import Recipe
 from ..runs.checkpoint import flatten, non_finite
 from ..runs.folder import RunFolder, now
-from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress
+from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress, read_metrics, wall_clock
 from .registry import trainer_of
 from .session import Say, restore
 from .startup import import_in_background, process_age
 from .stopping import Stop, stop_signals
+from .trainer import Trainer
 
 SAVE_EVERY = 20.0  # s of wall clock between checkpoints; when they happen changes no result
+_LEARNED = (".agent", ".opt_state", ".params", ".reward_model")
+DIVERGED_SHARE = 0.01  # of an iteration's control steps that may diverge; one of them always may
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +48,8 @@ def train(
     checkpoint is known to fit: a run that is refused stays what it was.
 
     Raises:
-        WildRobotError: a figure is not finite (exit code 1), something cannot be written
-            (1), the user stopped it (130), or the folder does not fit.
+        WildRobotError: a figure is not finite (exit code 1), too many simulations diverged (1), something
+            cannot be written (1), the user stopped it (130), or the folder does not fit.
     """
     with folder.lock(), stop_signals(say) as stop:
         attempt = _Attempt(folder, changes or {})
@@ -74,9 +79,9 @@ class _Attempt:
         self.folder, self.changes = folder, changes
         self.begun = folder.manifest().get("status") == "created"
 
-    def begin(self) -> None:
+    def begin(self, shares: int) -> None:
         self.begun = True
-        self.folder.update_manifest(status="running", error=None, **self.changes)
+        self.folder.update_manifest(status="running", error=None, shares=shares, **self.changes)
 
     def note(self, error: BaseException) -> None:
         """Record how it ended; on a full disk the first error matters more."""
@@ -95,26 +100,48 @@ def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _A
     chosen.admit(recipe, state)
     first = int(state.iteration)
     initial = flatten(state.agent)
+    read_metrics(folder.metrics)  # it may refuse
     with contextlib.ExitStack() as stack:
-        online = WandB(folder.path, {**folder.manifest(), **attempt.changes}, first) if wandb else None
-        if online is not None:
+        online = None
+        if wandb:
+            known = folder.manifest()
+            if "wandb_id" not in known:  # an id of its own: many folders are called seed0
+                attempt.changes["wandb_id"] = secrets.token_hex(8)
+            online = WandB(folder.path, {**known, **attempt.changes}, first)
             stack.callback(online.close)
-        attempt.begin()  # nothing above changes the folder
+        shares = _shares(chosen, recipe, folder, say)
+        attempt.begin(shares)  # nothing above changes the folder
         folder.checkpoints.remove_after(first)
         folder.drop_verdict_after(first)
         kept = keep_metrics_until(folder.metrics, first)
         log = _Log(stack, recipe, folder, state, kept, online, say, stop)
         stop.patient = True
-        chosen.run(recipe, state, log.tell)
+        chosen.run(recipe, state, log.tell, shares)
+    if log.diverged:
+        say(f"{log.diverged} control steps diverged; each ended its episode with reward 0 and entered no mean.")
     if first >= recipe.iterations:
         say(f"{folder.path} has its {recipe.iterations} iterations already; give more --steps to train on.")
     folder.update_manifest(
         status="trained",
         finished=now(),
-        training_s=log.figures.get("wall_clock_s", kept[-1]["wall_clock_s"] if kept else 0.0),
+        training_s=log.figures.get("wall_clock_s", wall_clock(kept)),
         steps_done=int(log.state.iteration) * recipe.ppo.steps_per_iteration,
     )
     return Trained(log.state, initial, log.figures)
+
+
+def _shares(chosen: Trainer, recipe: Recipe, folder: RunFolder, say: Say) -> int:
+    """In how many shares the envs step: as many as when the run began, so that a resume changes no bit."""
+    kept = folder.manifest().get("shares")
+    before = kept if isinstance(kept, int) and not isinstance(kept, bool) else None
+    shares, own = chosen.shares(recipe, before), chosen.shares(recipe, None)
+    if before is not None and shares != before:
+        say(
+            f"the run began in {before} shares of its envs and goes on in {shares}: sums are taken in another order now"
+        )
+    elif shares != own:
+        say(f"the envs step in {shares} shares, as the run began; this machine alone would take {own}")
+    return shares
 
 
 class _Log:
@@ -139,14 +166,16 @@ class _Log:
         for writer in (self.metrics, self.writers[0]):
             stack.callback(writer.close)
         self.report = stack.enter_context(progress(recipe.iterations, self.first))
-        self.clock = _Clock(recipe.ppo.steps_per_iteration, kept[-1]["wall_clock_s"] if kept else 0.0)
+        self.clock = _Clock(recipe.ppo.steps_per_iteration, wall_clock(kept))
         self.saved = time.monotonic()
+        self.diverged = 0  # control steps, in this attempt
 
     def tell(self, state: Any, raw: dict[str, Any]) -> None:
         """Take note of one more iteration.
 
         Raises:
-            WildRobotError: a figure is not finite, something cannot be written, or the user wants to stop.
+            WildRobotError: a figure is not finite, too many simulations diverged, something cannot be written, or
+                the user wants to stop.
         """
         self.state, folder = state, self.folder
         iteration, total = int(state.iteration), self.recipe.iterations
@@ -160,10 +189,15 @@ class _Log:
         self.report(iteration, figures)
         if iteration == self.first + 1:
             folder.update_manifest(first_update_s=round(process_age(), 3))
+        diverged = round(figures.get(DIVERGED, 0.0))
+        self.diverged += diverged
+        too_many = diverged > max(DIVERGED_SHARE * self.recipe.ppo.steps_per_iteration, 1.0)
         stop = self.stop.asked and iteration < total
-        if stop or iteration == total or time.monotonic() - self.saved > SAVE_EVERY:
+        if stop or too_many or iteration == total or time.monotonic() - self.saved > SAVE_EVERY:
             _save(state, folder, iteration)
             self.saved = time.monotonic()
+        if too_many:
+            raise _too_many_diverged(diverged, self.recipe.ppo.steps_per_iteration, iteration, folder)
         if stop:
             raise WildRobotError(
                 f"Stopped after iteration {iteration} of {total}; its checkpoint is saved.",
@@ -175,7 +209,7 @@ class _Log:
 
 def _save(state: Any, folder: RunFolder, iteration: int) -> None:
     flat = flatten(state)
-    bad = [name for name in non_finite(flat) if name.startswith((".agent", ".opt_state", ".params"))]
+    bad = [name for name in non_finite(flat) if name.startswith(_LEARNED)]
     if bad:
         raise _not_finite(bad, iteration, folder)
     folder.checkpoints.save(iteration, flat)
@@ -197,6 +231,17 @@ def _not_finite(names: list[str], iteration: int, folder: RunFolder) -> WildRobo
         where=str(folder.path),
         hint=f"{kept}; a diverging simulation wants a smaller physics timestep, diverging losses a smaller "
         "ppo.learning_rate",
+        exit_code=1,
+    )
+
+
+def _too_many_diverged(count: int, steps: int, iteration: int, folder: RunFolder) -> WildRobotError:
+    return WildRobotError(
+        f"{count} of the {steps} control steps of iteration {iteration} diverged: their state, observation or reward "
+        f"is not finite. At most {100.0 * DIVERGED_SHARE:g}% may.",
+        where=str(folder.path),
+        hint="`wildrobot-eqx check RECIPE --run` names the first term that is not finite; a simulation that blows up "
+        "wants a smaller physics timestep. The checkpoint of this iteration is saved",
         exit_code=1,
     )
 

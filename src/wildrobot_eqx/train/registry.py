@@ -22,7 +22,7 @@ def trainer(name: str) -> Trainer:
         WildRobotError: no such trainer, or Brax is not installed.
     """
     if name == "ppo":
-        return Trainer(_init, _run, lambda state: state.agent.policy)
+        return Trainer(_init, _run, lambda state: state.agent.policy, shares=_shares)
     if name not in TRAINERS:
         raise WildRobotError(f"There is no trainer {name!r}.", where="--trainer", hint=nearest(name, TRAINERS))
     from .brax_trainer import BRAX_PPO, BRAX_SAC
@@ -41,10 +41,21 @@ def template(chosen: Trainer, recipe: Recipe) -> Any:
 
 
 def _init(recipe: Recipe) -> TrainState:
-    return ppo.init(recipe.env, recipe.ppo, jax.random.key(recipe.seed), recipe.policy, recipe.curriculum)
+    key = jax.random.key(recipe.seed)
+    return ppo.init(recipe.env, recipe.ppo, key, recipe.policy, recipe.curriculum, recipe.reward_model)
 
 
-def _run(recipe: Recipe, state: TrainState, tell: Tell) -> None:
-    shares = cpu_shares(recipe.env.physics, recipe.ppo.num_envs)
-    for new, figures in ppo.train(recipe.env, recipe.ppo, state, recipe.iterations, recipe.curriculum, shares):
+def _shares(recipe: Recipe, before: int | None) -> int:
+    """As many as before, so that a run goes on to the bit, where engine and device allow; else one for each core."""
+    physics, n = recipe.env.physics, recipe.ppo.num_envs
+    allowed = before == 1 or (physics.reentrant and jax.default_backend() == "cpu")
+    if before is not None and before >= 1 and n % before == 0 and allowed:
+        return before
+    return cpu_shares(physics, n)
+
+
+def _run(recipe: Recipe, state: TrainState, tell: Tell, shares: int) -> None:
+    for new, figures in ppo.train(
+        recipe.env, recipe.ppo, state, recipe.iterations, recipe.curriculum, shares, recipe.reward_model
+    ):
         tell(new, figures)

@@ -24,17 +24,21 @@ def start(
     assignments: list[str],
     out: Path | None,
     trained_by: str = "ppo",
+    judged: bool = True,
 ) -> tuple[Recipe, RunFolder]:
-    """Build the recipe and make its run folder; `trained_by` is one of `TRAINERS`.
+    """Build the recipe and make its run folder; `trained_by` is one of `TRAINERS`; `judged`: its gate will be asked.
 
     Raises:
-        WildRobotError: the recipe or an override is wrong, the folder is in use, or the trainer cannot be had.
+        WildRobotError: the recipe or an override is wrong, the gate judges what the env never asks for, the folder
+            is in use, or the trainer cannot be had.
     """
     kept = to_manifest(function, options)
     made = function(**options)
     if kept.get("physics") == "auto":  # a run goes on with the engine that it began with, on whatever machine
         kept["physics"] = engine_name(made.env.physics)
     recipe = trainer(trained_by).schedule(apply_overrides(made, assignments))
+    if judged:
+        check_gate(recipe)
     around = environment()  # before the folder: it takes a while, and a Ctrl-C now leaves nothing behind
     folder = RunFolder.create(out, recipe.name, recipe.seed)
     digest = folder.adopt_recipe(function.path)
@@ -58,6 +62,23 @@ def start(
     return recipe, folder
 
 
+def check_gate(recipe: Recipe) -> None:
+    """Refuse a recipe whose gate judges commands that its env never gives a policy.
+
+    Raises:
+        WildRobotError: it does.
+    """
+    unasked = () if recipe.gate is None else recipe.gate.unasked(recipe.env)
+    if unasked:
+        first, more = unasked[0], len(unasked) - 1
+        others = f" (and {more} more of its commands)" if more else ""
+        raise WildRobotError(
+            f"The gate judges what the env never asks for: {first.judged}{others}; {first.asked}.",
+            where=f"{type(recipe.gate).__name__}, {first.leaf}",
+            hint=first.fix,
+        )
+
+
 def reopen(
     folder: RunFolder,
     trust: bool,
@@ -75,7 +96,7 @@ def reopen(
     Raises:
         WildRobotError: the copy, or the robot that it loads, cannot be trusted, or does not build.
     """
-    manifest = folder.manifest()
+    manifest = folder.whole_manifest()
     function = load_recipe(folder.trusted_recipe(trust))
     options, assignments = options or {}, assignments or []
     merged = {**from_manifest(function, manifest["options"]), **options}

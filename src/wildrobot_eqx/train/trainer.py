@@ -16,6 +16,11 @@ def _as_it_is(recipe: Recipe) -> Recipe:
     return recipe
 
 
+def _one_share(recipe: Recipe, before: int | None) -> int:
+    """All envs step at once."""
+    return 1
+
+
 def _admit_any(recipe: Recipe, state: Any) -> None:
     """Training goes on from any state."""
 
@@ -25,7 +30,8 @@ class Trainer:
     """One way to train. A state holds `iteration`, and `agent`: the networks' arrays."""
 
     init: Callable[[Recipe], Any]  # the first state; also traced for its shapes
-    run: Callable[[Recipe, Any, Tell], None]  # from a state to the recipe's last iteration
+    run: Callable[[Recipe, Any, Tell, int], None]  # from a state to the recipe's last iteration, in so many shares
     policy: Callable[[Any], AbstractPolicy]  # what a state has learned
     schedule: Callable[[Recipe], Recipe] = _as_it_is  # its iterations, as the trainer divides them
     admit: Callable[[Recipe, Any], None] = _admit_any  # refuses a state that it cannot go on from
+    shares: Callable[[Recipe, int | None], int] = _one_share  # in how many the envs step; given how many before

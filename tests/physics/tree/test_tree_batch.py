@@ -33,6 +33,7 @@ def inputs():
     return (jnp.asarray(rng.normal(size=(6, 15, k)), jnp.float32) for k in (2, 1))
 
 
+@pytest.mark.newest
 def test_every_nesting_is_one_function(inputs):
     """90 rows run as tiles of an odd width; alone, mapped over one or both arguments, nested and scanned."""
     x, y = inputs
@@ -49,6 +50,7 @@ def test_every_nesting_is_one_function(inputs):
     np.testing.assert_allclose(scanned, wanted, rtol=1e-5)
 
 
+@pytest.mark.newest
 def test_gradients_in_every_nesting(inputs):
     x, y = (a[0] for a in inputs)
 

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
+from helpers import shifted
 from tree_models import compile_text, model
 from tree_runs import at_rest, energy, momentum, mujoco_run, tree_run
 
@@ -53,7 +54,7 @@ def airborne(name: str) -> Model:
 
 def thrown(chosen: Model, seed: int = 0):
     """States in motion, and parameters: one half falls, the other is weightless."""
-    mj, rng = chosen.mj, np.random.default_rng(seed)
+    mj, rng = chosen.mj, np.random.default_rng(shifted(seed))
     qpos = np.tile(mj.qpos0, (N, 1))
     for q in qpos:
         mujoco.mj_integratePos(mj, q, rng.normal(0.0, 0.3, mj.nv), 1.0)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
+from helpers import shifted
 
 from wildrobot_eqx.paths import data_dir
 from wildrobot_eqx.physics.params import MODEL_FIELDS, PhysicsParams
@@ -50,7 +51,7 @@ def params(model: Model, dtype) -> PhysicsParams:
 
 
 def random_states(model: Model, n: int, seed: int = 0):
-    mj, rng = model.mj, np.random.default_rng(seed)
+    mj, rng = model.mj, np.random.default_rng(shifted(seed))
     qpos = mj.qpos0 + rng.normal(0.0, 0.6, (n, mj.nq))
     for q in qpos:
         mujoco.mj_normalizeQuat(mj, q)
@@ -59,7 +60,7 @@ def random_states(model: Model, n: int, seed: int = 0):
 
 def restless_states(model: Model, n: int, seed: int = 0, start=None, amplitude=0.5):
     """(qpos, qvel, warm start, ctrl) of robots that follow random commands from `start` on, contacts included."""
-    mj, rng, found = model.mj, np.random.default_rng(seed), []
+    mj, rng, found = model.mj, np.random.default_rng(shifted(seed)), []
     start = mj.qpos0 if start is None else start
     low, high = mj.actuator_ctrlrange.T
     middle, span = (low + high) / 2, np.where(mj.actuator_ctrllimited, (high - low) / 2, 1.0)

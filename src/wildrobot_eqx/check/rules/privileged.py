@@ -5,8 +5,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import Literal
 
+from ... import jax_compat
 from ...env.env import Env
 from ...observe import Signals
 from ...robots import Robot
@@ -22,9 +22,12 @@ _EACH = (
     "xor "
 )
 _MOVES = ["slice", "squeeze", "reshape", "broadcast_in_dim", "transpose", "rev", "concatenate", "expand_dims"]
+_COMPARED = ("gt", "ge", "lt", "le")
+_SWITCHED = 1 << 60  # the mark of a force that a foot's switch compares with its threshold
 _FIX = (
     "set measurable = False and give the term to the critic, or compute it from the IMUs of robot.toml, "
-    "the servos' angles and velocities, what commands observe (CommandTerm) and the actions"
+    "the servos' angles and velocities, the feet's switches if it has them, what commands observe (CommandTerm) "
+    "and the actions"
 )
 
 
@@ -74,12 +77,12 @@ def _of_sensing(part: Any, value: Any, signals: Signals, dt: float) -> str:
         return ""
     paths = []
     for traced, place in ((begun, "[2]"), (called, "[3]")):
-        used = {id(v) for eqn in traced.jaxpr.jaxpr.eqns for v in eqn.invars}
-        used |= {id(v) for v in traced.jaxpr.jaxpr.outvars}
+        jaxpr, _ = jax_compat.opened(traced.jaxpr)
+        used = {id(v) for eqn in jaxpr.eqns for v in eqn.invars} | {id(v) for v in jaxpr.outvars}
         for i, path in traced.inputs.items():
             inside = path.removeprefix(place)
             allowed = not path.startswith(place) or inside.startswith(".calibration")
-            if not allowed and id(traced.jaxpr.jaxpr.invars[i]) in used:
+            if not allowed and id(jaxpr.invars[i]) in used:
                 paths.append(f"signals{inside}")
     return _told(sorted(set(paths)), "reads")
 
@@ -105,8 +108,11 @@ def _secrets(robot: Robot, signals: Signals) -> dict[str, np.ndarray]:
 
 
 def _read(traced: Traced, secret: dict[str, np.ndarray], robot: Robot) -> list[str]:
-    """The leaves of `Signals` whose secret entries reach the result."""
-    jaxpr = traced.jaxpr.jaxpr
+    """The leaves of `Signals` whose secret entries reach the result.
+
+    Whether the vertical force on a foot is above a threshold is what its switch says, where all feet have one.
+    """
+    jaxpr, consts = jax_compat.opened(traced.jaxpr)
     bits: dict[int, str] = {}
     marks: list[np.ndarray] = []
     for i, var in enumerate(jaxpr.invars):
@@ -116,13 +122,17 @@ def _read(traced: Traced, secret: dict[str, np.ndarray], robot: Robot) -> list[s
         if mask.any():
             bit = 1 << (len(bits) % 60)
             bits[len(bits)] = path
-        marks.append(np.asarray(np.where(mask, bit, 0), np.int64))
-    known: dict[Any, np.ndarray] = dict(zip(jaxpr.constvars, map(np.asarray, traced.jaxpr.consts)))
+        mark = np.asarray(np.where(mask, bit, 0), np.int64)
+        if mask.any() and path == ".physics.foot_force" and all(foot.switch for foot in robot.feet):
+            mark[..., 2] = _SWITCHED
+        marks.append(mark)
+    known: dict[Any, np.ndarray] = dict(zip(jaxpr.constvars, map(np.asarray, consts)))
     out = 0
     for mark in _follow(jaxpr, marks, known):
         out |= int(np.bitwise_or.reduce(mark.ravel(), initial=0))
     paths = [f"signals{path}" for i, path in bits.items() if out >> (i % 60) & 1]
-    return [_place(path, robot) for path in paths]
+    paths += ["signals.physics.foot_force"] if out & _SWITCHED else []
+    return [_place(path, robot) for path in dict.fromkeys(paths)]
 
 
 def _place(path: str, robot: Robot) -> str:
@@ -143,18 +153,17 @@ def _follow(jaxpr: Any, marks: list[np.ndarray], known: dict[Any, np.ndarray]) -
     known = dict(known)
 
     def value(atom: Any) -> Any:
-        return np.asarray(atom.val) if isinstance(atom, Literal) else known.get(atom)
+        return np.asarray(atom.val) if jax_compat.is_constant(atom) else known.get(atom)
 
     def of(atom: Any) -> np.ndarray:
-        return np.zeros(atom.aval.shape, np.int64) if isinstance(atom, Literal) or atom not in mark else mark[atom]
+        unmarked = jax_compat.is_constant(atom) or atom not in mark
+        return np.zeros(atom.aval.shape, np.int64) if unmarked else mark[atom]
 
     for eqn in jaxpr.eqns:
         values = [value(atom) for atom in eqn.invars]
         ins = [of(atom) for atom in eqn.invars]
         if all(v is not None for v in values) and eqn.primitive.name not in ("random_bits", "pure_callback"):
-            outs = eqn.primitive.bind(*values, **eqn.params)
-            outs = outs if eqn.primitive.multiple_results else [outs]
-            known.update(zip(eqn.outvars, map(np.asarray, outs)))
+            known.update(zip(eqn.outvars, map(np.asarray, jax_compat.apply(eqn, *values))))
             continue
         for var, result in zip(eqn.outvars, _through(eqn, ins, values)):
             mark[var] = np.asarray(result)
@@ -163,21 +172,21 @@ def _follow(jaxpr: Any, marks: list[np.ndarray], known: dict[Any, np.ndarray]) -
 
 def _through(eqn: Any, ins: list[np.ndarray], values: list[Any]) -> Iterator[np.ndarray]:
     name, shapes = eqn.primitive.name, [var.aval.shape for var in eqn.outvars]
-    inner = eqn.params.get("jaxpr") or eqn.params.get("call_jaxpr")
+    called = jax_compat.called(eqn)
     if name in _EACH.split() and all(mark.shape in ((), shapes[0]) for mark in ins):
         total = np.zeros(shapes[0], np.int64)
         for mark in ins:
             total = total | mark
-        yield np.asarray(total)
+        yield np.asarray(total & ~_SWITCHED if name in _COMPARED else total)
     elif name in _MOVES:
         yield _moved(eqn, ins)
     elif name in ("gather", "dynamic_slice") and all(v is not None for v in values[1:]):
         yield _moved(eqn, [ins[0], *values[1:]])
-    elif name in ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call") and inner is not None:
-        closed = getattr(inner, "jaxpr", inner)
-        known = dict(zip(closed.constvars, map(np.asarray, getattr(inner, "consts", ()))))
-        known |= {var: v for var, v in zip(closed.invars, values) if v is not None}
-        yield from _follow(closed, ins, known)
+    elif called is not None:
+        jaxpr, consts = jax_compat.opened(called)
+        known = dict(zip(jaxpr.constvars, map(np.asarray, consts)))
+        known |= {var: v for var, v in zip(jaxpr.invars, values) if v is not None}
+        yield from _follow(jaxpr, ins, known)
     else:
         every = 0
         for mark in ins:
@@ -195,6 +204,7 @@ def _moved(eqn: Any, ins: list[Any]) -> np.ndarray:
     while bit <= bits:
         if bits & bit:
             marks = [((mark & bit) > 0).astype(np.float32) for mark in ins[:first]]
-            total = total | np.where(np.asarray(eqn.primitive.bind(*marks, *ins[first:], **eqn.params)) > 0, bit, 0)
+            (moved,) = jax_compat.apply(eqn, *marks, *ins[first:])
+            total = total | np.where(np.asarray(moved) > 0, bit, 0)
         bit <<= 1
     return np.asarray(total)

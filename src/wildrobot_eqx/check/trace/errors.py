@@ -8,6 +8,7 @@ from jaxtyping import TypeCheckError
 
 from ...errors import WildRobotError
 from ...robots import Robot
+from . import cures
 
 # The most special first: each is also the ones below it.
 _TRACER_ERRORS: list[tuple[type[Exception], str, str]] = [
@@ -45,28 +46,30 @@ _TRACER_ERRORS: list[tuple[type[Exception], str, str]] = [
 _SIZE_OF = {"action_size": "nu", "size": "nu"}  # what `{self.action_size}` and `{self.home.size}` stand for
 
 
-def sizes(robot: Robot) -> dict[str, int]:
-    """The lengths that annotations name, as the robot has them."""
+def sizes(robot: Robot | None) -> dict[str, int]:
+    """The lengths that annotations name, as the robot has them; none where there is no robot of ours."""
+    if robot is None:
+        return {}
     mj = robot.model.mj
-    names = ("nq", "nv", "nu", "nbody", "nsite", "ngeom", "nsensordata")
+    names = ("nq", "nv", "nu", "nbody", "nsite", "ngeom", "npair", "nsensordata")
     return {**{name: int(getattr(mj, name)) for name in names}, "nfoot": len(robot.feet)}
 
 
-def told(error: Exception, robot: Robot) -> tuple[str, str]:
+def told(error: Exception, robot: Robot | None = None) -> tuple[str, str]:
     """What happened, and what to change."""
     if isinstance(error, TypeCheckError):
         return _type_check(str(error), robot)
     if isinstance(error, WildRobotError):
-        return error.what, error.hint or "mend the line named above"
+        return error.what, error.hint or cures.of_error(error)
     for kind, what, fix in _TRACER_ERRORS:
         if isinstance(error, kind):
             return f"{what} ({kind.__name__})", fix
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     text = " ".join(lines[:4])
-    return f"{type(error).__name__}: {text if len(text) < 400 else text[:397] + '...'}", "mend the line named above"
+    return f"{type(error).__name__}: {text if len(text) < 400 else text[:397] + '...'}", cures.of_error(error)
 
 
-def _type_check(text: str, robot: Robot) -> tuple[str, str]:
+def _type_check(text: str, robot: Robot | None) -> tuple[str, str]:
     """A violation that beartype or jaxtyping found: the function, the argument, the axes with their sizes."""
     function = _first(r"whilst checking the (?:parameters|return value) of (\S+)\.$", text)
     function = ".".join(function.split(".")[-2:])
@@ -86,12 +89,12 @@ def _type_check(text: str, robot: Robot) -> tuple[str, str]:
     wants = f"{dtype}[{plain}]"
     said = detail or [f"got {actual}"]
     advice = f"pass {wants}"
-    if shape or any(axis in sizes(robot) for axis in plain.split()):
+    if robot is not None and (shape or any(axis in sizes(robot) for axis in plain.split())):
         advice += f", in the order and length of Robot {robot.name!r}"
     return f"{what}: {'; '.join(said)} (got {actual}, wants {wants})", advice
 
 
-def _axes(axes: list[str], actual: str, known: dict[str, str], robot: Robot) -> list[str]:
+def _axes(axes: list[str], actual: str, known: dict[str, str], robot: Robot | None) -> list[str]:
     """Each axis whose length is not the one that its name stands for."""
     got = re.fullmatch(r"\w+\[(.*)\]", actual)
     if got is None:
@@ -99,7 +102,7 @@ def _axes(axes: list[str], actual: str, known: dict[str, str], robot: Robot) -> 
     lengths = [int(n) for n in got[1].split(",") if n.strip().isdigit()]
     if len(lengths) != len(axes):
         more = "one axis too many" if len(lengths) == len(axes) + 1 else f"{len(lengths)} axes for {len(axes)}"
-        return [more] if len(lengths) != len(axes) else []
+        return [more]
     robots, said = sizes(robot), []
     for axis, length in zip(axes, lengths):
         inner = re.fullmatch(r"\{(?:[\w.]*\.)?(\w+)\}", axis)
@@ -108,7 +111,7 @@ def _axes(axes: list[str], actual: str, known: dict[str, str], robot: Robot) -> 
             wanted, whose = int(name), ""
         elif name in known and int(known[name]) != robots.get(name):
             wanted, whose = int(known[name]), " from another argument of the same call"
-        elif name in robots:
+        elif robot is not None and name in robots:
             wanted, whose = robots[name], f" from Robot {robot.name!r}"
         else:
             continue

@@ -4,8 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
-
+from . import cures
 from .findings import Finding
 from .tracing import Leaf
 
@@ -75,7 +74,7 @@ def advice(wanted: Leaf, got: Leaf, before: str = "reset", after: str = "step") 
     if got.other or wanted.other:
         return _no_array(wanted, got, before, after)
     if got.dtype != wanted.dtype:
-        return f"give both the same dtype, such as jnp.asarray(value, jnp.{jnp.dtype(wanted.dtype).name})"
+        return cures.of_dtype(wanted, got, before, after)
     if got.shape != wanted.shape:
         return shape_advice(wanted.shape, got.shape)
     where = before if wanted.weak else after
@@ -96,6 +95,8 @@ def shape_advice(wanted: tuple[int, ...], got: tuple[int, ...]) -> str:
 
 def _no_array(wanted: Leaf, got: Leaf, before: str, after: str) -> str:
     told, where, like = (got, after, wanted) if got.other else (wanted, before, got)
+    if told.other == "None" and cures.is_key(like.dtype):
+        return f"carry a key from {where} on, too: one that it is given, or jax.random.key(0), split at each step"
     if told.other == "None":
         array = f"jnp.zeros({like.shape}, jnp.{like.dtype})" if like.dtype else "an array"
         return f"return an array from {where}, too: {array} where there is nothing yet"

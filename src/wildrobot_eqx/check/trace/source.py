@@ -3,12 +3,15 @@
 import dataclasses
 import inspect
 import re
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+
+from ... import jax_compat
 
 _PACKAGE = str(Path(__file__).resolve().parents[2])
 _CHECKER = str(Path(__file__).resolve().parents[1])
@@ -70,6 +73,54 @@ def method(module: Any, name: str) -> str:
     return definition(type(module) if function is None else function)
 
 
+def of_field(module: Any, name: str) -> str:
+    """`file:line` where a field is declared in a class, or where the class is defined."""
+    return _in_class(type(module), rf"^\s+{re.escape(name)}\s*:") or definition(type(module))
+
+
+def of_write(cls: type, name: str) -> str:
+    """`file:line` of the last line of a class that writes to a field, or nothing."""
+    field = re.escape(name)
+    return _in_class(cls, rf"__setattr__\(.*['\"]{field}['\"]|\.{field}\s*([-+*/|&^@%]|//|\*\*|<<|>>)?=[^=]", last=True)
+
+
+def of_name(module: Any, method: str, path: str) -> str:
+    """`file:line` of the last line of a method that gives a value to a path's last name, else to the one before."""
+    function = function_of(type(module), method)
+    try:
+        lines, first = inspect.getsourcelines(function)
+        file = inspect.getsourcefile(function)
+    except (OSError, TypeError):
+        return ""
+    for word in reversed(re.findall(r"\w+", path)):
+        named = [first + i for i, line in enumerate(lines) if re.search(rf"\b{word}\b['\"]?\]?\s*[=:]", line)]
+        if named:
+            return f"{file}:{named[-1]}"
+    return ""
+
+
+def _in_class(cls: type, pattern: str, last: bool = False) -> str:
+    """`file:line` of the first or last line of a class that a pattern fits, in its own bases, too."""
+    for base in cls.__mro__:
+        try:
+            lines, first = inspect.getsourcelines(base)
+            file = inspect.getsourcefile(base)
+        except (OSError, TypeError):  # built in, or typed at a prompt
+            continue
+        fits = [first + i for i, line in enumerate(lines) if re.search(pattern, line)]
+        if fits:
+            return f"{file}:{fits[-1 if last else 0]}"
+    return ""
+
+
+def is_users(cls: type) -> bool:
+    """Is a class written by a user: of no library, nor of the package?"""
+    root = cls.__module__.split(".")[0]
+    if root in sys.stdlib_module_names - {"__main__"} or root == __name__.split(".")[0]:
+        return False
+    return not _LIBRARIES.search(getattr(sys.modules.get(cls.__module__), "__file__", None) or "")
+
+
 def function_of(cls: type, name: str) -> Any:
     """The plain function behind a method, beneath all wrappers; None where there is none."""
     found = inspect.getattr_static(cls, name, None)
@@ -89,11 +140,7 @@ def own_file(module: Any) -> str:
 
 def of_operation(equation: Any, module: Any) -> str:
     """`file:line` of the line that traced an operation: in the module's own file where it has one there."""
-    trace = equation.source_info.traceback
-    if trace is None:
-        return ""
-    frames = [(frame.file_name, frame.line_num) for frame in trace.frames]  # the innermost comes first
-    return _pick(frames, own_file(module))
+    return _pick(jax_compat.lines(equation), own_file(module))
 
 
 def of_error(error: BaseException, module: Any) -> str:

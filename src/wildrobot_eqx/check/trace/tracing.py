@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from ... import jax_compat
 from . import source
+from .written import watch, written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Traced:
     """What tracing gave.
 
     `out` can go into the next trace, `leaves` is the same by path; the first `own` inputs of
-    the jaxpr are the module's, the others the arguments', whose paths `inputs` holds.
+    the jaxpr are the module's, the others the arguments', whose paths `inputs` holds;
+    `written` has path, class and name of each field that the call wrote to.
     """
 
     out: PyTree
@@ -51,6 +54,7 @@ class Traced:
     jaxpr: Any
     own: int
     inputs: dict[int, str]
+    written: tuple[tuple[str, type, str], ...] = ()
 
 
 def trace(call: Callable[..., Any], module: Any, *args: Any) -> Traced:
@@ -62,13 +66,16 @@ def trace(call: Callable[..., Any], module: Any, *args: Any) -> Traced:
 
     def run(*tracers: Any) -> list[Any]:
         module, args = eqx.combine(jax.tree.unflatten(treedef, tracers), rest)
-        paths, found["tree"] = jax.tree_util.tree_flatten_with_path(call(module, *args), is_leaf=_none)
+        watched = watch(module) + watch(args, "the argument")
+        out = call(module, *args)
+        found["written"] = written(watched)
+        paths, found["tree"] = jax.tree_util.tree_flatten_with_path(out, is_leaf=_none)
         paths = [(path, jnp.asarray(x) if isinstance(x, np.ndarray | np.generic) else x) for path, x in paths]
         found["paths"] = paths
         return [leaf for _, leaf in paths if isinstance(leaf, jax.Array)]
 
     closed = jax.make_jaxpr(run)(*flat)
-    made = iter(_made(closed.jaxpr, module))
+    made = iter(_made(jax_compat.opened(closed)[0], module))
     leaves, out = {}, []
     for path, value in found["paths"]:
         leaf = next(made) if isinstance(value, jax.Array) else Leaf(other=_told(value))
@@ -77,7 +84,8 @@ def trace(call: Callable[..., Any], module: Any, *args: Any) -> Traced:
     own = len(jax.tree.leaves(arrays[0]))
     named = jax.tree_util.tree_leaves_with_path(arrays[1])
     inputs = {own + i: jax.tree_util.keystr(path) for i, (path, _) in enumerate(named)}
-    return Traced(jax.tree.unflatten(found["tree"], out), leaves, closed, own, inputs)
+    out = jax.tree.unflatten(found["tree"], out)
+    return Traced(out, leaves, closed, own, inputs, tuple(found["written"]))
 
 
 def leaves_of(tree: PyTree) -> dict[str, Leaf]:
@@ -112,9 +120,9 @@ def _line(jaxpr: Any, i: int, module: Any) -> str:
         if jaxpr.outvars[i] not in equation.outvars:
             continue
         line = source.of_operation(equation, module)
-        inner = None if line or "jaxpr" not in equation.params else equation.params["jaxpr"].jaxpr
-        if inner is not None and len(inner.outvars) == len(equation.outvars):  # the stand-in's own jit
-            return _line(inner, equation.outvars.index(jaxpr.outvars[i]), module)
+        called = None if line else jax_compat.called(equation)
+        if called is not None:  # the stand-in's own jit
+            return _line(jax_compat.opened(called)[0], equation.outvars.index(jaxpr.outvars[i]), module)
         return line
     return ""
 

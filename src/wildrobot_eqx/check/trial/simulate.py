@@ -82,7 +82,7 @@ def _run(env: Env, pool: ResetPool, state: EnvState, keys: Any, kind: Any) -> tu
         noise = jax.random.normal(key_action, (n, nu), jnp.float32)
         scale = jnp.select([kind[:, None] == 0, kind[:, None] == 1], [0.0 * noise, noise], _EXTREME * jnp.sign(noise))
         target, _ = jax.vmap(env.controller)(state.controller, scale)
-        new, timestep = jax.vmap(env.step)(state, scale)
+        new, timestep = jax.vmap(env.raw_step)(state, scale)
         robot = env.physics.robot
         seen = {
             "obs": timestep.obs,
@@ -94,7 +94,7 @@ def _run(env: Env, pool: ResetPool, state: EnvState, keys: Any, kind: Any) -> tu
             "force": new.physics.actuator_force,
             "finite": _finite(new.physics),
         }
-        kept, _ = pool.replace(key_pool, timestep.done, new, timestep.obs)
+        kept, _ = pool.replace(jax.random.split(key_pool, n), timestep.done, new, timestep.obs)
         return kept, seen
 
     return jax.lax.scan(body, state, keys)

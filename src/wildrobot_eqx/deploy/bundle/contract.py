@@ -16,6 +16,9 @@ from .schema import contract_schema, violations
 FORMAT = "wildrobot-eqx policy bundle"
 VERSION = 2
 FILE = "contract.json"
+_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST_WHOLE = 2**53  # beyond it a float is another number
+_LARGEST_STATE = 2**24  # numbers that a policy hands on
 _SENSORS = {"orientation": (4, "wxyz"), "gyro": (3, "xyz"), "accelerometer": (3, "xyz")}
 _COMMAND: dict[str, Callable[[dict[str, Any]], float]] = {
     "heading gain": lambda document: document["command"]["heading_hold"]["gain"],
@@ -70,6 +73,7 @@ class Contract:
     history: int  # moments
     states: tuple[State, ...]
     sensors: dict[str, int]  # sizes of those that the policy needs
+    feet: tuple[str, ...]  # whose switches the policy reads
 
     @property
     def observation_size(self) -> int:
@@ -151,12 +155,18 @@ def _load(text: bytes) -> Any:
 
     def finite(number: str) -> float:
         value = float(number)
-        if not math.isfinite(value):
-            raise ValueError(f"it holds {number}, which is too large")
+        if not abs(value) <= _LARGEST:
+            raise ValueError(f"it holds {number[:40]}, which is too large for a float32")
+        return value
+
+    def whole(number: str) -> int:
+        value = int(number)
+        if abs(value) > _LARGEST_WHOLE:
+            raise ValueError(f"it holds {number[:40]}, which is too large for a whole number")
         return value
 
     try:
-        return json.loads(text, parse_constant=refuse, parse_float=finite, object_pairs_hook=once)
+        return json.loads(text, parse_constant=refuse, parse_float=finite, parse_int=whole, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise damaged(f"The contract cannot be read: {error}", FILE) from error
 
@@ -184,6 +194,7 @@ def _contract(document: dict[str, Any]) -> Contract:
         history=document["policy"]["history"],
         states=tuple(State(s["kind"], s["input"], s["output"], tuple(s["shape"])) for s in document["policy"]["state"]),
         sensors={sensor["name"]: sensor["size"] for sensor in document["sensors"] if sensor["required"]},
+        feet=tuple(foot["name"] for foot in document.get("feet", ())),
     )
 
 
@@ -239,6 +250,11 @@ def _wrong_parts(document: dict[str, Any], contract: Contract) -> list[str]:
     kinds = {sensor["name"]: sensor["kind"] for sensor in document["sensors"] if sensor["required"]}
     nu = len(contract.joints)
     sizes = {"projected_gravity": 3, "angular_velocity": 3, "gait_phase": 2, "velocity_command": 2, "planar_command": 3}
+    sizes["foot_switches"] = len(contract.feet)
+    if len(set(contract.feet)) < len(contract.feet):
+        found.append("a foot is named twice")
+    if bool(contract.feet) != any(part.kind == "foot_switches" for part in contract.parts):
+        found.append("feet with switches that the policy does not read, or switches of no foot")
     end = 0
     for part in contract.parts:
         size = sizes.get(part.kind, nu)
@@ -282,6 +298,9 @@ def _wrong_history(document: dict[str, Any], contract: Contract) -> list[str]:
         if part != wanted:
             found.append(f"the part {part.name!r} at {part.start} is not the {now.name!r} of {age} control steps ago")
             break
+    for state in contract.states:
+        if math.prod(state.shape) > _LARGEST_STATE:
+            found.append(f"a policy that hands on {math.prod(state.shape)} numbers as {state.input!r}")
     kept = [state.shape for state in contract.states if state.kind == "history"]
     if kept != ([(1, n, size)] if n > 1 else []):
         found.append(f"a history of {n} moments of {size}, and a policy that keeps {kept or 'none'}")

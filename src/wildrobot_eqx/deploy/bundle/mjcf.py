@@ -9,7 +9,14 @@ from pathlib import Path, PurePosixPath
 from .archive import damaged
 
 FOLDER = "robot"
-_FOREIGN = ("extension", "plugin")  # elements that load code
+_FOREIGN = {
+    "extension": "loads code",
+    "plugin": "loads code",
+    "include": "reads another file",
+    "model": "reads another model",
+}
+"""Elements that no bundle's model has, and why: `export` writes one file that includes none."""
+_SUFFIXES = (".xml", ".mjcf")
 _FOLDERS = ("assetdir", "meshdir", "texturedir")
 
 
@@ -24,7 +31,7 @@ def unpacked(files: Mapping[str, bytes], where: str) -> Iterator[Path]:
         for name, data in files.items():
             if not name.startswith(f"{FOLDER}/"):
                 continue
-            if name.endswith((".xml", ".mjcf")):
+            if name.endswith(_SUFFIXES) or data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):  # whatever its name
                 check_mjcf(data, f"{where}, {name}")
             target = Path(scratch) / PurePosixPath(name)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -42,11 +49,9 @@ def check_mjcf(text: bytes, where: str) -> None:
         raise damaged("The robot's MJCF defines entities, which no MJCF needs.", where, "take them out")
     try:
         root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise damaged(f"The robot's MJCF is no XML: {error}", where) from error
     for element in root.iter():
-        if element.tag in _FOREIGN:
-            raise damaged(f"The robot's MJCF has a <{element.tag}>, which loads code.", where, "take it out")
         for name, value in element.attrib.items():
             path = PurePosixPath(value.replace("\\", "/"))
             outside = path.is_absolute() or ".." in path.parts or ":" in value
@@ -54,3 +59,7 @@ def check_mjcf(text: bytes, where: str) -> None:
                 raise damaged(
                     f"The robot's MJCF refers to {value!r}, outside of its folder.", where, "keep files beside it"
                 )
+        if element.tag in _FOREIGN:
+            name = f" of {element.attrib['file']!r}" if "file" in element.attrib else ""
+            why = _FOREIGN[element.tag]
+            raise damaged(f"The robot's MJCF has a <{element.tag}>{name}, which {why}.", where, "take it out")

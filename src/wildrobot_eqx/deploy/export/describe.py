@@ -21,6 +21,7 @@ KINDS: dict[type, str] = {
     observe.JointPositions: "joint_positions",
     observe.JointVelocities: "joint_velocities",
     observe.LastAction: "last_action",
+    observe.FootSwitches: "foot_switches",
 }
 """Observation terms that the player can compute, by the names that the contract gives them."""
 
@@ -137,6 +138,7 @@ def describe(env: Env, target_speed: Float[np.ndarray, " nu"], simulated: dict[s
             "delay": delay,
         },
         "sensors": _sensors(env),
+        **_feet(env),
         "observation": _observation(env),
         "command": {
             "speed": {
@@ -184,7 +186,7 @@ def _motions(command: VelocityCommand) -> dict[str, Any]:
 def _joints(env: Env, controller: JointPosition, target_speed: np.ndarray) -> list[dict[str, Any]]:
     robot = env.physics.robot
     mj = robot.model.mj
-    floor = robot.servo.no_load_speed
+    stall_torque, no_load_speed = robot.servo.stall_torques, robot.servo.no_load_speeds
     low, high = _host(controller.range).T
     return [
         {
@@ -193,9 +195,9 @@ def _joints(env: Env, controller: JointPosition, target_speed: np.ndarray) -> li
             "scale": float(controller.scale[i]),
             "low": float(low[i]),
             "high": float(high[i]),
-            "target_speed": max(float(target_speed[i]) * _TARGET_MARGIN, floor),
-            "no_load_speed": robot.servo.no_load_speed,
-            "stall_torque": robot.servo.stall_torque,
+            "target_speed": max(float(target_speed[i]) * _TARGET_MARGIN, no_load_speed[i]),
+            "no_load_speed": no_load_speed[i],
+            "stall_torque": stall_torque[i],
             "torque_limit": float(robot.torque_limit[i]),
             "kp": float(mj.actuator_gainprm[i, 0]),
             "kd": float(-mj.actuator_biasprm[i, 2]),
@@ -222,6 +224,26 @@ def _sensors(env: Env) -> list[dict[str, Any]]:
     ]
 
 
+def foot_switches(env: Env) -> list[observe.FootSwitches]:
+    """The terms by which the policy reads foot switches."""
+    return [t for t in env.observations["policy"].terms.values() if isinstance(t, observe.FootSwitches)]
+
+
+def _feet(env: Env) -> dict[str, Any]:
+    """The feet whose switches the policy reads; nothing where it reads none."""
+    terms = foot_switches(env)
+    thresholds = {float(term.threshold) for term in terms}
+    if len(thresholds) > 1:
+        raise WildRobotError(
+            "The policy reads the foot switches twice, with two thresholds; a robot has one switch per foot.",
+            where="env.observations['policy']",
+            hint="keep one of the terms",
+        )
+    feet = [(foot, threshold) for term, threshold in zip(terms, thresholds) for foot in term.feet]
+    described = [{"name": foot.name, "sensor": foot.force.name, "threshold": at} for foot, at in feet]
+    return {"feet": described} if described else {}
+
+
 def _observation(env: Env) -> list[dict[str, Any]]:
     stack = env.observations["policy"]
     return [
@@ -245,7 +267,8 @@ def _fallen(env: Env) -> tuple[float, float]:
     for term in env.endings.values():
         if isinstance(term, Fallen):
             return float(term.min_height), float(term.max_tilt)
-    return float(env.physics.robot.min_root_height), _MAX_TILT
+    least = env.physics.robot.min_root_height
+    return 0.0 if least is None else float(least), _MAX_TILT
 
 
 def _safety(env: Env) -> dict[str, Any]:
@@ -268,7 +291,7 @@ def _simulation(env: Env, simulated: dict[str, str]) -> dict[str, Any]:
     return {
         **simulated,
         "timestep": env.physics.timestep,
-        "base": robot.model.mj.body(robot.base.body).name,
+        "base": robot.model.mj.body(robot.need("base", "export").body).name,
         "home_qpos": _list(robot.home_qpos),
         "min_height": height,
         "max_tilt": tilt,

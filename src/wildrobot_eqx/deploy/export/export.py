@@ -1,10 +1,8 @@
 """Export: a policy, its contract and golden vectors, as a folder and a zip."""
 
-import contextlib
 import hashlib
 import io
 import json
-import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,15 +14,17 @@ from jaxtyping import Float
 from ...env import Env
 from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
-from ..bundle.archive import damaged, write_zip
+from ..bundle.archive import damaged
 from ..bundle.bundle import GOLDEN, Bundle
 from ..bundle.contract import FILE, FORMAT, VERSION, contract_digest, observation_digest, read_contract
+from ..bundle.extra import require
 from ..bundle.schema import SCHEMA_FILE, contract_schema
+from ..bundle.signature import SIGNATURE, Signer
 from ..proof.replay import replay
 from .describe import describe, split_controller, used_sensors
-from .extra import require
 from .golden import record
 from .onnx.graph import INPUT, OPSET, OUTPUT, policy_graph, policy_states
+from .place import check_place, place
 from .readme import readme
 from .robot_files import pack_robot
 
@@ -38,26 +38,30 @@ def export_bundle(
     training: dict[str, Any],
     gate: dict[str, Any] | None,
     say: Callable[[str], None],
+    force: bool = False,
+    signer: Signer | None = None,
 ) -> tuple[Path, Path]:
     """Write the bundle of a trained policy, having replayed its golden vectors.
 
     Args:
         env: the recipe's env with nominal parameters on the native engine.
-        policy: its distribution's mean is the action.
-        folder: the bundle's folder; what it held of an older bundle is replaced. The zip lies beside it.
+        policy: its distribution's mode is the action.
+        folder: the bundle's folder; files of an older bundle are replaced, others stay. The zip lies beside it.
         training: where the policy comes from, plain JSON values.
         gate: the gate's verdict on it in the training env, if there is one.
-        say: told what the bundle has to go without.
+        say: told what the bundle has to go without, and what else lies in its folder.
+        force: overwrite files of those names that no export has written, or that were changed since.
+        signer: signs the contract, if given.
 
     Returns:
         The folder and the zip.
 
     Raises:
         WildRobotError: the env or the policy holds what a bundle cannot describe, the player
-            does not do what training does, or the files cannot be written.
+            does not do what training does, the files cannot be written, or one of another's would be lost.
     """
     archive = folder.with_name(folder.name + ".zip")
-    _may_write(folder)
+    check_place(folder, archive, force)
     files = bundle_files(env, policy, training, gate, say)
     contract = read_contract(files[FILE])
     bundle = Bundle(contract, {name: data for name, data in files.items() if name != FILE}, str(folder))
@@ -69,7 +73,13 @@ def export_bundle(
             hint="this is a mistake of the exporter: please report it with the run's recipe",
             exit_code=1,
         )
-    _write(files, folder, archive)
+    if signer is not None:
+        files[SIGNATURE] = signer.sign(files[FILE])
+    if others := place(files, folder, archive, force):
+        say(
+            f"other files lie in {folder} and stay: {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}; "
+            f"with them it is no bundle, hand on {archive.name}"
+        )
     return folder, archive
 
 
@@ -156,37 +166,3 @@ def _arrays(arrays: dict[str, Float[np.ndarray, "..."]]) -> bytes:
         for name in sorted(files):
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), files[name], zipfile.ZIP_DEFLATED)
     return packed.getvalue()
-
-
-def _may_write(folder: Path) -> None:
-    """The folder is absent, empty, or an older bundle."""
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / FILE).is_file()):
-        raise WildRobotError(
-            f"{str(folder)!r} exists and is no bundle.", where="--out", hint="name another folder, or remove it"
-        )
-
-
-def _write(files: dict[str, bytes], folder: Path, archive: Path) -> None:
-    """Write the folder and the zip under temporary names, then put them in the place of older ones."""
-    partial, packed = folder.with_name(folder.name + ".partial"), archive.with_name(archive.name + ".partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        for name, data in files.items():
-            target = partial / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-        write_zip(files, packed)
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
-        packed.replace(archive)
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            packed.unlink()
-        raise WildRobotError(
-            f"The bundle could not be written: {error.strerror or error}",
-            where=str(folder),
-            hint="free some space, or name another folder by --out",
-            exit_code=1,
-        ) from error

@@ -17,6 +17,7 @@ from ...learn.networks import AbstractPolicy
 from ...locomotion import velocity_of
 from ...physics.mujoco_tools.kinematics import base_translation
 from ...robots import Sensor
+from .describe import foot_switches
 from .onnx.graph import memory_names
 
 STEPS = 100  # control steps of golden vectors
@@ -47,7 +48,8 @@ def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sen
 
     Returns:
         Each row holds what the robot would have read (`time` in s, `speed` commanded in m/s,
-        sensors as `sensor/NAME`, `joint_positions`, `joint_velocities`), and what training made of
+        sensors as `sensor/NAME`, `joint_positions`, `joint_velocities`, and `foot_switches` where
+        the policy reads them), and what training made of
         it: `observation`, `action`, `target` (rad) and, where the policy has a memory, what became
         of it as `state/NAME`; `qpos` and `qvel` are where the simulated robot was. `start_qpos` and
         `start_qvel` are first states. A robot that is only ever told to stand is kicked on the way,
@@ -148,7 +150,7 @@ def _roll(
     """Rows of all rollouts; the commands are those that follow upon each step."""
     robot = env.physics.robot
     n = following.shape[1]
-    remembered = memory_names(policy)
+    remembered, switches = memory_names(policy), foot_switches(env)
     velocity = velocity_of(env.commands)[0]
     names = tuple(_commands(state, velocity))
     dofs = jnp.asarray(base_translation(robot), jnp.float32)
@@ -163,14 +165,15 @@ def _roll(
             "joint_positions": robot.joints(physics.qpos),
             "joint_velocities": robot.joint_velocities(physics.qvel),
             **{f"sensor/{name}": sensor.read(physics.sensordata) for name, sensor in sensors.items()},
+            **({"foot_switches": switches[0].closed(physics)} if switches else {}),
         }
 
     def step(loop: tuple, now: tuple[Array, Array | None]) -> tuple[tuple, dict[str, Array]]:
         command, kick = now
         state, obs, carry, inner = loop
         distribution, carry = policy(obs, carry)
-        target, inner = jax.vmap(controller)(inner, distribution.mean)
-        row = {**jax.vmap(reading)(state), "observation": obs, "action": distribution.mean, "target": target}
+        target, inner = jax.vmap(controller)(inner, distribution.mode())
+        row = {**jax.vmap(reading)(state), "observation": obs, "action": distribution.mode(), "target": target}
         row |= {f"state/{name}": leaf for name, leaf in zip(remembered, jax.tree.leaves(carry))}
         asked = jnp.stack([command[:, i] for i, n in enumerate(("speed", "lateral", "turn")) if n in names], axis=1)
         told = jax.vmap(env.commands[velocity].set)(state.commands[velocity], asked)
@@ -178,7 +181,7 @@ def _roll(
         if kick is not None:
             row["kick"] = kick
             state = eqx.tree_at(lambda s: s.physics.qvel, state, state.physics.qvel + kick @ dofs.T)
-        state, timestep = jax.vmap(env.step)(state, distribution.mean)
+        state, timestep = jax.vmap(env.step)(state, distribution.mode())
         return (state, timestep.obs["policy"], carry, inner), row
 
     def all_alike(tree: Any) -> Any:

@@ -22,6 +22,9 @@ def readme(document: dict[str, Any]) -> str:
         for s in document["sensors"]
         if s["required"]
     )
+    if "feet" in document:
+        feet = ", ".join(repr(foot["name"]) for foot in document["feet"])
+        sensors += f'\nreadings["foot_switches"]  # {{foot: 1 or 0}}, 1 while its switch is closed, of {feet}'
     command = document["command"]
     speed = command["speed"]
     more = [
@@ -45,7 +48,8 @@ def readme(document: dict[str, Any]) -> str:
 This folder is data only: a policy (`{document["policy"]["file"]}`), its contract (`contract.json`, described by
 `contract.schema.json`) and recorded steps to test it with (`golden.npz`). The tables here are rounded for reading;
 programs read the contract, which is exact. Do not edit any file: the contract holds their hashes, and the player
-refuses what was changed.
+refuses what was changed. The hashes find accidents, not malice: whoever can change a file can change its hash, too. Run
+what you trust; `contract.json.sig`, where there is one, is the signature of whoever made it (`--signer` checks it).
 {packed}
 
 ## Run it

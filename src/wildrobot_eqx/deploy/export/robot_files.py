@@ -1,5 +1,8 @@
 """The robot in a bundle: packed on the way out, loaded again as training had it."""
 
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
 import equinox as eqx
 
 from ...errors import WildRobotError
@@ -8,11 +11,13 @@ from ..bundle.archive import MAX_FILE, damaged
 from ..bundle.bundle import Bundle
 from ..bundle.mjcf import FOLDER, unpacked
 
-_SUFFIXES = {".xml", ".mjcf", ".toml", ".stl", ".obj", ".msh", ".png"}
+_SUFFIXES = {".toml", ".stl", ".obj", ".msh", ".png"}  # beside the model itself
 
 
 def pack_robot(robot: Robot) -> tuple[dict[str, bytes], dict[str, str]]:
     """The files that the robot is loaded from, by their names in a bundle, and which of them is what.
+
+    A model that includes others travels as one file.
 
     Raises:
         WildRobotError: they are gone, have changed since the robot was loaded, or cannot travel.
@@ -33,6 +38,7 @@ def pack_robot(robot: Robot) -> tuple[dict[str, bytes], dict[str, str]]:
                     f"{file.name} is too large for a bundle.", where=str(file), hint=f"at most {MAX_FILE >> 20} MiB"
                 )
             files[f"{FOLDER}/{file.relative_to(folder).as_posix()}"] = file.read_bytes()
+    files[f"{FOLDER}/{path.relative_to(folder).as_posix()}"] = _one_file(path)
     named = {"model": f"{FOLDER}/{path.relative_to(folder).as_posix()}", "robot": f"{FOLDER}/robot.toml"}
     again = unpack_robot(files, str(folder))
     if not eqx.tree_equal(again, robot):
@@ -63,3 +69,27 @@ def unpack_robot(files: dict[str, bytes], where: str) -> Robot:
     """
     with unpacked(files, where) as scratch:
         return load_robot(scratch / FOLDER)
+
+
+def _one_file(path: Path) -> bytes:
+    """An MJCF with what it includes put in its place, as MuJoCo reads it; its very bytes where it includes nothing."""
+    root = ElementTree.fromstring(path.read_bytes())
+    if root.find(".//include") is None:
+        return path.read_bytes()
+    _expand(root, path.parent, path.parent, {path})
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def _expand(element: ElementTree.Element, beside: Path, nearer: Path, above: set[Path]) -> None:
+    """Replace every include within: its file lies beside the model, or else beside the file that names it."""
+    for i, child in reversed(list(enumerate(element))):
+        if child.tag != "include":
+            _expand(child, beside, nearer, above)
+            continue
+        name = child.attrib["file"]
+        file = beside / name if (beside / name).is_file() else nearer / name
+        if file in above:
+            raise WildRobotError(f"{file.name} includes itself.", where=str(file), hint="take the include out")
+        included = ElementTree.fromstring(file.read_bytes())
+        _expand(included, beside, file.parent, above | {file})
+        element[i : i + 1] = list(included)

@@ -16,6 +16,7 @@ from ...errors import WildRobotError
 from ..bundle.archive import damaged
 from ..bundle.bundle import Bundle
 from ..bundle.mjcf import unpacked
+from ..player.guard import SWITCHES
 from ..player.loop import AbstractRobot
 
 SNAPSHOT = ("qpos", "qvel", "xpos", "xquat", "site_xpos", "sensordata", "actuator_force")
@@ -53,6 +54,10 @@ class MujocoRobot(AbstractRobot):
         self._qpos, self._dof = self.model.jnt_qposadr[hinges], self.model.jnt_dofadr[hinges]
         self._base = self._id("body", simulation["base"])
         self._sensors = {s["name"]: self._sensor(s["name"], s["size"]) for s in document["sensors"]}
+        self._feet = [
+            (foot["name"], self._sensor(foot["sensor"], 3), np.float32(foot["threshold"]))
+            for foot in document.get("feet", ())
+        ]
         self._home = np.array(simulation["home_qpos"], np.float64)
         self._floor, self._level = float(simulation["min_height"]), float(np.cos(simulation["max_tilt"]))
         self._compass = document["command"]["heading_hold"]["sensor"]
@@ -86,7 +91,13 @@ class MujocoRobot(AbstractRobot):
             "joint_positions": dict(zip(self.joints, data.qpos[self._qpos])),
             "joint_velocities": dict(zip(self.joints, data.qvel[self._dof])),
             **{name: data.sensordata[place].copy() for name, place in self._sensors.items()},
+            **({SWITCHES: self._switches()} if self._feet else {}),
         }
+
+    def _switches(self) -> dict[str, float]:
+        """Which feet the floor bears with more than their thresholds."""
+        forces = self.data.sensordata.astype(np.float32)
+        return {name: float(forces[place][2] > threshold) for name, place, threshold in self._feet}
 
     def write(self, targets: Mapping[str, float], seconds: float) -> None:
         self._target = np.array([targets[name] for name in self.joints], np.float32)

@@ -45,7 +45,8 @@ class ServoRobot(AbstractRobot):
     Args:
         buses: the lines.
         mounts: one per joint.
-        imu: reads the IMU: sensors by the contract's names, each a sequence of numbers.
+        imu: reads the IMU: sensors by the contract's names, each a sequence of numbers; of a robot
+            with foot switches also `foot_switches` by foot.
         reads: joints to read per control period and bus; all if None.
         clock: s; it must not run backwards.
 
@@ -57,7 +58,7 @@ class ServoRobot(AbstractRobot):
         self,
         buses: Sequence[ServoBus],
         mounts: Sequence[ServoMount],
-        imu: Callable[[], Mapping[str, Sequence[float]]],
+        imu: Callable[[], Mapping[str, Sequence[float] | Mapping[str, float]]],
         *,
         reads: int | None = None,
         clock: Callable[[], float] = time.monotonic,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..bundle.contract import Contract
 
 POSITIONS, VELOCITIES, COMMAND, TIME = "joint_positions", "joint_velocities", "command", "time"
+SWITCHES = "foot_switches"
 _UNIT = 0.05  # how far from 1 the length of a quaternion may be: a bus may round it
 _EXACT = 1e-5  # up to which it is left as it is
 
@@ -23,6 +24,7 @@ class Reading:
     sensors: dict[str, NDArray[np.float32]]
     positions: NDArray[np.float32]  # rad
     velocities: NDArray[np.float32]  # rad/s
+    switches: NDArray[np.float32]  # of the contract's feet: 1 is closed, 0 open
     speed: float  # m/s, commanded
     lateral: float  # m/s, commanded, to the left
     turn: float  # rad/s, commanded, to the left
@@ -72,7 +74,8 @@ class Guard:
         positions = self.positions(readings)
         velocities = self._joints(VELOCITIES, readings) if self._contract.needs_velocities else self._still
         self._level_enough(sensors[self._compass])
-        return Reading(time, sensors, positions, velocities, *self._command(readings.get(COMMAND)))
+        switches = self._switches(readings.get(SWITCHES))
+        return Reading(time, sensors, positions, velocities, switches, *self._command(readings.get(COMMAND)))
 
     def positions(self, readings: Mapping[str, Any]) -> NDArray[np.float32]:
         """Where the joints are, rad, in the contract's order.
@@ -132,6 +135,20 @@ class Guard:
         value = _vector([given[name] for name in self._contract.joints], len(self._contract.joints))
         if value is None:
             raise Unfit(f"{kind!r} holds something that is no finite number")
+        return value
+
+    def _switches(self, given: Any) -> NDArray[np.float32]:
+        """Which of the feet's switches are closed; none where the policy reads none."""
+        feet = self._contract.feet
+        if not feet:
+            return np.zeros((0,), np.float32)
+        missing = [name for name in feet if not isinstance(given, Mapping) or name not in given]
+        if missing:
+            raise Unfit(f"{SWITCHES!r} lacks the foot {missing[0]!r}")
+        assert isinstance(given, Mapping)
+        value = _vector([given[name] for name in feet], len(feet))
+        if value is None or not np.isin(value, (0.0, 1.0)).all():
+            raise Unfit(f"{SWITCHES!r} holds something that is neither on nor off")
         return value
 
     def _level_enough(self, quat: NDArray[np.float32]) -> None:

@@ -107,7 +107,7 @@ def drive(
         lateral, turn: likewise the speed (m/s) and the turn (rad/s) to the left.
         ramp: move to the home pose first.
         watch: told every step.
-        hold: leave the torque on at a good end, for a robot that stands by itself.
+        hold: leave the torque on at a good end, for a robot that stands by itself in its safe pose.
         rest: move to the safe pose at a good end; a simulation may do without.
 
     Raises:

@@ -53,6 +53,7 @@ class Observer:
         last_action: NDArray[np.float32],
         lateral: float = 0.0,
         turn: float = 0.0,
+        switches: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """The observation one control period after the last one.
 
@@ -63,6 +64,7 @@ class Observer:
             last_action: the policy's last output; zeros in the first step.
             lateral: the commanded speed to the left, m/s.
             turn: the commanded turn to the left, rad/s.
+            switches: of the contract's feet, 1 where closed, else 0; for a policy that reads them.
         """
         self._advance_command(sensors[self._compass], speed, lateral, turn)
         observation = self._observation
@@ -82,6 +84,8 @@ class Observer:
                 stepping = self._moving or self.phase > 0.0
                 into[0] = np.sin(self.phase) if stepping else 0.0
                 into[1] = np.cos(self.phase) if stepping else 0.0
+            elif part.kind == "foot_switches":
+                into[:] = switches
             elif part.kind == "planar_command":
                 into[0], into[1], into[2] = self.speed, self.lateral, self.yaw_rate
             else:  # velocity_command: a contract knows no other kind

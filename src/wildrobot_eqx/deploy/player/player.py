@@ -8,6 +8,7 @@ while walking:
 """
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -16,7 +17,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from ...errors import WildRobotError, nearest
+from ...errors import WildRobotError, first_line, nearest
 from ..bundle.archive import damaged
 from ..bundle.bundle import Bundle
 from ..bundle.contract import observation_digest
@@ -26,6 +27,7 @@ from .observer import Observer
 Mode = Literal["wait", "ramp", "run", "safe"]
 _NEAR = 1e-4  # rad
 _NOWHERE = np.zeros((0,), np.float32)
+_MEMORY = 2**29  # bytes, of all policies
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Player:
         quaternion: the order of the robot's quaternions, "wxyz" or "xyzw".
         safe_pose: where to go when something is wrong (rad, by joint), if not the contract's pose.
         unguarded: take any command, tilt and joint position: for replays and simulations, never on a robot.
+        signer: who must have signed a bundle that is read here, as for `Bundle.open`.
 
     Raises:
         WildRobotError: the bundle is damaged, or does not fit this robot; the reason is told.
@@ -77,8 +80,9 @@ class Player:
         quaternion: Literal["wxyz", "xyzw"] = "wxyz",
         safe_pose: Mapping[str, float] | None = None,
         unguarded: bool = False,
+        signer: str | os.PathLike | None = None,
     ):
-        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle, signer)
         contract = self._contract = self.bundle.contract
         self.joints, self.dt = contract.joints, contract.dt
         self._fits(joints, rate, limits, quaternion)
@@ -151,9 +155,10 @@ class Player:
 
         Args:
             readings: `time` (s, when they were taken), the contract's sensors by name,
-                `joint_positions` and `joint_velocities` by joint (rad, rad/s), and `command`
-                with the forward `speed` (m/s) and, where the policy knows them, the `lateral`
-                speed (m/s) and the `turn` (rad/s), both to the left.
+                `joint_positions` and `joint_velocities` by joint (rad, rad/s), `foot_switches`
+                by foot where the policy reads them (1 or true: closed), and `command` with the
+                forward `speed` (m/s) and, where the policy knows them, the `lateral` speed (m/s)
+                and the `turn` (rad/s), both to the left.
             now: the present on the same clock, s; without it, readings are as old as their
                 time stands still.
         """
@@ -196,8 +201,11 @@ class Player:
         command = (reading.speed, reading.lateral, reading.turn)
         speed, lateral, turn = (min(max(v, low), high) for v, (low, high) in zip(command, self._ranges))
         joints = (reading.positions, reading.velocities)
-        observation = self._observer(reading.sensors, *joints, speed, self._action, lateral, turn)
-        (action,), *after = self._session.run(self._outputs, {self._input: observation[None], **self._state})
+        observation = self._observer(reading.sensors, *joints, speed, self._action, lateral, turn, reading.switches)
+        try:
+            (action,), *after = self._session.run(self._outputs, {self._input: observation[None], **self._state})
+        except Exception as error:  # onnxruntime's own types; such as one for a graph that asks for too much memory
+            raise Unfit(f"the policy cannot be computed: {first_line(error)}") from error
         if not np.isfinite(action).all():
             raise Unfit("the policy's action is not finite")
         self._action, self._state = action, dict(zip(self._state, after))
@@ -265,17 +273,30 @@ class Player:
             )
 
 
+@functools.cache
+def _bound_memory() -> None:
+    """All policies of this process share so much memory: shapes inside a graph may ask for any."""
+    cpu = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(cpu, onnxruntime.OrtArenaCfg({"max_mem": _MEMORY}))
+
+
 def _session(bundle: Bundle) -> onnxruntime.InferenceSession:
     """The policy, ready to run on one core; its shapes, and what its vectors mean, are those of the contract."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 4  # what goes wrong is raised
+    _bound_memory()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     where = f"{bundle.path}, {bundle.contract.document['policy']['file']}"
+    if b"location" in bundle.policy:  # the key that every tensor in another file has, wherever in the graph
+        raise damaged("The policy keeps tensors in another file.", where)
     try:
         session = onnxruntime.InferenceSession(bundle.policy, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises types of its own, which share no base
-        raise damaged(f"The policy cannot be loaded: {str(error).strip().splitlines()[0]}", where) from error
+        raise damaged(f"The policy cannot be loaded: {first_line(error)}", where) from error
     policy = bundle.contract.document["policy"]
     states, kind = bundle.contract.states, "tensor(float)"
     wanted = (

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..bundle.archive import damaged
 from ..bundle.bundle import GOLDEN, Bundle
+from ..player.guard import SWITCHES
 from ..player.player import Player
 
 TOLERANCE = 1e-5  # rad of a target, and of an action in rad; of an observation in its own units
@@ -71,6 +72,7 @@ def _readings(player: Player, rows: dict[str, NDArray[np.float32]], k: int) -> d
         "command": {name: float(rows[name][k]) for name in command_names(player.bundle)},
         "joint_positions": dict(zip(player.joints, rows["joint_positions"][k])),
         "joint_velocities": dict(zip(player.joints, rows["joint_velocities"][k])),
+        **({SWITCHES: dict(zip(feet, rows[SWITCHES][k]))} if (feet := player.bundle.contract.feet) else {}),
         **{name.removeprefix(_SENSOR): row[k] for name, row in rows.items() if name.startswith(_SENSOR)},
     }
 
@@ -100,6 +102,7 @@ def _check(bundle: Bundle, rows: dict[str, NDArray[np.float32]]) -> int:
         **dict.fromkeys(command_names(bundle), ()),
         "joint_positions": (nu,),
         "joint_velocities": (nu,),
+        **({SWITCHES: (len(contract.feet),)} if contract.feet else {}),
         "observation": (contract.observation_size,),
         "action": (nu,),
         "target": (nu,),

@@ -129,7 +129,8 @@ def _terrain(
     say: Say,
 ) -> None:
     episodes, seconds = _level(count, length)
-    if not env.physics.robot.base.floating:
+    base = env.physics.robot.base
+    if base is None or not base.floating:
         say("3 of 4, terrain: left out, for the robot's base is not free to go there")
         return
     say(f"3 of 4, slopes, bumps and steps: {episodes} episodes of {seconds:g} s per level")

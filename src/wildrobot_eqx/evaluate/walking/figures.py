@@ -48,6 +48,8 @@ FIGURES: dict[str, Figure] = {
     "torque_rms": Figure("RMS torque", "N m"),
     "torque_rms_share": Figure("RMS torque/limit", "%", 100.0, 0),
     "torque_peak_share": Figure("peak torque/limit", "%", 100.0, 0),
+    "joint_torque_share": Figure("joint RMS/limit", "%", 100.0, 0),
+    "joint_torque_continuous": Figure("continuous torque", "%", 100.0, 0),
     "saturated": Figure("saturated", "%", 100.0, 2),
     "overspeed": Figure("overspeed", "%", 100.0, 2),
     "action_rate": Figure("action change", "", digits=3),
@@ -81,7 +83,8 @@ def figures(meter: GaitMeter, tally: GaitTally, command: float) -> dict[str, flo
     moved = (tally.position - tally.warm)[upright] / (meter.dt * np.maximum(judged, 1)[upright, None])
     left_start = (tally.position - tally.start)[upright, 1]
     samples = float(judged.sum())
-    torque_rms = np.sqrt(_ratio(tally.torque_squared, samples))
+    joints = joint_torques(meter, tally)
+    torque_rms = np.sqrt(np.mean(np.square([joint["torque_rms"] for joint in joints.values()])))
     found = {
         "survival": _mean(upright),
         "speed": _mean(moved[:, 0]),
@@ -108,11 +111,38 @@ def figures(meter: GaitMeter, tally: GaitTally, command: float) -> dict[str, flo
         "slip": _ratio(tally.slip, float(tally.slip_samples.sum())),
         "torque_rms": float(torque_rms),
         "torque_rms_share": float(torque_rms / np.mean(meter.torque_limit)),
-        "torque_peak_share": float(tally.torque_peak.max()) if samples else np.nan,
+        "torque_peak_share": float((tally.torque_peak / meter.torque_limit).max()) if samples else np.nan,
+        "joint_torque_share": max(joint["torque_rms_share"] for joint in joints.values()),
+        **_continuous(meter, joints),
         "saturated": _ratio(tally.saturated, samples),
         "overspeed": _ratio(tally.overspeed, samples),
         "action_rate": float(np.sqrt(_ratio(tally.action_change_squared, samples))),
     }
+
+
+def joint_torques(meter: GaitMeter, tally: GaitTally) -> dict[str, dict[str, float]]:
+    """Of each joint by name: RMS and peak torque (N m), and the RMS as a share of the joint's torque limit.
+
+    Args:
+        meter: what gathered the tallies.
+        tally: NumPy leaves with one leading axis, the episodes; all their judged samples are pooled.
+    """
+    samples = float(tally.judged.sum())
+    found = {}
+    for i, name in enumerate(meter.joints):
+        rms = float(np.sqrt(_ratio(tally.torque_squared[:, i], samples)))
+        peak = float(tally.torque_peak[:, i].max()) if samples else np.nan
+        share = rms / float(meter.torque_limit[i])
+        found[name] = {"torque_rms": rms, "torque_peak": peak, "torque_rms_share": share}
+    return found
+
+
+def _continuous(meter: GaitMeter, joints: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The greatest RMS torque as a share of what its servo bears for ever, where robot.toml says what that is."""
+    if meter.continuous_torque is None:
+        return {}
+    bears = np.asarray(meter.continuous_torque)
+    return {"joint_torque_continuous": max(joint["torque_rms"] / float(b) for joint, b in zip(joints.values(), bears))}
 
 
 def _swing_ratio(tally: GaitTally) -> float:

@@ -39,16 +39,16 @@ def measure(robot: Robot, state: EnvState, timestep: Timestep, ground: Ground | 
     physics, command = state.physics, velocity_in(state.commands)
     angle = command.origin + command.target
     c, s = jnp.cos(angle), jnp.sin(angle)
-    x, y = physics.xpos[robot.base.body, :2]
+    x, y = physics.xpos[robot.need("base", "the gate").body, :2]
     trunk = robot.imu().quat.read(physics.sensordata)
-    foot_linvel = jnp.stack([foot.linvel.read(physics.sensordata) for foot in robot.feet])
+    foot_linvel = jnp.stack([foot.linvel.read(physics.sensordata) for foot in robot.need("feet", "the gate")])
     return Measurement(
         position=jnp.stack([c * x + s * y, c * y - s * x]),
         heading=rotation.yaw(trunk),
         heading_error=rotation.wrap_angle(rotation.yaw(trunk) - angle),
         pitch=rotation.pitch(trunk),
         tilt=jnp.arccos(jnp.clip(1.0 - 2.0 * (trunk[1] ** 2 + trunk[2] ** 2), -1.0, 1.0)),
-        base_speed=jnp.linalg.norm(robot.base.linvel.read(physics.sensordata)[:2]),
+        base_speed=jnp.linalg.norm(robot.need("base.linvel", "the gate").read(physics.sensordata)[:2]),
         foot_height=jnp.stack([above(ground, physics.site_xpos[foot.site]) for foot in robot.feet]),
         foot_load=physics.foot_force[:, 2],
         foot_speed=jnp.linalg.norm(foot_linvel[:, :2], axis=-1),

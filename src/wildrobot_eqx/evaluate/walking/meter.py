@@ -42,8 +42,8 @@ class GaitTally(eqx.Module):
     down_samples: Int[Array, "*batch"]  # all feet loaded at once
     slip: Float[Array, "*batch nfoot"]  # m/s, sum over loaded samples
     slip_samples: Int[Array, "*batch nfoot"]
-    torque_squared: Float[Array, "*batch"]  # (N m)^2, sum of means over joints
-    torque_peak: Float[Array, "*batch"]  # share of the limit, the greatest
+    torque_squared: Float[Array, "*batch nu"]  # (N m)^2, sum
+    torque_peak: Float[Array, "*batch nu"]  # N m, the greatest
     saturated: Float[Array, "*batch"]  # sum of shares of joints
     overspeed: Float[Array, "*batch"]  # sum of shares of joints
     action_change_squared: Float[Array, "*batch"]  # sum of means over joints
@@ -60,12 +60,14 @@ class GaitMeter(eqx.Module):
     load_on: Float[Array, ""]  # N
     load_off: Float[Array, ""]  # N
     torque_limit: Float[Array, " nu"]  # N m
-    no_load_speed: Float[Array, ""]  # rad/s
-    stall_torque: float = eqx.field(static=True)  # N m
+    no_load_speed: Float[Array, " nu"]  # rad/s
+    stall_torque: float = eqx.field(static=True)  # N m, root mean square over the joints
+    continuous_torque: Float[Array, " nu"] | None  # N m, what a servo bears for ever, where robot.toml says so
     dt: float = eqx.field(static=True)  # s
     warmup_steps: int = eqx.field(static=True)
     max_swings: int = eqx.field(static=True)
     feet: tuple[str, ...] = eqx.field(static=True)
+    joints: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(self, robot: Robot, seconds: float, warmup: float):
         mj = robot.model.mj
@@ -73,11 +75,14 @@ class GaitMeter(eqx.Module):
         self.load_on, self.load_off = f32(0.10 * weight), f32(0.03 * weight)
         self.torque_limit = robot.torque_limit
         self.no_load_speed = f32(robot.servo.no_load_speed)
-        self.stall_torque = robot.servo.stall_torque
+        self.stall_torque = _rms(robot.servo.stall_torque)
+        continuous = robot.servo.continuous_torque
+        self.continuous_torque = None if continuous is None else f32(continuous)
         self.dt = robot.control_dt
         self.warmup_steps = round(warmup / self.dt)
         self.max_swings = round(seconds / self.dt) // (2 * DEBOUNCE) + 1
         self.feet = tuple(foot.name for foot in robot.feet)
+        self.joints = robot.joint_names
 
     def init(self, first: Measurement) -> GaitTally:
         """The tally at the start of an episode, all feet on the floor."""
@@ -111,8 +116,8 @@ class GaitMeter(eqx.Module):
             down_samples=none,
             slip=zeros,
             slip_samples=nones,
-            torque_squared=zero,
-            torque_peak=zero,
+            torque_squared=jnp.zeros_like(self.torque_limit),
+            torque_peak=jnp.zeros_like(self.torque_limit),
             saturated=zero,
             overspeed=zero,
             action_change_squared=zero,
@@ -168,11 +173,15 @@ class GaitMeter(eqx.Module):
             down_samples=tally.down_samples + one * jnp.all(loaded),
             slip=tally.slip + weight * jnp.where(loaded, sample.foot_speed, 0.0),
             slip_samples=tally.slip_samples + one * loaded,
-            torque_squared=tally.torque_squared + weight * jnp.mean(jnp.square(sample.torque)),
-            torque_peak=jnp.maximum(tally.torque_peak, weight * jnp.max(jnp.abs(sample.torque) / self.torque_limit)),
+            torque_squared=tally.torque_squared + weight * jnp.square(sample.torque),
+            torque_peak=jnp.maximum(tally.torque_peak, weight * jnp.abs(sample.torque)),
             saturated=tally.saturated + weight * jnp.mean(saturated.astype(jnp.float32)),
             overspeed=tally.overspeed + weight * jnp.mean(overspeed.astype(jnp.float32)),
             action_change_squared=tally.action_change_squared
             + weight * jnp.mean(jnp.square(sample.action - tally.action)),
             action=sample.action,
         )
+
+
+def _rms(figures: Float[np.ndarray, " nu"]) -> float:
+    return float(np.sqrt(np.mean(np.square(figures)))) if np.ptp(figures) else float(figures[0])

@@ -10,9 +10,9 @@ from ...env import Env
 from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
 from ...locomotion import velocity_of
-from ..gate_result import CommandFigures, GateLine, Limit
+from ..gate_result import CommandFigures, GateLine, Limit, continuous_torque
 from ..rollout import run_episodes
-from .figures import figures
+from .figures import figures, joint_torques
 from .meter import GaitMeter, GaitTally
 
 _KEPT = (
@@ -26,6 +26,8 @@ _KEPT = (
     "tilt",
     "slip",
     "torque_rms",
+    "joint_torque_share",
+    "joint_torque_continuous",
     "saturated",
     "overspeed",
 )
@@ -92,7 +94,8 @@ def judge_motion(
     }
     if motion.axis == "turn":  # a frame that turns has no side to walk to
         values |= {"speed": np.nan, "lateral_speed": np.nan}
-    shown = {name: values[name] for name in _KEPT if np.isfinite(values[name]) or name == "survival"}
+    shown = {name: values.get(name, np.nan) for name in _KEPT}
+    shown = {name: value for name, value in shown.items() if np.isfinite(value) or name == "survival"}
     lines = [
         GateLine(
             limit.figure,
@@ -106,7 +109,9 @@ def judge_motion(
         for limit in limits(meter, motion)
         if motion.required
     ]
-    return CommandFigures(motion.command, timestep, motion.required, shown, motion.axis), lines
+    return CommandFigures(
+        motion.command, timestep, motion.required, shown, motion.axis, joint_torques(meter, tally)
+    ), lines
 
 
 def limits(meter: GaitMeter, motion: Motion) -> Sequence[Limit]:
@@ -119,6 +124,7 @@ def limits(meter: GaitMeter, motion: Motion) -> Sequence[Limit]:
         *heading,
         Limit("slip", high=0.05),
         Limit("torque_rms", high=meter.stall_torque / 3.0),
+        *continuous_torque(meter),
         Limit("saturated", high=0.02),
         Limit("overspeed", high=0.01),
     ]

@@ -1,5 +1,6 @@
 """The stand gate: judges how a policy stands, and how it stands again after a kick, on the native engine."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import equinox as eqx
@@ -8,9 +9,11 @@ import numpy as np
 from ...env import Env
 from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
-from ..gate import AbstractGate, CommandFigures, GateLine, GateResult, Limit, shortfall
+from ..gate import AbstractGate, CommandFigures, GateLine, GateResult, Limit, Unasked, shortfall
+from ..gate_result import continuous_torque
 from ..rollout import judged_env, run_episodes
-from .figures import figures
+from .asked import speeds
+from .figures import figures, joint_torques
 from .kicks import DIRECTIONS, aim, direction_of, with_kicks
 from .meter import GaitMeter, GaitTally
 
@@ -26,6 +29,8 @@ _KEPT = (
     "torque_rms",
     "torque_rms_share",
     "torque_peak_share",
+    "joint_torque_share",
+    "joint_torque_continuous",
     "saturated",
     "overspeed",
     "action_rate",
@@ -95,6 +100,9 @@ class StandGate(AbstractGate):
         provisional = shortfall(self.episodes, self.timesteps, count, timesteps)
         return GateResult(tuple(lines), tuple(found), count, self.seconds, provisional, "kick")
 
+    def unasked(self, env: Env) -> tuple[Unasked, ...]:
+        return tuple(dataclasses.replace(found, leaf="gate") for found in speeds(env, "the gate", (0.0,)))
+
     def meter(self, env: Env) -> GaitMeter:
         """What gathers the tallies: its judged samples begin when the time to recover is over."""
         return GaitMeter(env.physics.robot, self.seconds, self.kick_at + self.recovery)
@@ -105,7 +113,7 @@ class StandGate(AbstractGate):
         """The figures of one kick's episodes (m/s), in the order that `aim` kicks them, and their lines."""
         gathered = figures(meter, tally, 0.0)
         moved = np.linalg.norm((tally.position - tally.start)[tally.upright], axis=-1)
-        values = {name: gathered[name] for name in _KEPT}
+        values = {name: gathered[name] for name in _KEPT if name in gathered}
         values["displacement"] = float(np.median(moved)) if moved.size else np.nan
         if kick:
             direction = np.asarray(direction_of(tally.upright.size))
@@ -126,7 +134,7 @@ class StandGate(AbstractGate):
             for limit in self.limits(meter)
             if required and limit.applies(kick)
         ]
-        return CommandFigures(kick, timestep, required, values), lines
+        return CommandFigures(kick, timestep, required, values, joints=joint_torques(meter, tally)), lines
 
     def limits(self, meter: GaitMeter) -> Sequence[Limit]:
         """Every limit, for a robot with the meter's servos; `standing` ones hold where there is no kick."""
@@ -140,6 +148,7 @@ class StandGate(AbstractGate):
             Limit("tilt", high=8.0),
             Limit("slip", high=0.05),
             Limit("torque_rms", high=meter.stall_torque / 3.0),
+            *continuous_torque(meter),
             Limit("saturated", high=0.02),
             Limit("overspeed", high=0.01),
         ]

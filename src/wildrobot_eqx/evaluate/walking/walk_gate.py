@@ -7,9 +7,11 @@ import equinox as eqx
 from ...env import Env
 from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
-from ..gate import AbstractGate, CommandFigures, GateLine, GateResult, Limit, shortfall
+from ..gate import AbstractGate, CommandFigures, GateLine, GateResult, Limit, Unasked, shortfall
+from ..gate_result import continuous_torque
 from ..rollout import judged_env, run_episodes
-from .figures import figures
+from .asked import beside, speeds
+from .figures import figures, joint_torques
 from .meter import GaitMeter, GaitTally
 from .motions import Motion, judge_motions
 
@@ -52,13 +54,13 @@ class WalkGate(AbstractGate):
                 hint="ask for more",
             )
         meter = GaitMeter(env.physics.robot, self.seconds, self.warmup)
-        speeds = (*self.required, *self.reported)
+        commands = (*self.required, *self.reported)
         lines: list[GateLine] = []
         found: list[CommandFigures] = []
         for timestep in timesteps:
             judged = judged_env(env, timestep, engine)
-            tallies = run_episodes(judged, policy, meter, speeds, episodes, self.seconds, progress)
-            for speed, tally in zip(speeds, tallies):
+            tallies = run_episodes(judged, policy, meter, commands, episodes, self.seconds, progress)
+            for speed, tally in zip(commands, tallies):
                 shown, held = self.judge(meter, tally, speed, timestep)
                 found.append(shown)
                 lines += held
@@ -68,6 +70,10 @@ class WalkGate(AbstractGate):
                 lines += held
         provisional = self.provisional(episodes, timesteps)
         return GateResult(tuple(lines), tuple(found), episodes, self.seconds, provisional)
+
+    def unasked(self, env: Env) -> tuple[Unasked, ...]:
+        motions = [(motion.axis, motion.command, motion.required) for motion in self.motions]
+        return (*speeds(env, "required", self.required), *beside(env, motions))
 
     def provisional(self, episodes: int, timesteps: tuple[float, ...]) -> str:
         """What of the gate's own episodes and timesteps was run, where it was not all; else nothing."""
@@ -86,7 +92,7 @@ class WalkGate(AbstractGate):
             for limit in self.limits(meter)
             if required and limit.applies(command)
         ]
-        return CommandFigures(command, timestep, required, values), lines
+        return CommandFigures(command, timestep, required, values, joints=joint_torques(meter, tally)), lines
 
     def limits(self, meter: GaitMeter) -> Sequence[Limit]:
         """Every limit, for a robot with the meter's feet and servos."""
@@ -104,6 +110,7 @@ class WalkGate(AbstractGate):
             *symmetry,
             Limit("slip", high=0.05),
             Limit("torque_rms", high=meter.stall_torque / 3.0),
+            *continuous_torque(meter),
             Limit("saturated", high=0.02),
             Limit("overspeed", high=0.01),
         ]

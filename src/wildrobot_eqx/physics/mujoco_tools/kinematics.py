@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ...errors import WildRobotError
-from ...robots import Model, Robot, Sensor
+from ...robots import Mirror, Model, Robot, Sensor
 from ...rotation import quat_multiply
 
 _JOINT = mujoco.mjtJoint
@@ -47,19 +47,24 @@ def sensor_quat(model: Model, sensor: Sensor, qpos: Float[Array, " nq"]) -> Floa
 
 
 def base_translation(robot: Robot) -> Float[np.ndarray, "nv 3"]:
-    """What a velocity of the root body in the world adds to `qvel`: `qvel += result @ velocity`.
+    """What a velocity of the base in the world adds to `qvel`: `qvel += result @ velocity`.
 
-    A robot whose base moves on slides takes the part along their axes.
+    A robot whose base moves on slides, its own or those of bodies above it, takes the part along their axes.
+
+    Raises:
+        WildRobotError: the robot has no base.
     """
     mj = robot.model.mj
     rows = np.zeros((mj.nv, 3))
-    body = robot.base.body
-    for joint in range(mj.body_jntadr[body], mj.body_jntadr[body] + mj.body_jntnum[body]):
-        dof = mj.jnt_dofadr[joint]
-        if mj.jnt_type[joint] == _JOINT.mjJNT_FREE:
-            rows[dof : dof + 3] = np.eye(3)
-        elif mj.jnt_type[joint] == _JOINT.mjJNT_SLIDE:
-            rows[dof] = mj.jnt_axis[joint]
+    body = robot.need("base", "base_translation").body
+    while body:
+        for joint in range(mj.body_jntadr[body], mj.body_jntadr[body] + mj.body_jntnum[body]):
+            dof = mj.jnt_dofadr[joint]
+            if mj.jnt_type[joint] == _JOINT.mjJNT_FREE:
+                rows[dof : dof + 3] = np.eye(3)
+            elif mj.jnt_type[joint] == _JOINT.mjJNT_SLIDE:
+                rows[dof] = mj.jnt_axis[joint]
+        body = int(mj.body_parentid[body])
     return rows
 
 
@@ -84,6 +89,14 @@ def _place(model: Model, sensor: Sensor) -> tuple[int, Float[np.ndarray, " 4"]]:
 
 def _unit(quat: Float[Array, " 4"]) -> Float[Array, " 4"]:
     return quat / jnp.linalg.norm(quat)
+
+
+def feet_mirror(robot: Robot) -> Mirror:
+    """Reflection of a vector with an entry per foot: each takes that of the foot nearest to its mirror image."""
+    places = home_sites(robot)[[foot.site for foot in robot.feet]] if robot.feet else np.zeros((0, 3))
+    images = places * np.array([1.0, -1.0, 1.0])
+    source = tuple(int(np.argmin(np.linalg.norm(places - image, axis=1))) for image in images)
+    return Mirror(source, (1.0,) * len(source))
 
 
 def home_sites(robot: Robot) -> Float[np.ndarray, "nsite 3"]:

@@ -93,7 +93,7 @@ class Payload(AbstractRandomiser):
         low: tuple[float, float, float] = (-0.03, -0.03, 0.0),
         high: tuple[float, float, float] = (0.03, 0.03, 0.06),
     ):
-        self.body = robot.base.body if body is None else body_index(robot, body, self)
+        self.body = robot.need("base", "Payload").body if body is None else body_index(robot, body, self)
         self.axes = f32(robot.model.mj.body_iquat[self.body])
         self.mass, self.low, self.high = f32(mass), f32(low), f32(high)
 

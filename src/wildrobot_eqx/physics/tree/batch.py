@@ -13,11 +13,9 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.core import ShapedArray
-from jax.extend.core import Primitive
-from jax.interpreters import batching, mlir
 from jaxtyping import Array, Float
 
+from ...jax_compat import row_primitive
 from . import kernels
 
 
@@ -51,27 +49,18 @@ def batched(
 
     @jax.custom_vjp
     def packed(*inputs: jax.Array) -> jax.Array:
-        return rows_p.bind(jnp.concatenate(inputs), program=forward)
+        return _row(jnp.concatenate(inputs), program=forward)
 
     def keep(*inputs: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         return packed(*inputs), inputs
 
     def pull(inputs: tuple[jax.Array, ...], cotangent: jax.Array) -> tuple[jax.Array, ...]:
-        out = rows_p.bind(jnp.concatenate([*inputs, cotangent]), program=reverse)
+        out = _row(jnp.concatenate([*inputs, cotangent]), program=reverse)
         ends = [sum(sizes[: k + 1]) for k in range(len(sizes))]
         return tuple(out[end - size : end] for end, size in zip(ends, sizes))
 
     packed.defvjp(keep, pull)
     return packed
-
-
-rows_p = Primitive("tree_rows")
-"""A program on each row of an array: (..., inputs) to (..., outputs)."""
-
-
-@rows_p.def_abstract_eval
-def _shape(batch: ShapedArray, *, program: Program) -> ShapedArray:
-    return ShapedArray((*batch.shape[:-1], program.outputs), batch.dtype)
 
 
 @functools.partial(jax.jit, static_argnames="program")
@@ -80,13 +69,8 @@ def _rows(batch: jax.Array, program: Program) -> jax.Array:
     return _tiles(program, flat).reshape(*batch.shape[:-1], program.outputs)
 
 
-def _move(inputs: Sequence[jax.Array], axes: Sequence[int], *, program: Program) -> tuple[jax.Array, int]:
-    return rows_p.bind(jnp.moveaxis(inputs[0], axes[0], 0), program=program), 0
-
-
-rows_p.def_impl(_rows)
-batching.primitive_batchers[rows_p] = _move
-mlir.register_lowering(rows_p, mlir.lower_fun(_rows, multiple_results=False))
+_row = row_primitive("tree_rows", _rows, lambda program: program.outputs)
+"""A program on each row of an array: (..., inputs) to (..., outputs)."""
 
 
 def _tiles(program: Program, batch: jax.Array) -> jax.Array:

@@ -16,10 +16,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import ClosedJaxpr, Literal, Var
 from jaxtyping import Array, Shaped
 
+from ... import jax_compat
 from ...errors import WildRobotError
+from ...jax_compat import is_constant
 
 NARROW = 256
 """Up to so many envs the start of a kernel costs more than its loop."""
@@ -43,48 +44,47 @@ class Size:
 _CALLS = {"sin", "cos", "tan", "exp", "log", "atan2", "pow", "tanh", "logistic", "exp2", "expm1", "log1p"}
 
 
-def run(program: ClosedJaxpr, inputs: Sequence[Shaped[Array, "..."]]) -> list[Shaped[Array, "..."]]:
-    """The outputs of a program on scalars for a batch: each input (n,), or with a loop's axes before the n."""
-    env: dict[Any, Any] = dict(zip(program.jaxpr.invars, inputs))
-    env |= dict(zip(program.jaxpr.constvars, program.consts))
+def run(program: Any, inputs: Sequence[Shaped[Array, "..."]]) -> list[Shaped[Array, "..."]]:
+    """The outputs of a traced program on scalars for a batch: each input (n,), or with a loop's axes before the n."""
+    jaxpr, consts = jax_compat.opened(program)
+    env: dict[Any, Any] = dict(zip(jaxpr.invars, inputs)) | dict(zip(jaxpr.constvars, consts))
     n = inputs[0].shape[-1]
 
     def value(atom: Any) -> jax.Array:
         shape: Any = atom.aval
-        v = jnp.asarray(atom.val, shape.dtype) if isinstance(atom, Literal) else env[atom]
+        v = jnp.asarray(atom.val, shape.dtype) if is_constant(atom) else env[atom]
         return v if v.ndim > shape.ndim else jnp.broadcast_to(v[..., None], (*v.shape, n))
 
-    groups = _schedule(program.jaxpr, Size.of(n))
-    for group, kept in zip(groups, _used_later(program.jaxpr, groups)):
+    groups = _schedule(jaxpr, Size.of(n))
+    for group, kept in zip(groups, _used_later(jaxpr, groups)):
         if len(group) == 1 and not _elementwise(group[0]):
             eqn = group[0]
             env.update(zip(eqn.outvars, _single(eqn, [value(a) for a in eqn.invars], n)))
         else:
             _kernel(group, env, value, kept, n)
-    return [value(a) for a in program.jaxpr.outvars]
+    return [value(a) for a in jaxpr.outvars]
 
 
 def _single(eqn: Any, inputs: list[jax.Array], n: int) -> list[jax.Array]:
-    name = eqn.primitive.name
-    if name == "scan":
+    if eqn.primitive.name == "scan":
         return _scan(eqn, inputs)
-    if name in ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "remat2", "checkpoint"):
-        inner = eqn.params.get("jaxpr") or eqn.params.get("call_jaxpr")
-        return run(inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ()), inputs)
-    out = jax.vmap(functools.partial(eqn.primitive.bind, **eqn.params), in_axes=-1, out_axes=-1)(*inputs)
-    return list(out) if eqn.primitive.multiple_results else [out]
+    called = jax_compat.called(eqn)
+    if called is not None:
+        return run(called, inputs)
+    return jax.vmap(functools.partial(jax_compat.apply, eqn), in_axes=-1, out_axes=-1)(*inputs)
 
 
 def _scan(eqn: Any, inputs: list[jax.Array]) -> list[jax.Array]:
-    p = eqn.params
-    consts, carry = inputs[: p["num_consts"]], inputs[p["num_consts"] : p["num_consts"] + p["num_carry"]]
-    xs = inputs[p["num_consts"] + p["num_carry"] :]
+    loop = jax_compat.loop(eqn)
+    assert loop is not None
+    start, stop = loop.consts, loop.consts + loop.carried
+    consts, carry, xs = inputs[:start], inputs[start:stop], inputs[stop:]
 
     def body(carry: list[jax.Array], x: list[jax.Array]) -> tuple[list[jax.Array], list[jax.Array]]:
-        out = run(p["jaxpr"], [*consts, *carry, *x])
-        return out[: p["num_carry"]], out[p["num_carry"] :]
+        out = run(loop.body, [*consts, *carry, *x])
+        return out[: loop.carried], out[loop.carried :]
 
-    carry, ys = lax.scan(body, list(carry), list(xs), p["length"], reverse=p["reverse"])
+    carry, ys = lax.scan(body, list(carry), list(xs), eqn.params["length"], reverse=eqn.params["reverse"])
     return [*carry, *ys]
 
 
@@ -96,17 +96,17 @@ def _elementwise(eqn: Any) -> bool:
 
 def _schedule(jaxpr: Any, size: Size) -> list[list[Any]]:
     """Equations in an order that keeps kernels long: those that cannot stand in one run when their inputs are ready."""
-    phase: dict[Var, int] = {}
+    phase: dict[Any, int] = {}
     ranked: list[tuple[int, bool, int, Any]] = []
     for i, eqn in enumerate(jaxpr.eqns):
-        rank = max((phase.get(a, 0) for a in eqn.invars if not isinstance(a, Literal)), default=0)
+        rank = max((phase.get(a, 0) for a in eqn.invars if not is_constant(a)), default=0)
         inside = _elementwise(eqn)
         ranked.append((rank, not inside, i, eqn))
         for out in eqn.outvars:
             phase[out] = rank if inside else rank + 1
-    uses: dict[Var, int] = dict.fromkeys((a for a in jaxpr.outvars if not isinstance(a, Literal)), 1)
+    uses: dict[Any, int] = dict.fromkeys((a for a in jaxpr.outvars if not is_constant(a)), 1)
     for eqn in jaxpr.eqns:
-        for a in {a for a in eqn.invars if not isinstance(a, Literal)}:
+        for a in {a for a in eqn.invars if not is_constant(a)}:
             uses[a] = uses.get(a, 0) + 1
     groups: list[list[Any]] = []
     piece = _Piece(uses, size)
@@ -127,15 +127,15 @@ def _schedule(jaxpr: Any, size: Size) -> list[list[Any]]:
 class _Piece:
     """A kernel that grows while it has room."""
 
-    def __init__(self, uses: dict[Var, int], size: Size):
+    def __init__(self, uses: dict[Any, int], size: Size):
         self.uses, self.size = uses, size
         self.equations: list[Any] = []
-        self.inputs: set[Var] = set()
-        self.open: dict[Var, int] = {}  # made here, with uses to come
+        self.inputs: set[Any] = set()
+        self.open: dict[Any, int] = {}  # made here, with uses to come
 
     def takes(self, eqn: Any) -> bool:
         """Add the equation, if the kernel's arrays and operations stay within what LLVM vectorises."""
-        arguments = {a for a in eqn.invars if not isinstance(a, Literal)}
+        arguments = {a for a in eqn.invars if not is_constant(a)}
         inputs = self.inputs | (arguments - self.open.keys())
         left = {a: self.open[a] - 1 for a in arguments if a in self.open}
         still = sum(n > 0 for n in (self.open | left).values()) + 1
@@ -149,12 +149,12 @@ class _Piece:
         return True
 
 
-def _used_later(jaxpr: Any, groups: list[list[Any]]) -> list[list[Var]]:
+def _used_later(jaxpr: Any, groups: list[list[Any]]) -> list[list[Any]]:
     """Of each group, what others or the program's outputs use."""
     home = {out: i for i, group in enumerate(groups) for e in group for out in e.outvars}
-    wanted = {a for a in jaxpr.outvars if not isinstance(a, Literal)}
+    wanted = {a for a in jaxpr.outvars if not is_constant(a)}
     for i, group in enumerate(groups):
-        wanted |= {a for e in group for a in e.invars if not isinstance(a, Literal) and home.get(a, i) != i}
+        wanted |= {a for e in group for a in e.invars if not is_constant(a) and home.get(a, i) != i}
     return [[out for e in group for out in e.outvars if out in wanted] for group in groups]
 
 
@@ -184,33 +184,39 @@ def check_compiler() -> None:
 
 @functools.cache
 def compiler_options(seldom: bool) -> dict[str, bool | int]:
-    """What makes XLA compile a program of kernels sooner on a CPU; nothing where it does not know the options.
+    """What makes XLA compile a program of kernels sooner on a CPU: of these options, those that this XLA knows.
 
     XLA's fusion emitters give each slice of the packed input a module of its own to lower and optimise: without them
-    the biped's step compiles in two thirds of the time and runs as fast. Unoptimised code compiles in half
-    of that again, and runs at a third of the speed.
+    the biped's step compiles in two thirds of the time and runs as fast. (JAX 0.12 cannot leave them out.) Unoptimised
+    code compiles in half of that again, and runs at a third of the speed.
     """
+    if jax.default_backend() != "cpu":
+        return {}
     options: dict[str, bool | int] = {"xla_cpu_use_fusion_emitters": False}
     if seldom:
         options["xla_backend_optimization_level"] = 0
-    if jax.default_backend() != "cpu":
-        return {}
+    return {name: value for name, value in options.items() if knows(name, value)}
+
+
+@functools.cache
+def knows(option: str, value: bool | int) -> bool:
+    """Whether XLA's compiler takes an option."""
     with jax.ensure_compile_time_eval():
         try:
-            jax.jit(lambda x: x + 1.0, compiler_options=dict(options))(jnp.zeros(()))
+            jax.jit(lambda x: x + 1.0, compiler_options={option: value})(jnp.zeros(()))
         except Exception:  # whatever class this version's compiler raises for an option that it lacks
-            return {}
-    return options
+            return False
+    return True
 
 
-def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Any], n: int) -> None:
+def _kernel(group: list[Any], env: dict[Any, Any], value: Any, outputs: list[Any], n: int) -> None:
     if not outputs:
         return
     made = {out for e in group for out in e.outvars}
     inputs: list[Any] = []
     for e in group:
         for a in e.invars:
-            if not isinstance(a, Literal) and a not in made and a not in inputs:
+            if not is_constant(a) and a not in made and a not in inputs:
                 inputs.append(a)
     dtype = next(v.aval.dtype for v in [*inputs, *outputs] if jnp.issubdtype(v.aval.dtype, jnp.floating))
     width = max(len(inputs), len(outputs), 2)
@@ -219,10 +225,10 @@ def _kernel(group: list[Any], env: dict[Var, Any], value: Any, outputs: list[Any
     arrays += [blank] * (width - len(arrays))
 
     def body(_: Any, entries: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        inner: dict[Var, Any] = {a: _from(a, x) for a, x in zip(inputs, entries)}
+        inner: dict[Any, Any] = {a: _from(a, x) for a, x in zip(inputs, entries)}
         for e in group:
-            args = [a.val if isinstance(a, Literal) else inner[a] for a in e.invars]
-            inner[e.outvars[0]] = e.primitive.bind(*args, **e.params)
+            args = [a.val if is_constant(a) else inner[a] for a in e.invars]
+            (inner[e.outvars[0]],) = jax_compat.apply(e, *args)
         results = [inner[v].astype(dtype) for v in outputs]
         return (*results, *entries[len(results) :])
 

@@ -2,7 +2,7 @@
 
 from ...bundle.archive import damaged
 from ...bundle.bundle import Bundle
-from ..extra import require
+from ...bundle.extra import require
 
 
 def check_graph(bundle: Bundle) -> None:

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from ....errors import WildRobotError
 from ....learn.networks import AbstractPolicy, MLPPolicy
 from ....learn.squashed import SquashedPolicy
 from ...bundle.contract import State
-from ..extra import require
+from ...bundle.extra import require
 from .nodes import Graph
 from .trace import trace_policy
 
@@ -63,7 +64,7 @@ def policy_states(policy: AbstractPolicy, size: int, history: int = 1) -> tuple[
 
 
 def policy_graph(policy: AbstractPolicy, size: int, metadata: dict[str, str], history: int = 1) -> bytes:
-    """The ONNX model of a policy's mean action.
+    """The ONNX model of a policy's most likely action, the mode of its distribution.
 
     Args:
         policy: the shipped kinds have graphs of their own; JAX traces any other.
@@ -99,7 +100,7 @@ def policy_graph(policy: AbstractPolicy, size: int, metadata: dict[str, str], hi
     def tensors(named: list[tuple[str, list[int]]]) -> list[Any]:
         return [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in named]
 
-    nu = int(policy.log_std.size)
+    nu = jax.eval_shape(lambda obs: _mode(policy, obs), jnp.zeros((1, history * size), jnp.float32)).shape[-1]
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
             graph.nodes,
@@ -115,6 +116,11 @@ def policy_graph(policy: AbstractPolicy, size: int, metadata: dict[str, str], hi
     onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
+
+
+def _mode(policy: AbstractPolicy, obs: Float[Array, "1 nobs"]) -> Float[Array, "1 nu"]:
+    memory = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], policy.init())
+    return policy(obs, memory)[0].mode()
 
 
 def _remember(graph: Graph, begun: str, size: int, history: int) -> str:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Shaped
 from ....errors import WildRobotError
 from ....learn.networks import MLP, SideMirror
 from ....learn.normalise import RunningNorm
-from ..extra import require
+from ...bundle.extra import require
 
 
 class Graph:

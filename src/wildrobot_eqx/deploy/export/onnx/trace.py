@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.extend.core as jex
 import jax.numpy as jnp
 import numpy as np
 
+from .... import jax_compat
 from ....errors import WildRobotError
 from ....learn.networks import AbstractPolicy
-from ..extra import require
+from ...bundle.extra import require
 from .nodes import Graph
 
 _PLAIN = {
@@ -52,13 +52,11 @@ _PLAIN = {
     "sub": "Sub",
     "tanh": "Tanh",
 }
-_INLINED = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # where an operation keeps the function that it calls
-_CALLS = {"jit", "pjit", "closed_call", "core_call", "remat", "checkpoint", "custom_jvp_call", "custom_vjp_call"}
 _TYPES = {"float32": "FLOAT", "int32": "INT32", "int64": "INT64", "bool": "BOOL"}
 
 
 def trace_policy(graph: Graph, policy: AbstractPolicy, seen: str, size: int, memory: list[str]) -> list[str]:
-    """Add a policy's mean action to the graph.
+    """Add a policy's most likely action to the graph.
 
     Args:
         graph: what it is added to.
@@ -68,22 +66,22 @@ def trace_policy(graph: Graph, policy: AbstractPolicy, seen: str, size: int, mem
         memory: names of its memory's leaves, each of the leaf's shape after a first axis of 1.
 
     Returns:
-        The names of the mean action and of the memory's next leaves.
+        The names of the action and of the memory's next leaves.
 
     Raises:
         WildRobotError: it computes with what ONNX or this exporter has not.
     """
     leaves, tree = jax.tree.flatten(policy.init())
-    nu = policy.log_std.size
 
     def apply(obs: Any, *carry: Any) -> tuple[Any, ...]:
         distribution, after = policy(obs, jax.tree.unflatten(tree, carry))
-        return (distribution.mean, *jax.tree.leaves(after))
+        return (distribution.mode(), *jax.tree.leaves(after))
 
     blank = [jnp.zeros((1, *jnp.shape(leaf)), jnp.result_type(leaf)) for leaf in leaves]
     traced = jax.make_jaxpr(apply)(jnp.zeros((1, size), jnp.float32), *blank)
-    found = [(value.aval.shape, value.aval.dtype) for value in traced.jaxpr.outvars]
-    wanted = [((1, nu), jnp.dtype(jnp.float32)), *((leaf.shape, leaf.dtype) for leaf in blank)]
+    found = [(value.aval.shape, value.aval.dtype) for value in jax_compat.opened(traced)[0].outvars]
+    nu = found[0][0][-1:]  # whatever the policy says; its bundle's first test is the env's own number
+    wanted = [((1, *nu), jnp.dtype(jnp.float32)), *((leaf.shape, leaf.dtype) for leaf in blank)]
     if found != wanted:
         raise WildRobotError(
             f"The policy, a {type(policy).__name__}, gives {found} for one observation, not {wanted}.",
@@ -100,13 +98,13 @@ class _Writer:
         self.graph, self.kind, self.count = graph, kind, 0
 
     def write(self, traced: Any, inputs: Sequence[str]) -> list[str]:
-        """Write a closed function whose inputs are known by name; returns the names of its outputs."""
-        jaxpr, consts = traced.jaxpr, traced.consts
+        """Write a traced function whose inputs are known by name; returns the names of its outputs."""
+        jaxpr, consts = jax_compat.opened(traced)
         names = dict(zip(jaxpr.invars, inputs))
         names |= {var: self.constant(value, weights=True) for var, value in zip(jaxpr.constvars, consts)}
 
         def name(value: Any) -> str:
-            return self.constant(value.val) if isinstance(value, jex.Literal) else names[value]
+            return self.constant(value.val) if jax_compat.is_constant(value) else names[value]
 
         for equation in jaxpr.eqns:
             names |= zip(equation.outvars, self.operation(equation, [name(value) for value in equation.invars]))
@@ -114,9 +112,9 @@ class _Writer:
 
     def operation(self, equation: Any, inputs: list[str]) -> list[str]:
         kind, add = equation.primitive.name, self.graph.add
-        if kind in _CALLS:
-            inner = next(equation.params[key] for key in _INLINED if key in equation.params)
-            return self.write(inner if isinstance(inner, jex.ClosedJaxpr) else jex.ClosedJaxpr(inner, ()), inputs)
+        called = jax_compat.called(equation)
+        if called is not None:
+            return self.write(called, inputs)
         if kind in _PLAIN:
             return [add(_PLAIN[kind], inputs)]
         if kind == "split":

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from helpers import random_signals
 
-from wildrobot_eqx.task import CapturePoint, IdleFeet
+from wildrobot_eqx import locomotion
+
+
+def CapturePoint(robot):  # noqa: N802
+    return locomotion.CapturePoint(robot, margin=0.03, time=0.175)
+
+
+def IdleFeet(robot):  # noqa: N802
+    return locomotion.IdleFeet(robot, speed=1.5, near=0.03, load=3.0, margin=0.03, time=0.175)
 
 
 def moment(robot, velocity=(0.0, 0.0), heading=0.0, feet=((0.0, 0.0), (0.0, 0.0)), loads=(17.0, 17.0)):
@@ -31,7 +39,9 @@ def moment(robot, velocity=(0.0, 0.0), heading=0.0, feet=((0.0, 0.0), (0.0, 0.0)
     turned = dataclasses.replace(
         signals.commands["velocity"], origin=jnp.float32(heading - 0.3), target=jnp.float32(0.3)
     )
-    return dataclasses.replace(signals, physics=dataclasses.replace(physics, **arrays), command=turned)
+    return dataclasses.replace(
+        signals, physics=dataclasses.replace(physics, **arrays), commands={**signals.commands, "velocity": turned}
+    )
 
 
 def test_a_robot_at_rest_over_its_feet_is_charged_nothing(robot):

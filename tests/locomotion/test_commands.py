@@ -6,17 +6,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import random_physics
+from helpers import random_physics, shifted
 
+import wildrobot_eqx as we
 from wildrobot_eqx import rotation
-from wildrobot_eqx.observe import Command
-from wildrobot_eqx.task import GaitClock, HeadingController, VelocityCommand
+from wildrobot_eqx.locomotion import Gait, GaitState, HeadingController, VelocityCommand, VelocityState
 
 N = 4000
+PHYSICS = random_physics(we.load_robot("hopper"))  # a gait does not look at it
 
 
 def _draws(command, n=N):
-    return np.asarray(jax.jit(jax.vmap(command.draw))(jax.random.split(jax.random.key(0), n)))
+    return np.asarray(jax.jit(jax.vmap(command.sample))(jax.random.split(jax.random.key(shifted(0)), n)).lin_vel_x)
+
+
+def _begun(command, key, physics):
+    return command.start(command.sample(key), physics, {})
 
 
 def _facing(robot, yaw):
@@ -65,12 +70,12 @@ def test_heading_hold(target, heading, expected):
 def test_headings_are_zeroed_at_the_start(robot, yaw):
     """Whatever the initial yaw, the first heading is 0 and a later turn is measured from there, wrapped."""
     command = VelocityCommand(robot)
-    start = command.init(jax.random.key(0), _facing(robot, yaw))
+    start = _begun(command, jax.random.key(0), _facing(robot, yaw))
     np.testing.assert_allclose([start.heading, start.target, start.yaw_rate], 0.0)
     np.testing.assert_allclose(start.origin, yaw, atol=1e-5)
-    same = command.step(jax.random.key(1), start, _facing(robot, yaw), 0.02)
+    same = command.step(jax.random.key(1), start, _facing(robot, yaw), 0.02, {})
     np.testing.assert_allclose([same.heading, same.yaw_rate], 0.0, atol=1e-5)
-    turned = command.step(jax.random.key(1), start, _facing(robot, yaw + 0.2), 0.02)
+    turned = command.step(jax.random.key(1), start, _facing(robot, yaw + 0.2), 0.02, {})
     np.testing.assert_allclose(turned.heading, 0.2, atol=1e-5)
     np.testing.assert_allclose(turned.yaw_rate, -0.3, atol=1e-5)
     np.testing.assert_array_equal([turned.origin, turned.target], [start.origin, start.target])
@@ -81,19 +86,29 @@ def test_speeds_are_redrawn_about_every_interval(hopper):
     dt, interval = 0.02, 0.1
     command = VelocityCommand(hopper, (0.1, 0.5), stand_probability=0.0, interval=interval)
     physics = _facing(hopper, 0.0)
-    start = command.init(jax.random.key(5), physics)
-    step = jax.jit(jax.vmap(lambda key: command.step(key, start, physics, dt).speed))
-    changed = np.asarray(step(jax.random.split(jax.random.key(6), N))) != np.asarray(start.speed)
+    start = _begun(command, jax.random.key(5), physics)
+    step = jax.jit(jax.vmap(lambda key: command.step(key, start, physics, dt, {}).lin_vel_x))
+    changed = np.asarray(step(jax.random.split(jax.random.key(6), N))) != np.asarray(start.lin_vel_x)
     assert abs(changed.mean() - dt / interval) < 4 * np.sqrt(0.2 * 0.8 / N)
 
 
-def test_the_clock_runs_once_per_period():
-    clock = GaitClock(period=0.7)
-    phase = jnp.zeros((), jnp.float32)
-    seen = []
+def _clock(**figures):
+    return Gait(("left", "right"), (0.25, 0.75), **{"period": 0.7, **figures})
+
+
+def _ticked(gait, phase, moving, dt=0.02):
+    """The phase one step later, of a robot that is asked to move or to stand."""
+    zero = jnp.zeros((), jnp.float32)
+    velocity = VelocityState(jnp.asarray(moving, jnp.float32), zero, zero, zero, zero)
+    state = GaitState(jnp.asarray(phase, jnp.float32), zero, gait.mid_swing, gait.swing)
+    return float(gait.step(jax.random.key(0), state, PHYSICS, dt, {"velocity": velocity}).phase)
+
+
+def test_the_clock_runs_once_per_period(hopper):
+    gait, phase, seen = _clock(), 0.0, []
     for _ in range(35):  # 35 steps of 20 ms are one period of 0.7 s
-        phase = clock.step(phase, jnp.ones(()), 0.02)
-        seen.append(float(phase))
+        phase = _ticked(gait, phase, 1.0)
+        seen.append(phase)
     expected = (2 * np.pi / 35 * np.arange(1, 36) + 1e-4) % (2 * np.pi) - 1e-4
     distance = np.abs(np.array(seen) - expected)
     np.testing.assert_allclose(np.minimum(distance, 2 * np.pi - distance), 0.0, atol=1e-4)
@@ -102,12 +117,11 @@ def test_the_clock_runs_once_per_period():
 @pytest.mark.parametrize(("phase", "steps_left"), [(0.5, 15), (3.0, 1), (3.5, 16), (6.2, 1)])
 def test_the_clock_told_to_stand_finishes_its_step_and_rests(phase, steps_left):
     """It runs on to the end of its half of the cycle, pi or 2 pi, and is 0 from there on."""
-    clock = GaitClock(period=0.7)
+    gait, now, seen = _clock(), phase, []
     dphase = 2 * np.pi * 0.02 / 0.7
-    now, seen = jnp.asarray(phase, jnp.float32), []
     for _ in range(steps_left + 3):
-        now = clock.step(now, jnp.zeros(()), 0.02)
-        seen.append(float(now))
+        now = _ticked(gait, now, 0.0)
+        seen.append(now)
     end = np.pi if phase < np.pi else 2 * np.pi
     expected = [phase + dphase * (i + 1) for i in range(steps_left + 3)]
     expected = [x if x < end else 0.0 for x in expected]
@@ -116,9 +130,14 @@ def test_the_clock_told_to_stand_finishes_its_step_and_rests(phase, steps_left):
 
 
 def test_a_resting_clock_starts_at_the_left_foots_swing():
-    clock = GaitClock(period=0.7)
-    assert clock.step(jnp.zeros(()), jnp.zeros(()), 0.02) == 0.0
-    np.testing.assert_allclose(clock.step(jnp.zeros(()), jnp.ones(()), 0.02), 2 * np.pi * 0.02 / 0.7, rtol=1e-5)
+    assert _ticked(_clock(), 0.0, 0.0) == 0.0
+    np.testing.assert_allclose(_ticked(_clock(), 0.0, 1.0), 2 * np.pi * 0.02 / 0.7, rtol=1e-5)
+
+
+def test_a_gait_of_four_beats_rests_after_each():
+    gait = _clock(beats=4)
+    assert _ticked(gait, np.pi / 2 - 0.05, 0.0) == 0.0
+    assert _ticked(gait, np.pi / 4, 0.0) > 0.0
 
 
 PLANAR = {"lin_vel_x": (-0.3, 0.6), "lin_vel_y": (-0.2, 0.2), "ang_vel_z": (-0.5, 0.5)}
@@ -130,7 +149,8 @@ class TestPlanar:
     def test_sideways_and_turns_are_drawn_now_and_then_and_standing_is_all_zero(self, hopper):
         command = VelocityCommand(hopper, **PLANAR, stand_probability=0.2, deadband=0.05, axis_probability=0.5)
         keys = jax.random.split(jax.random.key(0), N)
-        speed, lateral, turn = map(np.asarray, jax.jit(jax.vmap(command.draw_all))(keys))
+        drawn = jax.jit(jax.vmap(command.sample))(keys)
+        speed, lateral, turn = map(np.asarray, (drawn.lin_vel_x, drawn.lin_vel_y, drawn.ang_vel_z))
         stand = (speed == 0.0) & (lateral == 0.0) & (turn == 0.0)
         # ahead: within the deadband 1 in 9 times; sideways and turns: unused, or within it
         expected = 0.2 + 0.8 * (1.0 / 9.0) * 0.625 * 0.55
@@ -150,24 +170,25 @@ class TestPlanar:
             hopper, **{**PLANAR, "lin_vel_x": (0.2, 0.6)}, stand_probability=0.0, in_place_probability=share
         )
         keys = jax.random.split(jax.random.key(0), N)
-        speed, lateral, turn = map(np.asarray, jax.jit(jax.vmap(command.draw_all))(keys))
+        drawn = jax.jit(jax.vmap(command.sample))(keys)
+        speed, lateral, turn = map(np.asarray, (drawn.lin_vel_x, drawn.lin_vel_y, drawn.ang_vel_z))
         beside = (lateral != 0.0) | (turn != 0.0)
         assert (speed[~beside] > 0.0).all()
         assert abs((speed[beside] == 0.0).mean() - share) <= 4 * np.sqrt(share * (1 - share) / beside.sum())
 
     def test_one_that_only_turns_asks_for_nothing_sideways(self, hopper):
         command = VelocityCommand(hopper, ang_vel_z=(0.3, 0.3), axis_probability=1.0)
-        told = command.init(jax.random.key(0), _facing(hopper, 0.4))
-        assert told.lateral is None
-        assert told.yaw_rate == told.turn
-        assert told.turn in (0.0, np.float32(0.3))
+        told = _begun(command, jax.random.key(0), _facing(hopper, 0.4))
+        assert told.lin_vel_y is None
+        assert told.yaw_rate == told.ang_vel_z
+        assert told.ang_vel_z in (0.0, np.float32(0.3))
 
     def test_without_ranges_nothing_changes(self, hopper):
         """The same random numbers and the same leaves as ever: older runs go on."""
         command = VelocityCommand(hopper)
-        told = command.init(jax.random.key(3), _facing(hopper, 0.4))
-        assert (told.lateral, told.turn) == (None, None)
-        assert told.speed == command.draw(jax.random.key(3))
+        told = _begun(command, jax.random.key(3), _facing(hopper, 0.4))
+        assert (told.lin_vel_y, told.ang_vel_z) == (None, None)
+        assert told.lin_vel_x == command.sample(jax.random.key(3)).lin_vel_x
         assert len(jax.tree.leaves(told)) == 5
 
     def _go(self, hopper, turn, robots_rate, seconds=6.0):
@@ -175,8 +196,8 @@ class TestPlanar:
         command = VelocityCommand(
             hopper, (0.0, 0.0), 0.0, interval=1e9, ang_vel_z=(turn, turn), axis_probability=1.0, deadband=0.0
         )
-        told = command.init(jax.random.key(0), _facing(hopper, 0.3))
-        step = jax.jit(lambda told, physics: command.step(jax.random.key(1), told, physics, 0.02))
+        told = _begun(command, jax.random.key(0), _facing(hopper, 0.3))
+        step = jax.jit(lambda told, physics: command.step(jax.random.key(1), told, physics, 0.02, {}))
         seen = []
         for i in range(round(seconds / 0.02)):
             yaw = (0.3 + robots_rate * 0.02 * (i + 1) + np.pi) % (2 * np.pi) - np.pi
@@ -205,6 +226,6 @@ class TestPlanar:
         zero, some = jnp.zeros((), jnp.float32), jnp.asarray(0.1, jnp.float32)
         for i in range(3):
             values = [zero, zero, zero]
-            assert Command(zero, zero, zero, zero, zero, *values[1:]).moving == 0.0
+            assert VelocityState(zero, zero, zero, zero, zero, *values[1:]).is_moving == 0.0
             values[i] = some
-            assert Command(values[0], zero, zero, zero, zero, values[1], values[2]).moving == 1.0
+            assert VelocityState(values[0], zero, zero, zero, zero, values[1], values[2]).is_moving == 1.0

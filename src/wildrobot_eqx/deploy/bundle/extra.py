@@ -1,4 +1,4 @@
-"""The libraries of the `deploy` extra, asked for where they are needed."""
+"""The libraries of the `deploy` and `sign` extras, asked for where they are needed."""
 
 import importlib
 import importlib.util
@@ -15,8 +15,8 @@ def missing() -> list[str]:
     return [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
 
 
-def require(name: str) -> Any:
-    """The library `name` of the extra.
+def require(name: str, extra: str = "deploy", what: str = "Bundles") -> Any:
+    """The library `name` of an extra, which `what` needs.
 
     Raises:
         WildRobotError: it is not installed.
@@ -24,4 +24,5 @@ def require(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise WildRobotError(f"Bundles need {name}, which is not installed.", where="import", hint=INSTALL) from error
+        hint = f'pip install "wildrobot-eqx[{extra}]"'
+        raise WildRobotError(f"{what} need {name}, which is not installed.", where="import", hint=hint) from error

@@ -1,0 +1,25 @@
+"""How many `vmap`s an operation was traced under: a key of fewer axes is one key for all rows."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+_CHECKER = str(Path(__file__).resolve().parents[1])
+_MAPPED = re.compile(r"\bvmap_f$")  # `jax.vmap` calls its function from here
+_RANDOM = re.compile(r"/jax/_src/random[./]")  # what JAX's own samplers map is their affair
+
+
+def batches(operation: Any) -> int:
+    """The `vmap`s of the user's own code around a traced operation, from where the checker called that code."""
+    trace = operation.source_info.traceback
+    if trace is None:
+        return 0
+    count = 0
+    for frame in trace.frames:  # the innermost comes first
+        if frame.file_name.startswith(_CHECKER):
+            return count
+        if _RANDOM.search(frame.file_name):
+            count = 0
+        elif _MAPPED.search(frame.function_name) and "/jax/_src/" in frame.file_name:
+            count += 1
+    return count

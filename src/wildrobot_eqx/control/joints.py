@@ -1,0 +1,143 @@
+"""Controllers with one entry of the action per actuator, one for each kind of actuator."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..arrays import f32
+from ..robots import Mirror, Robot
+from .base import AbstractController
+
+_INSTEAD = "take JointPosition for position servos, JointTorque for motors, JointVelocity for velocity actuators"
+
+
+class JointPosition(AbstractController):
+    """Targets around the home pose: `clip(home + scale * action, range)`.
+
+    Raises:
+        WildRobotError: an actuator of the robot is no position servo.
+    """
+
+    home: Float[Array, " nu"]  # rad
+    scale: Float[Array, " nu"]  # rad per unit of action
+    range: Float[Array, "nu 2"]  # rad
+    reflection: Mirror | None
+    joint_names: tuple[str, ...] = eqx.field(static=True)  # whose entries these are; the contract check compares them
+
+    def __init__(self, robot: Robot, scale: float | Float[Array, " nu"] = 0.4):
+        robot.need_actuators("position", "JointPosition", _INSTEAD)
+        self.home = robot.home_joints
+        self.scale = jnp.broadcast_to(jnp.asarray(scale, jnp.float32), self.home.shape)
+        self.range = robot.joint_range
+        self.joint_names, self.reflection = robot.joint_names, robot.mirror
+
+    @property
+    def action_size(self) -> int:
+        return len(self.joint_names)
+
+    @property
+    def mirror(self) -> Mirror | None:
+        return self.reflection
+
+    def rest(self) -> Float[Array, " nu"]:
+        return self.home
+
+    def init(self) -> tuple[()]:
+        return ()
+
+    def __call__(
+        self, state: tuple[()], action: Float[Array, " {self.home.size}"]
+    ) -> tuple[Float[Array, " nu"], tuple[()]]:
+        target = self.home + self.scale * action
+        return jnp.clip(target, self.range[:, 0], self.range[:, 1]), state
+
+
+class JointTorque(AbstractController):
+    """Torques of motors: an action of 1 asks for `scale` times the joint's torque limit.
+
+    `ctrl = clip(action * scale * torque_limit / (gear * gain), ctrl_range)`; at rest the motors
+    give nothing.
+
+    Args:
+        robot: whose motors are driven.
+        scale: share of the torque limit per unit of action, one for all joints or one for each.
+
+    Raises:
+        WildRobotError: an actuator of the robot is no motor.
+    """
+
+    scale: Float[Array, " nu"]  # command per unit of action
+    range: Float[Array, "nu 2"]  # of the command
+    reflection: Mirror | None
+    joint_names: tuple[str, ...] = eqx.field(static=True)
+
+    def __init__(self, robot: Robot, scale: float | Float[Array, " nu"] = 1.0):
+        robot.need_actuators("motor", "JointTorque", _INSTEAD)
+        mj = robot.model.mj
+        per_command = f32(mj.actuator_gear[:, 0] * mj.actuator_gainprm[:, 0])  # N m
+        self.scale = jnp.asarray(scale, jnp.float32) * robot.torque_limit / per_command
+        self.range = robot.ctrl_range
+        self.joint_names, self.reflection = robot.joint_names, robot.mirror
+
+    @property
+    def action_size(self) -> int:
+        return len(self.joint_names)
+
+    @property
+    def mirror(self) -> Mirror | None:
+        return self.reflection
+
+    def rest(self) -> Float[Array, " nu"]:
+        return jnp.zeros_like(self.scale)
+
+    def init(self) -> tuple[()]:
+        return ()
+
+    def __call__(
+        self, state: tuple[()], action: Float[Array, " {self.scale.size}"]
+    ) -> tuple[Float[Array, " nu"], tuple[()]]:
+        return jnp.clip(self.scale * action, self.range[:, 0], self.range[:, 1]), state
+
+
+class JointVelocity(AbstractController):
+    """Speeds of velocity actuators: an action of 1 asks for `scale` times the top of the command's range.
+
+    `ctrl = clip(action * scale * high, ctrl_range)`; at rest the joints are told to stand still.
+
+    Args:
+        robot: whose actuators are driven.
+        scale: share of the greatest command per unit of action, one for all joints or one for each.
+
+    Raises:
+        WildRobotError: an actuator of the robot is no velocity actuator.
+    """
+
+    scale: Float[Array, " nu"]  # rad/s per unit of action
+    range: Float[Array, "nu 2"]  # rad/s
+    reflection: Mirror | None
+    joint_names: tuple[str, ...] = eqx.field(static=True)
+
+    def __init__(self, robot: Robot, scale: float | Float[Array, " nu"] = 1.0):
+        robot.need_actuators("velocity", "JointVelocity", _INSTEAD)
+        self.scale = jnp.asarray(scale, jnp.float32) * robot.ctrl_range[:, 1]
+        self.range = robot.ctrl_range
+        self.joint_names, self.reflection = robot.joint_names, robot.mirror
+
+    @property
+    def action_size(self) -> int:
+        return len(self.joint_names)
+
+    @property
+    def mirror(self) -> Mirror | None:
+        return self.reflection
+
+    def rest(self) -> Float[Array, " nu"]:
+        return jnp.zeros_like(self.scale)
+
+    def init(self) -> tuple[()]:
+        return ()
+
+    def __call__(
+        self, state: tuple[()], action: Float[Array, " {self.scale.size}"]
+    ) -> tuple[Float[Array, " nu"], tuple[()]]:
+        return jnp.clip(self.scale * action, self.range[:, 0], self.range[:, 1]), state

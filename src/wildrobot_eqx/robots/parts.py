@@ -1,0 +1,118 @@
+"""The named parts of a robot: sensors, IMUs, feet, base, free bodies, servo figures and the mirror."""
+
+from collections.abc import Iterable
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+class Sensor(eqx.Module):
+    """Where one named sensor lies in `sensordata`."""
+
+    name: str = eqx.field(static=True)
+    address: int = eqx.field(static=True)
+    size: int = eqx.field(static=True)
+
+    def read(self, sensordata: Float[Array, " nsensordata"]) -> Float[Array, " n"]:
+        """The sensor's own slice of `sensordata`."""
+        return sensordata[self.address : self.address + self.size]
+
+
+class Imu(eqx.Module):
+    """One inertial unit: gyro (rad/s) and accelerometer (m/s^2) in the IMU's frame, quaternion wxyz."""
+
+    name: str = eqx.field(static=True)
+    gyro: Sensor
+    accel: Sensor
+    quat: Sensor
+
+
+class Foot(eqx.Module):
+    """One foot: its sole site and its sensors of force on the foot (N) and velocity (m/s), world frame."""
+
+    name: str = eqx.field(static=True)
+    site: int = eqx.field(static=True)
+    force: Sensor
+    linvel: Sensor
+    switch: bool = eqx.field(static=True, default=False)  # it carries a switch, which closes on the floor
+
+
+class Base(eqx.Module):
+    """The body that moves without a motor, where its joint lies, and its velocity sensors.
+
+    The sensors (m/s and rad/s, world frame; simulation only) are None where robot.toml names
+    none. The addresses are those of the body's first joint in qpos and qvel; a floating
+    base has x, y, z (m), a quaternion (w, x, y, z) from `qpos_address` on, and its linear
+    (world frame) and angular velocity (body frame) from `dof_address` on.
+    """
+
+    body: int = eqx.field(static=True)
+    floating: bool = eqx.field(static=True)  # a free joint, not slides and hinges
+    qpos_address: int = eqx.field(static=True)  # -1 where no joint moves the body
+    dof_address: int = eqx.field(static=True)  # -1 where no joint moves the body
+    linvel: Sensor | None
+    angvel: Sensor | None
+
+
+class FreeBody(eqx.Module):
+    """A body with a free joint beside the robot: a ball, a puck, a box."""
+
+    name: str = eqx.field(static=True)
+    body: int = eqx.field(static=True)
+    qpos_address: int = eqx.field(static=True)  # of x, y, z (m) and the quaternion (w, x, y, z)
+    dof_address: int = eqx.field(static=True)  # of the linear (world) and the angular velocity (body frame)
+    home: Float[Array, " 7"]  # where the MJCF puts it: x, y, z (m), w, x, y, z
+
+
+def _floats(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+class Servo(eqx.Module):
+    """The servos' datasheet figures that gates and actuator models use, in actuator order."""
+
+    stall_torques: tuple[float, ...] = eqx.field(static=True, converter=_floats)  # N m
+    no_load_speeds: tuple[float, ...] = eqx.field(static=True, converter=_floats)  # rad/s
+    continuous_torques: tuple[float, ...] | None = eqx.field(static=True, default=None)  # N m, RMS, borne for ever
+
+    @property
+    def stall_torque(self) -> Float[np.ndarray, " nu"]:
+        """Torque at standstill, N m; N of a slide."""
+        return np.array(self.stall_torques)
+
+    @property
+    def no_load_speed(self) -> Float[np.ndarray, " nu"]:
+        """Speed without load, rad/s; m/s of a slide."""
+        return np.array(self.no_load_speeds)
+
+    @property
+    def continuous_torque(self) -> Float[np.ndarray, " nu"] | None:
+        """RMS torque that a servo bears for ever, N m; None where robot.toml does not say it for every joint."""
+        return None if self.continuous_torques is None else np.array(self.continuous_torques)
+
+
+class Mirror(eqx.Module):
+    """The left-right reflection of a vector: `mirrored[i] = sign[i] * vector[source[i]]`.
+
+    Applied twice it gives the vector back.
+    """
+
+    source: tuple[int, ...] = eqx.field(static=True)
+    sign: tuple[float, ...] = eqx.field(static=True)
+
+    def __call__(self, vector: Float[Array, "*batch {len(self.source)}"]) -> Float[Array, "*batch n"]:
+        """Reflect the last axis."""
+        return vector[..., np.array(self.source, int)] * jnp.array(self.sign, vector.dtype)
+
+    @staticmethod
+    def concatenate(parts: "list[Mirror]") -> "Mirror":
+        """The reflection of a vector made of consecutive parts."""
+        source: list[int] = []
+        sign: list[float] = []
+        for part in parts:
+            offset = len(source)
+            source += [offset + i for i in part.source]
+            sign += part.sign
+        return Mirror(tuple(source), tuple(sign))

@@ -1,0 +1,175 @@
+"""Whether the sensors that robot.toml names measure what they are named for: type, object, frame and sign.
+
+A sensor of the right size is not enough: a velocimeter reads in the body's frame, a contact
+sensor with its geoms swapped reads the force on the floor, and neither shows before a policy
+has been trained on it.
+"""
+
+import mujoco
+import numpy as np
+from jaxtyping import Float
+
+from ..errors import WildRobotError
+from .model import Model
+from .parts import Base, Foot, Imu, Sensor
+from .spec import Spec
+
+_TYPE, _OBJECT = mujoco.mjtSensor, mujoco.mjtObj
+_FORCE, _NETFORCE = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE), 3  # `data` and `reduce` of a contact sensor
+_GEOM, _SITE, _BODY, _XBODY = (int(getattr(_OBJECT, f"mjOBJ_{kind}")) for kind in ("GEOM", "SITE", "BODY", "XBODY"))
+_SAME_FRAME = 1e-3  # greatest part of a quaternion's vector between two frames that count as one
+_DEPTHS = (0.001, 0.003, 0.01, 0.03)  # m, how far the robot is let down to make its feet touch
+
+
+class SensorCheck:
+    """Holds the sensors of one robot against its model.
+
+    Each method raises a WildRobotError that names the sensor, what it is, and what to write.
+    """
+
+    def __init__(self, spec: Spec, model: Model):
+        self.spec, self.mj = spec, model.mj
+
+    def base(self, base: Base) -> None:
+        """The base's sensors are velocities of the base body in the world's frame."""
+        for field, sensor, kind in (
+            ("linvel", base.linvel, _TYPE.mjSENS_FRAMELINVEL),
+            ("angvel", base.angvel, _TYPE.mjSENS_FRAMEANGVEL),
+        ):
+            if sensor is not None:
+                self._in_world(sensor, kind, field, "base")
+                self._on(sensor, base.body, field, "base")
+
+    def foot(self, foot: Foot) -> None:
+        """A foot's velocity is that of its own body in the world's frame, its force that of the floor on it."""
+        key, body = f"feet.{foot.name}", int(self.mj.site_bodyid[foot.site])
+        self._in_world(foot.linvel, _TYPE.mjSENS_FRAMELINVEL, "linvel", key)
+        self._on(foot.linvel, body, "linvel", key)
+        i = self._is(foot.force, _TYPE.mjSENS_CONTACT, "force", key)
+        data, reduce, _ = self.mj.sensor_intprm[i]
+        if data != _FORCE or reduce != _NETFORCE:
+            raise self._error(foot.force, "force", key, "does not give the net force", 'data="force" reduce="netforce"')
+        first = self._body(int(self.mj.sensor_objtype[i]), int(self.mj.sensor_objid[i]))
+        second = self._body(int(self.mj.sensor_reftype[i]), int(self.mj.sensor_refid[i]))
+        if first is not None and self._within(first, body):
+            raise self._error(
+                foot.force, "force", key, "gives the force of the foot on the floor", "swap its geom1 and geom2"
+            )
+        if second is None or not self._within(second, body):
+            name = self.mj.body(body).name
+            raise self._error(
+                foot.force,
+                "force",
+                key,
+                f"does not give the force on the body {name!r} of the foot's site",
+                'give it the floor as geom1 and the foot\'s own geom as geom2, or body2="..."',
+            )
+
+    def imu(self, imu: Imu) -> None:
+        """Gyro, accelerometer and orientation of an IMU lie on one body, in one frame, the last against the world."""
+        key = f"imu.{imu.name}"
+        gyro = self._is(imu.gyro, _TYPE.mjSENS_GYRO, "gyro", key)
+        accel = self._is(imu.accel, _TYPE.mjSENS_ACCELEROMETER, "accel", key)
+        quat = self._in_world(imu.quat, _TYPE.mjSENS_FRAMEQUAT, "quat", key)
+        body, frame = self._frame(gyro)
+        for sensor, field, i in ((imu.accel, "accel", accel), (imu.quat, "quat", quat)):
+            other, its = self._frame(i)
+            if self.mj.body_weldid[other] != self.mj.body_weldid[body]:
+                what = f"is on the body {self.mj.body(other).name!r}, its gyro on {self.mj.body(body).name!r}"
+            elif other == body and _apart(frame, its) > _SAME_FRAME:
+                what = "has another frame than its gyro"
+            else:
+                continue
+            raise self._error(sensor, field, key, what, "put all three on one site")
+
+    def weight(self, feet: tuple[Foot, ...], home: Float[np.ndarray, " nq"], rising: list[int]) -> None:
+        """Let down onto its feet in the home pose, the robot is pushed up through them.
+
+        Args:
+            feet: all of them.
+            home: the home pose.
+            rising: the entries of qpos that let the robot down; none for a fixed base, which is not tested.
+        """
+        if not feet or not rising:
+            return
+        data = mujoco.MjData(self.mj)
+        for depth in _DEPTHS:
+            mujoco.mj_resetData(self.mj, data)
+            data.qpos[:] = home
+            data.qpos[rising] -= depth
+            mujoco.mj_forward(self.mj, data)
+            up = {foot.name: float(data.sensordata[foot.force.address + 2]) for foot in feet}
+            if sum(up.values()) > 0.0 and min(up.values()) >= 0.0:
+                return
+        told = ", ".join(f"{name} {force:.3g} N" for name, force in up.items())
+        raise self.spec.error(
+            f"Let down by {1e3 * _DEPTHS[-1]:g} mm in the home pose, the robot does not stand on its feet; "
+            f"their sensors read {told} upwards.",
+            "feet",
+            hint="let the feet's geoms collide with the floor (contype, conaffinity), and put each site on its sole",
+        )
+
+    def _id(self, sensor: Sensor) -> int:
+        return mujoco.mj_name2id(self.mj, _OBJECT.mjOBJ_SENSOR, sensor.name)
+
+    def _error(self, sensor: Sensor, field: str, key: str, what: str, hint: str) -> WildRobotError:
+        kind = _TYPE(int(self.mj.sensor_type[self._id(sensor)])).name.removeprefix("mjSENS_").lower()
+        text = f"The sensor {sensor.name!r} ({kind}), {field!r} of [{key}], {what}."
+        return self.spec.error(text, key, hint=f"{hint} in {self.spec.model}")
+
+    def _is(self, sensor: Sensor, kind: mujoco.mjtSensor, field: str, key: str) -> int:
+        i = self._id(sensor)
+        if int(self.mj.sensor_type[i]) != int(kind):
+            wanted = kind.name.removeprefix("mjSENS_").lower()
+            raise self._error(sensor, field, key, f"is no <{wanted}>", f"name a <{wanted}>, or add one")
+        return i
+
+    def _in_world(self, sensor: Sensor, kind: mujoco.mjtSensor, field: str, key: str) -> int:
+        i = self._is(sensor, kind, field, key)
+        if self.mj.sensor_refid[i] >= 0:
+            raise self._error(sensor, field, key, "does not read in the world's frame", "drop its reftype and refname")
+        return i
+
+    def _on(self, sensor: Sensor, body: int, field: str, key: str) -> None:
+        other, _ = self._frame(self._id(sensor))
+        if self.mj.body_weldid[other] != self.mj.body_weldid[body]:
+            names = self.mj.body(other).name, self.mj.body(body).name
+            raise self._error(
+                sensor, field, key, f"is of the body {names[0]!r}, not of {names[1]!r}", "give it the right object"
+            )
+
+    def _body(self, kind: int, index: int) -> int | None:
+        """The body of an object that a sensor names; None for what has none, or is not named."""
+        if index < 0:
+            return None
+        if kind == _GEOM:
+            return int(self.mj.geom_bodyid[index])
+        if kind == _SITE:
+            return int(self.mj.site_bodyid[index])
+        return index if kind in (_BODY, _XBODY) else None
+
+    def _within(self, body: int, top: int) -> bool:
+        """Whether `body` moves with `top`, or hangs from it."""
+        while body and self.mj.body_weldid[body] != self.mj.body_weldid[top]:
+            body = int(self.mj.body_parentid[body])
+        return body != 0
+
+    def _frame(self, i: int) -> tuple[int, Float[np.ndarray, " 4"]]:
+        """The body of a sensor's object, and the object's orientation in it."""
+        kind, index = int(self.mj.sensor_objtype[i]), int(self.mj.sensor_objid[i])
+        body = self._body(kind, index)
+        if kind == _SITE:
+            return int(self.mj.site_bodyid[index]), self.mj.site_quat[index]
+        if kind == _GEOM:
+            return int(self.mj.geom_bodyid[index]), self.mj.geom_quat[index]
+        if kind == _BODY:
+            return index, self.mj.body_iquat[index]
+        return body or 0, np.array([1.0, 0.0, 0.0, 0.0])
+
+
+def _apart(a: Float[np.ndarray, " 4"], b: Float[np.ndarray, " 4"]) -> float:
+    """How far two orientations are from each other: the vector part of the turn between them."""
+    inverse, turn = np.zeros(4), np.zeros(4)
+    mujoco.mju_negQuat(inverse, a)
+    mujoco.mju_mulQuat(turn, inverse, b)
+    return float(np.abs(turn[1:]).max())
