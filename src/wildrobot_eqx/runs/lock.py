@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import WildRobotError
-from .disk import writing
+from .files import writing
 
 
 def lock(path: Path) -> IO[bytes]:
