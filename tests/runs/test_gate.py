@@ -220,8 +220,8 @@ def standing(env) -> GateResult:
     """A policy that only ever stands, judged by the engine."""
     gate = WalkGate(required=(0.0, 0.2), reported=(0.5,), seconds=3.0, warmup=1.0)
     told: list[str] = []
-    result = gate(env, Constant(env.action_size), episodes=2, timesteps=(0.005,), progress=told.append)
-    assert told[-1] == "5 ms steps: 3 of 3 s, 6 of 6 upright"
+    result = gate(env, Constant(env.action_size), episodes=8, timesteps=(0.005,), progress=told.append)
+    assert told[-1] == "5 ms steps: 3 of 3 s, 24 of 24 upright"
     return result
 
 
