@@ -240,9 +240,9 @@ def test_a_policy_that_stands_passes_at_zero_and_fails_to_walk(standing):
 @pytest.fixture(scope="module")
 def marching(env) -> dict[str, GateResult]:
     """Open-loop marches, judged by the engine at 0.1 m/s."""
-    gate = WalkGate(required=(0.1,), reported=(), seconds=6.0, warmup=2.0)
-    lifts = {"walks": (0.5, 0.5), "shuffles": (0.4, 0.4), "limps": (0.2, 0.6, -0.2)}
-    return {name: gate(env, March(env, *lift), episodes=8, timesteps=(0.005,)) for name, lift in lifts.items()}
+    gate = WalkGate(required=(0.1,), reported=(), seconds=5.0, warmup=2.0)
+    lifts = {"walks": (0.46, 0.46), "shuffles": (0.36, 0.36), "limps": (0.2, 0.6, -0.3)}
+    return {name: gate(env, March(env, *lift), episodes=24, timesteps=(0.005,)) for name, lift in lifts.items()}
 
 
 def test_a_policy_that_shuffles_fails_the_swing_peaks(marching):
