@@ -13,7 +13,7 @@ from helpers import replace
 from walks import walking
 
 from wildrobot_eqx import MjxPhysics, WildRobotError, load_robot
-from wildrobot_eqx.physics import NativePhysics, make_physics
+from wildrobot_eqx.physics import Effort, NativePhysics, make_physics
 
 N = 64
 
@@ -175,3 +175,13 @@ def test_make_physics(hopper):
     with pytest.raises(WildRobotError, match="no physics backend 'mjxx'") as caught:
         make_physics("mjxx", hopper)
     assert "did you mean 'mjx'" in caught.value.hint
+
+
+def test_effort_caps_the_solver_and_never_lifts_it(hopper):
+    """An argument, as the tree engine has it; the MJCF's own numbers stay the most."""
+    model = hopper.model
+    default, little = (MjxPhysics(hopper, effort=effort) for effort in (None, Effort(steps=3, line=2)))
+    assert (default._engine().model.opt.iterations, default._engine().model.opt.ls_iterations) == (10, 4)
+    assert (little._engine().model.opt.iterations, little._engine().model.opt.ls_iterations) == (3, 2)
+    most = MjxPhysics(hopper, effort=Effort(steps=10**6, line=10**6))._engine().model.opt
+    assert (most.iterations, most.ls_iterations) == (model.mj.opt.iterations, model.mj.opt.ls_iterations)

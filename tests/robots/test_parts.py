@@ -1,13 +1,18 @@
 """What a robot may lack, and who asks for it in vain."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from made import PUCK, arm, folder_of, made
+from wildrobot_eqx.physics.kinematics import base_translation
+from wildrobot_eqx.runs.gait import GaitMeter
 
 import wildrobot_eqx as we
 from wildrobot_eqx import WildRobotError, load_robot, task
 from wildrobot_eqx.physics.base import foot_forces
+from wildrobot_eqx.robots import Servo
 from wildrobot_eqx.robots.robot import _PARTS
 
 ENGINES = {"native": we.NativePhysics, "tree": we.TreePhysics}
@@ -194,6 +199,16 @@ def test_servo_figures_are_each_joints_own(tmp_path):
     assert caught.value.where.endswith("[servo.elbow]")
 
 
+def test_who_reads_servo_figures_takes_each_joints_own(robot):
+    speeds, torques = np.linspace(4.0, 8.0, robot.nu), np.linspace(2.0, 5.0, robot.nu)
+    mixed = dataclasses.replace(robot, servo=Servo(torques, speeds))
+    np.testing.assert_allclose(task.JointSpeedLimit(mixed, share=0.5).limit, 0.5 * speeds, rtol=1e-6)
+    meter = GaitMeter(mixed, 2.0, 1.0)
+    np.testing.assert_allclose(meter.no_load_speed, speeds, rtol=1e-6)
+    assert meter.stall_torque == pytest.approx(np.sqrt(np.mean(torques**2)))
+    assert GaitMeter(robot, 2.0, 1.0).stall_torque == 4.41
+
+
 def test_a_servo_without_a_datasheet_can_do_what_its_actuator_can(tmp_path):
     assert made(tmp_path, arm()).servo.stall_torque.tolist() == [3.0, 3.0]
 
@@ -214,3 +229,19 @@ def test_a_key_that_means_nothing_is_refused(tmp_path, toml, key, near, where):
     assert repr(key) in error.what
     assert f"did you mean {near!r}" in error.hint
     assert error.where.endswith(where)
+
+
+def test_a_base_may_hang_from_bodies_without_motors(tmp_path):
+    """A planar robot with one body per joint of its base, as dm_control writes it: slides of bodies above count."""
+    planar = WALKER.format(ball="").replace(
+        '<freejoint name="root"/>',
+        '<inertial pos="0 0 0" mass="0.01" diaginertia="1e-4 1e-4 1e-4"/><joint name="x" type="slide" axis="1 0 0"/>'
+        '<body name="carriage"><joint name="z" type="slide" axis="0 0 1"/>',
+    )
+    planar = planar.replace("    </body>\n  </worldbody>", "    </body></body>\n  </worldbody>")
+    planar = planar.replace('objname="torso"', 'objname="carriage"')
+    robot = made(tmp_path, planar, f'[base]\nbody = "carriage"\nlinvel = "linvel"\n{FOOT}')
+    base = robot.need("base", "it")
+    assert (base.floating, base.qpos_address, base.dof_address) == (False, 0, 0)
+    assert float(robot.home_qpos[1]) == pytest.approx(-0.25), "let down on its sole"
+    np.testing.assert_array_equal(base_translation(robot), [[1, 0, 0], [0, 0, 1], [0, 0, 0]])

@@ -7,6 +7,7 @@ _EXPORTS = {
     "brax": ("BraxEnv",),
     "brax_check": ("brax_stage", "check_brax"),
     "gymnasium": ("GymnasiumEnv", "GymnasiumVectorEnv"),
+    "gymnasium_ids": ("register_gymnasium",),
 }
 _OF = {name: module for module, names in _EXPORTS.items() for name in names}
 __all__ = sorted(_OF)

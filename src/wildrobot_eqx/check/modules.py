@@ -82,12 +82,15 @@ def _disturbed(examiner: Examiner) -> tuple[Any, dict[str, Any]]:
         return None, {}
     for i, randomiser in enumerate(disturbances.randomisers):
         where = f"env.disturbances.randomisers[{i}]"
-        examiner.examine(where, randomiser, "state.disturbances.params", randomiser.protocol)
+        examiner.examine(where, randomiser, "state.disturbances.params", randomiser.protocol, stored="params")
     calibration = None
     if disturbances.calibration is not None:
         calibration = jax.eval_shape(Calibration, f32(nu), f32(3))
         own = disturbances.calibration
-        examiner.examine("env.disturbances.calibration", own, "", own.protocol, calibration=calibration)
+        where = "state.disturbances.calibration"
+        examiner.examine(
+            "env.disturbances.calibration", own, where, own.protocol, None, "calibration", calibration=calibration
+        )
     servo = {}
     if disturbances.servos is not None:
         given = {

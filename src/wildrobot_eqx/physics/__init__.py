@@ -25,3 +25,4 @@ from .select import engine_name as engine_name
 from .select import fastest_engine as fastest_engine
 from .select import make_physics as make_physics
 from .tree import TreePhysics as TreePhysics
+from .tree.solver import Effort as Effort

@@ -17,13 +17,14 @@ from ..errors import WildRobotError, nearest
 from ..robots import Model, Robot
 from .base import AbstractPhysics, PhysicsState, control_model, foot_forces, nominal_ctrl
 from .params import MODEL_FIELDS, PhysicsParams, subtree_mass_jax
+from .tree.solver import Effort
 
 _NETFORCE = 3  # a contact sensor's reduce="netforce"; its sensor_intprm is (data, reduce, number)
 _FORCE = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE)
 _CORNERS = np.array([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [-1, -1, 1]])  # of a box; the others are opposite
-# MJX pays for every pass of the line search that is allowed, and under vmap for the Newton iterations
-# of the slowest env. With these caps nothing changes in the figures of docs/physics.md; its speed is fourfold.
-_ITERATIONS, _LS_ITERATIONS = 10, 4
+EFFORT = Effort(steps=10, line=4)
+"""MJX pays for every pass of the line search that is allowed, and under vmap for the Newton iterations of the slowest
+env. With these caps nothing changes in the figures of docs/physics.md; its speed is fourfold."""
 _LEAST_FRICTION = 1e-6  # N m
 _WARP_CONTACTS = 2**17  # room for the contacts of all worlds together, which warp allocates once
 
@@ -39,6 +40,8 @@ class MjxPhysics(AbstractPhysics):
         robot: the robot to simulate.
         timestep: simulation step, s; must divide the robot's control period.
         impl: "jax" runs on every device, "warp" needs warp-lang and an NVIDIA GPU.
+        effort: the most Newton steps, and evaluations of the line search along each, that the constraint solver may
+            take, but no more than the MJCF allows; None takes `EFFORT` for "jax" and what the MJCF allows for "warp".
 
     Raises:
         WildRobotError: no such impl, warp-lang is not installed, or MJX lacks something the model uses.
@@ -48,11 +51,12 @@ class MjxPhysics(AbstractPhysics):
     model: Model = eqx.field(static=True)
     n_substeps: int = eqx.field(static=True)
     impl: str = eqx.field(static=True)
+    effort: Effort | None = eqx.field(static=True)
 
-    def __init__(self, robot: Robot, timestep: float = 0.005, impl: str = "jax"):
+    def __init__(self, robot: Robot, timestep: float = 0.005, impl: str = "jax", effort: Effort | None = None):
         self.robot = robot
         self.model, self.n_substeps = control_model(robot, timestep)
-        self.impl = impl
+        self.impl, self.effort = impl, effort
         self._engine()  # refuse what MJX cannot do here, not in the middle of a trace
 
     def init(self, params: PhysicsParams, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> PhysicsState:
@@ -64,7 +68,7 @@ class MjxPhysics(AbstractPhysics):
         return self._run(self.n_substeps, params, state.qpos, state.qvel, state.time, state.carry, ctrl)
 
     def _engine(self) -> "_JaxEngine | _WarpEngine":
-        return _engine(self.model, self.impl)
+        return _engine(self.model, self.impl, self.effort)
 
     def _run(
         self,
@@ -88,7 +92,7 @@ class MjxPhysics(AbstractPhysics):
 
 
 @functools.lru_cache(maxsize=16)
-def _engine(model: Model, impl: str) -> "_JaxEngine | _WarpEngine":
+def _engine(model: Model, impl: str, effort: Effort | None) -> "_JaxEngine | _WarpEngine":
     """What MJX needs of one model, made once; `Model` is compared by content."""
     engines: dict[str, type[_JaxEngine] | type[_WarpEngine]] = {"jax": _JaxEngine, "warp": _WarpEngine}
     if impl not in engines:
@@ -96,7 +100,7 @@ def _engine(model: Model, impl: str) -> "_JaxEngine | _WarpEngine":
     # The first use may be inside a trace; what we keep must not be that trace's.
     with jax.ensure_compile_time_eval():
         try:
-            return engines[impl](model)
+            return engines[impl](model, effort)
         except NotImplementedError as error:  # MJX's own word for what it lacks
             raise _unfit(str(error)) from error
 
@@ -117,6 +121,8 @@ def _import_mjx() -> Any:
 def _with_params(mjx_model: Any, model: Model, params: PhysicsParams) -> Any:
     """The `mjx.Model` with this env's parameters, derived constants by the rule of `PhysicsParams`."""
     fields = {name: getattr(params, name) for name in MODEL_FIELDS if name != "gravity"}
+    if not model.mj.npair:
+        fields.pop("pair_friction")
     # MJX tells a row of dry friction by its positive bound: at exactly 0 it would hold the joint fast.
     fields["dof_frictionloss"] = jnp.maximum(params.dof_frictionloss, _LEAST_FRICTION)
     parent = tuple(int(p) for p in model.mj.body_parentid)
@@ -125,6 +131,14 @@ def _with_params(mjx_model: Any, model: Model, params: PhysicsParams) -> Any:
         body_subtreemass=subtree_mass_jax(parent, params.body_mass),
         opt=mjx_model.opt.replace(gravity=params.gravity),
     )
+
+
+def _capped(model: Model, effort: Effort) -> mujoco.MjModel:
+    """A copy of the model whose solver works no longer than `effort`."""
+    mj = mujoco.MjModel.__copy__(model.mj)
+    mj.opt.iterations = min(mj.opt.iterations, effort.steps)
+    mj.opt.ls_iterations = min(mj.opt.ls_iterations, effort.line)
+    return mj
 
 
 class _JaxEngine:
@@ -136,9 +150,9 @@ class _JaxEngine:
     The solver may take as many iterations as float32 can use, not as many as the MJCF allows.
     """
 
-    def __init__(self, model: Model):
+    def __init__(self, model: Model, effort: Effort | None):
         self.mjx = mjx = _import_mjx()
-        mj = mujoco.MjModel.__copy__(model.mj)
+        mj = _capped(model, effort or EFFORT)
         integrators = {
             int(mujoco.mjtIntegrator.mjINT_EULER): mjx.euler,
             int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST): mjx.implicit,
@@ -147,8 +161,6 @@ class _JaxEngine:
             raise _unfit("its integrator is neither Euler nor implicitfast")
         self.integrate = integrators[mj.opt.integrator]
         self.net_forces = self._take_net_forces(mj)
-        mj.opt.iterations = min(mj.opt.iterations, _ITERATIONS)
-        mj.opt.ls_iterations = min(mj.opt.ls_iterations, _LS_ITERATIONS)
         self.model = mjx.put_model(mj, impl="jax")
         self.data = mjx.make_data(mj, impl="jax")
         self.size = mj.geom_size
@@ -272,7 +284,7 @@ class _JaxEngine:
 class _WarpEngine:
     """MJX on MuJoCo Warp, which has every sensor but no way to refresh some of them only."""
 
-    def __init__(self, model: Model):
+    def __init__(self, model: Model, effort: Effort | None):
         if importlib.util.find_spec("warp") is None:
             raise WildRobotError(
                 "MJX's warp implementation needs the package warp-lang, which is not installed.",
@@ -280,8 +292,9 @@ class _WarpEngine:
                 hint="pip install warp-lang on a machine with an NVIDIA GPU, or take impl='jax'",
             )
         self.mjx = _import_mjx()
-        self.model = self.mjx.put_model(model.mj, impl="warp")
-        self.data = self.mjx.make_data(model.mj, impl="warp", naconmax=_WARP_CONTACTS)
+        mj = model.mj if effort is None else _capped(model, effort)
+        self.model = self.mjx.put_model(mj, impl="warp")
+        self.data = self.mjx.make_data(mj, impl="warp", naconmax=_WARP_CONTACTS)
         stage = np.repeat(model.mj.sensor_needstage, model.mj.sensor_dim)
         self.late = stage == int(mujoco.mjtStage.mjSTAGE_ACC)
 

@@ -51,7 +51,7 @@ def sizes(robot: Robot | None) -> dict[str, int]:
     if robot is None:
         return {}
     mj = robot.model.mj
-    names = ("nq", "nv", "nu", "nbody", "nsite", "ngeom", "nsensordata")
+    names = ("nq", "nv", "nu", "nbody", "nsite", "ngeom", "npair", "nsensordata")
     return {**{name: int(getattr(mj, name)) for name in names}, "nfoot": len(robot.feet)}
 
 

@@ -115,7 +115,9 @@ def hold_share(env: Env, record: Record) -> Float[np.ndarray, " nu"]:
 
 def saturated_share(env: Env, record: Record) -> Float[np.ndarray, " nu"]:
     """Share of steps under random actions in which each joint's target lay on a limit of its range."""
-    low, high = np.asarray(env.physics.robot.joint_range).T
+    robot = env.physics.robot
+    held = np.array([kind == "position" for kind in robot.actuator_kind])[:, None]
+    low, high = np.where(held, robot.joint_range, robot.ctrl_range).T
     target = record.target[:, record.group("random")]
     return ((target <= low + 1e-5) | (target >= high - 1e-5)).mean(axis=(0, 1))
 

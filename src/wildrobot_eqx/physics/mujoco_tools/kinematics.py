@@ -47,19 +47,24 @@ def sensor_quat(model: Model, sensor: Sensor, qpos: Float[Array, " nq"]) -> Floa
 
 
 def base_translation(robot: Robot) -> Float[np.ndarray, "nv 3"]:
-    """What a velocity of the root body in the world adds to `qvel`: `qvel += result @ velocity`.
+    """What a velocity of the base in the world adds to `qvel`: `qvel += result @ velocity`.
 
-    A robot whose base moves on slides takes the part along their axes.
+    A robot whose base moves on slides, its own or those of bodies above it, takes the part along their axes.
+
+    Raises:
+        WildRobotError: the robot has no base.
     """
     mj = robot.model.mj
     rows = np.zeros((mj.nv, 3))
     body = robot.need("base", "base_translation").body
-    for joint in range(mj.body_jntadr[body], mj.body_jntadr[body] + mj.body_jntnum[body]):
-        dof = mj.jnt_dofadr[joint]
-        if mj.jnt_type[joint] == _JOINT.mjJNT_FREE:
-            rows[dof : dof + 3] = np.eye(3)
-        elif mj.jnt_type[joint] == _JOINT.mjJNT_SLIDE:
-            rows[dof] = mj.jnt_axis[joint]
+    while body:
+        for joint in range(mj.body_jntadr[body], mj.body_jntadr[body] + mj.body_jntnum[body]):
+            dof = mj.jnt_dofadr[joint]
+            if mj.jnt_type[joint] == _JOINT.mjJNT_FREE:
+                rows[dof : dof + 3] = np.eye(3)
+            elif mj.jnt_type[joint] == _JOINT.mjJNT_SLIDE:
+                rows[dof] = mj.jnt_axis[joint]
+        body = int(mj.body_parentid[body])
     return rows
 
 

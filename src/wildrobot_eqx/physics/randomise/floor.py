@@ -11,13 +11,17 @@ from .base import AbstractRandomiser
 
 
 class ScaleFriction(AbstractRandomiser):
-    """Scales the sliding friction of every geom by one factor."""
+    """Scales the sliding friction of every geom, and of every contact `<pair>`, by one factor."""
 
     range: Float[Array, " 2"] = eqx.field(default=(0.6, 1.2), converter=f32)
 
     def __call__(self, key: PRNGKeyArray, params: PhysicsParams) -> PhysicsParams:
-        friction = params.geom_friction.at[:, 0].multiply(uniform(key, self.range))
-        return eqx.tree_at(lambda p: p.geom_friction, params, friction)
+        factor = uniform(key, self.range)
+        return eqx.tree_at(
+            lambda p: (p.geom_friction, p.pair_friction),
+            params,
+            (params.geom_friction.at[:, 0].multiply(factor), params.pair_friction.at[:, :2].multiply(factor)),
+        )
 
 
 class TiltGravity(AbstractRandomiser):

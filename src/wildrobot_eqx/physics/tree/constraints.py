@@ -10,7 +10,7 @@ import dataclasses
 
 from .collide import Contact
 from .kinematics import Poses, Velocities
-from .model import BALL, FREE, Joint, Tree
+from .model import BALL, FREE, MIN_MU, Joint, Tree
 from .rotations import quat_vector
 from .scalar import Mask, Scalar, absolute, exp, known, log, maximum, minimum, where
 from .spatial import Spatial, Vec, at, dot, quat_unit
@@ -158,7 +158,9 @@ def _limit(
     return Limit(terms, _where_positive(residual < 0.0, stiff, residual), aref)
 
 
-def touches(p: Poses, v: Velocities, found: list[Contact], geom_friction: list[Scalar]) -> list[Touch]:
+def touches(
+    p: Poses, v: Velocities, found: list[Contact], geom_friction: list[Scalar], pair_friction: list[Scalar]
+) -> list[Touch]:
     """Rows of all contact points, touching or not."""
     out = []
     for contact in found:
@@ -166,7 +168,9 @@ def touches(p: Poses, v: Velocities, found: list[Contact], geom_friction: list[S
         k, b = _stiffness(tree, pair.solref, pair.solimp)
         residual = contact.distance - pair.margin
         impedance = _impedance(pair.solimp, residual)
-        friction: Scalar = pair.friction
+        friction: Scalar = MIN_MU
+        if pair.listed is not None:
+            friction = maximum(pair_friction[pair.listed], friction)
         for geom in pair.friction_of:
             friction = maximum(geom_friction[geom], friction)
         frame = contact.frame if pair.condim > 1 else contact.frame[:1]

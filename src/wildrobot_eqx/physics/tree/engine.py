@@ -23,6 +23,7 @@ class Constants:
     centre: list[Vec]
     central: list[Symmetric]  # about the centre of mass, body frame
     friction: list[Scalar]  # sliding, by geom
+    pair_friction: list[Scalar]  # sliding, by <pair>
     damping: list[Scalar]
     friction_loss: list[Scalar]
     armature: list[Scalar]
@@ -69,7 +70,7 @@ class Engine:
         rows = constraints.Rows(
             constraints.rubs(tree, c.friction_loss, qvel),
             constraints.limits(tree, qpos, qvel),
-            constraints.touches(p, v, collide.contacts(p, tree.pairs), c.friction),
+            constraints.touches(p, v, collide.contacts(p, tree.pairs), c.friction, c.pair_friction),
         )
         solution = solver.run(solver.Problem(p, mass, applied, rows), warm, self.effort)
         felt = kinematics.accelerations(p, v, solution.qacc, c.gravity)

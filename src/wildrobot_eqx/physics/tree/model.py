@@ -78,7 +78,7 @@ class Pair:
     solref: tuple[float, ...]
     solimp: tuple[float, ...]
     friction_of: tuple[int, ...]  # geoms of whose friction the larger counts
-    friction: float  # the least friction, or with no geoms the friction itself
+    listed: int | None  # the <pair> whose friction counts in place of the geoms'
     invweight: float
 
 
@@ -286,10 +286,10 @@ def _pair(mj: mujoco.MjModel, plane: int, geom: int) -> Pair:
     body = int(mj.geom_bodyid[geom])
     listed = listed_pair(mj, plane, geom)
     friction: tuple[int, ...] = ()
-    margin, least = float(mj.geom_margin[plane] + mj.geom_margin[geom]), MIN_MU
+    margin = float(mj.geom_margin[plane] + mj.geom_margin[geom])
     if listed is not None:
-        condim, solref, solimp, friction = int(mj.pair_dim[listed]), mj.pair_solref[listed], mj.pair_solimp[listed], ()
-        margin, least = float(mj.pair_margin[listed]), max(MIN_MU, float(mj.pair_friction[listed, 0]))
+        condim, solref, solimp = int(mj.pair_dim[listed]), mj.pair_solref[listed], mj.pair_solimp[listed]
+        margin = float(mj.pair_margin[listed])
     elif p1 != p2:
         chosen = plane if p1 > p2 else geom
         condim, solref, solimp, friction = (
@@ -318,6 +318,6 @@ def _pair(mj: mujoco.MjModel, plane: int, geom: int) -> Pair:
         solref=_vec(solref),
         solimp=_vec(solimp),
         friction_of=friction,
-        friction=least,
+        listed=listed,
         invweight=float(mj.body_invweight0[body, 0] + mj.body_invweight0[mj.geom_bodyid[plane], 0]),
     )

@@ -79,6 +79,7 @@ def constants(model: Model, packed: list[Scalar]) -> Constants:
             central_inertia(body.principal, moments) for body, moments in zip(tree.bodies, vectors("body_inertia"))
         ],
         friction=[v[0] for v in vectors("geom_friction")],
+        pair_friction=fields["pair_friction"][::5],  # MuJoCo holds 5 figures for each
         damping=fields["dof_damping"],
         friction_loss=fields["dof_frictionloss"],
         armature=fields["dof_armature"],
