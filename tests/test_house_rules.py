@@ -23,7 +23,14 @@ from wildrobot_eqx import Delay, JointPosition, JointTorque, JointVelocity, LowP
 from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.env import Env
 from wildrobot_eqx.learn import ppo
-from wildrobot_eqx.observe import AbstractTerm, FootSwitches, ObservationStack
+from wildrobot_eqx.observe import (
+    AbstractTerm,
+    FootSwitches,
+    HingeAngles,
+    NamedJointVelocities,
+    ObservationStack,
+    SitePosition,
+)
 
 ROOT = Path(package.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -228,7 +235,19 @@ def _terms(robot) -> dict[type, object]:
     observed.append(FootSwitches(with_switches(robot)))
     parts = [*observed, *all_rewards(robot).values(), task.Fallen(robot)]
     parts.append(ObservationStack(critic_terms(robot), policy=False))
+    joint, site = robot.joint_names[0], robot.model.mj.site(0).name
+    parts += [HingeAngles(robot, (joint,)), NamedJointVelocities(robot, (joint,)), SitePosition(robot, site)]
+    parts += [task.HingeHeight(robot, joint), task.HingeStill(robot, joint, 0.3, 2.0)]
+    parts += [task.SiteDistance(robot, site, "goal"), task.SiteNear(robot, site, "goal", 0.1)]
+    parts.append(task.JointsBeyond(robot, {joint: 1.0}, {joint: 5.0}))
     return {type(part): part for part in parts}
+
+
+def _signals(robot):
+    """Random ones, with a place to reach."""
+    signals = random_signals(robot)
+    goal = task.PointState(jnp.asarray([0.1, 0.2], jnp.float32))
+    return dataclasses.replace(signals, commands={**signals.commands, "goal": goal})
 
 
 def test_every_class_is_covered(robot):
@@ -299,7 +318,7 @@ TERM_CLASSES = [
 @pytest.mark.parametrize("cls", TERM_CLASSES, ids=lambda cls: cls.__name__)
 def test_a_term_names_what_it_cannot_read(robot, cls):
     """Signals whose field has a wrong shape or dtype cannot be made; anything else is no `signals`."""
-    term, signals = _terms(robot)[cls], random_signals(robot)
+    term, signals = _terms(robot)[cls], _signals(robot)
     with pytest.raises(TypeCheckError, match="'signals'"):
         term(jnp.zeros((3,), jnp.float32))
     for path in _read_by(term, signals):
@@ -313,7 +332,7 @@ def test_a_term_names_what_it_cannot_read(robot, cls):
 
 def test_most_terms_read_something(robot):
     """So that the loop above is not empty."""
-    signals = random_signals(robot)
+    signals = _signals(robot)
     silent = [cls for cls, term in _terms(robot).items() if not _read_by(term, signals)]
     assert silent == [task.Alive]
 

@@ -10,6 +10,9 @@ from .drawn import ImuRotation as ImuRotation
 from .drawn import JointRatios as JointRatios
 from .drawn import MassRatios as MassRatios
 from .drawn import MotorStrengths as MotorStrengths
+from .joints import HingeAngles as HingeAngles
+from .joints import NamedJointVelocities as NamedJointVelocities
+from .joints import SitePosition as SitePosition
 from .sensing import AbstractSensing as AbstractSensing
 from .sensing import Bias as Bias
 from .sensing import DroppedPackets as DroppedPackets

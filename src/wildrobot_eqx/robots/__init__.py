@@ -2,6 +2,10 @@
 
 from .ground import Ground as Ground
 from .ground import above as above
+from .joints import encoded as encoded
+from .joints import joint_addresses as joint_addresses
+from .joints import need_hinges as need_hinges
+from .joints import site_of as site_of
 from .load import load_robot as load_robot
 from .load import robot_names as robot_names
 from .model import Model as Model

@@ -1,16 +1,18 @@
 """Endings: when an episode is over. Some are failures, some truncate it; running out of time is the env's own."""
 
 import abc
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ..arrays import f32
 from ..observe import Signals
 from ..protocol import Call, Protocol
-from ..robots import Ground, Robot, above
+from ..robots import Ground, Robot, above, joint_addresses
 
 
 class AbstractEnding(eqx.Module):
@@ -83,3 +85,38 @@ class Fallen(AbstractStatelessEnding):
         height = above(self.ground, signals.physics.xpos[self.body])
         standing = (height > self.min_height) & (up > jnp.cos(self.max_tilt))
         return ~standing
+
+
+class JointsBeyond(AbstractStatelessEnding):
+    """A hinge or a slide is too far from zero or too fast: a cart at the end of its rail, a pole that spins.
+
+    Args:
+        robot: whose joints they are, with or without an actuator.
+        positions: by joint, the greatest size of its position, rad or m.
+        velocities: by joint, the greatest size of its velocity, rad/s or m/s.
+
+    Raises:
+        WildRobotError: the robot has no such hinge or slide.
+    """
+
+    position: Float[Array, " positions"]  # rad or m
+    velocity: Float[Array, " velocities"]  # rad/s or m/s
+    qpos_addresses: tuple[int, ...] = eqx.field(static=True)
+    dof_addresses: tuple[int, ...] = eqx.field(static=True)
+    truncates = False
+
+    def __init__(
+        self,
+        robot: Robot,
+        positions: Mapping[str, float] | None = None,
+        velocities: Mapping[str, float] | None = None,
+    ):
+        far, fast = positions or {}, velocities or {}
+        self.qpos_addresses, _ = joint_addresses(robot, tuple(far), "JointsBeyond")
+        _, self.dof_addresses = joint_addresses(robot, tuple(fast), "JointsBeyond")
+        self.position, self.velocity = f32(list(far.values())), f32(list(fast.values()))
+
+    def __call__(self, signals: Signals) -> Bool[Array, ""]:
+        qpos = signals.physics.qpos[np.array(self.qpos_addresses, int)]
+        qvel = signals.physics.qvel[np.array(self.dof_addresses, int)]
+        return jnp.any(jnp.abs(qpos) > self.position) | jnp.any(jnp.abs(qvel) > self.velocity)

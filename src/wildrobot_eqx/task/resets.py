@@ -14,7 +14,7 @@ from .. import rotation
 from ..arrays import f32, uniform
 from ..errors import WildRobotError
 from ..protocol import Call, Protocol
-from ..robots import Ground, Robot
+from ..robots import Ground, Robot, joint_addresses
 
 _REACH = 0.2  # m, about the robot: its feet come down above the highest ground within
 _AROUND = _REACH * np.stack(np.meshgrid(*[np.linspace(-1.0, 1.0, 5)] * 2), axis=-1).reshape(-1, 2)
@@ -86,3 +86,73 @@ class HomeReset(AbstractReset):
                 highest = jnp.max(self.ground.height(place + f32(_AROUND)))
                 qpos = qpos.at[at : at + 2].add(place).at[at + 2].add(highest)
         return qpos, qvel
+
+
+class JointReset(AbstractReset):
+    """Hinges and slides by name, evenly from ranges; the rest is at the home pose and at rest.
+
+    Args:
+        robot: whose joints they are, with or without an actuator.
+        positions: by joint, its lowest and highest first position, rad or m.
+        velocities: by joint, its lowest and highest first velocity, rad/s or m/s; 0 where none is given.
+
+    Raises:
+        WildRobotError: the robot has no such hinge or slide.
+    """
+
+    positions: Float[Array, "positions 2"]  # rad or m
+    velocities: Float[Array, "velocities 2"]  # rad/s or m/s
+    home_qpos: Float[Array, " nq"]
+    nv: int = eqx.field(static=True)
+    qpos_addresses: tuple[int, ...] = eqx.field(static=True)
+    dof_addresses: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        robot: Robot,
+        positions: Mapping[str, tuple[float, float]],
+        velocities: Mapping[str, tuple[float, float]] | None = None,
+    ):
+        moving = velocities or {}
+        self.qpos_addresses, _ = joint_addresses(robot, tuple(positions), "JointReset")
+        _, self.dof_addresses = joint_addresses(robot, tuple(moving), "JointReset")
+        self.positions = f32(np.array(list(positions.values()))).reshape(len(positions), 2)
+        self.velocities = f32(np.array(list(moving.values()))).reshape(len(moving), 2)
+        self.home_qpos, self.nv = robot.home_qpos, robot.nv
+
+    def __call__(
+        self, key: PRNGKeyArray, commands: Mapping[str, Any]
+    ) -> tuple[Float[Array, " nq"], Float[Array, " nv"]]:
+        key_position, key_velocity = jax.random.split(key)
+        position = _between(key_position, self.positions)
+        velocity = _between(key_velocity, self.velocities)
+        qpos = self.home_qpos.at[np.array(self.qpos_addresses, int)].set(position)
+        return qpos, jnp.zeros((self.nv,), jnp.float32).at[np.array(self.dof_addresses, int)].set(velocity)
+
+
+def _between(key: PRNGKeyArray, bounds: Float[Array, "n 2"]) -> Float[Array, " n"]:
+    low, high = bounds.T
+    return low + (high - low) * jax.random.uniform(key, low.shape, jnp.float32)
+
+
+class MixedReset(AbstractReset):
+    """One of two resets, drawn for each episode: `second` in a `share` of them.
+
+    Args:
+        first: the one.
+        second: the other.
+        share: of the episodes that begin as `second` has it.
+    """
+
+    first: AbstractReset
+    second: AbstractReset
+    share: Float[Array, ""] = eqx.field(default=0.5, converter=f32)
+
+    def __call__(
+        self, key: PRNGKeyArray, commands: Mapping[str, Any]
+    ) -> tuple[Float[Array, " nq"], Float[Array, " nv"]]:
+        key_which, key_first, key_second = jax.random.split(key, 3)
+        other = jax.random.uniform(key_which) < self.share
+        qpos, qvel = self.first(key_first, commands)
+        other_qpos, other_qvel = self.second(key_second, commands)
+        return jnp.where(other, other_qpos, qpos), jnp.where(other, other_qvel, qvel)

@@ -9,7 +9,7 @@ import numpy as np
 from ... import jax_compat
 from ...env.env import Env
 from ...observe import Signals
-from ...robots import Robot
+from ...robots import Robot, encoded
 from ..trace import source
 from ..trace.findings import Finding
 from ..trace.tracing import Traced, trace
@@ -26,7 +26,8 @@ _COMPARED = ("gt", "ge", "lt", "le")
 _SWITCHED = 1 << 60  # the mark of a force that a foot's switch compares with its threshold
 _FIX = (
     "set measurable = False and give the term to the critic, or compute it from the IMUs of robot.toml, "
-    "the servos' angles and velocities, the feet's switches if it has them, what commands observe (CommandTerm) "
+    "the servos' angles and velocities, those of joints with a <jointpos> or <jointvel> sensor, the feet's switches "
+    "if it has them, what commands observe (CommandTerm) "
     "and the actions"
 )
 
@@ -96,9 +97,9 @@ def _secrets(robot: Robot, signals: Signals) -> dict[str, np.ndarray]:
         if name.startswith((".physics", ".params", ".calibration", ".servo", ".commands")):
             mask[...] = name != ".physics.time"
         if name == ".physics.qpos":
-            mask[list(robot.joint_qpos)] = False
+            mask[sorted(encoded(robot, "qpos"))] = False
         if name == ".physics.qvel":
-            mask[list(robot.joint_dof)] = False
+            mask[sorted(encoded(robot, "qvel"))] = False
         if name == ".physics.sensordata":
             for imu in robot.imus:
                 for sensor in (imu.gyro, imu.accel, imu.quat):

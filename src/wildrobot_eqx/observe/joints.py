@@ -1,0 +1,119 @@
+"""Observation terms of joints by name, with or without an actuator."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..robots import Mirror, Robot, encoded, joint_addresses, need_hinges, site_of
+from .signals import Signals
+from .terms import AbstractStatelessTerm
+
+
+class HingeAngles(AbstractStatelessTerm):
+    """Sines, then cosines, of hinges: an angle without limits and without a jump where it wraps.
+
+    The robot can measure a hinge that has an actuator, or a <jointpos> sensor in the MJCF.
+
+    Args:
+        robot: whose hinges they are.
+        joints: their names in the MJCF.
+
+    Raises:
+        WildRobotError: the robot has no such hinge.
+    """
+
+    joints: tuple[str, ...] = eqx.field(static=True)
+    addresses: tuple[int, ...] = eqx.field(static=True)
+    measurable: bool = eqx.field(static=True)
+    unit = "1"
+    frame = "joint"
+
+    def __init__(self, robot: Robot, joints: tuple[str, ...]):
+        need_hinges(robot, joints, "HingeAngles")
+        self.joints = joints
+        self.addresses, _ = joint_addresses(robot, joints, "HingeAngles")
+        self.measurable = set(self.addresses) <= encoded(robot, "qpos")
+
+    @property
+    def size(self) -> int:
+        """Two entries for each hinge."""
+        return 2 * len(self.joints)
+
+    @property
+    def source(self) -> str:
+        return f"position of {', '.join(self.joints)}"
+
+    def __call__(self, signals: Signals) -> Float[Array, " {self.size}"]:
+        angle = signals.physics.qpos[np.array(self.addresses, int)]
+        return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)])
+
+
+class NamedJointVelocities(AbstractStatelessTerm):
+    """Velocities of joints by name: rad/s of a hinge, m/s of a slide.
+
+    The robot can measure a joint that has an actuator, or a <jointvel> sensor in the MJCF.
+
+    Args:
+        robot: whose joints they are.
+        joints: their names in the MJCF.
+
+    Raises:
+        WildRobotError: the robot has no such joint.
+    """
+
+    joints: tuple[str, ...] = eqx.field(static=True)
+    addresses: tuple[int, ...] = eqx.field(static=True)
+    measurable: bool = eqx.field(static=True)
+    unit = "rad/s"
+    frame = "joint"
+
+    def __init__(self, robot: Robot, joints: tuple[str, ...]):
+        self.joints = joints
+        _, self.addresses = joint_addresses(robot, joints, "NamedJointVelocities")
+        self.measurable = set(self.addresses) <= encoded(robot, "qvel")
+
+    @property
+    def size(self) -> int:
+        """One entry for each joint."""
+        return len(self.joints)
+
+    @property
+    def source(self) -> str:
+        return f"velocity of {', '.join(self.joints)}"
+
+    def __call__(self, signals: Signals) -> Float[Array, " {self.size}"]:
+        return signals.physics.qvel[np.array(self.addresses, int)]
+
+
+class SitePosition(AbstractStatelessTerm):
+    """Place of a site of the model, such as a fingertip, in the world (simulation only).
+
+    Args:
+        robot: whose site it is.
+        site: its name in the MJCF.
+
+    Raises:
+        WildRobotError: the robot has no such site.
+    """
+
+    name: str = eqx.field(static=True)
+    site: int = eqx.field(static=True)
+    unit = "m"
+    frame = "world"
+    size = 3
+    measurable = False
+
+    def __init__(self, robot: Robot, site: str):
+        self.name, self.site = site, site_of(robot, site, "SitePosition")
+
+    @property
+    def mirror(self) -> Mirror | None:
+        return None
+
+    @property
+    def source(self) -> str:
+        return f"site {self.name!r}"
+
+    def __call__(self, signals: Signals) -> Float[Array, " 3"]:
+        return signals.physics.site_xpos[self.site]
