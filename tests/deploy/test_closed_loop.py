@@ -14,7 +14,7 @@ from bundles import env_and_policy, make_files, opened, sealed
 from wildrobot_eqx import Motion, StandGate, WalkGate, WildRobotError
 from wildrobot_eqx.deploy.bundle.contract import read_contract
 from wildrobot_eqx.deploy.hardware.mujoco_robot import MujocoRobot
-from wildrobot_eqx.evaluate.rollout import run_episodes
+from wildrobot_eqx.evaluate.walking.episodes import run_episodes
 from wildrobot_eqx.evaluate.walking.figures import figures
 from wildrobot_eqx.evaluate.walking.kicks import aim, with_kicks
 from wildrobot_eqx.evaluate.walking.meter import GaitMeter

@@ -428,16 +428,16 @@ def test_a_film_takes_the_place_of_no_file_unasked(options, exported, cli, tmp_p
 
 
 def test_a_film_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
-    from wildrobot_eqx.report import film as video
+    from wildrobot_eqx.report import encode
 
-    def half(renderer, walk, path, told_as):
+    def half(frames, rate, path, told_as):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(video, "_encode", half)
+    monkeypatch.setattr(encode, "_encode", half)
     (tmp_path / "walk.mp4").write_bytes(b"the last one")
     with pytest.raises(OSError, match="No space"):
-        video.write_video(object.__new__(video.Renderer), object.__new__(video.Walk), tmp_path / "walk.mp4")
+        encode.write_film([], 25.0, tmp_path / "walk.mp4")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("walk.mp4", b"the last one")]
 
 

@@ -20,6 +20,19 @@ from wildrobot_eqx.evaluate.gate import GateLine
 class Fussy(AbstractGate):
     """Asks for as many episodes as its limit."""
 
+    episodes: int = 8
+    seconds: float = 1.0
+    timesteps: tuple[float, ...] = (0.005,)
+
+    def cases(self, env):
+        return ()
+
+    def meter(self, env):
+        raise AssertionError("it judges by itself")
+
+    def limits(self, env):
+        return ()
+
     def __call__(self, env, policy, *, episodes=None, timesteps=None, progress=None):
         progress("judging")
         distribution, _ = policy(_zeros(env), policy.init())

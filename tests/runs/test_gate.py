@@ -14,7 +14,8 @@ from rich.console import Console
 
 from wildrobot_eqx import CommandTerm, Env, Ground, HomeReset, ObservationStack, WildRobotError
 from wildrobot_eqx.evaluate.gate import CommandFigures, GateLine, GateResult, Limit
-from wildrobot_eqx.evaluate.rollout import judge_key, judged_env, measured, with_command
+from wildrobot_eqx.evaluate.rollout import judge_key, judged_env
+from wildrobot_eqx.evaluate.walking.episodes import measured, with_command
 from wildrobot_eqx.evaluate.walking.measure import measure
 from wildrobot_eqx.evaluate.walking.meter import GaitMeter
 from wildrobot_eqx.evaluate.walking.motions import Motion, judge_motion

@@ -15,14 +15,15 @@ from rich.console import Console
 import wildrobot_eqx as we
 from wildrobot_eqx import StandGate, WildRobotError
 from wildrobot_eqx.evaluate.gate import GateResult
-from wildrobot_eqx.evaluate.rollout import judged_env, run_episodes
+from wildrobot_eqx.evaluate.rollout import judged_env
+from wildrobot_eqx.evaluate.walking.episodes import run_episodes
 from wildrobot_eqx.evaluate.walking.kicks import DIRECTIONS, TimedKick, aim, with_kicks
 from wildrobot_eqx.evaluate.walking.meter import GaitMeter
 
 
 @pytest.fixture(scope="module")
 def meter(env) -> GaitMeter:
-    return StandGate().meter(env)
+    return StandGate().meter(env).gait
 
 
 def failed(meter: GaitMeter, kick: float, *episodes) -> set[str]:

@@ -262,7 +262,7 @@ def evaluate(
 
 
 def render(run: Run, trust: Trust = False, json: Json = False) -> None:
-    """Film a run's policy: walk.mp4 and stride.png."""
+    """Film a run's policy: walk.mp4 and stride.png, or film.mp4 of a robot that does not walk."""
     from .commands import render_run
 
     with results(json) as show:

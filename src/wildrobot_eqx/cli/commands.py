@@ -185,6 +185,7 @@ def evaluate_robustly(
     show: Show,
 ) -> bool:
     """Judge a run's newest policy in wrong worlds and under pushes; False where it does not hold."""
+    from ..evaluate.robust.cases import why_not
     from ..evaluate.robust.evaluate import TIMESTEP
     from .robust import evaluate_run_robustly
 
@@ -197,6 +198,9 @@ def evaluate_robustly(
     enable_compilation_cache()
     folder = RunFolder.open(run)
     recipe, _ = reopen(folder, trust, say)
+    if (why := why_not(recipe.env, recipe.gate)) is not None:
+        show({"run": str(run), "skipped": why}, [f"Left out: {why}"])
+        return True
     result = evaluate_run_robustly(recipe, folder, say, episodes, seconds, *(timesteps or (TIMESTEP,)))
     report(folder)
     failed = [f"  {line}" for line in result.failed_lines()]

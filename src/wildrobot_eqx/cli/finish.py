@@ -8,8 +8,7 @@ from typing import Any
 from ..errors import WildRobotError
 from ..evaluate.engines import EngineMatrix, judge_on_engines
 from ..evaluate.gate import AbstractGate, GateResult
-from ..evaluate.walking.stand_gate import StandGate
-from ..locomotion import velocity_of
+from ..locomotion import velocities, velocity_of
 from ..recipes.recipe import Recipe
 from ..runs.files import read_object, writing
 from ..runs.folder import RunFolder, now, write_json
@@ -90,18 +89,25 @@ def _fuller(kept: dict[str, Any], new: dict[str, Any]) -> bool:
 
 
 def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
-    """Write the run's video and stride picture.
+    """Write the run's film: a walk with a picture of one stride, or the cases of another gate.
 
     Raises:
         WildRobotError: there is no checkpoint, or nothing here can render.
     """
+    from ..report.case_film import NAME, film_cases
     from ..report.film import PLANAR, SCRIPT, STANDING, render_walk
 
     state = restore(recipe, folder, say)
+    policy, velocity = trainer_of(folder).policy(state), velocities(recipe.env.commands)
+    if not velocity:
+        with writing(folder.path / NAME):
+            return film_cases(recipe.env, recipe.gate, policy, folder.path)
+    name, command = velocity_of(recipe.env.commands)
+    cases = () if recipe.gate is None else recipe.gate.cases(recipe.env)
+    stands = bool(cases) and not any(any(case.values.get(name, ())) for case in cases)
+    walking: tuple[tuple[float, ...], ...] = PLANAR if command.planar else SCRIPT
     with writing(folder.path / "walk.mp4"):
-        walking: tuple[tuple[float, ...], ...] = PLANAR if velocity_of(recipe.env.commands)[1].planar else SCRIPT
-        script = STANDING if isinstance(recipe.gate, StandGate) else walking
-        return render_walk(recipe.env, trainer_of(folder).policy(state), folder.path, script)
+        return render_walk(recipe.env, policy, folder.path, STANDING if stands else walking)
 
 
 def report(folder: RunFolder) -> Path:

@@ -197,6 +197,12 @@ class Env(eqx.Module):
         metrics = metrics | self._metrics(commands, physics)
         return new, Timestep(obs, rate * jnp.float32(dt), failed, truncated, metrics)
 
+    def signals(self, state: EnvState) -> Signals:
+        """What a state tells who judges it; the previous action is taken for the last one, and `ctrl` is at rest."""
+        return self._signals(
+            state.physics, state.action, state.action, self.controller.rest(), state.commands, state.disturbances
+        )
+
     @property
     def _engine(self) -> AbstractPhysics:
         return self.physics if self.disturbances is None else self.disturbances.engine(self.physics)

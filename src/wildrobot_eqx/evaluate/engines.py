@@ -14,8 +14,7 @@ from ..env import Env
 from ..errors import WildRobotError, nearest
 from ..learn.networks import AbstractPolicy
 from ..physics import Engine
-from .gate import AbstractGate, GateLine, GateResult
-from .walking.figures import describe
+from .gate import AbstractGate, Figure, GateLine, GateResult
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +56,10 @@ class EngineMatrix:
         table.add_section()
         first = self.results[engines[0]].lines
         for name in dict.fromkeys(line.name for line in first):
-            shown = describe(name)
+            shown = self.results[engines[0]].describe(name)
             limit = next(line.limit for line in first if line.name == name)
-            cells = [_worst([line for line in self.results[e].lines if line.name == name]) for e in engines]
-            label = f"{shown.label} ({shown.unit})" if shown.unit else shown.label
-            table.add_row(label, limit.removesuffix(f" {shown.unit}"), *cells)
+            cells = [_worst([line for line in self.results[e].lines if line.name == name], shown) for e in engines]
+            table.add_row(shown.heading, limit.removesuffix(f" {shown.unit}"), *cells)
         table.add_section()
         table.add_row("judged in (s)", "", *(f"{self.seconds[engine]:.0f}" for engine in engines))
         some = next((result.provisional for result in self.results.values() if result.provisional), "")
@@ -75,11 +73,10 @@ def _verdict(result: GateResult) -> Text:
     return Text("passed", style="green") if result.passed else Text(f"{failed} failed", style="bold red")
 
 
-def _worst(lines: Sequence[GateLine]) -> Text:
+def _worst(lines: Sequence[GateLine], shown: Figure) -> Text:
     """The value nearest to its limit or furthest beyond it; of limits on two sides, both ends."""
     if not lines:
         return Text("–")
-    shown = describe(lines[0].name)
     values = [line.value for line in lines]
     style = "green" if all(line.passed for line in lines) else "bold red"
     if not np.isfinite(values).all():

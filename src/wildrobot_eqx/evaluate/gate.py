@@ -1,18 +1,25 @@
-"""Gates: what counts as done."""
+"""Gates: what counts as done, as cases, a meter and limits that are data, and the one judge of them all."""
 
 import abc
 import dataclasses
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
 
-from ..env import Env
+from ..env import Env, EnvState
+from ..errors import WildRobotError
 from ..learn.networks import AbstractPolicy
 from .gate_result import CommandFigures as CommandFigures
+from .gate_result import Figure as Figure
 from .gate_result import GateLine as GateLine
 from .gate_result import GateResult as GateResult
 from .gate_result import Limit as Limit
+from .meter import AbstractMeter as AbstractMeter
+from .meter import Case as Case
+from .rollout import judged_env, run_cases
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +33,49 @@ class Unasked:
 
 
 class AbstractGate(eqx.Module):
-    """Judges a policy in the env that it was trained for."""
+    """Judges a policy in the env that it was trained for: `cases` are simulated, `meter` measures, `limits` decide.
+
+    Evaluation, films, reports and robust evaluations speak to a gate through these alone.
+    """
+
+    columns: ClassVar[str] = "case"  # what the cases are: of a number what it is, else they have names
+
+    episodes: eqx.AbstractVar[int]  # per case and timestep
+    seconds: eqx.AbstractVar[float]  # s, of an episode
+    timesteps: eqx.AbstractVar[tuple[float, ...]]  # s, of physics
 
     @abc.abstractmethod
+    def cases(self, env: Env) -> tuple[Case, ...]:
+        """What is simulated: each case's commands, whether it must hold the limits, and its name.
+
+        Raises:
+            WildRobotError: the env has no such commands.
+        """
+
+    @abc.abstractmethod
+    def meter(self, env: Env) -> AbstractMeter:
+        """What measures an episode of the env."""
+
+    @abc.abstractmethod
+    def limits(self, env: Env) -> tuple[Limit, ...]:
+        """What the figures of required cases are held to."""
+
+    def prepare(self, env: Env) -> Env:
+        """The judged env with what the gate itself brings, such as kicks; by default as it is."""
+        return env
+
+    def start(self, state: EnvState, cases: tuple[Case, ...], episodes: int) -> EnvState:
+        """First states of a batch, `episodes` for each of `cases`, as the gate wants them; by default as they are."""
+        return state
+
+    def unasked(self, env: Env) -> tuple[Unasked, ...]:
+        """Commands that it holds a policy to, but that `env` never gives; told before a training."""
+        return ()
+
+    def describe(self) -> dict[str, Any] | None:
+        """What a bundle says of the gate beside its verdict; None for one that only its own code could judge by."""
+        return None
+
     def __call__(
         self,
         env: Env,
@@ -53,10 +100,75 @@ class AbstractGate(eqx.Module):
         Raises:
             WildRobotError: a timestep does not divide the control period, or there is nothing to judge.
         """
+        count = self.episodes if episodes is None else episodes
+        timesteps = self.timesteps if timesteps is None else timesteps
+        cases, limits, meter = self.cases(env), self.limits(env), self.meter(env)
+        if count < 1 or not timesteps or not cases:
+            raise WildRobotError(
+                f"A gate needs at least one episode and one timestep, got {count} and {timesteps}"
+                + ("." if cases else ", and at least one case."),
+                where=type(self).__name__,
+                hint="ask for more",
+            )
+        shown = meter.shown() | {limit.figure: limit.shown for limit in limits if limit.shown is not None}
+        lines: list[GateLine] = []
+        found: list[CommandFigures] = []
+        for timestep in timesteps:
+            judged = self.prepare(judged_env(env, timestep, engine))
+            meter = self.meter(judged)
+            for batch in batches(cases):
 
-    def unasked(self, env: Env) -> tuple[Unasked, ...]:
-        """Commands that it holds a policy to, but that `env` never gives; told before a training."""
-        return ()
+                def begun(state: EnvState, batch: tuple[Case, ...] = batch) -> EnvState:
+                    return self.start(state, batch, count)
+
+                tallies = run_cases(judged, policy, meter, batch, count, self.seconds, progress, begun)
+                for case, tally in zip(batch, tallies):
+                    figures, held = judge_case(
+                        case, meter.figures(tally, case), limits, timestep, meter.joints(tally), shown
+                    )
+                    found.append(figures)
+                    lines += held
+        provisional = shortfall(self.episodes, self.timesteps, count, timesteps)
+        return GateResult(tuple(lines), tuple(found), count, self.seconds, provisional, self.columns, shown)
+
+
+def batches(cases: Sequence[Case]) -> Iterator[tuple[Case, ...]]:
+    """Cases in order, those together that are simulated in one batch: of one number, and holding the same commands."""
+    for _, group in itertools.groupby(cases, key=lambda case: (case.batch, sorted(case.values))):
+        yield tuple(group)
+
+
+def judge_case(
+    case: Case,
+    values: dict[str, float],
+    limits: Sequence[Limit],
+    timestep: float,
+    joints: dict[str, dict[str, float]],
+    shown: dict[str, Figure] | None = None,
+) -> tuple[CommandFigures, list[GateLine]]:
+    """One case's figures at a timestep (s), and the lines that it is held to; a figure that is missing is NaN."""
+    name = "" if case.command is not None else case.name
+    command = 0.0 if case.command is None else case.command
+    lines = []
+    for limit in limits:
+        if case.required and limit.applies(case.name):
+            limit = dataclasses.replace(limit, shown=limit.shown or (shown or {}).get(limit.figure))
+            value = values.get(limit.figure, np.nan)
+            lines.append(
+                GateLine(
+                    limit.figure,
+                    command,
+                    timestep,
+                    value,
+                    limit.text,
+                    limit.accepts(value),
+                    case.when,
+                    case.axis,
+                    name,
+                    limit.shown,
+                )
+            )
+    return CommandFigures(command, timestep, case.required, values, case.axis, name, joints), lines
 
 
 def shortfall(own: int, own_timesteps: tuple[float, ...], episodes: int, timesteps: tuple[float, ...]) -> str:

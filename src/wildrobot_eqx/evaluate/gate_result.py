@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,8 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from .walking.figures import describe
-from .walking.meter import GaitMeter
+from .walking.shown import Figure as Figure
+from .walking.shown import describe
 
 Item = TypeVar("Item")
 
@@ -20,23 +20,17 @@ _ABREAST = 7  # commands in a terminal of 80 columns
 
 @dataclasses.dataclass(frozen=True)
 class Limit:
-    """Bounds of one figure, in stored units; a NaN is never within them.
-
-    `moving` limits hold from `least_speed` (m/s) on, `standing` ones at command 0 only.
-    """
+    """Bounds of one figure, in stored units; a NaN is never within them."""
 
     figure: str
     low: float | None = None
     high: float | None = None
-    moving: bool = False
-    standing: bool = False
-    least_speed: float = 0.0
+    cases: tuple[str, ...] | None = None  # names of those that are held to it; None: all that are required
+    shown: Figure | None = None  # label, unit and scale; None: those that walking knows, or the figure's name
 
-    def applies(self, command: float) -> bool:
-        """Whether a command (m/s) is held to it."""
-        if self.standing:
-            return command == 0.0
-        return not self.moving or (command != 0.0 and abs(command) >= self.least_speed - 1e-9)
+    def applies(self, case: str) -> bool:
+        """Whether the case of that name is held to it."""
+        return self.cases is None or case in self.cases
 
     def accepts(self, value: float) -> bool:
         """Whether a figure is within the bounds."""
@@ -47,17 +41,12 @@ class Limit:
     @property
     def text(self) -> str:
         """The bounds in the units that the figure is shown in."""
-        shown = describe(self.figure)
+        shown = self.shown or describe(self.figure)
         unit = f" {shown.unit}" if shown.unit else ""
         low, high = (None if b is None else f"{shown.scale * b:g}" for b in (self.low, self.high))
         if low is not None and high is not None:
             return f"{low} to {high}{unit}"
         return f">= {low}{unit}" if low is not None else f"<= {high}{unit}"
-
-
-def continuous_torque(meter: GaitMeter) -> list[Limit]:
-    """The limit of any joint's RMS torque, where the robot says what its servos bear for ever; else none."""
-    return [] if meter.continuous_torque is None else [Limit("joint_torque_continuous", high=1.0)]
 
 
 AXES = {"": "m/s", "left": "m/s", "turn": "rad/s"}
@@ -76,15 +65,28 @@ class GateLine:
     passed: bool
     when: str = "at"  # what `command` says of it
     axis: str = ""  # "left": `command` is a speed to the left; "turn": a turn to the left, rad/s
+    case: str = ""  # the name of a case that is no number
+    shown: Figure | None = None  # as of the limit
 
     def __str__(self) -> str:
-        shown = describe(self.name)
+        shown = self.shown or describe(self.name)
         unit = f" {shown.unit}" if shown.unit else ""
-        told = f"{self.axis} {self.command:g} {AXES[self.axis]}".lstrip()
+        told = self.case or f"{self.axis} {self.command:g} {AXES[self.axis]}".lstrip()
         return (
             f"{shown.label} {self.when} {told} ({self.timestep * 1e3:g} ms physics): "
             f"{shown.text(self.value)}{unit}, must be {self.limit}"
         )
+
+    @property
+    def column(self) -> str:
+        """What heads its column of a table."""
+        return self.case or f"{self.command:g}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The line as plain JSON values; how it is shown stands beside all lines."""
+        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del plain["shown"]
+        return {**plain, "value": _plain(self.value)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +98,13 @@ class CommandFigures:
     required: bool
     values: dict[str, float]
     axis: str = ""  # as of the lines
+    case: str = ""  # as of the lines
     joints: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)  # `figures.joint_torques`
+
+    @property
+    def column(self) -> str:
+        """What heads its column of a table."""
+        return self.case or f"{self.command:g}"
 
     @property
     def worst_joint(self) -> str | None:
@@ -121,7 +129,8 @@ class GateResult:
     episodes: int = 0  # per command and timestep
     seconds: float = 0.0  # each
     provisional: str = ""  # what the gate's own number was cut to, such as "64 of 256 episodes"
-    columns: str = "command"  # what the figures' `command` is: of what speed, m/s
+    columns: str = "command"  # what the figures' `command` is: of what speed, m/s; "case": they have names
+    shown: Mapping[str, Figure] = dataclasses.field(default_factory=dict)  # by figure; of others what walking knows
 
     @property
     def passed(self) -> bool:
@@ -132,6 +141,10 @@ class GateResult:
         """The lines that failed, told in full."""
         return [str(line) for line in self.lines if not line.passed]
 
+    def describe(self, name: str) -> Figure:
+        """How the figure `name` is shown."""
+        return self.shown.get(name) or describe(name)
+
     def to_json(self) -> dict[str, Any]:
         """The result as plain JSON values; figures that could not be measured are null."""
         return {
@@ -140,8 +153,9 @@ class GateResult:
             "episodes": self.episodes,
             "episode_seconds": self.seconds,
             "columns": self.columns,
+            "shown": {name: dataclasses.asdict(figure) for name, figure in self.shown.items()},
             "failed": self.failed_lines(),
-            "lines": [{**dataclasses.asdict(line), "value": _plain(line.value)} for line in self.lines],
+            "lines": [line.to_json() for line in self.lines],
             "figures": [figures.to_json() for figures in self.figures],
         }
 
@@ -149,19 +163,19 @@ class GateResult:
         """Tables of the speeds ahead, then of each other axis that was judged; of many commands several."""
         tables = []
         for axis in dict.fromkeys(("", *(f.axis for f in self.figures))):
-            commands = list(dict.fromkeys(f.command for f in self.figures if f.axis == axis))
-            parts = abreast(commands, _ABREAST)
+            columns = list(dict.fromkeys(f.column for f in self.figures if f.axis == axis))
+            parts = abreast(columns, _ABREAST)
             tables += [self.table(axis, part, headed=i == 0 and not axis) for i, part in enumerate(parts)]
         return tables
 
-    def table(self, axis: str = "", commands: Sequence[float] | None = None, headed: bool = True) -> Table:
-        """A table of one axis: figures down, commands across, one block per timestep; what failed in red.
+    def table(self, axis: str = "", columns: Sequence[str] | None = None, headed: bool = True) -> Table:
+        """A table of one axis: figures down, cases across, one block per timestep; what failed in red.
 
-        `commands` are those to show, all if None; `headed`: with the verdict above it.
+        `columns` are those to show, all if None; `headed`: with the verdict above it.
         """
-        figures = [f for f in self.figures if f.axis == axis and (commands is None or f.command in commands)]
-        commands = list(dict.fromkeys(f.command for f in figures))
-        required = {f.command: f.required for f in figures}
+        figures = [f for f in self.figures if f.axis == axis and (columns is None or f.column in columns)]
+        columns = list(dict.fromkeys(f.column for f in figures))
+        required = {f.column: f.required for f in figures}
         # Narrow enough for a terminal of 80 columns.
         ending = "passed" if self.passed else "FAILED"
         title = f"Gate, provisional ({self.provisional}): {ending}" if self.provisional else f"Gate: {ending}"
@@ -170,27 +184,26 @@ class GateResult:
         )
         table.add_column("figure", no_wrap=True)
         table.add_column("limit", no_wrap=True)
-        for command in commands:
-            table.add_column(f"{command:g}" + ("" if required[command] else "*"), justify="right", no_wrap=True)
-        verdict = {(line.name, line.command, line.timestep): line for line in self.lines if line.axis == axis}
+        for column in columns:
+            table.add_column(Text(column + ("" if required[column] else "*")), justify="right", no_wrap=True)
+        verdict = {(line.name, line.column, line.timestep): line for line in self.lines if line.axis == axis}
         for timestep in dict.fromkeys(f.timestep for f in figures):
-            block = {f.command: f.values for f in figures if f.timestep == timestep}
+            block = {f.column: f.values for f in figures if f.timestep == timestep}
             table.add_section()
             table.add_row(
                 Text(f"physics at {timestep * 1e3:g} ms", style="bold"),
-                Text(f"{axis or self.columns}, {AXES[axis]}:", style="dim"),
+                Text(f"{asked(self.columns, axis)}:", style="dim"),
             )
             for name in dict.fromkeys(name for values in block.values() for name in values):
-                shown = describe(name)
+                shown = self.describe(name)
                 judged = [line for (n, _, dt), line in verdict.items() if n == name and dt == timestep]
                 cells = []
-                for command in commands:
-                    line = verdict.get((name, command, timestep))
+                for column in columns:
+                    line = verdict.get((name, column, timestep))
                     style = "" if line is None else "green" if line.passed else "bold red"
-                    cells.append(Text(shown.text(block.get(command, {}).get(name)), style=style))
-                label = f"{shown.label} ({shown.unit})" if shown.unit else shown.label
+                    cells.append(Text(shown.text(block.get(column, {}).get(name)), style=style))
                 bounds = judged[0].limit.removesuffix(f" {shown.unit}") if judged else ""
-                table.add_row(label, bounds, *cells)
+                table.add_row(Text(shown.heading), bounds, *cells)
         notes = [] if all(required.values()) else ["* reported, not required"]
         table.caption = "\n".join([*notes, *self._strained(figures)]) or None
         return table
@@ -201,12 +214,17 @@ class GateResult:
         if not known:
             return []
         f, name, joint = max(known, key=lambda entry: entry[2]["torque_rms_share"])
-        where = f"{f.axis or self.columns} {f.command:g} {AXES[f.axis]}"
+        where = f.case or f"{f.axis or self.columns} {f.command:g} {AXES[f.axis]}"
         share = f"{100.0 * joint['torque_rms_share']:.0f}% of its limit"
         return [
             f"most strained: {name} at {where} ({1e3 * f.timestep:g} ms)",
             f"  RMS {joint['torque_rms']:.2f} N m, {share}; peak {joint['torque_peak']:.2f} N m",
         ]
+
+
+def asked(columns: str, axis: str = "") -> str:
+    """What stands above the columns of a table: what the cases are, and their unit."""
+    return columns if columns == "case" else f"{axis or columns}, {AXES.get(axis, 'm/s')}"
 
 
 def abreast(items: Sequence[Item], most: int) -> list[Sequence[Item]]:

@@ -1,7 +1,7 @@
 """Judged episodes: a policy's mean actions, on the native engine unless told otherwise, all commands in one batch."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -12,12 +12,13 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from ..arrays import f32
 from ..env import Disturbances, Env, EnvState, Timestep
-from ..env.rollout import batch_step, where
+from ..env.rollout import where
+from ..errors import WildRobotError, nearest
 from ..learn.networks import AbstractPolicy
-from ..locomotion import VelocityCommand, velocity_of
+from ..locomotion import VelocityCommand
 from ..physics import make_physics
-from .walking.measure import Measurement, measure
-from .walking.meter import GaitMeter, GaitTally
+from ..task import AbstractCommand
+from .meter import AbstractMeter, Case
 
 _MAX_CHUNK = 50  # control steps per compiled call: progress is told in between
 _SEED = 0x7FFF_6A7E  # with the fold below a domain of keys that no training seed reaches
@@ -33,9 +34,7 @@ def judged_env(env: Env, timestep: float, engine: str = "native") -> Env:
         WildRobotError: the timestep does not divide the robot's control period, or the engine cannot simulate it.
     """
     physics, disturbances = make_physics(engine, env.physics.robot, timestep), env.disturbances
-    name, command = velocity_of(env.commands)
-    constant = eqx.tree_at(lambda c: c.interval, command, f32(jnp.inf))
-    env = dataclasses.replace(env, commands={**env.commands, name: constant})
+    env = dataclasses.replace(env, commands={name: _once(command) for name, command in env.commands.items()})
     if disturbances is None:
         return dataclasses.replace(env, physics=physics)
     exact = None  # of calibration errors, where sensors may ask for them
@@ -47,27 +46,34 @@ def judged_env(env: Env, timestep: float, engine: str = "native") -> Env:
     return dataclasses.replace(env, physics=physics, disturbances=exact, observations=observations)
 
 
-def with_command(env: Env, speed: Float[Array, ""], motion: Float[Array, " 2"] | None = None) -> Env:
-    """The env with one commanded speed (m/s), 0 meaning: stand; only array leaves change.
+def _once(command: AbstractCommand) -> AbstractCommand:
+    """The command, drawn once where it is a velocity."""
+    if isinstance(command, VelocityCommand):
+        return eqx.tree_at(lambda c: c.interval, command, f32(jnp.inf))
+    return command
 
-    `motion` is the lateral speed (m/s) and the turn (rad/s) beside it, where the env's command has such channels.
+
+def hold_commands(env: Env, values: Mapping[str, Float[Array, " channels"]]) -> Env:
+    """The env whose commands of these names always ask for these values; only array leaves change.
+
+    Raises:
+        WildRobotError: the env has no such command, or it has not as many channels.
     """
-    name, command = velocity_of(env.commands)
-    held = command.hold(channel_values(command, speed, motion))
-    return dataclasses.replace(env, commands={**env.commands, name: held})
-
-
-def channel_values(
-    command: VelocityCommand, speed: Float[Array, ""], motion: Float[Array, " 2"] | None = None
-) -> Float[Array, " channels"]:
-    """A speed ahead (m/s), and a lateral speed (m/s) and a turn (rad/s) beside it, by the command's channels."""
-    lateral, turn = jnp.zeros((2,), jnp.float32) if motion is None else motion
-    known = {"lin_vel_x": speed, "lin_vel_y": lateral, "ang_vel_z": turn}
-    return jnp.stack([known[channel.name] for channel in command.channels])
-
-
-def _told(env: Env, case: tuple[Float[Array, ""], Float[Array, " 2"] | None]) -> Env:
-    return with_command(env, *case)
+    held = dict(env.commands)
+    for name, value in values.items():
+        if name not in held:
+            raise WildRobotError(
+                f"The env has no command {name!r} to hold.", where="env.commands", hint=nearest(name, held)
+            )
+        if value.shape != (len(held[name].channels),):
+            channels = ", ".join(channel.name for channel in held[name].channels) or "none"
+            raise WildRobotError(
+                f"The command {name!r} is held at {value.shape[0]} numbers, and its channels are: {channels}.",
+                where=f"env.commands[{name!r}]",
+                hint="give one number for each channel",
+            )
+        held[name] = held[name].hold(value)
+    return dataclasses.replace(env, commands=held)
 
 
 def judge_key(timestep: float) -> PRNGKeyArray:
@@ -75,37 +81,38 @@ def judge_key(timestep: float) -> PRNGKeyArray:
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(_SEED), 0xFFFF_FFFF), round(timestep * 1e6))
 
 
-def run_episodes(
+def run_cases(
     env: Env,
     policy: AbstractPolicy,
-    meter: GaitMeter,
-    speeds: tuple[float, ...],
+    meter: AbstractMeter,
+    cases: Sequence[Case],
     episodes: int,
     seconds: float,
     progress: Callable[[str], None] | None = None,
     prepare: Callable[[EnvState], EnvState] | None = None,
-    motions: tuple[tuple[float, float], ...] | None = None,
-) -> list[GaitTally]:
-    """Run `episodes` of `seconds` for each commanded speed (m/s), and tally each.
+) -> list[Any]:
+    """Run `episodes` of `seconds` for each case, and tally each.
 
     Args:
         env: a judged env.
         policy: its distribution's mode is the action.
         meter: gathers the statistics.
-        speeds: the commands.
-        episodes: how many per command.
+        cases: all of them hold the same commands.
+        episodes: how many per case.
         seconds: their length, s.
         progress: told how far it is, now and then.
-        prepare: changes the first states of the whole batch, `episodes` per speed.
-        motions: lateral speed (m/s) and turn (rad/s) beside each commanded speed; none if None.
+        prepare: changes the first states of the whole batch, `episodes` per case.
 
     Returns:
-        One tally per command, NumPy leaves whose first axis is the episodes.
+        One tally per case, NumPy leaves whose first axis is the episodes.
+
+    Raises:
+        WildRobotError: the env has no such command.
     """
-    commands = jnp.repeat(f32(speeds), episodes)
-    beside = None if motions is None else jnp.repeat(f32(np.asarray(motions)), episodes, axis=0)
-    keys = jax.random.split(judge_key(env.physics.timestep), commands.size)
-    loop = begin(env, policy, meter, _told, (commands, beside), keys)
+    held = {name: np.asarray([case.values[name] for case in cases], np.float32) for name in cases[0].values}
+    values = {name: jnp.repeat(f32(rows), episodes, axis=0) for name, rows in held.items()}
+    keys = jax.random.split(judge_key(env.physics.timestep), len(cases) * episodes)
+    loop = begin(env, policy, meter, hold_commands, values, keys)
     if prepare is not None:
         loop = (prepare(loop[0]), *loop[1:])
 
@@ -113,14 +120,14 @@ def run_episodes(
         if progress is not None:
             progress(f"{env.physics.timestep * 1e3:g} ms steps: {text}")
 
-    tally = play_out(env, policy, meter, loop, seconds, tell)
-    tally = jax.tree.map(lambda leaf: leaf.reshape(len(speeds), episodes, *leaf.shape[1:]), tally)
-    return [jax.tree.map(lambda leaf, i=i: leaf[i], tally) for i in range(len(speeds))]
+    tally = play_out(env, policy, meter, loop, seconds, tell, hold_commands, values)
+    tally = jax.tree.map(lambda leaf: leaf.reshape(len(cases), episodes, *leaf.shape[1:]), tally)
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], tally) for i in range(len(cases))]
 
 
-def measured(env: Env) -> Callable[[EnvState, Timestep], Measurement]:
-    """What is measured of one robot of the env, on the ground that its episodes begin on."""
-    return lambda state, timestep: measure(env.physics.robot, state, timestep, env.physics.robot.ground)
+def same(env: Env, case: Any) -> Env:
+    """The env, whatever the case."""
+    return env
 
 
 def control_steps(env: Env, seconds: float) -> int:
@@ -129,16 +136,23 @@ def control_steps(env: Env, seconds: float) -> int:
 
 
 def play_out(
-    env: Env, policy: AbstractPolicy, meter: GaitMeter, loop: tuple, seconds: float, tell: Callable[[str], None]
-) -> GaitTally:
-    """Run episodes that `begin` has begun to their end, or until none is upright; NumPy leaves, a row per episode."""
+    env: Env,
+    policy: AbstractPolicy,
+    meter: AbstractMeter,
+    loop: tuple,
+    seconds: float,
+    tell: Callable[[str], None],
+    vary: Callable[[Env, Any], Env] = same,
+    cases: Any = None,
+) -> Any:
+    """Run episodes that `begin` has begun to their end, or until none is running; NumPy leaves, a row per episode."""
     steps = control_steps(env, seconds)
     chunk = max(n for n in range(1, _MAX_CHUNK + 1) if steps % n == 0)
     for done in range(chunk, steps + 1, chunk):
-        loop, upright = advance(env, policy, meter, loop, chunk)
-        count = loop[-1].upright.size
-        tell(f"{done * env.physics.control_dt:.0f} of {seconds:g} s, {int(upright)} of {count} upright")
-        if not int(upright):
+        loop, running = advance(env, policy, meter, loop, chunk, vary, cases)
+        count = loop[0].steps.size
+        tell(f"{done * env.physics.control_dt:.0f} of {seconds:g} s, {int(running)} of {count} {meter.lasting}")
+        if not int(running):
             break
     return jax.tree.map(np.asarray, loop[-1])
 
@@ -147,7 +161,7 @@ def play_out(
 def begin(
     env: Env,
     policy: AbstractPolicy,
-    meter: GaitMeter,
+    meter: AbstractMeter,
     vary: Callable[[Env, Any], Env],
     cases: Any,
     keys: Key[Array, " n"],
@@ -159,8 +173,8 @@ def begin(
         policy: its memories are begun.
         meter: begins the tallies.
         vary: the env in which an episode of a case is drawn; only array leaves may differ.
-        cases: a tree whose leaves have one row per episode. What a case changes must lie in
-            the drawn state: the steps after are those of `env`.
+        cases: a tree whose leaves have one row per episode. What a case changes must lie in the
+            drawn state, or be given to `advance`, too.
         keys: one per episode.
     """
 
@@ -169,24 +183,34 @@ def begin(
 
     state, timestep = jax.vmap(reset)(cases, keys)
     carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (keys.size, *leaf.shape)), policy.init())
-    samples = jax.vmap(measured(env))(state, timestep)
-    return state, timestep.obs["policy"], carry, jax.vmap(meter.init)(samples)
+    return state, timestep.obs["policy"], carry, jax.vmap(meter.init)(state, timestep)
 
 
 @eqx.filter_jit
 def advance(
-    env: Env, policy: AbstractPolicy, meter: GaitMeter, loop: tuple, steps: int
+    env: Env,
+    policy: AbstractPolicy,
+    meter: AbstractMeter,
+    loop: tuple,
+    steps: int,
+    vary: Callable[[Env, Any], Env] = same,
+    cases: Any = None,
 ) -> tuple[tuple, Int[Array, ""]]:
-    """Some control steps; episodes that are over stay frozen where they were."""
+    """Some control steps; episodes that are over stay frozen where they were.
+
+    With `cases`, each episode steps in the env that `vary` makes of its own case.
+    """
+
+    def one(case: Any, state: EnvState, action: Float[Array, " na"]) -> tuple[EnvState, Timestep]:
+        return vary(env, case).step(state, action)
 
     def step(loop: tuple, _: None) -> tuple[tuple, None]:
         state, obs, carry, tally = loop
         distribution, next_carry = policy(obs, carry)
-        new, timestep = batch_step(env, state, distribution.mode())
-        samples = jax.vmap(measured(env))(new, timestep)
-        tally = jax.vmap(meter.step)(tally, samples)
+        new, timestep = jax.vmap(one)(cases, state, distribution.mode())
+        tally = jax.vmap(meter.step)(tally, new, timestep)
         now: tuple[Any, ...] = (new, timestep.obs["policy"], next_carry)
-        return (*where(tally.upright, now, (state, obs, carry)), tally), None
+        return (*where(jax.vmap(meter.running)(tally), now, (state, obs, carry)), tally), None
 
     loop, _ = jax.lax.scan(step, loop, length=steps)
-    return loop, jnp.sum(loop[-1].upright)
+    return loop, jnp.sum(jax.vmap(meter.running)(loop[-1]))

@@ -9,6 +9,7 @@ from .feet import FeetSlip as FeetSlip
 from .feet import GaitContacts as GaitContacts
 from .feet import StandStill as StandStill
 from .find import gait_of as gait_of
+from .find import velocities as velocities
 from .find import velocity_in as velocity_in
 from .find import velocity_of as velocity_of
 from .gaits import Gait as Gait

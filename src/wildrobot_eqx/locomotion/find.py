@@ -11,6 +11,11 @@ from .velocity import VelocityCommand, VelocityState
 Kind = TypeVar("Kind", bound=AbstractCommand)
 
 
+def velocities(commands: Mapping[str, AbstractCommand]) -> dict[str, VelocityCommand]:
+    """The velocity commands among an env's, by name; most envs have one, or none."""
+    return {name: command for name, command in commands.items() if isinstance(command, VelocityCommand)}
+
+
 def velocity_of(commands: Mapping[str, AbstractCommand]) -> tuple[str, VelocityCommand]:
     """The name of the one velocity command, and the command.
 

@@ -52,25 +52,7 @@ class Judge:
 
 def describe_gate(gate: AbstractGate | None) -> dict[str, Any] | None:
     """What a bundle says of a gate, beside its verdict; None for one that only its own code could judge by."""
-    if type(gate) is WalkGate:
-        motions = [{"axis": m.axis, "command": m.command} for m in gate.motions if m.required]
-        return {
-            "judge": "WalkGate",
-            "required": list(gate.required),
-            "seconds": gate.seconds,
-            "warmup": gate.warmup,
-            "motions": motions,
-        }
-    if type(gate) is StandGate:
-        return {
-            "judge": "StandGate",
-            "required": list(gate.required),
-            "seconds": gate.seconds,
-            "warmup": gate.kick_at + gate.recovery,
-            "kick_at": gate.kick_at,
-            "recovery": gate.recovery,
-        }
-    return None
+    return None if gate is None else gate.describe()
 
 
 def read_judge(told: dict[str, Any] | None, episodes: int) -> Judge | None:

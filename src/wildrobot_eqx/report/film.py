@@ -1,14 +1,10 @@
 """A video of a policy's walk, and a strip of pictures of one stride."""
 
-import contextlib
 import dataclasses
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import equinox as eqx
-import imageio_ffmpeg
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,13 +13,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..atomic import replacing
 from ..env import Env, EnvState
-from ..errors import WildRobotError
-from ..evaluate.rollout import channel_values, judge_key, judged_env, with_command
+from ..evaluate.rollout import judge_key, judged_env
+from ..evaluate.walking.episodes import channel_values, with_command
 from ..learn.networks import AbstractPolicy
 from ..locomotion import gait_of, velocity_in, velocity_of
 from ..physics.mujoco_tools.render import NoRenderer as NoRenderer
 from ..physics.mujoco_tools.render import Renderer
 from ..runs.files import writing
+from .encode import SIZE as SIZE
+from .encode import frames_apart, write_film
 
 SCRIPT = ((0.0, 2.0), (0.1, 4.0), (0.2, 4.0), (0.3, 4.0), (0.4, 4.0), (0.0, 2.0))
 """The clip's commands: speed (m/s) and for how long (s)."""
@@ -43,7 +41,6 @@ PLANAR = (
 )
 """The same of one that also walks sideways and turns: speed, for how long, lateral speed (m/s) and turn (rad/s)."""
 
-SIZE = (640, 480)
 _PERIOD = 0.7  # s, of a stride where there is no gait
 _TIMESTEP = 0.005  # s
 _STRIDE_PICTURES = 8
@@ -181,34 +178,9 @@ def _turn(qpos: np.ndarray, at: int, angle: float) -> np.ndarray:
 
 
 def write_video(renderer: Renderer, walk: Walk, path: Path) -> None:
-    """An H.264 film at 25 frames per second, or as near as the control rate allows, whole or not at all."""
-    with replacing(path) as partial:
-        _encode(renderer, walk, partial, path)
-
-
-def _encode(renderer: Renderer, walk: Walk, path: Path, told_as: Path) -> None:
-    """Write the film to `path`; errors call it by another name."""
-    every = max(1, round(0.04 / walk.dt))
-    try:
-        ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
-    except RuntimeError as error:
-        raise NoRenderer("there is no ffmpeg.", "install it, or reinstall imageio-ffmpeg") from error
-    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{SIZE[0]}x{SIZE[1]}"]
-    source += ["-r", f"{1.0 / (every * walk.dt):g}", "-i", "-"]
-    film = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "26", "-preset", "fast", "-movflags", "+faststart"]
-    with tempfile.TemporaryFile() as told:
-        command = [ffmpeg, "-y", "-loglevel", "error", *source, *film, str(path)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=told)
-        with process as encoder, contextlib.suppress(BrokenPipeError):  # then its exit status tells
-            assert encoder.stdin is not None  # it was asked for
-            for frame in _frames(renderer, walk, every):
-                encoder.stdin.write(frame.tobytes())
-        if process.returncode:
-            told.seek(0)
-            why = told.read().decode(errors="replace").strip()[-300:]
-            raise WildRobotError(
-                f"The video could not be written: {why}", where=str(told_as), hint="is the disk full?", exit_code=1
-            )
+    """A film of a walk, whole or not at all."""
+    every = frames_apart(walk.dt)
+    write_film(_frames(renderer, walk, every), 1.0 / (every * walk.dt), path)
 
 
 def _frames(renderer: Renderer, walk: Walk, every: int) -> Iterator[np.ndarray]:

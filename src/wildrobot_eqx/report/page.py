@@ -6,10 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..evaluate.gate_result import AXES
-from ..evaluate.walking.figures import Figure, describe
+from ..evaluate.gate_result import asked
+from ..evaluate.walking.shown import Figure, describe
 from ..runs.files import read_object, replace_text, writing
-from .plots import gate_axes, gate_blocks, gate_lines, number, read_lines, write_plots
+from .case_film import NAME
+from .plots import (
+    Column,
+    gate_axes,
+    gate_blocks,
+    gate_lines,
+    heading,
+    in_order,
+    number,
+    read_lines,
+    shown_as,
+    write_plots,
+)
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -44,7 +56,7 @@ _FACTS = ("status", "started", "finished", "seed", "steps_done", "training_s", "
 def write_report(run_dir: Path) -> Path:
     """Write `report.html`, self-contained, and the plots that it shows.
 
-    It reads manifest.json, metrics.jsonl, eval.json, walk.mp4 and stride.png, and robust.json
+    It reads manifest.json, metrics.jsonl, eval.json, walk.mp4 and stride.png or film.mp4, and robust.json
     with its plots where there is one; what is missing or unreadable is said so in the page. Everything read is escaped.
 
     Returns:
@@ -67,7 +79,7 @@ def write_report(run_dir: Path) -> Path:
             f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>",
             f"<h1>{_text(title)}</h1>",
             *_verdict(verdict),
-            "<h2>The walk</h2>",
+            f"<h2>{'The film' if (run_dir / NAME).is_file() else 'The walk'}</h2>",
             *_media(run_dir),
             "<h2>The gate</h2>",
             *_gate(verdict),
@@ -121,6 +133,9 @@ def _verdict(verdict: dict[str, Any]) -> Iterator[str]:
 
 
 def _media(run_dir: Path) -> Iterator[str]:
+    if (run_dir / NAME).is_file():
+        yield f'<video controls loop muted playsinline src="{_data(run_dir / NAME, "video/mp4")}"></video>'
+        return
     film, strip = run_dir / "walk.mp4", run_dir / "stride.png"
     if film.is_file():
         yield f'<video controls loop muted playsinline src="{_data(film, "video/mp4")}"></video>'
@@ -144,15 +159,15 @@ def _axis(verdict: dict[str, Any], axis: str) -> Iterator[str]:
     """The tables of the commands of one axis."""
     blocks, lines = gate_blocks(verdict, axis), gate_lines(verdict, axis)
     for timestep, block in blocks.items():
-        commands = sorted(block)
+        commands = in_order(block)
         yield f'<h3>Physics at {_text(f"{1e3 * timestep:g}")} ms</h3><div class="scroll"><table>'
         heads = "".join(
-            f'<th scope="col">{_text(f"{c:g}")}{"" if block[c].get("required") else "*"}</th>' for c in commands
+            f'<th scope="col">{_text(heading(c))}{"" if block[c].get("required") else "*"}</th>' for c in commands
         )
-        columns = _text(f"{axis or verdict.get('columns', 'command')}, {AXES.get(axis, 'm/s')}")
+        columns = _text(asked(str(verdict.get("columns", "command")), axis))
         yield f'<tr><th scope="row">{columns}</th><th class="limit">limit</th>{heads}</tr>'
         for name in dict.fromkeys(str(name) for entry in block.values() for name in entry["values"]):
-            shown = describe(name)
+            shown = shown_as(verdict, name)
             cells, limit = [], ""
             for command in commands:
                 line = lines.get((name, command, timestep))
@@ -161,24 +176,24 @@ def _axis(verdict: dict[str, Any], axis: str) -> Iterator[str]:
                     limit = str(line.get("limit", ""))
                     mark = ' class="passed"' if line.get("passed") is True else ' class="failed"'
                 cells.append(f"<td{mark}>{_text(shown.text(number(block[command]['values'].get(name))))}</td>")
-            label = f"{shown.label} ({shown.unit})" if shown.unit else shown.label
-            yield f'<tr><th scope="row">{_text(label)}</th><td class="limit">{_text(limit)}</td>{"".join(cells)}</tr>'
+            row = f'<th scope="row">{_text(shown.heading)}</th><td class="limit">{_text(limit)}</td>'
+            yield f"<tr>{row}{''.join(cells)}</tr>"
         yield "</table></div>"
         if not all(entry.get("required") for entry in block.values()):
             yield '<p class="note">* reported, not required.</p>'
         yield from _joints(block, columns)
 
 
-def _joints(block: dict[float, dict[str, Any]], columns: str) -> Iterator[str]:
+def _joints(block: dict[Column, dict[str, Any]], columns: str) -> Iterator[str]:
     """RMS torque of each joint by command, the worst of each command marked, and the peaks over all."""
-    torques = {command: joints for command in sorted(block) if (joints := _known(block[command].get("joints")))}
+    torques = {command: joints for command in in_order(block) if (joints := _known(block[command].get("joints")))}
     if not torques:
         return
     torque = Figure("torque", "N m")
     worst = {command: str(block[command].get("worst_joint")) for command in torques}
     names = ", ".join(dict.fromkeys(name for name in worst.values() if name != "None"))
     yield f"<details><summary>Torque of each joint; the worst: {_text(names or 'none')}</summary>"
-    heads = "".join(f'<th scope="col">{_text(f"{command:g}")}</th>' for command in torques)
+    heads = "".join(f'<th scope="col">{_text(heading(command))}</th>' for command in torques)
     yield f'<div class="scroll"><table><tr><th scope="row">RMS, N m; {columns}</th><th>peak, N m</th>{heads}</tr>'
     for name in dict.fromkeys(name for joints in torques.values() for name in joints):
         of = {command: joints.get(name, {}) for command, joints in torques.items()}

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.transforms import Bbox
 
-from ..evaluate.walking.figures import describe
+from ..evaluate.walking.shown import Figure, describe
 from ..runs.files import read_object
 from ..train.log import error_names
 
@@ -99,23 +99,56 @@ def gate_axes(verdict: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(str(entry.get("axis", "")) for entry in entries))
 
 
-def gate_blocks(verdict: dict[str, Any], axis: str = "") -> dict[float, dict[float, dict[str, Any]]]:
-    """An eval.json's figures of one axis by timestep (s) and command: `{"required": bool, "values": {...}}`."""
-    blocks: dict[float, dict[float, dict[str, Any]]] = {}
+Column = float | str
+"""What heads a column of a gate's table: a commanded number, or the name of a case."""
+
+
+def gate_column(entry: dict[str, Any]) -> Column:
+    """The column of an entry of an eval.json, a line or figures."""
+    name = entry.get("case")
+    return name if isinstance(name, str) and name else number(entry.get("command"))
+
+
+def in_order(columns: Iterable[Column]) -> list[Column]:
+    """Columns once each: numbers by size, then names as they come."""
+    found = list(dict.fromkeys(columns))
+    numbers = sorted(column for column in found if isinstance(column, float))
+    return [*numbers, *(column for column in found if not isinstance(column, float))]
+
+
+def heading(column: Column) -> str:
+    """A column's heading."""
+    return f"{column:g}" if isinstance(column, float) else column
+
+
+def shown_as(verdict: dict[str, Any], name: str) -> Figure:
+    """How an eval.json says that a figure is shown; where it says nothing, as walking knows it."""
+    told = verdict.get("shown")
+    figure = told.get(name) if isinstance(told, dict) else None
+    if not isinstance(figure, dict):
+        return describe(name)
+    scale, digits = number(figure.get("scale", 1.0)), number(figure.get("digits", 2))
+    whole = math.isfinite(scale) and 0.0 <= digits <= 12.0
+    label, unit = str(figure.get("label", name)), str(figure.get("unit", ""))
+    return Figure(label, unit, scale, int(digits)) if whole else Figure(label, unit)
+
+
+def gate_blocks(verdict: dict[str, Any], axis: str = "") -> dict[float, dict[Column, dict[str, Any]]]:
+    """An eval.json's figures of one axis by timestep (s) and column: `{"required": bool, "values": {...}}`."""
+    blocks: dict[float, dict[Column, dict[str, Any]]] = {}
     found = verdict.get("figures")
     for entry in found if isinstance(found, list) else []:
         mine = isinstance(entry, dict) and isinstance(entry.get("values"), dict)
         if mine and str(entry.get("axis", "")) == axis:
-            timestep, command = number(entry.get("timestep")), number(entry.get("command"))
-            blocks.setdefault(timestep, {})[command] = entry
+            blocks.setdefault(number(entry.get("timestep")), {})[gate_column(entry)] = entry
     return blocks
 
 
-def gate_lines(verdict: dict[str, Any], axis: str = "") -> dict[tuple[str, float, float], dict[str, Any]]:
-    """An eval.json's lines of one axis by figure, command and timestep (s)."""
+def gate_lines(verdict: dict[str, Any], axis: str = "") -> dict[tuple[str, Column, float], dict[str, Any]]:
+    """An eval.json's lines of one axis by figure, column and timestep (s)."""
     found = verdict.get("lines")
     return {
-        (str(line.get("name")), number(line.get("command")), number(line.get("timestep"))): line
+        (str(line.get("name")), gate_column(line), number(line.get("timestep"))): line
         for line in (found if isinstance(found, list) else [])
         if isinstance(line, dict) and str(line.get("axis", "")) == axis
     }
@@ -185,10 +218,10 @@ def _learning(lines: Sequence[dict[str, Any]]) -> Canvas:
     return canvas
 
 
-def _tracking(blocks: dict[float, dict[float, dict[str, Any]]]) -> Canvas:
+def _tracking(blocks: dict[float, dict[Column, dict[str, Any]]]) -> Canvas:
     canvas = Canvas(figsize=(6.4, 3.8), layout="constrained")
     axes = _axes(canvas, xlabel="commanded speed, m/s", ylabel="mean speed, m/s", title="gate: speed held")
-    commands = sorted({command for block in blocks.values() for command in block})
+    commands = sorted({command for block in blocks.values() for command in block if isinstance(command, float)})
     axes.plot(commands, commands, color=_INK, linewidth=1.0, linestyle=":", label="as commanded")
     axes.fill_between(commands, [c - 0.025 for c in commands], [c + 0.025 for c in commands], color="#e8eef4")
     for (timestep, block), marker in zip(sorted(blocks.items(), reverse=True), "osD^v"):
@@ -198,25 +231,30 @@ def _tracking(blocks: dict[float, dict[float, dict[str, Any]]]) -> Canvas:
     return canvas
 
 
-def _gate(verdict: dict[str, Any], blocks: dict[float, dict[float, dict[str, Any]]]) -> Canvas:
+def _gate(verdict: dict[str, Any], blocks: dict[float, dict[Column, dict[str, Any]]]) -> Canvas:
     """The gate's table as a picture: what passed in green, what failed in red."""
     lines = gate_lines(verdict)
-    commands = sorted({command for block in blocks.values() for command in block})
+    commands = in_order(command for block in blocks.values() for command in block)
     rows: list[list[str]] = []
     colours: list[list[str]] = []
     for timestep, block in blocks.items():
-        rows.append([f"physics at {timestep * 1e3:g} ms", "limit", *(f"{c:g} m/s" for c in commands)])
+        rows.append(
+            [
+                f"physics at {timestep * 1e3:g} ms",
+                "limit",
+                *(f"{c:g} m/s" if isinstance(c, float) else _plain(c) for c in commands),
+            ]
+        )
         colours.append(["#e8eef4"] * len(rows[-1]))
         for name in dict.fromkeys(str(name) for entry in block.values() for name in entry["values"]):
-            shown = describe(name)
+            shown = shown_as(verdict, name)
             cells, fill, limit = [], [], ""
             for command in commands:
                 line = lines.get((name, command, timestep))
                 limit = str(line.get("limit", "")) if line else limit
                 cells.append(shown.text(number(block.get(command, {"values": {}})["values"].get(name))))
                 fill.append("white" if line is None else "#d5f0dd" if line.get("passed") is True else "#f6c6c0")
-            label = f"{shown.label} ({shown.unit})" if shown.unit else shown.label
-            rows.append([_plain(label), _plain(limit), *cells])
+            rows.append([_plain(shown.heading), _plain(limit), *cells])
             colours.append(["white", "white", *fill])
     canvas = Canvas(figsize=(3.8 + 0.75 * len(commands), 0.4 + 0.22 * len(rows)))
     axes = canvas.add_axes((0.01, 0.01, 0.98, 0.94))

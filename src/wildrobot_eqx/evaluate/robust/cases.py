@@ -7,10 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ...env import Env
-from ...locomotion import velocity_of
+from ...locomotion import velocities, velocity_of
 from ..gate import AbstractGate
-from ..walking.stand_gate import StandGate
-from ..walking.walk_gate import WalkGate
 
 AXES = ("ahead", "left", "turn")
 
@@ -35,26 +33,48 @@ class Told:
         return f"{abs(self.command):g} {unit} {'left' if self.command >= 0.0 else 'right'}"
 
 
+def why_not(env: Env, gate: AbstractGate | None) -> str | None:
+    """Why a policy cannot be judged so, in a sentence; None where it can: its env and gate ask for a velocity."""
+    found = velocities(env.commands)
+    if len(found) != 1:
+        return (
+            f"A robust evaluation asks a robot to move at a velocity; the env has {len(found)} commands of that kind."
+        )
+    (name,) = found
+    if gate is not None and not all(name in case.values for case in gate.cases(env)):
+        return f"A robust evaluation asks for a velocity, and the {type(gate).__name__} does not."
+    return None
+
+
 def speeds_of(env: Env, gate: AbstractGate | None) -> tuple[float, ...]:
     """The speeds that are judged, m/s: those that the gate requires; without a gate, five of the recipe's own."""
-    if isinstance(gate, WalkGate):
-        return gate.required
-    if isinstance(gate, StandGate):
-        return (0.0,)
+    if gate is not None:
+        return tuple(told.command for told in _required(env, gate) if told.axis == "ahead")
     low, high = (float(bound) for bound in velocity_of(env.commands)[1].lin_vel_x)
     return tuple(round(float(speed), 6) for speed in np.linspace(low, high, 5))
 
 
 def commands_of(env: Env, gate: AbstractGate | None) -> tuple[Told, ...]:
     """The speeds, then the motions that the gate requires; without a gate, the ends of the recipe's own ranges."""
+    if gate is not None:
+        return _required(env, gate)
     told = [Told("ahead", speed) for speed in speeds_of(env, gate)]
-    if isinstance(gate, WalkGate):
-        told += [Told(motion.axis, motion.command) for motion in gate.motions if motion.required]
-    elif gate is None:
-        command = velocity_of(env.commands)[1]
-        told += [] if command.lin_vel_y is None else [Told("left", round(float(b), 6)) for b in command.lin_vel_y]
-        told += [] if command.ang_vel_z is None else [Told("turn", round(float(b), 6)) for b in command.ang_vel_z]
+    command = velocity_of(env.commands)[1]
+    told += [] if command.lin_vel_y is None else [Told("left", round(float(b), 6)) for b in command.lin_vel_y]
+    told += [] if command.ang_vel_z is None else [Told("turn", round(float(b), 6)) for b in command.ang_vel_z]
     return tuple(told)
+
+
+def _required(env: Env, gate: AbstractGate) -> tuple[Told, ...]:
+    """What the gate's required cases ask for, each once, along the first axis that is not zero."""
+    name, command = velocity_of(env.commands)
+    axes: dict[str, Literal["ahead", "left", "turn"]] = {"lin_vel_x": "ahead", "lin_vel_y": "left", "ang_vel_z": "turn"}
+    told = []
+    for case in gate.cases(env):
+        if case.required:
+            along = [(axes[channel.name], value) for channel, value in zip(command.channels, case.values[name])]
+            told.append(Told(*next((pair for pair in along if pair[1]), along[0])))
+    return tuple(dict.fromkeys(told))
 
 
 def rows_of(commands: tuple[Told, ...], count: int) -> tuple[Float[np.ndarray, "count 3"], list[int]]:

@@ -10,8 +10,8 @@ from ...env import Env
 from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
 from ..gate import AbstractGate
-from ..rollout import with_command
-from .cases import commands_of, rows_of, speeds_of
+from ..walking.episodes import with_command
+from .cases import commands_of, rows_of, speeds_of, why_not
 from .ladder import PHASES, Ladder, climb
 from .result import RobustResult, World
 from .scores import errors, keys_of, run, score
@@ -42,9 +42,12 @@ def evaluate_robust(
     proportion, and the verdict provisional.
 
     Raises:
-        WildRobotError: there is nothing to run.
+        WildRobotError: there is nothing to run, or the policy is asked for no velocity.
         KeyboardInterrupt: it was stopped; what was done is kept, provisional.
     """
+    why = why_not(env, gate)
+    if why is not None:
+        raise WildRobotError(why, where="env.commands", hint="judge it by its gate: wildrobot-eqx eval")
     count, length = EPISODES if episodes is None else episodes, SECONDS if seconds is None else seconds
     if count < 1 or not length > 0.0:
         raise WildRobotError(

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Key
 from ...env import Env
 from ...learn.networks import AbstractPolicy
 from ..rollout import begin, judge_key, play_out
+from ..walking.episodes import WalkMeter
 from ..walking.meter import GaitMeter, GaitTally
 
 Tell = Callable[[str], None]
@@ -37,9 +38,10 @@ def keys_of(timestep: float, n: int) -> Key[Array, " n"]:
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(np.arange(n, dtype=np.uint32))
 
 
-def meter_of(env: Env, seconds: float) -> GaitMeter:
+def meter_of(env: Env, seconds: float) -> WalkMeter:
     """A meter of episodes of `seconds`, whose first quarter, at most 3 s, is a warm-up."""
-    return GaitMeter(env.physics.robot, seconds, min(3.0, 0.25 * seconds))
+    robot = env.physics.robot
+    return WalkMeter(GaitMeter(robot, seconds, min(3.0, 0.25 * seconds)), robot)
 
 
 def run(

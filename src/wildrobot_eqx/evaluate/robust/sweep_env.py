@@ -13,7 +13,8 @@ from ...control import Backlash, CommandDelay, DCMotor, RandomCalibrationError, 
 from ...env import Disturbances, Env
 from ...observe import AbstractSensing, AngularVelocity, Bias, EncoderOffset, JointPositions
 from ...physics import ScaleFriction, ScaleMass, TiltGravity
-from ..rollout import judged_env, with_command
+from ..rollout import judged_env
+from ..walking.episodes import with_command
 from .push import NAME, TimedPush
 from .wrong_world import with_sensing
 

@@ -1,18 +1,18 @@
 """Sideways and turning, as a gate judges them: reached against commanded, and what it costs."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
 from ...env import Env
 from ...errors import WildRobotError
-from ...learn.networks import AbstractPolicy
 from ...locomotion import velocity_of
-from ..gate_result import CommandFigures, GateLine, Limit, continuous_torque
-from ..rollout import run_episodes
+from ..gate import Case, CommandFigures, GateLine, Limit, judge_case
+from .episodes import velocity_values
 from .figures import figures, joint_torques
+from .limits import effort
 from .meter import GaitMeter, GaitTally
 
 _KEPT = (
@@ -44,41 +44,49 @@ class Motion:
     command: float
     required: bool = True
 
+    @property
+    def name(self) -> str:
+        """Of its case."""
+        return f"{self.axis} {self.command:g}"
 
-def judge_motions(
-    env: Env,
-    policy: AbstractPolicy,
-    meter: GaitMeter,
-    motions: tuple[Motion, ...],
-    episodes: int,
-    seconds: float,
-    progress: Callable[[str], None] | None = None,
-) -> tuple[list[CommandFigures], list[GateLine]]:
-    """Figures and lines of each motion at the physics timestep of a judged env, on the spot but for the motion.
+    @property
+    def case(self) -> Case:
+        """What lines and tables say of it."""
+        return Case(self.name, required=self.required, command=self.command, axis=self.axis, batch=1)
+
+
+def motion_cases(env: Env, motions: tuple[Motion, ...]) -> tuple[Case, ...]:
+    """The motions as cases of a batch of their own, on the spot but for the motion.
 
     Raises:
         WildRobotError: the env's command never asks for such a motion.
     """
-    command = velocity_of(env.commands)[1]
-    for axis, bounds in (("left", command.lin_vel_y), ("turn", command.ang_vel_z)):
-        if bounds is None and any(motion.axis == axis for motion in motions):
+    command = velocity_of(env.commands)[1] if motions else None
+    for axis, field in (("left", "lin_vel_y"), ("turn", "ang_vel_z")):
+        if any(motion.axis == axis for motion in motions) and getattr(command, field) is None:
             raise WildRobotError(
                 f"The gate judges the motion {axis!r}, which the env's command never asks for.",
                 where="WalkGate, motions",
                 hint="give the VelocityCommand lin_vel_y and ang_vel_z, or the gate no motions",
             )
-    told = tuple((m.command, 0.0) if m.axis == "left" else (0.0, m.command) for m in motions)
-    speeds = (0.0,) * len(motions)
-    tallies = run_episodes(env, policy, meter, speeds, episodes, seconds, progress, motions=told)
-    timestep = float(env.physics.timestep)
-    judged = [judge_motion(meter, tally, motion, timestep) for motion, tally in zip(motions, tallies)]
-    return [figures for figures, _ in judged], [line for _, lines in judged for line in lines]
+    return tuple(dataclasses.replace(motion.case, values=_values(env, motion)) for motion in motions)
+
+
+def _values(env: Env, motion: Motion) -> dict[str, tuple[float, ...]]:
+    left = motion.axis == "left"
+    return velocity_values(env, 0.0, motion.command if left else 0.0, 0.0 if left else motion.command)
 
 
 def judge_motion(
     meter: GaitMeter, tally: GaitTally, motion: Motion, timestep: float
 ) -> tuple[CommandFigures, list[GateLine]]:
     """The figures of one motion's episodes, and the lines that they are held to."""
+    values, joints = motion_figures(meter, tally, motion), joint_torques(meter, tally)
+    return judge_case(motion.case, values, limits(meter, motion), timestep, joints)
+
+
+def motion_figures(meter: GaitMeter, tally: GaitTally, motion: Motion) -> dict[str, float]:
+    """What is shown of one motion's episodes, as far as it could be measured."""
     values = figures(meter, tally, 0.0)
     upright = tally.upright
     time = meter.dt * np.maximum(tally.judged[upright], 1)
@@ -95,36 +103,13 @@ def judge_motion(
     if motion.axis == "turn":  # a frame that turns has no side to walk to
         values |= {"speed": np.nan, "lateral_speed": np.nan}
     shown = {name: values.get(name, np.nan) for name in _KEPT}
-    shown = {name: value for name, value in shown.items() if np.isfinite(value) or name == "survival"}
-    lines = [
-        GateLine(
-            limit.figure,
-            motion.command,
-            timestep,
-            values[limit.figure],
-            limit.text,
-            limit.accepts(values[limit.figure]),
-            axis=motion.axis,
-        )
-        for limit in limits(meter, motion)
-        if motion.required
-    ]
-    return CommandFigures(
-        motion.command, timestep, motion.required, shown, motion.axis, joint_torques(meter, tally)
-    ), lines
+    return {name: value for name, value in shown.items() if np.isfinite(value) or name == "survival"}
 
 
 def limits(meter: GaitMeter, motion: Motion) -> Sequence[Limit]:
     """What a required motion is held to; docs/gate.md says why."""
+    name = (motion.name,)
     own = Limit("lateral_error", high=0.025) if motion.axis == "left" else Limit("turn_error", high=0.05)
-    heading = [Limit("heading_error", high=5.0)] if motion.axis == "left" else []
-    return [
-        Limit("survival", low=0.99),
-        own,
-        *heading,
-        Limit("slip", high=0.05),
-        Limit("torque_rms", high=meter.stall_torque / 3.0),
-        *continuous_torque(meter),
-        Limit("saturated", high=0.02),
-        Limit("overspeed", high=0.01),
-    ]
+    heading = [Limit("heading_error", high=5.0, cases=name)] if motion.axis == "left" else []
+    own = dataclasses.replace(own, cases=name)
+    return [Limit("survival", low=0.99, cases=name), own, *heading, *effort(meter, name)]

@@ -1,20 +1,19 @@
 """The stand gate: judges how a policy stands, and how it stands again after a kick, on the native engine."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import numpy as np
 
-from ...env import Env
+from ...env import Env, EnvState
 from ...errors import WildRobotError
-from ...learn.networks import AbstractPolicy
-from ..gate import AbstractGate, CommandFigures, GateLine, GateResult, Limit, Unasked, shortfall
-from ..gate_result import continuous_torque
-from ..rollout import judged_env, run_episodes
+from ..gate import AbstractGate, Case, CommandFigures, GateLine, Limit, Unasked, judge_case
 from .asked import speeds
+from .episodes import WalkMeter, velocity_values
 from .figures import figures, joint_torques
 from .kicks import DIRECTIONS, aim, direction_of, with_kicks
+from .limits import effort
 from .meter import GaitMeter, GaitTally
 
 _KEPT = (
@@ -50,6 +49,7 @@ class StandGate(AbstractGate):
     kick_at: float = eqx.field(static=True, default=3.0)  # s
     recovery: float = eqx.field(static=True, default=3.0)  # s
     timesteps: tuple[float, ...] = eqx.field(static=True, default=(0.005, 0.002))  # s
+    columns = "kick"
 
     def __check_init__(self):
         if not 0.0 <= self.kick_at <= self.kick_at + self.recovery < self.seconds:
@@ -60,95 +60,79 @@ class StandGate(AbstractGate):
                 hint="make `seconds` longer than `kick_at` and `recovery` together",
             )
 
-    def __call__(
-        self,
-        env: Env,
-        policy: AbstractPolicy,
-        *,
-        episodes: int | None = None,
-        timesteps: tuple[float, ...] | None = None,
-        engine: str = "native",
-        progress: Callable[[str], None] | None = None,
-    ) -> GateResult:
-        count = self.episodes if episodes is None else episodes
-        timesteps = self.timesteps if timesteps is None else timesteps
-        if count < 1 or not timesteps:
-            raise WildRobotError(
-                f"A gate needs at least one episode and one timestep, got {count} and {timesteps}.",
-                where="StandGate",
-                hint="ask for more",
-            )
-        meter = self.meter(env)
-        kicks = (*self.required, *self.reported)
-        lines: list[GateLine] = []
-        found: list[CommandFigures] = []
-        for timestep in timesteps:
-            tallies = run_episodes(
-                with_kicks(judged_env(env, timestep, engine), self.kick_at),
-                policy,
-                meter,
-                (0.0,) * len(kicks),
-                count,
-                self.seconds,
-                progress,
-                lambda state: aim(state, kicks, count),
-            )
-            for kick, tally in zip(kicks, tallies):
-                judged = self.judge(meter, tally, kick, timestep)
-                found.append(judged[0])
-                lines += judged[1]
-        provisional = shortfall(self.episodes, self.timesteps, count, timesteps)
-        return GateResult(tuple(lines), tuple(found), count, self.seconds, provisional, "kick")
+    def cases(self, env: Env) -> tuple[Case, ...]:
+        """The kicks; the command is to stand."""
+        stand = velocity_values(env, 0.0)
+        return tuple(dataclasses.replace(self._case(kick), values=stand) for kick in (*self.required, *self.reported))
+
+    def limits(self, env: Env) -> tuple[Limit, ...]:
+        """Every limit, for a robot with the env's servos."""
+        return self.kick_limits(self.meter(env).gait)
+
+    def prepare(self, env: Env) -> Env:
+        return with_kicks(env, self.kick_at)
+
+    def start(self, state: EnvState, cases: tuple[Case, ...], episodes: int) -> EnvState:
+        return aim(state, tuple(case.command or 0.0 for case in cases), episodes)
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "judge": "StandGate",
+            "required": list(self.required),
+            "seconds": self.seconds,
+            "warmup": self.kick_at + self.recovery,
+            "kick_at": self.kick_at,
+            "recovery": self.recovery,
+        }
 
     def unasked(self, env: Env) -> tuple[Unasked, ...]:
         return tuple(dataclasses.replace(found, leaf="gate") for found in speeds(env, "the gate", (0.0,)))
 
-    def meter(self, env: Env) -> GaitMeter:
+    def meter(self, env: Env) -> WalkMeter:
         """What gathers the tallies: its judged samples begin when the time to recover is over."""
-        return GaitMeter(env.physics.robot, self.seconds, self.kick_at + self.recovery)
+        robot = env.physics.robot
+        return WalkMeter(GaitMeter(robot, self.seconds, self.kick_at + self.recovery), robot, _figures)
 
     def judge(
         self, meter: GaitMeter, tally: GaitTally, kick: float, timestep: float
     ) -> tuple[CommandFigures, list[GateLine]]:
         """The figures of one kick's episodes (m/s), in the order that `aim` kicks them, and their lines."""
-        gathered = figures(meter, tally, 0.0)
-        moved = np.linalg.norm((tally.position - tally.start)[tally.upright], axis=-1)
-        values = {name: gathered[name] for name in _KEPT if name in gathered}
-        values["displacement"] = float(np.median(moved)) if moved.size else np.nan
-        if kick:
-            direction = np.asarray(direction_of(tally.upright.size))
-            for i, name in enumerate(DIRECTIONS):
-                stood = tally.upright[direction == i]
-                values[f"survival_{name}"] = float(stood.mean()) if stood.size else np.nan
-        required = kick in self.required
-        lines = [
-            GateLine(
-                limit.figure,
-                kick,
-                timestep,
-                values[limit.figure],
-                limit.text,
-                limit.accepts(values[limit.figure]),
-                "after a kick of",
-            )
-            for limit in self.limits(meter)
-            if required and limit.applies(kick)
-        ]
-        return CommandFigures(kick, timestep, required, values, joints=joint_torques(meter, tally)), lines
+        values, joints = kick_figures(meter, tally, kick), joint_torques(meter, tally)
+        return judge_case(self._case(kick), values, self.kick_limits(meter), timestep, joints)
 
-    def limits(self, meter: GaitMeter) -> Sequence[Limit]:
-        """Every limit, for a robot with the meter's servos; `standing` ones hold where there is no kick."""
-        return [
-            Limit("survival", low=0.99),
-            Limit("displacement", high=0.1, standing=True),
-            Limit("heading_error", high=5.0, standing=True),
-            Limit("feet_down", low=0.99),
-            Limit("travel_speed", high=0.01),
-            Limit("base_speed", high=0.03),
-            Limit("tilt", high=8.0),
-            Limit("slip", high=0.05),
-            Limit("torque_rms", high=meter.stall_torque / 3.0),
-            *continuous_torque(meter),
-            Limit("saturated", high=0.02),
-            Limit("overspeed", high=0.01),
-        ]
+    def _case(self, kick: float) -> Case:
+        label = f"kick {kick:g} m/s" if kick else "no kick"
+        return Case(f"{kick:g}", {}, kick in self.required, label, "after a kick of", kick)
+
+    def kick_limits(self, meter: GaitMeter) -> tuple[Limit, ...]:
+        """What required kicks are held to, for a robot with the meter's servos."""
+        every = tuple(f"{kick:g}" for kick in self.required)
+        still = tuple(f"{kick:g}" for kick in self.required if kick == 0.0)
+        return (
+            Limit("survival", low=0.99, cases=every),
+            Limit("displacement", high=0.1, cases=still),
+            Limit("heading_error", high=5.0, cases=still),
+            Limit("feet_down", low=0.99, cases=every),
+            Limit("travel_speed", high=0.01, cases=every),
+            Limit("base_speed", high=0.03, cases=every),
+            Limit("tilt", high=8.0, cases=every),
+            *effort(meter, every),
+        )
+
+
+def kick_figures(meter: GaitMeter, tally: GaitTally, kick: float) -> dict[str, float]:
+    """What is shown of the episodes of one kick (m/s), in the order that `aim` kicks them."""
+    gathered = figures(meter, tally, 0.0)
+    moved = np.linalg.norm((tally.position - tally.start)[tally.upright], axis=-1)
+    values = {name: gathered[name] for name in _KEPT if name in gathered}
+    values["displacement"] = float(np.median(moved)) if moved.size else np.nan
+    if kick:
+        direction = np.asarray(direction_of(tally.upright.size))
+        for i, name in enumerate(DIRECTIONS):
+            stood = tally.upright[direction == i]
+            values[f"survival_{name}"] = float(stood.mean()) if stood.size else np.nan
+    return values
+
+
+def _figures(gait: GaitMeter, tally: GaitTally, case: Case) -> dict[str, float]:
+    return kick_figures(gait, tally, case.command or 0.0)

@@ -1,19 +1,29 @@
 """The walk gate: judges a policy's walk on the native engine."""
 
-from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import equinox as eqx
 
 from ...env import Env
 from ...errors import WildRobotError
-from ...learn.networks import AbstractPolicy
-from ..gate import AbstractGate, CommandFigures, GateLine, GateResult, Limit, Unasked, shortfall
-from ..gate_result import continuous_torque
-from ..rollout import judged_env, run_episodes
+from ..gate import (
+    AbstractGate,
+    Case,
+    CommandFigures,
+    GateLine,
+    Limit,
+    Unasked,
+    judge_case,
+    shortfall,
+)
 from .asked import beside, speeds
+from .episodes import WalkMeter, speed_figures, velocity_values
 from .figures import figures, joint_torques
+from .limits import effort
 from .meter import GaitMeter, GaitTally
-from .motions import Motion, judge_motions
+from .motions import Motion, limits, motion_cases, motion_figures
+
+_STRIDES = 0.1  # m/s, from which on the feet must swing high
 
 
 class WalkGate(AbstractGate):
@@ -26,6 +36,7 @@ class WalkGate(AbstractGate):
     warmup: float = eqx.field(static=True, default=3.0)
     timesteps: tuple[float, ...] = eqx.field(static=True, default=(0.005, 0.002))  # s
     motions: tuple[Motion, ...] = eqx.field(static=True, default=())  # sideways and turning, beside the speeds
+    columns = "command"
 
     def __check_init__(self):
         if not 0.0 <= self.warmup < self.seconds:
@@ -35,45 +46,35 @@ class WalkGate(AbstractGate):
                 hint="make `seconds` longer than `warmup`",
             )
 
-    def __call__(
-        self,
-        env: Env,
-        policy: AbstractPolicy,
-        *,
-        episodes: int | None = None,
-        timesteps: tuple[float, ...] | None = None,
-        engine: str = "native",
-        progress: Callable[[str], None] | None = None,
-    ) -> GateResult:
-        episodes = self.episodes if episodes is None else episodes
-        timesteps = self.timesteps if timesteps is None else timesteps
-        if episodes < 1 or not timesteps:
-            raise WildRobotError(
-                f"A gate needs at least one episode and one timestep, got {episodes} and {timesteps}.",
-                where="WalkGate",
-                hint="ask for more",
-            )
-        meter = GaitMeter(env.physics.robot, self.seconds, self.warmup)
-        commands = (*self.required, *self.reported)
-        lines: list[GateLine] = []
-        found: list[CommandFigures] = []
-        for timestep in timesteps:
-            judged = judged_env(env, timestep, engine)
-            tallies = run_episodes(judged, policy, meter, commands, episodes, self.seconds, progress)
-            for speed, tally in zip(commands, tallies):
-                shown, held = self.judge(meter, tally, speed, timestep)
-                found.append(shown)
-                lines += held
-            if self.motions:
-                sideways, held = judge_motions(judged, policy, meter, self.motions, episodes, self.seconds, progress)
-                found += sideways
-                lines += held
-        provisional = self.provisional(episodes, timesteps)
-        return GateResult(tuple(lines), tuple(found), episodes, self.seconds, provisional)
+    def cases(self, env: Env) -> tuple[Case, ...]:
+        """The speeds, then the motions, in a batch of their own."""
+        speeds = tuple(self._case(v, velocity_values(env, v)) for v in (*self.required, *self.reported))
+        return (*speeds, *motion_cases(env, self.motions))
+
+    def meter(self, env: Env) -> WalkMeter:
+        """What gathers the tallies: its judged samples begin after the warm-up."""
+        robot = env.physics.robot
+        return WalkMeter(GaitMeter(robot, self.seconds, self.warmup), robot, _figures)
+
+    def limits(self, env: Env) -> tuple[Limit, ...]:
+        """Every limit, for a robot with the env's feet and servos."""
+        gait = self.meter(env).gait
+        motions = [limit for motion in self.motions if motion.required for limit in limits(gait, motion)]
+        return (*self.speed_limits(gait), *motions)
 
     def unasked(self, env: Env) -> tuple[Unasked, ...]:
         motions = [(motion.axis, motion.command, motion.required) for motion in self.motions]
         return (*speeds(env, "required", self.required), *beside(env, motions))
+
+    def describe(self) -> dict[str, Any]:
+        motions = [{"axis": motion.axis, "command": motion.command} for motion in self.motions if motion.required]
+        return {
+            "judge": "WalkGate",
+            "required": list(self.required),
+            "seconds": self.seconds,
+            "warmup": self.warmup,
+            "motions": motions,
+        }
 
     def provisional(self, episodes: int, timesteps: tuple[float, ...]) -> str:
         """What of the gate's own episodes and timesteps was run, where it was not all; else nothing."""
@@ -83,34 +84,37 @@ class WalkGate(AbstractGate):
         self, meter: GaitMeter, tally: GaitTally, command: float, timestep: float
     ) -> tuple[CommandFigures, list[GateLine]]:
         """The figures of one command's episodes, and the lines that they are held to."""
-        values = figures(meter, tally, command)
-        required = command in self.required
-        lines = [
-            GateLine(
-                limit.figure, command, timestep, values[limit.figure], limit.text, limit.accepts(values[limit.figure])
-            )
-            for limit in self.limits(meter)
-            if required and limit.applies(command)
-        ]
-        return CommandFigures(command, timestep, required, values, joints=joint_torques(meter, tally)), lines
+        case, joints = self._case(command, {}), joint_torques(meter, tally)
+        return judge_case(case, figures(meter, tally, command), self.speed_limits(meter), timestep, joints)
 
-    def limits(self, meter: GaitMeter) -> Sequence[Limit]:
-        """Every limit, for a robot with the meter's feet and servos."""
-        peaks = [Limit(f"swing_peak_{foot}", low=0.03, moving=True, least_speed=0.1) for foot in meter.feet]
-        symmetry = [Limit("swing_ratio", 0.8, 1.25, moving=True)] if len(meter.feet) == 2 else []
-        return [
-            Limit("survival", low=0.99),
-            Limit("speed_error", high=0.025),
-            Limit("drift", high=0.2),
-            Limit("heading_error", high=5.0),
+    def _case(self, speed: float, values: dict[str, tuple[float, ...]]) -> Case:
+        return Case(f"{speed:g}", values, speed in self.required, f"{speed:g} m/s" if speed else "stand", command=speed)
+
+    def speed_limits(self, meter: GaitMeter) -> tuple[Limit, ...]:
+        """What the speeds are held to, for a robot with the meter's feet and servos."""
+        every = tuple(f"{v:g}" for v in self.required)
+        still = tuple(f"{v:g}" for v in self.required if v == 0.0)
+        moving = tuple(f"{v:g}" for v in self.required if v != 0.0)
+        striding = tuple(f"{v:g}" for v in self.required if v != 0.0 and abs(v) >= _STRIDES - 1e-9)
+        peaks = [Limit(f"swing_peak_{foot}", low=0.03, cases=striding) for foot in meter.feet]
+        symmetry = [Limit("swing_ratio", 0.8, 1.25, cases=moving)] if len(meter.feet) == 2 else []
+        return (
+            Limit("survival", low=0.99, cases=every),
+            Limit("speed_error", high=0.025, cases=every),
+            Limit("drift", high=0.2, cases=every),
+            Limit("heading_error", high=5.0, cases=every),
             *peaks,
-            Limit("feet_down", low=0.99, standing=True),
-            Limit("travel_speed", high=0.01, standing=True),
-            Limit("pitch", -8.0, 8.0),
+            Limit("feet_down", low=0.99, cases=still),
+            Limit("travel_speed", high=0.01, cases=still),
+            Limit("pitch", -8.0, 8.0, cases=every),
             *symmetry,
-            Limit("slip", high=0.05),
-            Limit("torque_rms", high=meter.stall_torque / 3.0),
-            *continuous_torque(meter),
-            Limit("saturated", high=0.02),
-            Limit("overspeed", high=0.01),
-        ]
+            *effort(meter, every),
+        )
+
+
+def _figures(gait: GaitMeter, tally: GaitTally, case: Case) -> dict[str, float]:
+    """Those of a speed ahead, or of a motion."""
+    if not case.axis:
+        return speed_figures(gait, tally, case)
+    axis: Literal["left", "turn"] = "left" if case.axis == "left" else "turn"
+    return motion_figures(gait, tally, Motion(axis, case.command or 0.0))

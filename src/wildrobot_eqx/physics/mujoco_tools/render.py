@@ -12,6 +12,9 @@ from jaxtyping import Float, UInt8
 from ...errors import WildRobotError
 from ...robots import Model
 
+_AWAY = 2.4  # extents, of a camera that stands still: in a picture of 4 to 3 it sees 1.3 to either side
+_MARK = 0.025  # extents, radius of a mark
+_RED = (0.9, 0.15, 0.1, 0.8)
 _OFF = ("disable", "disabled", "off", "false", "0")
 
 
@@ -54,17 +57,18 @@ class Renderer(contextlib.AbstractContextManager):
     Args:
         model: the model to draw.
         width, height: of the pictures, in pixels.
+        follow: whether the camera goes with the root body; else it stands where it sees the whole model.
 
     Raises:
         NoRenderer: no OpenGL context can be had.
     """
 
-    def __init__(self, model: Model, width: int = 640, height: int = 480):
+    def __init__(self, model: Model, width: int = 640, height: int = 480, follow: bool = True):
         def size(mj: mujoco.MjModel) -> None:
             mj.vis.global_.offwidth, mj.vis.global_.offheight = width, height
             mj.vis.quality.offsamples = min(mj.vis.quality.offsamples, 2)
 
-        self._mj = model.edit(size).mj
+        self._mj, self._follow = model.edit(size).mj, follow
         self._data = mujoco.MjData(self._mj)
         self._gl: Any = None
         self._context: Any = None
@@ -100,19 +104,32 @@ class Renderer(contextlib.AbstractContextManager):
             self._gl = None
 
     def camera(self, name: str) -> mujoco.MjvCamera:
-        """The model's camera of that name, or one that follows the root body from the front right."""
+        """The model's camera of that name; or one from the front right that follows the root body.
+
+        Where it does not follow, it looks at the model's centre, from where its <visual> says.
+        """
         camera = mujoco.MjvCamera()
         found = mujoco.mj_name2id(self._mj, mujoco.mjtObj.mjOBJ_CAMERA, name)
         if found >= 0:
             camera.type, camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, found
+            return camera
+        if not self._follow:
+            camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+            camera.lookat[:], camera.distance = self._mj.stat.center, _AWAY * self._mj.stat.extent
+            camera.azimuth, camera.elevation = self._mj.vis.global_.azimuth, self._mj.vis.global_.elevation
             return camera
         camera.type, camera.trackbodyid = mujoco.mjtCamera.mjCAMERA_TRACKING, int(self._mj.jnt_bodyid[0])
         camera.distance, camera.elevation = 2.0 * self._mj.stat.extent, -10.0
         camera.azimuth = 90.0 if name == "side" else 130.0
         return camera
 
-    def draw(self, qpos: Float[np.ndarray, " nq"], camera: str = "track") -> UInt8[np.ndarray, "height width 3"]:
-        """The robot in the pose `qpos`, seen by the camera `camera`.
+    def draw(
+        self,
+        qpos: Float[np.ndarray, " nq"],
+        camera: str = "track",
+        marks: Float[np.ndarray, "marks 3"] | None = None,
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """The robot in the pose `qpos`, seen by the camera `camera`; `marks` are places (m) that get a ball each.
 
         Returns:
             The picture, top row first.
@@ -128,7 +145,18 @@ class Renderer(contextlib.AbstractContextManager):
             mujoco.mjtCatBit.mjCAT_ALL,
             self._scene,
         )
+        for place in () if marks is None else marks:
+            self._mark(place)
         mujoco.mjr_render(self._rect, self._scene, self._context)
         picture = np.empty((self._rect.height, self._rect.width, 3), np.uint8)
         mujoco.mjr_readPixels(picture, None, self._rect, self._context)
         return picture[::-1]
+
+    def _mark(self, place: Float[np.ndarray, " 3"]) -> None:
+        """A ball at a place, m."""
+        if self._scene.ngeom >= self._scene.maxgeom:
+            return
+        size = np.full(3, _MARK * self._mj.stat.extent)
+        geom, turn = self._scene.geoms[self._scene.ngeom], np.eye(3).ravel()
+        mujoco.mjv_initGeom(geom, mujoco.mjtGeom.mjGEOM_SPHERE, size, place, turn, np.array(_RED, np.float32))
+        self._scene.ngeom += 1
