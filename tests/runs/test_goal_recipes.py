@@ -1,0 +1,50 @@
+"""Cart-pole and reach: a robot without feet, IMU or base, from the check to the report."""
+
+import json
+
+import pytest
+
+from wildrobot_eqx import check, load_recipe
+
+GOALS = ["cartpole", "reach"]
+BRIEF = ["--num-envs=8", "--steps=128", "--set=ppo.unroll_length=8", "--set=ppo.hidden=[8]", "--set=ppo.reset_pool=8"]
+
+
+@pytest.mark.parametrize("name", GOALS)
+def test_they_keep_the_contract(name):
+    assert check.check_env(load_recipe(name)(num_envs=8, physics="native").env).findings == ()
+
+
+@pytest.fixture(scope="module", params=GOALS)
+def brief(request, tmp_path_factory):
+    """Two iterations."""
+    from wildrobot_eqx.cli import main
+
+    path = tmp_path_factory.mktemp(request.param) / "run"
+    assert main(["run", request.param, *BRIEF, "--no-eval", f"--out={path}"]) == 0
+    return path
+
+
+def test_a_run_of_them_is_judged_and_reported(brief, cli):
+    done = cli("eval", brief, "--episodes=2", "--timestep=0.005", "--json")
+    assert done.status in (0, 1), done.err
+    verdict = json.loads(done.out)
+    assert {line["name"] for line in verdict["lines"]} == {"success", "survival"}
+    assert (brief / "report.html").is_file()
+
+
+def test_a_robust_evaluation_of_them_is_left_out_with_a_notice(brief, cli):
+    done = cli("eval", brief, "--robust", "--json")
+    assert done.status == 0, done.err
+    assert "velocity" in json.loads(done.out)["skipped"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GOALS)
+def test_they_learn_their_goal(name, tmp_path, cli):
+    """A minute each: trained, judged by the whole gate, filmed and reported."""
+    run = tmp_path / "run"
+    assert cli("run", name, f"--out={run}").status == 0
+    assert (run / "film.mp4").is_file()
+    done = cli("eval", run, "--json")
+    assert done.status == 0, json.loads(done.out)["failed"]
