@@ -249,7 +249,8 @@ BROKEN = """
 import dataclasses
 import equinox as eqx
 import jax.numpy as jnp
-from wildrobot_eqx import JointPosition, Recipe, load_recipe, recipe
+from wildrobot_eqx import Recipe, load_recipe, recipe
+from wildrobot_eqx.controllers import JointPosition
 from wildrobot_eqx.control import AbstractController
 
 print("a recipe that prints")

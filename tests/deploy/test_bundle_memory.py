@@ -15,7 +15,7 @@ from helpers import shifted
 from jaxtyping import Array, Float
 from recurrent import make_gated, make_layered
 
-from wildrobot_eqx import AbstractPolicy, PPOConfig, WildRobotError, load_recipe
+from wildrobot_eqx import PPOConfig, WildRobotError, load_recipe
 from wildrobot_eqx.deploy.bundle.bundle import GOLDEN, Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE
 from wildrobot_eqx.deploy.export.export import _arrays, bundle_files, export_bundle
@@ -28,6 +28,7 @@ from wildrobot_eqx.evaluate.rollout import judged_env
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.learn.networks import Normal
 from wildrobot_eqx.learn.normalise import RunningNorm
+from wildrobot_eqx.policies import AbstractPolicy
 from wildrobot_eqx.release.verify import verify_bundle
 
 

@@ -12,7 +12,7 @@ import pytest
 from helpers import shifted
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import BaseHeight, ObservationStack, task
+from wildrobot_eqx import ObservationStack, task
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.check.trial import run_trial
 from wildrobot_eqx.check.trial import trial as trial_module
@@ -23,6 +23,7 @@ from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.observe import AbstractStatelessTerm
 from wildrobot_eqx.physics.mujoco_tools.contacts import deepest_contact
 from wildrobot_eqx.robots import Mirror
+from wildrobot_eqx.terms import BaseHeight
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ import pytest
 from helpers import DivergingPhysics, Elapsed, still_env
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import AbstractRewardModel, PPOConfig, Recipe, WildRobotError
+from wildrobot_eqx import PPOConfig, Recipe, WildRobotError
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.observe import JointVelocities, ObservationStack
+from wildrobot_eqx.policies import AbstractRewardModel
 from wildrobot_eqx.runs.checkpoint import flatten, unflatten
 from wildrobot_eqx.train import registry as trainers
 

@@ -81,10 +81,10 @@ def test_a_part_that_is_there_is_handed_out(robot):
         task.TrackYawRate,
         task.CapturePoint,
         task.Fallen,
-        we.FootContacts,
-        we.BaseHeight,
-        we.BaseLinearVelocity,
-        we.Payload,
+        we.terms.FootContacts,
+        we.terms.BaseHeight,
+        we.terms.BaseLinearVelocity,
+        we.randomise.Payload,
     ],
 )
 def test_a_part_of_walking_refuses_an_arm_by_its_own_name(make):

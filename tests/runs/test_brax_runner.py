@@ -30,7 +30,8 @@ from wildrobot_eqx.train.log import read_metrics
 
 RECIPE = '''
 import dataclasses
-from wildrobot_eqx import AbstractGate, GateResult, PPOConfig, Recipe, load_recipe, recipe
+from wildrobot_eqx import PPOConfig, Recipe, load_recipe, recipe
+from wildrobot_eqx.gates import AbstractGate, GateResult
 from wildrobot_eqx.evaluate.gate import GateLine
 
 

@@ -13,7 +13,8 @@ from wildrobot_eqx.train import session as opening
 
 GATED = '''
 import dataclasses
-from wildrobot_eqx import AbstractGate, GateResult, Recipe, load_recipe, recipe
+from wildrobot_eqx import Recipe, load_recipe, recipe
+from wildrobot_eqx.gates import AbstractGate, GateResult
 from wildrobot_eqx.evaluate.gate import GateLine
 
 

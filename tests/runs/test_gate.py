@@ -12,7 +12,7 @@ from helpers import default_commands, make_env, wrong_world
 from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
-from wildrobot_eqx import Ground, HomeReset, WildRobotError
+from wildrobot_eqx import Ground, WildRobotError
 from wildrobot_eqx.evaluate.gate import CommandFigures, GateLine, GateResult, Limit
 from wildrobot_eqx.evaluate.rollout import judge_key, judged_env, measured, with_command
 from wildrobot_eqx.evaluate.walking.measure import measure
@@ -20,6 +20,7 @@ from wildrobot_eqx.evaluate.walking.meter import GaitMeter
 from wildrobot_eqx.evaluate.walking.motions import Motion, judge_motion
 from wildrobot_eqx.evaluate.walking.walk_gate import WalkGate
 from wildrobot_eqx.physics import NativePhysics, ScaleMass
+from wildrobot_eqx.resets import HomeReset
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from wildrobot_eqx import AbstractPolicy, Recipe, WildRobotError, load_recipe
+from wildrobot_eqx import Recipe, WildRobotError, load_recipe
 from wildrobot_eqx.cli import main
+from wildrobot_eqx.policies import AbstractPolicy
 from wildrobot_eqx.recipes.recipe import RecipeFunction, recipe_names
 from wildrobot_eqx.train.registry import template, trainer
 

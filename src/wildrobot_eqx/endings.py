@@ -1,0 +1,9 @@
+"""Endings: when an episode is over, by a failure or without one."""
+
+from .task import AbstractEnding, AbstractStatelessEnding, Fallen
+
+__all__ = [
+    "AbstractEnding",
+    "AbstractStatelessEnding",
+    "Fallen",
+]

@@ -1,0 +1,1 @@
+"""Conformance tests that ship: what every part must keep to, for parts written elsewhere, too."""
