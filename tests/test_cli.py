@@ -290,7 +290,8 @@ def test_check_fails_on_a_broken_contract(tmp_path, call):
     (finding,) = json.loads(out)["findings"]
     assert status == 1
     assert finding["leaf"] == "state.controller"
-    assert "env.controller, Weak" in finding["fix"]
+    assert finding["source"].startswith(f"Weak ({path}:")
+    assert "jnp.asarray(value, jnp.float32)" in finding["fix"]
     status, out, _ = call("check", path)
     assert status == 1
     assert "state.controller" in out

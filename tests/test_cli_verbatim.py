@@ -18,10 +18,10 @@ import equinox as eqx
 import jax.numpy as jnp
 import typer
 from wildrobot_eqx import Recipe, load_recipe, recipe
-from wildrobot_eqx.rewards import AbstractReward
+from wildrobot_eqx.rewards import AbstractStatelessReward
 from wildrobot_eqx.arrays import f32
 
-class Odd(AbstractReward):
+class Odd(AbstractStatelessReward):
     """ODD in a term"""
     weight: object = eqx.field(default=1.0, converter=f32)
     def __call__(self, signals):
@@ -88,7 +88,7 @@ def _shows(*arguments, **keywords):
 COMMANDS = {
     "run": (["run", "ODD"], "commands.run_recipe"),
     "run --verify": (["run", "ODD", "--verify"], "commands.verify_recipe"),
-    "check": (["check", "ODD"], "check.check_recipe"),
+    "check": (["check", "ODD"], "checks.check_recipe"),
     "eval": (["eval", "x"], "commands.evaluate_run"),
     "eval --robust": (["eval", "x", "--robust"], "commands.evaluate_robustly"),
     "render": (["render", "x"], "commands.render_run"),
@@ -98,16 +98,16 @@ COMMANDS = {
 @pytest.mark.parametrize("name", COMMANDS)
 def test_results_are_printed_as_they_are(name, odd, call, monkeypatch):
     arguments, worker = COMMANDS[name]
-    monkeypatch.setattr(f"wildrobot_eqx.runs.{worker}", _shows)
+    monkeypatch.setattr(f"wildrobot_eqx.cli.{worker}", _shows)
     status, said = call(*(odd if argument == "ODD" else argument for argument in arguments))
     assert status == 0
     assert all(f"{ODD} {place}" in said for place in PLACES)
 
 
 def test_benchmarks_and_exports_are_printed_as_they_are(call, monkeypatch, tmp_path):
-    monkeypatch.setattr("wildrobot_eqx.runs.commands.run_benchmarks", lambda *_: ({}, [f"{ODD} line"]))
+    monkeypatch.setattr("wildrobot_eqx.cli.commands.run_benchmarks", lambda *_: ({}, [f"{ODD} line"]))
     assert f"{ODD} line" in call("bench")[1]
-    monkeypatch.setattr("wildrobot_eqx.runs.bundles.export_run", lambda *_: (ODD, f"{ODD}.zip"))
+    monkeypatch.setattr("wildrobot_eqx.cli.export_run.export_run", lambda *_: (ODD, f"{ODD}.zip"))
     assert f"{ODD}.zip" in call("export", tmp_path)[1]
 
 
@@ -138,12 +138,12 @@ def test_robots_and_recipes_are_listed_as_they_are(call, monkeypatch, tmp_path):
     file.write_text(f'r"""{ODD} in a file"""\n')
     monkeypatch.setattr(lists, "_recipe_files", lambda: {"[/bare]": file})
     assert f"[/bare] {ODD} in a file" in call("recipes", "list")[1]
-    monkeypatch.setattr("wildrobot_eqx.runs.tables.robot_json", lambda robot: {**shown, "description": ODD})
+    monkeypatch.setattr("wildrobot_eqx.report.tables.robot_json", lambda robot: {**shown, "description": ODD})
     shown = {"name": "[/hopper]", "mass_kg": 1, "home_height_m": 1, "control_dt_s": 1, "nq": 1, "nv": 1, "nu": 1}
-    shown |= {"joints": [], "feet": ["[left]"], "imus": [":x:"], "sensors": ["[/s]"]}
+    shown |= {"joints": [], "feet": ["[left]"], "imus": [":x:"], "bodies": ["[b]"], "sensors": ["[/s]"]}
     said = call("robots", "show", "hopper")[1]
     assert f"[/hopper]: {ODD}" in said
-    assert "feet: [left]; IMUs: :x:" in said
+    assert "feet: [left]; IMUs: :x:; free bodies: [b]" in said
     assert "sensors: [/s]" in said
 
 

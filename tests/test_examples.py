@@ -46,7 +46,7 @@ def test_brax_bool_done(capsys):
     line = next(i for i, text in enumerate(path.read_text().splitlines(), 1) if "done=height" in text)
     assert told.splitlines()[0] == "done of the env state: state.done"
     assert "out:  bool[]" in told
-    assert f"Falling.reset, {path}:{line}" in told
+    assert f"Falling ({path}:{line})" in told
     assert "done = done.astype(jnp.float32)" in told
     assert told.count("try:") == 1
 
@@ -145,6 +145,9 @@ def known_options() -> dict[str, set[str]]:
 
     commands = re.findall(r"^. (\w+) ", listed().split("Commands")[1], re.M)
     options = {command: set(re.findall(r"--[\w-]+", listed(command))) for command in commands}
+    for group in ("bundle", "recipes", "robots"):
+        for command in re.findall(r"^. (\w+) ", listed(group).split("Commands")[1], re.M):
+            options[group] |= set(re.findall(r"--[\w-]+", listed(group, command)))
     for recipe in ("walk", "hop", "stand"):
         options["run"] |= set(re.findall(r"--[\w-]+", listed("run", str(ROOT / "recipes" / f"{recipe}.py"))))
     assert {"run", "check", "eval", "render"} <= set(options)

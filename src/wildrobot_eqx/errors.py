@@ -24,6 +24,14 @@ class WildRobotError(Exception):
         return "\n".join(lines)
 
 
+class MissingNameError(WildRobotError, AttributeError):
+    """Something was asked for a name that it does not have; `hasattr` and `getattr` know it as they should."""
+
+
+class WrongMaskError(WildRobotError, AssertionError):
+    """A mask of envs that is none; Gymnasium's own vector envs raise an AssertionError there."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names the known word closest to `name`, or lists them all."""
     known = sorted(known)

@@ -26,9 +26,8 @@ from wildrobot_eqx.terms import AngularVelocity, JointPositions
 class Overreach(task.AbstractStatelessEnding):
     """Fails when the first action is large: a test ends an episode when it likes."""
 
-    truncates = False
-
     limit: Float[Array, ""] = eqx.field(default=0.9, converter=jnp.float32)
+    truncates = False
 
     def __call__(self, signals: Signals) -> Bool[Array, ""]:
         return signals.action[0] > self.limit
@@ -286,7 +285,7 @@ def test_without_autoreset_the_user_resets_by_mask(still):
     obs, info = envs.reset(options={"reset_mask": np.array([False, True, False])})
     assert obs[:, -1] == pytest.approx([0.02, 0.0, 0.02])
     assert not np.array_equal(obs[1], first[1])
-    assert info["_speed"].tolist() == [False, True, False]
+    assert info["_lin_vel_x"].tolist() == [False, True, False]
     assert envs.step(np.zeros((3, 3), np.float32))[0][:, -1] == pytest.approx([0.04, 0.02, 0.04])
     for mask in (np.ones(2, bool), np.zeros(3, bool), np.ones(3), [True] * 3):
         with pytest.raises(WildRobotError, match="reset_mask"):

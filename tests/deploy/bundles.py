@@ -75,7 +75,7 @@ def _with_switches(env: Env, folder: Path) -> Env:
     toml = folder / "robot.toml"
     toml.write_text(re.sub(r"(\[feet\.\w+\])", r"\1\nswitch = true", toml.read_text()))
     robot, stack = load_robot(folder), env.observations["policy"]
-    terms = {**{name: stack.terms[name] for name in stack.names}, "switches": FootSwitches(robot)}
+    terms = {**{name: stack.terms[name] for name in stack.names}, "switches": FootSwitches(robot, threshold=0.3)}
     physics = NativePhysics(robot, timestep=env.physics.timestep)
     return eqx.tree_at(lambda e: (e.physics, e.observations["policy"]), env, (physics, ObservationStack(terms)))
 

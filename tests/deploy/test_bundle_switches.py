@@ -5,13 +5,13 @@ import copy
 import numpy as np
 import pytest
 from bundles import make_files, opened, readings, tampered
-from wildrobot_eqx.deploy.mujoco_robot import MujocoRobot
-from wildrobot_eqx.deploy.replay import replay
-from wildrobot_eqx.deploy.retrace import retrace
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.deploy.bundle import Bundle
-from wildrobot_eqx.deploy.player import Player
+from wildrobot_eqx.deploy.bundle.bundle import Bundle
+from wildrobot_eqx.deploy.hardware.mujoco_robot import MujocoRobot
+from wildrobot_eqx.deploy.player.player import Player
+from wildrobot_eqx.deploy.proof.replay import replay
+from wildrobot_eqx.deploy.proof.retrace import retrace
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_the_contract_names_feet_and_their_thresholds(bundle):
         ("left", "left_foot_force"),
         ("right", "right_foot_force"),
     ]
-    assert [foot["threshold"] for foot in feet] == pytest.approx([3.49, 3.49], rel=2e-3)
+    assert [foot["threshold"] for foot in feet] == pytest.approx([10.48, 10.48], rel=2e-3)  # 0.3 of its weight
     assert 'readings["foot_switches"]' in bundle.files["README.md"].decode()
 
 
@@ -46,6 +46,7 @@ def test_the_player_repeats_training(bundle):
 @pytest.mark.parametrize("spoil", [lambda s: s[:, ::-1], lambda s: 1.0 - s, lambda s: np.roll(s, 1, axis=0)])
 def test_golden_vectors_notice_switches_that_are_wrong(spoil, bundle):
     rows = copy.copy(bundle.golden())
+    assert (np.ptp(rows["foot_switches"], axis=1) == 1.0).any(), "feet that always agree would prove nothing"
     rows["foot_switches"] = spoil(rows["foot_switches"])
     other = Bundle(bundle.contract, bundle.files, bundle.path)
     object.__setattr__(other, "golden", lambda: rows)

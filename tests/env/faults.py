@@ -302,7 +302,7 @@ class FloatDone(task.AbstractStatelessEnding):
     truncates = False
 
     def __call__(self, signals):
-        return (signals.phase > 1.0).astype(jnp.float32)  # wrong
+        return (signals.action[0] > 1.0).astype(jnp.float32)  # wrong
 
 
 FAULTS["float done"] = Fault(_termination(FloatDone()), DONE, FloatDone, "float32[]", "FloatDone must return bool[]")
@@ -312,7 +312,7 @@ class IntDone(task.AbstractStatelessEnding):
     truncates = False
 
     def __call__(self, signals):
-        return jnp.where(signals.phase > 1.0, jnp.int32(1), jnp.int32(0))  # wrong
+        return jnp.where(signals.action[0] > 1.0, jnp.int32(1), jnp.int32(0))  # wrong
 
 
 FAULTS["int done"] = Fault(_termination(IntDone()), DONE, IntDone, "int32[]", "jnp.asarray(value, jnp.bool)")
@@ -322,7 +322,7 @@ class IfDone(task.AbstractStatelessEnding):
     truncates = False
 
     def __call__(self, signals):
-        if signals.phase > 1.0:  # wrong
+        if signals.action[0] > 1.0:  # wrong
             return jnp.ones((), bool)
         return jnp.zeros((), bool)
 
@@ -683,7 +683,7 @@ class Long(AbstractController):
 
 
 FAULTS["an actuator vector too long"] = Fault(
-    _controller(Long), "env.controller target", Long, "float32[4]", "nu = 3 from Robot 'hopper', got 4"
+    _controller(Long), "env.controller ctrl", Long, "float32[4]", "nu = 3 from Robot 'hopper', got 4"
 )
 
 

@@ -9,12 +9,15 @@ import faults
 import jax
 import jax.numpy as jnp
 import pytest
+from jaxtyping import Array, Float
 
 from wildrobot_eqx import check
+from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.check.examiner import Examiner
 from wildrobot_eqx.check.trace import statics
 from wildrobot_eqx.control import AbstractController
-from wildrobot_eqx.task import AbstractReward
+from wildrobot_eqx.observe import Channel
+from wildrobot_eqx.task import AbstractCommand, AbstractReward
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +99,90 @@ def test_the_whole_check_survives_what_kills_jax_and_names_it(name, hopper_env):
     slot = {"rewards": {**hopper_env.rewards, "bad": planted.bad}} if rewards else {"controller": planted.bad}
     (finding,) = check.check_env(faults.remake(hopper_env, **slot)).findings
     assert finding.leaf == planted.leaf
+
+
+class Goal(eqx.Module):
+    """The state of a command of a user's own: a point to reach."""
+
+    goal: Float[Array, " 2"]
+
+
+class GoalCommand(AbstractCommand):
+    """A point, drawn once per episode."""
+
+    far: Float[Array, ""] = eqx.field(default=0.5, converter=f32)
+    channels = observed = (Channel("x", "m", 1.0), Channel("y", "m", -1.0))
+    needs = ()
+
+    def bounds(self):
+        return self.far * jnp.asarray([[-1.0, 1.0], [-1.0, 1.0]], jnp.float32)
+
+    def sample(self, key):
+        return Goal(self.far * jax.random.uniform(key, (2,), jnp.float32, -1.0, 1.0))
+
+    def start(self, state, physics, others):
+        return state
+
+    def step(self, key, state, physics, dt, others):
+        return state
+
+    def observe(self, state):
+        return state.goal
+
+    def hold(self, value):
+        return eqx.tree_at(lambda c: c.far, self, jnp.zeros((), jnp.float32))
+
+    def set(self, state, value):
+        return Goal(value)
+
+    def metrics(self, state, physics):
+        return {}
+
+    def constants(self):
+        return {}
+
+
+class LosesGoal(AbstractCommand):
+    """The same, but that a step gives another shape."""
+
+    inner: GoalCommand = eqx.field(default_factory=GoalCommand)
+    channels = observed = GoalCommand.channels
+    needs = ()
+
+    def bounds(self):
+        return self.inner.bounds()
+
+    def sample(self, key):
+        return self.inner.sample(key)
+
+    def start(self, state, physics, others):
+        return state
+
+    def step(self, key, state, physics, dt, others):
+        return Goal(state.goal[0])  # wrong
+
+    def observe(self, state):
+        return state.goal
+
+    def hold(self, value):
+        return self
+
+    def set(self, state, value):
+        return Goal(value)
+
+    def metrics(self, state, physics):
+        return {}
+
+    def constants(self):
+        return {}
+
+
+def test_a_command_of_ones_own_gets_the_same_care(hopper_env):
+    """CASES 10: terms are given the states of the env's own commands, whatever they are."""
+    near = cured.reward(lambda signals: jnp.sum(signals.commands["goal"].goal))
+    env = faults.remake(hopper_env, commands={**hopper_env.commands, "goal": GoalCommand()}, rewards={"near": near})
+    assert check.check_env(env).findings == ()
+    broken = faults.remake(env, commands={**env.commands, "goal": LosesGoal()})
+    (finding,) = check.check_env(broken).findings
+    assert (finding.leaf, finding.after) == ("state.commands['goal'].goal", "float32[]")
+    assert finding.source.startswith(f"LosesGoal ({__file__}:")

@@ -165,11 +165,11 @@ def test_modules_of_another_robot_are_named(hopper_env, robot):
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("state.commands['velocity'].lin_vel_x", "speed of command of the env state"),
+        ("state.commands['velocity'].lin_vel_x", "lin vel x of commands 'velocity' of the env state"),
         ("state.controller['kept'][0]", "controller 'kept' item 0 of the env state"),
         ("env.rewards['track']", "rewards 'track' of the env"),
         ("timestep.obs['policy']", "obs 'policy' of the timestep"),
-        ("env.controller target", "target of controller of the env"),
+        ("env.controller ctrl", "ctrl of controller of the env"),
         ("a scan of two steps", "a scan of two steps"),
     ],
 )

@@ -170,7 +170,7 @@ def test_the_reward_is_a_rate_times_the_control_period(batched, played):
 def test_metrics_hold_every_term(batched):
     _, timestep = batched.reset()
     expected = {f"{kind}/{name}" for name in batched.env.rewards for kind in ("raw", "reward")}
-    assert set(timestep.metrics) == expected | {"lin_vel_x", "commanded_lin_vel_x"}
+    assert set(timestep.metrics) == expected | {"lin_vel_x", "commanded_lin_vel_x", "diverged"}
 
 
 def test_observations_are_those_of_the_new_state(batched, played):
@@ -237,12 +237,12 @@ class TestNothingRecompiles:
             (lambda e: e.rewards["track_lin_vel"].width, 0.9),
             (lambda e: e.rewards["foot_height"].height, 0.2),
             (lambda e: e.commands["velocity"].lin_vel_x, (0.7, 0.8)),
-            (lambda e: e.commands["velocity"].hold.gain, 3.0),
+            (lambda e: e.commands["velocity"].heading.gain, 3.0),
             (lambda e: e.controller.scale, (0.1, 0.2, 0.3)),
             (lambda e: e.commands["gait"].period, 0.5),
             (lambda e: e.reset_state.joint_noise, 0.0),
             (lambda e: e.endings["fallen"].max_tilt, 0.1),
-            (lambda e: e.episode_steps, 3),
+            (lambda e: e.episode_length, 3.0),
         ],
     )
     def test_a_new_number(self, counted, hopper, where, value):
@@ -274,13 +274,13 @@ def test_the_layout_holds_what_the_robot_computes_with(env):
     """Read from the modules themselves: another gain in the hold is another gain in the layout."""
     parts = {part.name: dict(part.constants) for part in env.layout("policy")}
     [command] = [c for c in parts.values() if "heading gain" in c]
-    assert command["heading gain"] == pytest.approx(float(env.commands["velocity"].hold.gain))
-    assert command["yaw rate limit"] == pytest.approx(float(env.commands["velocity"].hold.limit))
+    assert command["heading gain"] == pytest.approx(float(env.commands["velocity"].heading.gain))
+    assert command["yaw rate limit"] == pytest.approx(float(env.commands["velocity"].heading.limit))
     [clock] = [c for c in parts.values() if "period" in c]
     assert clock["period"] == pytest.approx(float(env.commands["gait"].period))
     [home] = [c for c in parts.values() if "home left_knee_pitch" in c]
     assert home["home left_knee_pitch"] == pytest.approx(0.7)
-    stiffer = eqx.tree_at(lambda e: e.commands["velocity"].hold.gain, env, jnp.float32(9.0))
+    stiffer = eqx.tree_at(lambda e: e.commands["velocity"].heading.gain, env, jnp.float32(9.0))
     assert ("heading gain", 9.0) in [c for part in stiffer.layout("policy") for c in part.constants]
 
 

@@ -47,13 +47,13 @@ def leaks(hopper, term, **changes):
         (lambda s: s.physics.xquat[1, 0], "signals.physics.xquat"),
         (lambda s: jnp.sum(s.physics.qvel), "signals.physics.qvel of the base"),
         (lambda s: s.physics.qpos[1], "signals.physics.qpos of the base"),
-        (lambda s: s.physics.foot_force[0, 2] * 1e-3 + s.phase, "signals.physics.foot_force"),
-        (lambda s: jnp.where(s.physics.xpos[1, 2] > 0.3, s.phase, 0.0), "signals.physics.xpos"),
+        (lambda s: s.physics.foot_force[0, 2] * 1e-3 + s.observed["gait"][0], "signals.physics.foot_force"),
+        (lambda s: jnp.where(s.physics.xpos[1, 2] > 0.3, s.observed["gait"][0], 0.0), "signals.physics.xpos"),
         (lambda s: s.physics.sensordata @ jnp.ones_like(s.physics.sensordata), "that are no IMU of 'hopper'"),
         (lambda s: s.params.body_mass[1], "signals.params.body_mass"),
         (lambda s: s.commands["velocity"].origin + s.commands["velocity"].heading, "signals.commands"),
         (lambda s: s.calibration.joint_offset[0], "signals.calibration.joint_offset"),
-        (lambda s: s.servo["motor"].source + s.phase, "signals.servo['motor'].source"),
+        (lambda s: s.servo["motor"].source + s.observed["gait"][0], "signals.servo['motor'].source"),
     ],
     ids=[
         "pose",
@@ -71,7 +71,7 @@ def leaks(hopper, term, **changes):
 def test_a_term_that_claims_what_it_cannot_measure_is_found(hopper, read, told):
     world = {
         "servos": we.Servos(hopper, {"motor": we.servos.DCMotor(hopper)}),
-        "miscalibration": we.RandomCalibrationError(),
+        "calibration": we.RandomCalibrationError(),
     }
     (finding,) = leaks(hopper, Claims(read), **world)
     assert told in finding.after
@@ -86,7 +86,7 @@ def test_what_a_robot_can_measure_passes_entry_by_entry(hopper):
         joints = jnp.concatenate([hopper.joints(s.physics.qpos), hopper.joint_velocities(s.physics.qvel)[::-1]])
         gyro, accel = imu.gyro.read(s.physics.sensordata), imu.accel.read(s.physics.sensordata)
         fast = jnp.where(jnp.linalg.norm(gyro) > 1.0, accel, gyro)
-        return jnp.dot(joints, joints) + fast[1] + s.physics.time + s.commands["velocity"].heading + jnp.sum(s.action)
+        return jnp.dot(joints, joints) + fast[1] + s.physics.time + s.observed["velocity"][1] + jnp.sum(s.action)
 
     assert leaks(hopper, Claims(measured)) == []
 
@@ -96,7 +96,7 @@ def test_a_foot_switch_says_whether_the_force_is_above_a_threshold_and_no_more(h
     switched = with_switches(hopper)
     terms = {
         "switches": we.terms.FootSwitches(switched),
-        "own": Claims(lambda s: (s.physics.foot_force[0, 2] > 3.0) * s.phase),
+        "own": Claims(lambda s: (s.physics.foot_force[0, 2] > 3.0) * s.observed["gait"][0]),
         "force": Claims(lambda s: s.physics.foot_force[0, 2]),
         "across": Claims(lambda s: s.physics.foot_force[0, 0] > 3.0),
         "both": Claims(lambda s: jnp.where(s.physics.foot_force[0, 2] > 3.0, s.physics.foot_force[0, 2], 0.0)),

@@ -59,7 +59,7 @@ def test_episodes_differ_within_a_batch_and_repeat_with_their_key(wrong):
     again, same = wrong.reset(0)
     assert eqx.tree_equal(state, again)
     assert eqx.tree_equal(timestep.obs, same.obs)
-    world = state.world
+    world = state.disturbances
     for draw in (world.servo["motor"].source, world.calibration.joint_offset, world.servo["delay"][0]):
         assert len(np.unique(np.asarray(draw).reshape(4, -1), axis=0)) == 4
     other, _ = wrong.reset(1)
@@ -71,7 +71,7 @@ def test_stepping_one_state_twice_gives_the_same_bits_and_draws_stay(wrong):
     action = np.full((4, 3), 0.1, np.float32)
     one, two = wrong.step(state, action), wrong.step(state, action)
     assert eqx.tree_equal(one, two)
-    after = one[0].world
+    after = one[0].disturbances
     assert eqx.tree_equal(after.calibration, state.disturbances.calibration)
     np.testing.assert_array_equal(after.servo["motor"].source, state.disturbances.servo["motor"].source)
 
@@ -100,7 +100,7 @@ def test_an_env_shows_its_critic_what_it_has_drawn(hopper, wrong):
     """In a running env: the servos' and the calibration's draws, those of each robot, from the first observation on."""
     state, first = wrong.reset()
     _, later = wrong.hold(state, 2)
-    world = state.world
+    world = state.disturbances
     expected = {
         "voltage": world.servo["motor"].source[:, None],
         "strength": world.servo["motor"].strength,
@@ -121,7 +121,7 @@ def test_joints_go_by_their_encoders(hopper):
     calm = {"reset_state": we.resets.HomeReset(hopper, joint_noise=0.0, velocity_noise=0.0)}
     sensed = ObservationStack(policy_terms(hopper), sensing={"joint_positions": (we.sensing.EncoderOffset(),)})
     off = we.RandomCalibrationError(joint_offset=(-0.03, 0.03), imu_angle=(0.0, 0.0))
-    parts = {"observations": {"policy": sensed}, "miscalibration": off, **calm}
+    parts = {"observations": {"policy": sensed}, "calibration": off, **calm}
     batch = Batched(make_env(hopper, **parts), 4)
     state, timestep = batch.hold(batch.reset()[0], 40)
     plain = Batched(make_env(hopper, **calm), 4)

@@ -24,24 +24,24 @@ def slow(steps: int = 200, seed: int = 0, sideways: bool = False) -> Recipe:
 
 
 def _env(env, robot, **command):
-    return eqx.tree_at(lambda e: e.command, env, VelocityCommand(robot, **command))
+    return eqx.tree_at(lambda e: e.commands["velocity"], env, VelocityCommand(robot, **command))
 
 
 @pytest.mark.parametrize(
     ("gate", "command", "leaves"),
     [
         (WalkGate(), {}, []),
-        (WalkGate(), {"speed_range": (0.0, 0.15)}, ["required[2]", "required[3]", "required[4]"]),
-        (WalkGate(required=(0.5,), reported=(2.0,)), {"speed_range": (0.0, 0.5)}, []),
-        (WalkGate(required=(0.0, 0.3)), {"speed_range": (0.2, 0.5), "stand_probability": 0.0}, ["required[0]"]),
-        (WalkGate(required=(0.0, 0.3)), {"speed_range": (0.2, 0.5), "stand_probability": 0.1}, []),
+        (WalkGate(), {"lin_vel_x": (0.0, 0.15)}, ["required[2]", "required[3]", "required[4]"]),
+        (WalkGate(required=(0.5,), reported=(2.0,)), {"lin_vel_x": (0.0, 0.5)}, []),
+        (WalkGate(required=(0.0, 0.3)), {"lin_vel_x": (0.2, 0.5), "stand_probability": 0.0}, ["required[0]"]),
+        (WalkGate(required=(0.0, 0.3)), {"lin_vel_x": (0.2, 0.5), "stand_probability": 0.1}, []),
         (WalkGate(required=(0.03,)), {"deadband": 0.05}, ["required[0]"]),
         (WalkGate(motions=(Motion("left", 0.1),)), {}, ["motions[0]"]),
         (WalkGate(motions=(Motion("left", 0.1, required=False),)), {}, ["motions[0]"]),
-        (WalkGate(motions=(Motion("turn", -0.5), Motion("turn", 0.5))), {"turn_range": (0.0, 0.5)}, ["motions[0]"]),
-        (WalkGate(motions=(Motion("turn", -0.5, required=False),)), {"turn_range": (0.0, 0.5)}, []),
+        (WalkGate(motions=(Motion("turn", -0.5), Motion("turn", 0.5))), {"ang_vel_z": (0.0, 0.5)}, ["motions[0]"]),
+        (WalkGate(motions=(Motion("turn", -0.5, required=False),)), {"ang_vel_z": (0.0, 0.5)}, []),
         (StandGate(), {}, []),
-        (StandGate(), {"speed_range": (0.2, 0.5), "stand_probability": 0.0}, [""]),
+        (StandGate(), {"lin_vel_x": (0.2, 0.5), "stand_probability": 0.0}, [""]),
     ],
 )
 def test_what_a_gate_judges_in_vain(gate, command, leaves, hopper_env, hopper):
@@ -51,10 +51,10 @@ def test_what_a_gate_judges_in_vain(gate, command, leaves, hopper_env, hopper):
 
 def test_the_cure_works(hopper_env, hopper):
     gate = WalkGate(required=(0.4,), motions=(Motion("left", 0.1),))
-    env = _env(hopper_env, hopper, speed_range=(0.0, 0.2))
+    env = _env(hopper_env, hopper, lin_vel_x=(0.0, 0.2))
     assert len(gate.unasked(env)) == 2
-    env = _env(hopper_env, hopper, speed_range=(0.0, 0.2), lateral_range=(-0.1, 0.1))
-    env = eqx.tree_at(lambda e: e.command.speed_range, env, f32((0.0, 0.4)))
+    env = _env(hopper_env, hopper, lin_vel_x=(0.0, 0.2), lin_vel_y=(-0.1, 0.1))
+    env = eqx.tree_at(lambda e: e.commands["velocity"].lin_vel_x, env, f32((0.0, 0.4)))
     assert gate.unasked(env) == ()
 
 

@@ -49,7 +49,7 @@ def standing(tmp_path_factory):
     """
     recipe = load_recipe("hop")(physics="native")
     env = judged_env(recipe.env, recipe.env.physics.timestep)
-    env = eqx.tree_at(lambda e: e.command.deadband, env, recipe.env.command.deadband)
+    env = eqx.tree_at(lambda e: e.commands["velocity"].deadband, env, recipe.env.commands["velocity"].deadband)
     policy = make_agent(env, PPOConfig(hidden=(16,)), jax.random.key(shifted(0))).policy
     rng = np.random.default_rng(shifted(0))
     norm = dataclasses.replace(
@@ -368,7 +368,7 @@ def test_a_walk_is_exported_and_walks_through_the_player(tmp_path, cli, monkeypa
     """Minutes: the biped learns to walk, is judged, and its player gives the same verdict."""
     run = tmp_path / "walk"
     assert cli("run", "walk", "--no-eval", f"--out={run}").status == 0
-    monkeypatch.setattr(bundles, "QUICK_EPISODES", 8)
+    monkeypatch.setattr("wildrobot_eqx.cli.export_run.QUICK_EPISODES", 8)
     assert cli("export", run).status == 0
     done = cli("bundle", "verify", run / "bundle.zip", "--json")
     document = json.loads(done.out)
@@ -410,7 +410,7 @@ def test_a_film_takes_the_place_of_no_file_unasked(options, exported, cli, tmp_p
     def filmed(bundle, walked, path):
         path.write_bytes(b"film")
 
-    monkeypatch.setattr("wildrobot_eqx.runs.bundle_film.film_walk", filmed)
+    monkeypatch.setattr("wildrobot_eqx.release.film.film_walk", filmed)
     film = tmp_path / "wedding.mp4"
     film.write_bytes(b"dear")
     done = cli("play", exported, "--seconds=0.1", "--no-ramp", f"--video={film}", *options)

@@ -149,3 +149,46 @@ def test_non_finite_leaves_are_named(tree):
     spoilt = eqx.tree_at(lambda t: t.weights["a"][0], tree, jnp.float32(jnp.nan))
     assert non_finite(flatten(spoilt)) == [".weights['a'][0]"]
     assert non_finite(flatten(tree)) == []
+
+
+@pytest.mark.parametrize("free", [0, 1000, 2**16])
+def test_a_full_disk_is_told_before_orbax_stumbles_over_it(free, tree, tmp_path, monkeypatch, capfd):
+    saved = Checkpoints(tmp_path)
+    saved.save(1, flatten(tree))
+    usage = checkpoint.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda path: usage._replace(free=free))
+    with pytest.raises(WildRobotError, match="No space left on device") as caught:
+        saved.save(2, flatten(tree))
+    assert caught.value.exit_code == 1
+    assert "iteration 1" in caught.value.hint
+    assert saved.iterations() == [1]
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        ValueError('RESOURCE_EXHAUSTED: Error writing "a/0" in OCDBT database at local file "/x"'),
+    ],
+)
+def test_a_disk_that_fills_up_meanwhile_is_told_in_the_systems_words(error, tree, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise error
+
+    monkeypatch.setattr(checkpoint._checkpointer(), "save", full)
+    with pytest.raises(WildRobotError, match="could not be written: No space left on device"):
+        Checkpoints(tmp_path).save(1, flatten(tree))
+
+
+def test_a_folder_of_anothers_is_no_checkpoint(tree, tmp_path):
+    for name in ("2024", "notes", "00000003.bak"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.tex").write_text("dear")
+    saved = Checkpoints(tmp_path, keep=1)
+    for iteration in (1, 2):
+        saved.save(iteration, flatten(tree))
+    assert saved.iterations() == [2]
+    saved.remove_after(1)
+    assert saved.iterations() == []
+    assert {path.parent.name for path in tmp_path.rglob("*.tex")} == {"2024", "notes", "00000003.bak"}

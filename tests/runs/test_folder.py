@@ -14,7 +14,7 @@ from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.paths import data_dir
 from wildrobot_eqx.report.page import write_report
 from wildrobot_eqx.runs.folder import RunFolder, write_json
-from wildrobot_eqx.train.log import keep_metrics_until, read_metrics
+from wildrobot_eqx.train.log import keep_metrics_until, read_metrics, wall_clock
 
 
 def test_a_run_folder_holds_what_repeats_the_run(trained):
@@ -195,3 +195,72 @@ def test_a_neighbour_of_a_likely_name_is_left_alone(tmp_path):
     (tmp_path / "x.json.partial").write_text("mine")
     write_json(tmp_path / "x.json", {"a": 1})
     assert (tmp_path / "x.json.partial").read_text() == "mine"
+
+
+# --- spoilt files of a run are told --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line", ["1", "null", "[]", '"x"', "{}", '{"iteration": null}', '{"iteration": "1"}', "true", "1e999"]
+)
+def test_a_line_that_is_no_iteration_is_told(line, tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(f'{{"iteration": 1}}\n{line}\n{{"iteration": 2}}\n')
+    before = path.read_bytes()
+    with pytest.raises(WildRobotError, match="Line 2") as caught:
+        keep_metrics_until(path, 2)
+    assert caught.value.where == f"{path}:2"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("tail", [b'{"iteration": 2, "x', b"\xff\xfe", b"[" * 50_000, b"9" * 5000])
+def test_a_line_cut_short_is_left_out(tail, tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"iteration": 1}\n' + tail)
+    assert read_metrics(path) == [{"iteration": 1}]
+
+
+def test_figures_that_cannot_be_read_are_told(tmp_path):
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(WildRobotError, match="cannot be read") as caught:
+        read_metrics(tmp_path / "metrics.jsonl")
+    assert caught.value.where == str(tmp_path / "metrics.jsonl")
+
+
+@pytest.mark.parametrize("seconds", [None, "x", True, -1, float("nan"), 10**400, 1e300])
+def test_a_wall_clock_that_is_none_starts_anew(seconds):
+    assert wall_clock([{"iteration": 1, "wall_clock_s": seconds}]) == 0.0
+    assert wall_clock([]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("options", []),
+        ("overrides", {}),
+        ("overrides", [[]]),
+        ("seed", "0"),
+        ("seed", True),
+        ("recipe", "x"),
+        ("name", 1),
+    ],
+)
+def test_an_entry_of_another_kind_is_told(entry, value, copied):
+    text = json.loads(copied.manifest_path.read_text())
+    copied.manifest_path.write_text(json.dumps({**text, entry: value}))
+    with pytest.raises(WildRobotError, match=f"manifest's '{entry}' must be") as caught:
+        copied.manifest()
+    assert caught.value.where == f"{copied.manifest_path}, {entry}"
+    text.pop(entry)
+    copied.manifest_path.write_text(json.dumps(text))
+    with pytest.raises(WildRobotError, match=f"lacks '{entry}'"):
+        copied.whole_manifest()
+
+
+def test_a_recipe_copy_that_cannot_be_read_is_told(copied, monkeypatch):
+    def unreadable(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", unreadable)
+    with pytest.raises(WildRobotError, match=r"recipe.py cannot be read: Permission denied"):
+        copied.trusted_recipe(False)

@@ -8,19 +8,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import default_commands, make_env, wrong_world
+from helpers import default_commands, make_env, shifted, wrong_world
 from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
-from wildrobot_eqx import Ground, WildRobotError
+from wildrobot_eqx import Env, Ground, ObservationStack, WildRobotError
 from wildrobot_eqx.evaluate.gate import CommandFigures, GateLine, GateResult, Limit
 from wildrobot_eqx.evaluate.rollout import judge_key, judged_env, measured, with_command
 from wildrobot_eqx.evaluate.walking.measure import measure
 from wildrobot_eqx.evaluate.walking.meter import GaitMeter
 from wildrobot_eqx.evaluate.walking.motions import Motion, judge_motion
+from wildrobot_eqx.evaluate.walking.stand_gate import StandGate
 from wildrobot_eqx.evaluate.walking.walk_gate import WalkGate
 from wildrobot_eqx.physics import NativePhysics, ScaleMass
 from wildrobot_eqx.resets import HomeReset
+from wildrobot_eqx.terms import CommandTerm
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +153,7 @@ def test_the_joint_that_strains_is_named(meter, robot):
 
 @pytest.mark.parametrize("judge", ["walk", "stand", "left", "turn"])
 def test_a_continuous_torque_is_a_line_for_every_joint(judge, robot):
-    servo = dataclasses.replace(robot.servo, continuous_torque=1.5)
+    servo = dataclasses.replace(robot.servo, continuous_torques=(1.5,) * robot.nu)
     meter = GaitMeter(dataclasses.replace(robot, servo=servo), seconds=10.0, warmup=3.0)
 
     def lines(*episodes):
@@ -216,11 +218,17 @@ def test_a_figure_that_is_not_finite_fails_its_line():
 
 
 @pytest.fixture(scope="module")
-def standing(env) -> GateResult:
+def calm(robot) -> Env:
+    """Episodes begin in the home pose at rest: what nothing steers is not judged by its luck."""
+    return make_env(robot, reset_state=HomeReset(robot, joint_noise=0.0, velocity_noise=0.0))
+
+
+@pytest.fixture(scope="module")
+def standing(calm) -> GateResult:
     """A policy that only ever stands, judged by the engine."""
     gate = WalkGate(required=(0.0, 0.2), reported=(0.5,), seconds=3.0, warmup=1.0)
     told: list[str] = []
-    result = gate(env, Constant(env.action_size), episodes=2, timesteps=(0.005,), progress=told.append)
+    result = gate(calm, Constant(calm.action_size), episodes=2, timesteps=(0.005,), progress=told.append)
     assert told[-1] == "5 ms steps: 3 of 3 s, 6 of 6 upright"
     return result
 
@@ -238,11 +246,11 @@ def test_a_policy_that_stands_passes_at_zero_and_fails_to_walk(standing):
 
 
 @pytest.fixture(scope="module")
-def marching(env) -> dict[str, GateResult]:
+def marching(calm) -> dict[str, GateResult]:
     """Open-loop marches, judged by the engine at 0.1 m/s."""
     gate = WalkGate(required=(0.1,), reported=(), seconds=6.0, warmup=2.0)
-    lifts = {"walks": (0.5, 0.5), "shuffles": (0.4, 0.4), "limps": (0.2, 0.6, -0.2)}
-    return {name: gate(env, March(env, *lift), episodes=8, timesteps=(0.005,)) for name, lift in lifts.items()}
+    lifts = {"walks": (0.5, 0.5), "shuffles": (0.4, 0.4), "limps": (0.2, 0.6, -0.3)}
+    return {name: gate(calm, March(calm, *lift), episodes=8, timesteps=(0.005,)) for name, lift in lifts.items()}
 
 
 def test_a_policy_that_shuffles_fails_the_swing_peaks(marching):
@@ -315,10 +323,26 @@ def test_the_judge_changes_physics_and_command_only(robot):
     assert judged.physics.timestep == 0.002
     assert judged.disturbances is None
     assert eqx.tree_equal(judged.reset_state, env.reset_state)
-    assert eqx.tree_equal(judged.commands, env.commands)
+    own = eqx.tree_at(lambda c: c["velocity"].interval, env.commands, jnp.float32(jnp.inf))
+    assert eqx.tree_equal(judged.commands, own)
     for speed in (0.0, 0.03, 0.4):
         command = with_command(judged, jnp.float32(speed)).commands["velocity"]
         assert float(command.sample(judge_key(0.002)).lin_vel_x) == pytest.approx(speed)
+
+
+def test_the_command_of_a_judged_episode_is_never_drawn_again(env, batched):
+    """The gates reset each episode in an env of its own command, and step all of them in one."""
+    state, _ = batched.reset(seed=3)
+    one = jax.tree.map(lambda leaf: leaf[0], state)
+    keys = jax.random.split(jax.random.key(shifted(0)), 2000)
+
+    def speeds(env):
+        command, asked = env.commands["velocity"], one.commands["velocity"]
+        return jax.vmap(lambda key: command.step(key, asked, one.physics, 0.02, {}).lin_vel_x)(keys)
+
+    asked = float(one.commands["velocity"].lin_vel_x)
+    assert np.unique(speeds(judged_env(env, 0.005))) == pytest.approx([asked])
+    assert np.unique(speeds(env)).size > 1
 
 
 def test_measurements_read_the_right_sensors(env, batched):
@@ -337,12 +361,12 @@ def test_measurements_read_the_right_sensors(env, batched):
     assert np.asarray(there.position - sample.position) == pytest.approx(np.tile([1.0, 0.0], (4, 1)), abs=1e-5)
 
 
-def test_heights_are_measured_above_the_ground_that_episodes_begin_on(env, batched, robot):
-    """A robot lifted by a plateau of 0.7 m has its soles on the floor there, and 0.7 m up by the env without ground."""
+def test_heights_are_measured_above_the_robots_ground(env, batched, robot):
+    """A robot lifted by a plateau of 0.7 m has its soles on the floor there, and 0.7 m up for one on the plane."""
     plateau = Ground(jnp.full((7, 7), 0.7, jnp.float32), 3.0)
     state, timestep = jax.tree.map(lambda leaf: leaf[0], batched.hold(batched.reset(seed=3)[0], 50))
     up = eqx.tree_at(lambda s: s.physics.site_xpos, state, state.physics.site_xpos.at[:, 2].add(0.7))
-    on = make_env(robot, reset_state=HomeReset(robot, ground=plateau))
+    on = eqx.tree_at(lambda e: e.physics.robot, env, dataclasses.replace(robot, ground=plateau))
     np.testing.assert_allclose(measured(on)(up, timestep).foot_height, 0.0, atol=2e-3)
     np.testing.assert_allclose(measured(env)(up, timestep).foot_height, 0.7, atol=2e-3)
 
@@ -452,7 +476,9 @@ class TestMotions:
         commands = default_commands(hopper, ang_vel_z=(-1.0, 1.0), lin_vel_y=(-0.1, 0.1))
         motions = (Motion("turn", 0.5), Motion("left", 0.05, required=False))
         gate = WalkGate(required=(0.0,), reported=(), motions=motions, seconds=0.4, warmup=0.1)
-        result = gate(make_env(hopper, commands=commands), Constant(hopper.nu), episodes=2, timesteps=(0.005,))
+        told = ObservationStack({"command": CommandTerm("velocity", commands["velocity"].observed)})
+        env = make_env(hopper, commands=commands, observations={"policy": told})
+        result = gate(env, Constant(hopper.nu), episodes=2, timesteps=(0.005,))
         assert [(f.axis, f.command) for f in result.figures] == [("", 0.0), ("turn", 0.5), ("left", 0.05)]
         assert any("turn error at turn 0.5 rad/s" in line for line in result.failed_lines())
         titles = [table.title for table in result.tables()]

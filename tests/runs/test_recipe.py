@@ -47,7 +47,7 @@ def test_walk_robust_trains_in_a_wrong_world_and_its_curriculum_fits_it():
     assert env.observations["policy"].history == 1, "so that it can be exported"
     assert made.curriculum is not None
     begun = made.curriculum.at(env, made.curriculum.init().level)
-    assert float(begun.events["push"].force[1]) < float(env.disturbances.events["push"].force[1])
+    assert float(begun.disturbances.events["push"].force[1]) < float(env.disturbances.events["push"].force[1])
     assert {motion.axis for motion in made.gate.motions} == {"left", "turn"}
 
 

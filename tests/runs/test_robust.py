@@ -44,14 +44,15 @@ def test_a_range_is_stretched_about_what_is_nominal_in_it(bounds, wide):
 
 def test_every_range_of_a_world_is_found_and_nothing_else_changes(robot):
     parts = wrong_world(robot)
-    wide, found = widen(parts["servos"].parts, 1.2, "servos")
+    own = parts["disturbances"]
+    wide, found = widen(own.servos.parts, 1.2, "servos")
     by_path = {item.path: item.judged for item in found}
     assert by_path["servos.backlash.play"] == (0.0, pytest.approx(0.02094))
     assert by_path["servos.motor.strength"] == pytest.approx((0.88, 1.12))
     assert by_path["servos.motor.voltage"] == pytest.approx((9.3, 12.9))
     assert float(wide["delay"].seconds[1]) == wide["delay"].longest  # the line is as long as the range asks for
     assert wide["delay"].longest > 0.03
-    before, after = parts["servos"].parts["motor"], wide["motor"]
+    before, after = own.servos.parts["motor"], wide["motor"]
     assert [float(m.stall_torque[0] + m.rated + m.resistance) for m in (before, after)] == [pytest.approx(15.56)] * 2
 
     _, found = widen(parts["observations"]["policy"].sensing, 1.2, "sensing")
@@ -59,7 +60,7 @@ def test_every_range_of_a_world_is_found_and_nothing_else_changes(robot):
     assert by_path["sensing.angular_velocity.Bias.std"] == pytest.approx(0.024)
     assert by_path["sensing.angular_velocity.DroppedPackets.probability"] == pytest.approx(0.024)
     assert by_path["sensing.angular_velocity.ReadingDelay.seconds"] == pytest.approx(0.036)
-    _, found = widen(parts["randomisers"], 1.2, "randomisers")
+    _, found = widen(own.randomisers, 1.2, "randomisers")
     assert "randomisers.ScaleFriction.range" in {item.path for item in found}
     _, found = widen({"push": we.events.Push()}, 1.2)
     assert {item.path for item in found} == {".push.force", ".push.duration"}
@@ -77,7 +78,7 @@ def test_the_worlds_sources_are_told(robot, env):
     assert plain.ranges == ()
     own = world.wrong_world(make_env(robot, **wrong_world(robot)), 0.005)
     assert set(own.sources.values()) == {"recipe"}
-    assert own.env.disturbances.servos.names == tuple(wrong_world(robot)["servos"].names)
+    assert own.env.disturbances.servos.names == tuple(wrong_world(robot)["disturbances"].servos.names)
     assert own.env.observations["policy"].history == 3
     mass = float(own.env.disturbances.randomisers[0].range[0])
     assert mass == pytest.approx(0.88)
@@ -117,7 +118,7 @@ def test_each_dial_moves_its_own_draw_and_no_other(dialled, hopper):
     at = names.index("encoder_offset")
     assert 0.0 < offset[at] <= PARAMETERS[at].levels[-1]
     assert (np.delete(offset, at) == 0.0).all()
-    bias = np.asarray(state.observations["policy"][0]["angular_velocity"][0])
+    bias = np.asarray(state.observations["policy"][1]["angular_velocity"][0])
     assert np.abs(bias[names.index("gyro_bias")]).max() > 0.02
     assert (np.delete(bias, names.index("gyro_bias"), axis=0) == 0.0).all()
     assert (np.asarray(state.commands["velocity"].lin_vel_x) == np.float32(0.2)).all()
@@ -142,8 +143,8 @@ def test_a_push_gives_its_impulse_whatever_its_duration(dialled, hopper, seconds
     event, dt, push = TimedPush(hopper), env.physics.control_dt, one.disturbances.events[NAME]
     total = np.zeros(3)
     for _ in range(20):
-        physics, params, push = event(jax.random.key(0), push, one.physics, one.params, dt)
-        total += np.asarray(params.gravity - one.params.gravity) * dt
+        physics, params, push = event(jax.random.key(0), push, one.physics, one.disturbances.params, dt)
+        total += np.asarray(params.gravity - one.disturbances.params.gravity) * dt
         total += np.linalg.pinv(np.asarray(event.dofs)) @ np.asarray(physics.qvel - one.physics.qvel)
     wanted = np.array([0.7, 0.2 if seconds else 0.0, 0.0])  # a planar robot takes a kick's part in its plane
     np.testing.assert_allclose(total, wanted, atol=1e-5)

@@ -8,19 +8,21 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny import ITERATIONS, TINY
 
+from wildrobot_eqx.cli import commands
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.physics import native
 from wildrobot_eqx.runs import checkpoint
 from wildrobot_eqx.runs.folder import RunFolder
 from wildrobot_eqx.train import log, startup
 from wildrobot_eqx.train import loop as runner
-from wildrobot_eqx.train.log import read_metrics
+from wildrobot_eqx.train.log import WandB, read_metrics
 
 
 def _diverging(monkeypatch, robots, when):
@@ -302,3 +304,42 @@ def test_verify_passes_for_shipped_recipes_on_every_backend(recipe, physics, cli
     assert done.status == 0, done.err
     document = json.loads(done.out)
     assert [check["name"] for check in document["checks"] if not check["passed"]] == []
+
+
+def test_each_run_has_an_id_of_its_own_on_wandb(tmp_path, monkeypatch):
+    """Many folders are called seed0; and a resume goes on under the id that the run began with."""
+    opened = []
+
+    class Run:
+        def log(self, figures, step):
+            pass
+
+        def finish(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=lambda **k: (opened.append(k), Run())[1]))
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    folders = [RunFolder(tmp_path / experiment / "seed0") for experiment in ("torque_low", "torque_high")]
+    for folder in folders:
+        manifest = {"wandb_id": f"id of {folder.path.parent.name}"}
+        WandB(folder.path, manifest, 0)
+    assert [k["id"] for k in opened] == ["id of torque_low", "id of torque_high"]
+    assert {k["name"] for k in opened} == {"seed0"}
+    assert {k["project"] for k in opened} == {"wildrobot-eqx"}
+    monkeypatch.setenv("WANDB_PROJECT", "mine")
+    WandB(folders[0].path, manifest, 3)
+    assert (opened[-1]["project"], opened[-1]["resume"]) == ("mine", "allow")
+
+
+def test_the_id_on_wandb_is_drawn_once_and_kept(copied, cli, monkeypatch):
+    opened = []
+    quiet = types.SimpleNamespace(log=lambda figures, step: None, finish=lambda: None)
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=lambda **k: (opened.append(k), quiet)[1]))
+    for _ in range(2):
+        assert cli("run", f"--resume={copied.path}", "--wandb", "--no-eval").status == 0
+    manifest = copied.manifest()
+    copied.manifest_path.write_text(json.dumps({k: v for k, v in manifest.items() if k != "wandb_id"}))
+    assert cli("run", f"--resume={copied.path}", "--wandb", "--no-eval").status == 0
+    first, again, other = (k["id"] for k in opened)
+    assert first == again == manifest["wandb_id"] != other
+    assert copied.path.name not in (first, other)

@@ -10,9 +10,10 @@ from helpers import default_commands, make_env
 from PIL import Image
 from puppets import Constant
 
-from wildrobot_eqx import WildRobotError
+from wildrobot_eqx import ObservationStack, WildRobotError
 from wildrobot_eqx.physics.mujoco_tools.render import NoRenderer, Renderer
 from wildrobot_eqx.report import film as video
+from wildrobot_eqx.terms import CommandTerm
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,8 @@ def test_a_recording_follows_its_script_and_ends_after_a_fall(hopper_env):
 def test_a_script_may_ask_for_sideways_and_turns(hopper):
     """What is asked for reaches the policy, and is told in words."""
     commands = default_commands(hopper, ang_vel_z=(-1.0, 1.0), lin_vel_y=(-0.1, 0.1))
-    env = make_env(hopper, commands=commands)
+    told = ObservationStack({"command": CommandTerm("velocity", commands["velocity"].observed)})
+    env = make_env(hopper, commands=commands, observations={"policy": told})
     script = ((0.0, 0.1), (0.2, 0.1, 0.0, -0.4), (0.0, 0.1, -0.1, 0.0))
     walk = video.record(env, Constant(env.action_size), script)
     assert list(dict.fromkeys(walk.told)) == ["stand", "0.2 m/s turn -0.4", "right 0.1"]
@@ -100,7 +102,7 @@ def test_a_script_may_ask_for_sideways_and_turns(hopper):
 def test_a_turn_maps_the_heading_onto_x():
     half = 0.25  # a heading of 0.5 rad
     qpos = np.array([[np.cos(0.5), np.sin(0.5), 0.4, np.cos(half), 0.0, 0.0, np.sin(half), 7.0]])
-    turned = video._turn(qpos, -0.5)
+    turned = video._turn(qpos, 0, -0.5)
     assert turned == pytest.approx(np.array([[1.0, 0.0, 0.4, 1.0, 0.0, 0.0, 0.0, 7.0]]))
 
 
@@ -145,5 +147,6 @@ def test_a_machine_without_a_display_draws_with_egl(drawing):
 
 def test_a_video_that_cannot_be_written_says_why(drawing, hopper_env, tmp_path):
     (tmp_path / "walk.mp4").mkdir()
-    with pytest.raises(WildRobotError, match=r"The video could not be written: .*directory"):
+    with pytest.raises(WildRobotError, match=r"could not be written: .*directory") as caught:
         video.render_walk(hopper_env, Constant(hopper_env.action_size), tmp_path, script=((0.0, 0.2),))
+    assert caught.value.where == str(tmp_path / "walk.mp4")

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # the same names as in the table below, which a test compares
     from .brax_compat import brax_trainers as brax_trainers
     from .gymnasium import GymnasiumEnv as GymnasiumEnv
     from .gymnasium import GymnasiumVectorEnv as GymnasiumVectorEnv
+    from .gymnasium_ids import register_gymnasium as register_gymnasium
 
 _EXPORTS = {
     "brax": ("BraxEnv",),
@@ -18,6 +19,7 @@ _EXPORTS = {
         "check_brax",
     ),
     "brax_compat": ("brax_trainers",),
+    "gymnasium_ids": ("register_gymnasium",),
     "gymnasium": (
         "GymnasiumEnv",
         "GymnasiumVectorEnv",

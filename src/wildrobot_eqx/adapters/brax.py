@@ -1,7 +1,7 @@
 """Our env as a `brax.envs.Env`, for Brax's wrappers and trainers."""
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -9,14 +9,29 @@ from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 from ..env import Env, EnvState, Timestep
 from ..env.rollout import tracking_errors
-from ..errors import WildRobotError
+from ..errors import MissingNameError, WildRobotError
 from ..physics import PhysicsParams, engine_name
 from .brax_compat import importing_brax
 
 with importing_brax():
     from brax import envs
+    from flax import struct
 
 _KEYS = "threefry2x32"  # JAX's default: two words
+_PLAYGROUND = ("mj_model", "mjx_model", "xml_path", "model_assets", "render")
+
+
+def _no_data(state: Any) -> NoReturn:
+    """Stands where MuJoCo Playground's wrappers look for an engine's state."""
+    raise MissingNameError(
+        "This state has no 'data': it is one for Brax's own wrappers, not for those of MuJoCo Playground.",
+        where="BraxEnv, state.data",
+        hint="train with brax.envs.wrappers.training.wrap; the engine's state is state.pipeline_state.physics",
+    )
+
+
+# Made by a call, so that nobody checks the types that Brax declares, which are not ours.
+_State: Any = struct.dataclass(type("BraxState", (envs.State,), {"data": property(_no_data), "__module__": __name__}))
 
 
 class BraxEnv(envs.Env):
@@ -26,10 +41,11 @@ class BraxEnv(envs.Env):
 
     - `obs`: float32, 1-D; with `privileged` a dict of `state` (the policy's) and `privileged_state` (the critic's).
     - `reward`, `done`: float32 scalars. `done` says that the episode failed; how long it may last is
-      Brax's `episode_length` to say, so the env's own limit is not heeded.
+      Brax's `episode_length` to say, so the env's own limit is not heeded, unless `time_limit` says so.
     - `metrics`: the env's, `terminated`, and for each pair `x` and `commanded_x` of them `x_error`, such as
       `lin_vel_x_error` (m/s, at this very moment); float32 scalars.
-    - `info`: `rng`, a legacy key, and `episode`, how many have begun. Keys of others are carried through.
+    - `info`: `rng`, a legacy key; `episode`, how many have begun; `time_out`, float32, 1 where the env's own
+      limit ended the episode, for PPO's `bootstrap_on_timeout`. Keys of others are carried through.
     - `pipeline_state`: an `EnvState` with a legacy key, everything that ends with an episode.
 
     Brax's AutoResetWrapper puts every episode back to the first state that there was. So the
@@ -42,6 +58,7 @@ class BraxEnv(envs.Env):
     Args:
         env: the env.
         privileged: also hand out what only the simulator knows, to a critic.
+        time_limit: heed the env's own limit, too: `done` and `info["time_out"]` are 1 where it is reached.
 
     Attributes:
         sys: the nominal domain parameters, which the env's own randomisers start from; Brax's
@@ -50,9 +67,10 @@ class BraxEnv(envs.Env):
 
     env: Env
     privileged: bool
+    time_limit: bool
     sys: PhysicsParams
 
-    def __init__(self, env: Env, privileged: bool = False):
+    def __init__(self, env: Env, privileged: bool = False, time_limit: bool = False):
         missing = {"policy", *(["critic"] if privileged else [])} - set(env.observations)
         if missing:
             raise WildRobotError(
@@ -60,7 +78,7 @@ class BraxEnv(envs.Env):
                 where="BraxEnv(env)",
                 hint="give env.observations a stack of that name" + (", or privileged=False" if privileged else ""),
             )
-        self.env, self.privileged = env, privileged
+        self.env, self.privileged, self.time_limit = env, privileged, time_limit
         self.sys = env.physics.params()
 
     @property
@@ -85,6 +103,18 @@ class BraxEnv(envs.Env):
     def dt(self) -> float:
         """The control period, s."""
         return self.env.physics.control_dt
+
+    if not TYPE_CHECKING:  # a checker would take any name for one that there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Only for names that there are not: those of MuJoCo Playground's envs are told apart."""
+            if name in _PLAYGROUND:
+                raise MissingNameError(
+                    f"BraxEnv has no {name!r}: it is an env for Brax's own wrappers, not for MuJoCo Playground's.",
+                    where=f"BraxEnv.{name}",
+                    hint="train it with Brax's default wrap_env_fn, brax.envs.wrappers.training.wrap; see docs/brax.md",
+                )
+            raise AttributeError(f"'BraxEnv' object has no attribute {name!r}", name=name, obj=self)
 
     def reset(self, rng: PRNGKeyArray) -> envs.State:
         """A first state, drawn from a legacy or a typed key."""
@@ -126,15 +156,16 @@ class BraxEnv(envs.Env):
         state = state if self._draws_params else _with_params(state, None)
         obs = {name: timestep.obs[role] for name, role in self._roles().items()} if self.privileged else None
         failed = timestep.terminated.astype(jnp.float32)
+        late = timestep.truncated.astype(jnp.float32) if self.time_limit else jnp.zeros_like(failed)
         own = timestep.metrics
         errors = {name: jnp.abs(value) for name, value in tracking_errors(own).items()}
-        return envs.State(
+        return _State(
             pipeline_state=dataclasses.replace(state, key=_raw(state.key)),
             obs=timestep.obs["policy"] if obs is None else obs,
             reward=timestep.reward,
-            done=failed,
+            done=failed + late,  # never both
             metrics={**metrics, **own, **errors, "terminated": failed},
-            info=info,
+            info={**info, "time_out": late},
         )
 
 

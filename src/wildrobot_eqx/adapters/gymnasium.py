@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from ..env import Env, EnvState
 from ..env.rollout import where
-from ..errors import WildRobotError
+from ..errors import WildRobotError, WrongMaskError, nearest
 from .gymnasium_bridge import Bridge, Observation, Told, draw_words, gymnasium, refuse
 
 AutoresetMode = gymnasium.vector.AutoresetMode
@@ -117,7 +117,8 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
     Args:
         env: the env of one robot.
         num_envs: how many robots.
-        autoreset_mode: as above.
+        autoreset_mode: as above, or its name: "SameStep", "same_step", ... Gymnasium's own wrappers of observations
+            want NEXT_STEP or DISABLED.
         roles, render_mode, action_scale, observation_limit, picture_size: as for `GymnasiumEnv`.
 
     Raises:
@@ -128,7 +129,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
         self,
         env: Env,
         num_envs: int,
-        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         roles: Sequence[str] | None = None,
         render_mode: str | None = None,
         action_scale: float = 1.0,
@@ -141,7 +142,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
             raise WildRobotError(f"num_envs is {num_envs}.", where=name, hint="take 1 or more")
         self._bridge = Bridge(name, env, roles, render_mode, action_scale, observation_limit, picture_size)
         self.num_envs, self.render_mode = num_envs, render_mode
-        self._mode = AutoresetMode(autoreset_mode)
+        self._mode = _mode(autoreset_mode, name)
         self.metadata = {**self._bridge.metadata, "autoreset_mode": self._mode}
         self.single_observation_space = self._bridge.observation_space
         self.single_action_space = self._bridge.action_space
@@ -253,9 +254,9 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
             return np.ones(self.num_envs, bool)
         if not (isinstance(mask, np.ndarray) and mask.dtype == bool and mask.shape == (self.num_envs,) and mask.any()):
             hint = f"a NumPy array bool[{self.num_envs}], with at least one True"
-            raise WildRobotError("options['reset_mask'] is not a mask.", where=told, hint=hint)
+            raise WrongMaskError("options['reset_mask'] is not a mask.", where=told, hint=hint)
         if self._now is None and not mask.all():
-            raise WildRobotError("There are no episodes yet.", where=told, hint="reset all envs first")
+            raise WrongMaskError("There are no episodes yet.", where=told, hint="reset all envs first")
         return mask
 
     def _observation(self) -> Observation:
@@ -275,6 +276,19 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
             last[i] = self._bridge.told({role: np.array(obs[i]) for role, obs in outcome.obs.items()})
         final = self._info({}, np.array(outcome.metrics), done)
         return {"final_obs": last, "_final_obs": done.copy(), "final_info": final, "_final_info": done.copy()}
+
+
+def _mode(given: AutoresetMode | str, told: str) -> AutoresetMode:
+    known = {_plain(mode.value): mode for mode in AutoresetMode}
+    mode = given if isinstance(given, AutoresetMode) else known.get(_plain(str(given)))
+    if mode is None:
+        names = [mode.value for mode in AutoresetMode]
+        raise WildRobotError(f"There is no autoreset mode {given!r}.", where=told, hint=nearest(str(given), names))
+    return mode
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 _replaced = jax.jit(where)  # (mask, fresh, state)

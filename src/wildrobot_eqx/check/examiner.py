@@ -71,7 +71,14 @@ class Examiner:
         self.subtle: list[Finding] = []
 
     def examine(
-        self, where: str, module: Any, state: str, protocol: Protocol, held: "Held | None" = None, **own: Any
+        self,
+        where: str,
+        module: Any,
+        state: str,
+        protocol: Protocol,
+        held: "Held | None" = None,
+        stored: str = "state",
+        **own: Any,
     ) -> "Held | None":
         """Examine every call of a module; returns its state, None where that is wrong.
 
@@ -81,6 +88,7 @@ class Examiner:
             state: where its state stands, such as `state.rewards['alive']`.
             protocol: its calls.
             held: its state, where an earlier call gave it.
+            stored: a result that becomes the state, where it is not called that.
             own: specs that differ from module to module, such as `reading`.
         """
         known = {**self.known, **own}
@@ -94,7 +102,7 @@ class Examiner:
             for i, name in enumerate(call.gives):
                 path = "" if len(call.gives) == 1 else f"[{i}]"
                 wanted.append(UNKNOWN if name == "state" else known.get(name, UNKNOWN))
-                label = state if name == "state" else where if name in _MAIN else f"{where} {name}"
+                label = state if name in ("state", stored) else where if name in _MAIN else f"{where} {name}"
                 names.append((path, label))
                 if name in AXES:
                     axes[path] = AXES[name]

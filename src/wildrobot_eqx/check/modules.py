@@ -60,7 +60,7 @@ def _commanded(examiner: Examiner, samples: dict[str, Held]) -> dict[str, Any] |
     for name in order_of(examiner.env.commands):
         command = examiner.env.commands[name]
         calls = tuple(call for call in command.protocol if call.method not in ("bounds", "sample"))
-        own = {
+        own: dict[str, Any] = {
             "others": {needed: states.get(needed) for needed in command.needs},
             "value": f32(len(command.channels)),
             "observed": f32(len(command.observed)),
@@ -82,12 +82,15 @@ def _disturbed(examiner: Examiner) -> tuple[Any, dict[str, Any]]:
         return None, {}
     for i, randomiser in enumerate(disturbances.randomisers):
         where = f"env.disturbances.randomisers[{i}]"
-        examiner.examine(where, randomiser, "state.disturbances.params", randomiser.protocol)
+        examiner.examine(where, randomiser, "state.disturbances.params", randomiser.protocol, stored="params")
     calibration = None
     if disturbances.calibration is not None:
         calibration = jax.eval_shape(Calibration, f32(nu), f32(3))
         own = disturbances.calibration
-        examiner.examine("env.disturbances.calibration", own, "", own.protocol, calibration=calibration)
+        where = "state.disturbances.calibration"
+        examiner.examine(
+            "env.disturbances.calibration", own, where, own.protocol, None, "calibration", calibration=calibration
+        )
     servo = {}
     if disturbances.servos is not None:
         given = {

@@ -85,7 +85,8 @@ def _gate(recipe: Recipe, folder: RunFolder) -> AbstractGate:
 
 
 def _fuller(kept: dict[str, Any], new: dict[str, Any]) -> bool:
-    return not kept.get("provisional") or (kept.get("episodes") or 0) > new["episodes"]
+    episodes = kept.get("episodes")
+    return not kept.get("provisional") or (isinstance(episodes, int) and episodes > new["episodes"])
 
 
 def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:

@@ -26,13 +26,16 @@ _SEED = 0x7FFF_6A7E  # with the fold below a domain of keys that no training see
 def judged_env(env: Env, timestep: float, engine: str = "native") -> Env:
     """The env as it is judged: `engine`'s physics at `timestep` (s), nominal parameters, nothing disturbed.
 
-    Servos and calibration are the model's own and nothing happens on the way; the policy sees
-    through its own sensors.
+    Servos and calibration are the model's own, nothing happens on the way, and the velocity that a reset has drawn
+    is never drawn again; the policy sees through its own sensors.
 
     Raises:
         WildRobotError: the timestep does not divide the robot's control period, or the engine cannot simulate it.
     """
     physics, disturbances = make_physics(engine, env.physics.robot, timestep), env.disturbances
+    name, command = velocity_of(env.commands)
+    constant = eqx.tree_at(lambda c: c.interval, command, f32(jnp.inf))
+    env = dataclasses.replace(env, commands={**env.commands, name: constant})
     if disturbances is None:
         return dataclasses.replace(env, physics=physics)
     exact = None  # of calibration errors, where sensors may ask for them

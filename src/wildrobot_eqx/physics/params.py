@@ -1,10 +1,13 @@
 """The model arrays that may differ from env to env, and what each change implies."""
 
+from typing import TYPE_CHECKING, NoReturn
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from ..errors import MissingNameError, nearest
 from ..robots import Model
 
 
@@ -35,6 +38,17 @@ class PhysicsParams(eqx.Module):
     actuator_biasprm: Float[Array, "nu nbias"]
     actuator_forcerange: Float[Array, "nu 2"]  # N m
     gravity: Float[Array, " 3"]  # m/s^2
+
+    if not TYPE_CHECKING:  # a checker would take any name for one that there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Only for names that there are not, such as those of another library's system."""
+            if name.startswith("__"):
+                raise AttributeError(name)
+            what = f"PhysicsParams has no {name!r}: it holds the parameters of an engine, and is no System of Brax's."
+            known = nearest(name, type(self).__dataclass_fields__)
+            hint = f"{known}; docs/brax.md says which of Brax's wrappers are served"
+            raise MissingNameError(what, where="PhysicsParams", hint=hint)
 
 
 MODEL_FIELDS = tuple(PhysicsParams.__dataclass_fields__)

@@ -83,8 +83,8 @@ def export(
 
 def current_bundle(folder: RunFolder, iteration: int) -> str | None:
     """The zip of the run's bundle, where it holds that iteration's policy and not an older one."""
-    from ..deploy.archive import read_files
-    from ..deploy.contract import FILE, read_contract
+    from ..deploy.bundle.archive import read_files
+    from ..deploy.bundle.contract import FILE, read_contract
 
     archive = folder.path / f"{FOLDER}.zip"
     try:

@@ -23,6 +23,7 @@ from ..learn.networks import AbstractPolicy
 from ..locomotion import gait_of, velocity_in, velocity_of
 from ..physics.mujoco_tools.render import NoRenderer as NoRenderer
 from ..physics.mujoco_tools.render import Renderer
+from ..runs.files import writing
 
 SCRIPT = ((0.0, 2.0), (0.1, 4.0), (0.2, 4.0), (0.3, 4.0), (0.4, 4.0), (0.0, 2.0))
 """The clip's commands: speed (m/s) and for how long (s)."""
@@ -77,12 +78,14 @@ def render_walk(
 
     Raises:
         NoRenderer: no OpenGL context can be had.
+        WildRobotError: a file cannot be written.
     """
     paths = [folder / "walk.mp4", folder / "stride.png"]
     with Renderer(env.physics.robot.model, *SIZE) as renderer:  # first: it may refuse
         walk = record(env, policy, script)
-        write_video(renderer, walk, paths[0])
-        _write_strip(renderer, walk, paths[1])
+        for path, write in zip(paths, (write_video, _write_strip)):
+            with writing(path):
+                write(renderer, walk, path)
     return paths
 
 

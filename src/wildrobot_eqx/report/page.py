@@ -89,7 +89,11 @@ def _text(value: Any) -> str:
 
 
 def _data(path: Path, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+    try:
+        data = path.read_bytes()
+    except OSError:  # it is there, and may not be read: an empty picture says so
+        data = b""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def _image(path: Path, alt: str) -> str:
@@ -205,6 +209,8 @@ def _robust(run_dir: Path) -> Iterator[str]:
         yield f", provisional: {_text(document['provisional'])}"
     yield "<ul>"
     for line in lines if isinstance(lines, list) else []:
+        if not isinstance(line, dict):
+            continue
         shown = describe(str(line.get("name")))
         unit = f" {shown.unit}" if shown.unit else ""
         value = shown.text(number(line.get("value")))

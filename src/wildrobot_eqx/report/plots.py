@@ -16,6 +16,7 @@ from ..runs.files import read_object
 from ..train.log import error_names
 
 _RED, _GREEN, _INK, _GRID = "#c0392b", "#1e8449", "#1b2a3a", "#d8dee4"
+_LARGEST = 1e30  # beyond it Matplotlib's own sums overflow
 _CURVES = {
     "return": ("episode_return", "return per episode", "episode return"),
     "terminations": ("terminations_per_minute", "terminations per minute of simulated time", "terminations"),
@@ -33,7 +34,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     for line in text.splitlines():
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
             found.append(value)
@@ -41,8 +42,9 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def number(value: Any) -> float:
-    """A JSON value as a float; NaN where it is no number."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    """A JSON value as a float; NaN where it is no number, or one that no plot can show."""
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
+    return float(value) if plain else math.nan
 
 
 def write_plots(run_dir: Path) -> list[Path]:

@@ -14,6 +14,7 @@ TOP_KEYS = (
     *("home", "base", "feet", "imu", "servo", "bodies"),
 )
 FOOT_KEYS = ("site", "force", "linvel")
+FOOT_FLAGS = ("switch",)
 IMU_KEYS = ("gyro", "accel", "quat")
 BASE_KEYS = ("body", "linvel", "angvel")
 BODY_KEYS = ("body",)
@@ -72,7 +73,7 @@ def read_spec(path: Path) -> Spec:
         mirror_pairs=read.pairs() if "mirror_pairs" in spec else None,
         home={joint: read.angle(joint, angle) for joint, angle in read.optional("home").items()},
         base=read.base() if "base" in spec else None,
-        feet=read.tables("feet", FOOT_KEYS),
+        feet=read.tables("feet", FOOT_KEYS, FOOT_FLAGS),
         switches=read.switches(),
         imu=read.tables("imu", IMU_KEYS),
         bodies={name: table["body"] for name, table in read.tables("bodies", BODY_KEYS).items()},
@@ -127,15 +128,15 @@ class _Reader:
             raise _error(self.path, what, "home", f"such as {joint} = 0.35")
         return float(value)
 
-    def names(self, table: str, given: Any, keys: tuple[str, ...]) -> dict[str, str]:
-        """The names that `table` gives to `keys`, all of which it must have."""
+    def names(self, table: str, given: Any, keys: tuple[str, ...], flags: tuple[str, ...] = ()) -> dict[str, str]:
+        """The names that `table` gives to `keys`, all of which it must have; `flags` may stand beside them."""
         for key in keys:
             if key not in given:
                 close = nearest(key, [k for k in given if k not in keys])
                 hint = f'add {key} = "..."' + (f"; {close}" if close.startswith("did") else "")
                 what = f"the name of a {key if key in ('site', 'body') else 'sensor'}"
                 raise _error(self.path, f"[{table}] lacks the key {key!r}, {what}.", table, hint)
-        self.known(table, given, keys)
+        self.known(table, given, (*keys, *flags))
         return {key: self.name(table, key, given[key]) for key in keys}
 
     def name(self, table: str, key: str, value: Any) -> str:
@@ -150,7 +151,7 @@ class _Reader:
         self.known("base", table, BASE_KEYS)
         return {key: self.name("base", key, table[key]) for key in BASE_KEYS if key in table}
 
-    def tables(self, key: str, fields: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    def tables(self, key: str, fields: tuple[str, ...], flags: tuple[str, ...] = ()) -> dict[str, dict[str, str]]:
         """The sub-tables [key.NAME]; none where the key is missing."""
         if key not in self.spec:
             return {}
@@ -162,7 +163,7 @@ class _Reader:
             if not isinstance(table, dict):
                 what = f"[{key}] holds the key {name!r}; it must hold tables of keys, [{key}.NAME]."
                 raise _error(self.path, what, key, hint)
-        return {name: self.names(f"{key}.{name}", table, fields) for name, table in found.items()}
+        return {name: self.names(f"{key}.{name}", table, fields, flags) for name, table in found.items()}
 
     def switches(self) -> tuple[str, ...]:
         """The feet whose table says `switch = true`."""

@@ -1,7 +1,9 @@
 """Checkpoints of the whole training state: named arrays, written atomically by Orbax, checked by a digest."""
 
+import errno
 import functools
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from ..errors import WildRobotError, first_line
 
 KEEP = 3  # checkpoints per run
 _DIGEST = "__sha256__"
+_OVERHEAD = 2**16  # bytes of a checkpoint beside its arrays
 _NAME = re.compile(r"[0-9]{8}")
 
 
@@ -134,13 +137,14 @@ class Checkpoints:
         path = self.path(iteration)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            _check_space(self.folder, sum(leaf.nbytes for leaf in flat.values()))
             _checkpointer().save(path, {**flat, _DIGEST: _digest(flat)}, force=True)
         except (OSError, ValueError, RuntimeError) as error:
             for partial in self.folder.glob(f"{path.name}.orbax*"):
                 shutil.rmtree(partial, ignore_errors=True)
             kept = self.iterations()
             raise WildRobotError(
-                f"The checkpoint of iteration {iteration} could not be written: {first_line(error)}",
+                f"The checkpoint of iteration {iteration} could not be written: {_reason(error)}",
                 where=str(path),
                 hint="free some space and go on with --resume; "
                 + (f"the last good checkpoint is of iteration {kept[-1]}" if kept else "no checkpoint exists yet"),
@@ -217,3 +221,21 @@ def _restore(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
     names = stored.tree
     as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
     return {name: np.asarray(leaf) for name, leaf in checkpointer.restore(path, restore_args=as_numpy).items()}
+
+
+def _check_space(folder: Path, size: int) -> None:
+    """The disk has room for a checkpoint of `size` bytes: Orbax's threads print tracebacks over one that fills up."""
+    needed = size + size // 8 + _OVERHEAD
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"it needs {needed >> 10} KiB, {free >> 10} KiB are free")
+
+
+def _reason(error: Exception) -> str:
+    """Why a checkpoint could not be written; of a full disk in the system's own words."""
+    text = str(error)
+    if "RESOURCE_EXHAUSTED" in text or "No space left" in text:
+        return os.strerror(errno.ENOSPC)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"{os.strerror(errno.ENOSPC)}, {error.strerror}"
+    return first_line(error)

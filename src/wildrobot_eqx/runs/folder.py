@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -18,8 +17,22 @@ from .. import __version__
 from ..errors import WildRobotError, nearest
 from .checkpoint import Checkpoints
 from .files import replace_text, writing
+from .lock import lock
 
 SCHEMA = 1
+_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "name": (str, "text"),
+    "trainer": (str, "text"),
+    "status": (str, "text"),
+    "wandb_id": (str, "text"),
+    "recipe": (dict, "an object"),
+    "options": (dict, "an object"),
+    "overrides": (list, "a list of texts"),
+    "versions": (dict, "an object"),
+    "robot": ((dict, type(None)), "an object"),
+    "seed": (int, "a whole number"),
+}
+_NEEDED = ("name", "recipe", "options", "overrides", "versions", "seed")  # to build the recipe again
 _PACKAGES = ("jax", "jaxlib", "mujoco", "mujoco-mjx", "equinox", "optax", "orbax-checkpoint", "jaxtyping", "numpy")
 
 
@@ -103,7 +116,7 @@ class RunFolder:
         """
         try:
             manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise WildRobotError(
                 f"The manifest cannot be read: {error}", where=str(self.manifest_path), hint="restore it"
             ) from error
@@ -114,6 +127,29 @@ class RunFolder:
                 where=str(self.manifest_path),
                 hint="use the version of wildrobot-eqx that made the run",
             )
+        for name, (kind, words) in _KINDS.items():
+            value = manifest.get(name)
+            texts = name != "overrides" or not isinstance(value, list) or all(isinstance(v, str) for v in value)
+            if name in manifest and (not isinstance(value, kind) or isinstance(value, bool) or not texts):
+                raise WildRobotError(
+                    f"The manifest's {name!r} must be {words}, got {str(value)[:60]!r}.",
+                    where=f"{self.manifest_path}, {name}",
+                    hint="restore the manifest",
+                )
+        return manifest
+
+    def whole_manifest(self) -> dict[str, Any]:
+        """The manifest of a run whose recipe can be built again.
+
+        Raises:
+            WildRobotError: as `manifest`, or it lacks an entry that this takes.
+        """
+        manifest = self.manifest()
+        for name in _NEEDED:
+            if name not in manifest:
+                raise WildRobotError(
+                    f"The manifest lacks {name!r}.", where=str(self.manifest_path), hint="restore the manifest"
+                )
         return manifest
 
     def update_manifest(self, **changes: Any) -> dict[str, Any]:
@@ -124,7 +160,7 @@ class RunFolder:
 
     def drop_verdict_after(self, iteration: int) -> None:
         """Remove the verdict on a later iteration's policy: that iteration is trained anew."""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError, TypeError, RecursionError):
             if json.loads(self.verdict.read_text(encoding="utf-8")).get("iteration", 0) > iteration:
                 self.verdict.unlink()
 
@@ -145,7 +181,7 @@ class RunFolder:
         expected = self.manifest().get("recipe", {}).get("sha256")
         if not self.recipe.is_file():
             raise WildRobotError("The run's copy of its recipe is missing.", where=str(self.recipe), hint="restore it")
-        if not trust and sha256(self.recipe) != expected:
+        if sha256(self.recipe) != expected and not trust:
             raise WildRobotError(
                 "The recipe copy is not the one that the run was made with: its hash differs from the manifest's.",
                 where=str(self.recipe),
@@ -157,18 +193,14 @@ class RunFolder:
         """Hold the folder for one training process, until the returned file is closed.
 
         Raises:
-            WildRobotError: another process trains into this folder.
+            WildRobotError: another process trains into this folder, or the system locks no files.
         """
-        with writing(self.path / ".lock"):
-            handle = (self.path / ".lock").open("wb")
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            handle.close()
+            return lock(self.path / ".lock")
+        except BlockingIOError as error:
             raise WildRobotError(
                 "Another process is training into this folder.", where=str(self.path), hint="wait for it, or stop it"
             ) from error
-        return handle
 
 
 def _new_folder(path: Path, fresh: bool) -> Path:
@@ -196,8 +228,17 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def sha256(path: Path) -> str:
-    """A file's SHA-256, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """A file's SHA-256, in hexadecimal.
+
+    Raises:
+        WildRobotError: it cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WildRobotError(
+            f"{path.name} cannot be read: {error.strerror}", where=str(path), hint="see that it may be read"
+        ) from error
 
 
 def environment() -> dict[str, Any]:
@@ -238,7 +279,10 @@ def package_version(package: str) -> str | None:
 
 def _cpus() -> int | None:
     """Processors that this process may use, where the system says; else all."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count()
 
 
 def _git() -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 from ..errors import WildRobotError
 from ..runs.files import replace_text, writing
 
+_LONGEST = 1e10  # s, of any training
 _FLUSH_EVERY = 10.0  # s between TensorBoard's flushes
 
 _SHOWN = (
@@ -24,14 +26,44 @@ Progress = Callable[[int, Figures], None]
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Every whole line of a metrics.jsonl, in order; a line cut short by a kill is left out."""
-    if not path.is_file():
+    """Every whole line of a metrics.jsonl, in order; a line cut short by a kill is left out.
+
+    Raises:
+        WildRobotError: the file cannot be read, or a line is whole and holds no iteration's figures.
+    """
+    if not os.path.lexists(path):
         return []
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise WildRobotError(
+            f"The figures cannot be read: {error.strerror}",
+            where=str(path),
+            hint="restore metrics.jsonl, or move it away",
+        ) from error
     lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(ValueError):
-            lines.append(json.loads(line))
+    for n, line in enumerate(text.splitlines(), 1):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        iteration = value.get("iteration") if isinstance(value, dict) else None
+        if not isinstance(iteration, int) or isinstance(iteration, bool):
+            raise WildRobotError(
+                f"Line {n} of {path.name} holds no iteration's figures.",
+                where=f"{path}:{n}",
+                hint="remove that line, or restore the file",
+            )
+        lines.append(value)
     return lines
+
+
+def wall_clock(lines: list[dict[str, Any]]) -> float:
+    """Seconds that the iterations of a metrics.jsonl took; 0 where the last line does not say."""
+    seconds = lines[-1].get("wall_clock_s") if lines else None
+    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0.0 <= seconds < _LONGEST:
+        return float(seconds)
+    return 0.0
 
 
 def keep_metrics_until(path: Path, iteration: int) -> list[dict[str, Any]]:
@@ -127,7 +159,7 @@ class TensorBoard:
 
 
 class WandB:
-    """Weights & Biases, only where asked for.
+    """Weights & Biases, only where asked for; the run's id there is the manifest's `wandb_id`.
 
     Raises:
         WildRobotError: the package is not installed.
@@ -141,9 +173,9 @@ class WandB:
                 "--wandb needs the package wandb.", where="--wandb", hint='pip install "wildrobot-eqx[wandb]"'
             ) from error
         self._run = wandb.init(
-            project="wildrobot-eqx",
+            project=os.environ.get("WANDB_PROJECT") or "wildrobot-eqx",
             name=folder.name,
-            id=folder.name,
+            id=manifest["wandb_id"],
             dir=str(folder),
             config=manifest,
             resume="allow" if start else None,

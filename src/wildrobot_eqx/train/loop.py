@@ -4,6 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import math
+import secrets
 import time
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..errors import WildRobotError
 from ..recipes.recipe import Recipe
 from ..runs.checkpoint import flatten, non_finite
 from ..runs.folder import RunFolder, now
-from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress
+from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress, read_metrics, wall_clock
 from .registry import trainer_of
 from .session import Say, restore
 from .startup import import_in_background, process_age
@@ -99,9 +100,14 @@ def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _A
     chosen.admit(recipe, state)
     first = int(state.iteration)
     initial = flatten(state.agent)
+    read_metrics(folder.metrics)  # it may refuse
     with contextlib.ExitStack() as stack:
-        online = WandB(folder.path, {**folder.manifest(), **attempt.changes}, first) if wandb else None
-        if online is not None:
+        online = None
+        if wandb:
+            known = folder.manifest()
+            if "wandb_id" not in known:  # an id of its own: many folders are called seed0
+                attempt.changes["wandb_id"] = secrets.token_hex(8)
+            online = WandB(folder.path, {**known, **attempt.changes}, first)
             stack.callback(online.close)
         shares = _shares(chosen, recipe, folder, say)
         attempt.begin(shares)  # nothing above changes the folder
@@ -118,7 +124,7 @@ def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _A
     folder.update_manifest(
         status="trained",
         finished=now(),
-        training_s=log.figures.get("wall_clock_s", kept[-1]["wall_clock_s"] if kept else 0.0),
+        training_s=log.figures.get("wall_clock_s", wall_clock(kept)),
         steps_done=int(log.state.iteration) * recipe.ppo.steps_per_iteration,
     )
     return Trained(log.state, initial, log.figures)
@@ -160,7 +166,7 @@ class _Log:
         for writer in (self.metrics, self.writers[0]):
             stack.callback(writer.close)
         self.report = stack.enter_context(progress(recipe.iterations, self.first))
-        self.clock = _Clock(recipe.ppo.steps_per_iteration, kept[-1]["wall_clock_s"] if kept else 0.0)
+        self.clock = _Clock(recipe.ppo.steps_per_iteration, wall_clock(kept))
         self.saved = time.monotonic()
         self.diverged = 0  # control steps, in this attempt
 

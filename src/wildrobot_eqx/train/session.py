@@ -96,7 +96,7 @@ def reopen(
     Raises:
         WildRobotError: the copy, or the robot that it loads, cannot be trusted, or does not build.
     """
-    manifest = folder.manifest()
+    manifest = folder.whole_manifest()
     function = load_recipe(folder.trusted_recipe(trust))
     options, assignments = options or {}, assignments or []
     merged = {**from_manifest(function, manifest["options"]), **options}

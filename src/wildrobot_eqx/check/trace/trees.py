@@ -148,4 +148,6 @@ def _fix(mismatch: Mismatch, labels: Labels) -> str:
     for side, text in ((labels.before, mismatch.before), (labels.after, mismatch.after)):
         if text == "missing":
             return f"return it from {side}, too, or from neither"
+    if labels.before == "its input":  # a module that gives back what it is given
+        return f"return {mismatch.before}, as it came in"
     return f"return {mismatch.before} from {labels.after}, too, or {mismatch.after} from {labels.before}"
