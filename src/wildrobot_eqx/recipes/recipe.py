@@ -19,6 +19,7 @@ from ..errors import WildRobotError, nearest
 from ..evaluate.gate import AbstractGate
 from ..learn import AbstractRewardModel, MakePolicy, PPOConfig
 from ..paths import data_dir
+from ..plugins import plugin_names, plugin_path
 from ..task import Curriculum
 
 
@@ -130,12 +131,13 @@ def recipe(function: Callable[..., Recipe]) -> RecipeFunction:
 
 
 def recipe_names() -> list[str]:
-    """The names of the recipes that ship with the package."""
-    return sorted(path.stem for path in data_dir("recipes").glob("*.py"))
+    """The names of the recipes that ship with the package, and of those that other packages offer."""
+    shipped = {path.stem for path in data_dir("recipes").glob("*.py")}
+    return sorted(shipped | set(plugin_names("recipes")))
 
 
 def find_recipe(path: str | os.PathLike) -> Path:
-    """The recipe file at `path`, or the shipped one of that name.
+    """The recipe file at `path`, or the one of that name that ships with this package or another.
 
     Raises:
         WildRobotError: there is neither.
@@ -147,10 +149,12 @@ def find_recipe(path: str | os.PathLike) -> Path:
         shipped = data_dir("recipes") / f"{file.name}.py"
         if shipped.is_file():
             return shipped
+        if (offered := plugin_path("recipes", file.name)) is not None:
+            return offered
     known = [*recipe_names(), *(str(p) for p in Path("recipes").glob("*.py"))]
     raise WildRobotError(
         f"There is no recipe {str(path)!r}.",
-        where=f"a file of that name in {Path.cwd()}, or a recipe that ships with the package",
+        where=f"a file of that name in {Path.cwd()}, or a recipe that ships with this or another package",
         hint=nearest(str(path), known),
     )
 

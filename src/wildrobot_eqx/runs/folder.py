@@ -172,7 +172,9 @@ class RunFolder:
 
     def update_manifest(self, **changes: Any) -> dict[str, Any]:
         """Change some entries of the manifest, atomically; returns all of it."""
-        manifest = self.manifest() if self.manifest_path.exists() else {"schema": SCHEMA, "state_version": STATE_VERSION}
+        manifest = (
+            self.manifest() if self.manifest_path.exists() else {"schema": SCHEMA, "state_version": STATE_VERSION}
+        )
         manifest |= changes
         write_json(self.manifest_path, manifest)
         return manifest
