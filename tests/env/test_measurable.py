@@ -229,7 +229,7 @@ WRONG = {
     ),
     "a servo with a joint too many": (
         lambda r: {"servos": we.Servos(r, {"bad": Longer()})},
-        "env.disturbances.servos.parts['bad'] result 0.target",
+        "env.disturbances.servos.parts['bad'] law.target",
         "float32[4]",
     ),
     "an event whose state changes its dtype": (

@@ -25,6 +25,7 @@ def modules(env: Env, physics: AbstractPhysics) -> tuple[list[Finding], list[Fin
         examiner.examine("env.reset_state", reset, "", reset.protocol, commands=specs)
     params = jax.eval_shape(env.physics.params)
     examiner.known["params"] = params
+    _randomised(examiner)
     state = _physical(examiner, params)
     examiner.known["physics"] = _state(state, examiner.size)
     states = None if commands is None else _commanded(examiner, commands)
@@ -60,29 +61,39 @@ def _commanded(examiner: Examiner, samples: dict[str, Held]) -> dict[str, Any] |
     for name in order_of(examiner.env.commands):
         command = examiner.env.commands[name]
         calls = tuple(call for call in command.protocol if call.method not in ("bounds", "sample"))
-        own: dict[str, Any] = {
-            "others": {needed: states.get(needed) for needed in command.needs},
-            "value": f32(len(command.channels)),
-            "observed": f32(len(command.observed)),
-        }
+        others = {needed: states.get(needed) for needed in command.needs}
+        value, observed = f32(len(command.channels)), f32(len(command.observed))
         where = f"env.commands[{name!r}]"
         found = len(examiner.found)
-        examiner.examine(where, command, f"state.commands[{name!r}]", calls, samples[name], **own)
+        examiner.examine(
+            where,
+            command,
+            f"state.commands[{name!r}]",
+            calls,
+            samples[name],
+            others=others,
+            value=value,
+            observed=observed,
+        )
         if len(examiner.found) > found:
             return None
         states[name] = samples[name].out
     return states
 
 
+def _randomised(examiner: Examiner) -> None:
+    disturbances = examiner.env.disturbances
+    for i, randomiser in enumerate(() if disturbances is None else disturbances.randomisers):
+        where = f"env.disturbances.randomisers[{i}]"
+        examiner.examine(where, randomiser, "state.disturbances.params", randomiser.protocol, stored="params")
+
+
 def _disturbed(examiner: Examiner) -> tuple[Any, dict[str, Any]]:
-    """Randomisers, calibration errors, servos and events; what `Signals` carries of them, as specs."""
+    """Calibration errors, servos and events; what `Signals` carries of them, as specs."""
     env, nu = examiner.env, examiner.size["nu"]
     disturbances = env.disturbances
     if disturbances is None:
         return None, {}
-    for i, randomiser in enumerate(disturbances.randomisers):
-        where = f"env.disturbances.randomisers[{i}]"
-        examiner.examine(where, randomiser, "state.disturbances.params", randomiser.protocol, stored="params")
     calibration = None
     if disturbances.calibration is not None:
         calibration = jax.eval_shape(Calibration, f32(nu), f32(3))
@@ -93,15 +104,12 @@ def _disturbed(examiner: Examiner) -> tuple[Any, dict[str, Any]]:
         )
     servo = {}
     if disturbances.servos is not None:
-        given = {
-            "joints": jax.eval_shape(Joints, *[f32(nu)] * 4),
-            "law": jax.eval_shape(ServoLaw, *[f32(nu)] * 6),
-            "servo_dt": env.physics.control_dt / disturbances.servos.updates,
-        }
+        joints, law = jax.eval_shape(Joints, *[f32(nu)] * 4), jax.eval_shape(ServoLaw, *[f32(nu)] * 6)
+        servo_dt = env.physics.control_dt / disturbances.servos.updates
         for name in disturbances.servos.names:
             part = disturbances.servos.parts[name]
             where, state = f"env.disturbances.servos.parts[{name!r}]", f"state.disturbances.servo[{name!r}]"
-            held = examiner.examine(where, part, state, part.protocol, **given)
+            held = examiner.examine(where, part, state, part.protocol, joints=joints, law=law, servo_dt=servo_dt)
             servo[name] = None if held is None else held.out
     for name in sorted(disturbances.events):
         event = disturbances.events[name]

@@ -70,7 +70,7 @@ class AbstractStatelessTerm(AbstractTerm):
         """No state."""
         return ()
 
-    def step(self, state: tuple[()], signals: Signals) -> tuple[Float[Array, " {self.size}"], tuple[()]]:
+    def step(self, state: tuple[()], signals: Signals) -> tuple[Any, tuple[()]]:
         """The value of the moment."""
         return self(signals), state
 

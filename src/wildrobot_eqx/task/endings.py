@@ -45,7 +45,7 @@ class AbstractStatelessEnding(AbstractEnding):
         """No state."""
         return ()
 
-    def step(self, state: tuple[()], signals: Signals) -> tuple[Bool[Array, ""], tuple[()]]:
+    def step(self, state: tuple[()], signals: Signals) -> tuple[Any, tuple[()]]:
         """Whether the moment ends the episode."""
         return self(signals), state
 

@@ -38,7 +38,7 @@ class AbstractStatelessReward(AbstractReward):
         """No state."""
         return ()
 
-    def step(self, state: tuple[()], signals: Signals) -> tuple[Float[Array, ""], tuple[()]]:
+    def step(self, state: tuple[()], signals: Signals) -> tuple[Any, tuple[()]]:
         """The value of the moment."""
         return self(signals), state
 
