@@ -1,6 +1,5 @@
 """Build the walking env from its modules, add a reward of your own, train three iterations."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -12,7 +11,10 @@ class Follow(we.rewards.AbstractStatelessReward):
     """Squared distance of the joints from what was sent to their servos, rad^2: what the servos fail to do."""
 
     robot: we.Robot
-    weight: Float[Array, ""] = eqx.field(default=-0.5, converter=jnp.float32)
+    weight: Float[Array, ""]
+
+    def __init__(self, robot: we.Robot, weight: float = -0.5):
+        self.robot, self.weight = robot, jnp.asarray(weight, jnp.float32)
 
     def __call__(self, signals: we.Signals) -> Float[Array, ""]:
         return jnp.sum(jnp.square(signals.ctrl - self.robot.joints(signals.physics.qpos)))

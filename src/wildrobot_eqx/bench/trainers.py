@@ -18,9 +18,8 @@ from ..env.rollout import batch_step
 from ..learn.networks import AbstractPolicy
 from ..recipes.recipe import load_recipe
 from ..runs.folder import RunFolder
-from ..train.loop import restore
 from ..train.registry import trainer_of
-from ..train.session import Say, reopen
+from ..train.session import Say, reopen, restore
 from .train import run_apart, speed
 
 # What Brax's PPO has no counterpart of is switched off in ours.

@@ -109,7 +109,7 @@ class Env(eqx.Module):
         self.commands, self.disturbances = dict(commands or {}), disturbances
         self.episode_length = f32(episode_length)
 
-    def __check_init__(self):
+    def __check_init__(self) -> None:
         order_of(self.commands)  # raises where one needs what is not there
 
     @property

@@ -34,7 +34,7 @@ class PPOConfig:
     symmetric: bool = True  # a left-right symmetric policy, by the gait clock or else by the lean
     reset_pool: int | None = None  # first states made per iteration; none: a quarter of `num_envs`, at least 64
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for names, kind, holds in (
             (_AT_LEAST_ONE, "at least 1", lambda value: value >= 1),
             (_POSITIVE, "a positive number", lambda value: 0.0 < value < math.inf),

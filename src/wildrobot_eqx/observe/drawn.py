@@ -194,7 +194,7 @@ class ImuRotation(AbstractStatelessTerm):
     frame = "imu"
     measurable = False
 
-    def __init__(self):
+    def __init__(self) -> None:
         pass
 
     @property

@@ -37,7 +37,7 @@ class Recipe:
     policy: MakePolicy | None = None  # of our own PPO: makes another kind of policy, such as one with a memory
     reward_model: AbstractRewardModel | None = None  # of our own PPO: learns the rewards, in place of the env's own
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.steps < 1:
             raise WildRobotError(
                 f"Training needs at least one step, got steps={self.steps}.", where="Recipe", hint="raise steps"

@@ -76,7 +76,7 @@ class HomeReset(AbstractReset):
         self.centre = f32(centre)
         self.steps = _range(steps)
 
-    def __check_init__(self):
+    def __check_init__(self) -> None:
         if self.steps is not None and not (self.ground is not None and self.ground.highest_step > 0.0):
             raise WildRobotError(
                 "Steps of the floor are drawn, but the reset has no ground with steps.",

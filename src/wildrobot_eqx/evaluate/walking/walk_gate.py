@@ -27,7 +27,7 @@ class WalkGate(AbstractGate):
     timesteps: tuple[float, ...] = eqx.field(static=True, default=(0.005, 0.002))  # s
     motions: tuple[Motion, ...] = eqx.field(static=True, default=())  # sideways and turning, beside the speeds
 
-    def __check_init__(self):
+    def __check_init__(self) -> None:
         if not 0.0 <= self.warmup < self.seconds:
             raise WildRobotError(
                 f"A warm-up of {self.warmup:g} s leaves nothing of episodes of {self.seconds:g} s to judge.",
