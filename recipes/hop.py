@@ -45,4 +45,4 @@ def hop(
         commands={"velocity": velocity},
         episode_length=10.0,
     )
-    return we.Recipe(env=env, ppo=we.PPOConfig(num_envs=num_envs, hidden=(64, 64)), steps=steps, seed=seed)
+    return we.Recipe(env=env, learner=we.PPO(num_envs=num_envs, hidden=(64, 64)), steps=steps, seed=seed)

@@ -63,5 +63,5 @@ def stand(
         ),
         episode_length=10.0,
     )
-    ppo = we.PPOConfig(num_envs=num_envs, decay_steps=steps, discount=0.97, gae_lambda=0.9)
-    return we.Recipe(env=env, ppo=ppo, steps=steps, seed=seed, gate=we.gates.StandGate())
+    ppo = we.PPO(num_envs=num_envs, decay_steps=steps, discount=0.97, gae_lambda=0.9)
+    return we.Recipe(env=env, learner=ppo, steps=steps, seed=seed, gate=we.gates.StandGate())

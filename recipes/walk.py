@@ -61,7 +61,7 @@ def walk(
     )
     return we.Recipe(
         env=env,
-        ppo=we.PPOConfig(num_envs=num_envs, decay_steps=steps),
+        learner=we.PPO(num_envs=num_envs, decay_steps=steps),
         steps=steps,
         seed=seed,
         gate=we.gates.WalkGate(),

@@ -153,7 +153,7 @@ def walk_robust(
     return we.Recipe(
         env=env,
         # A fall's cause lies far behind it, and in a wrong world no two robots are alike: long horizon, large batches.
-        ppo=we.PPOConfig(num_envs=num_envs, num_minibatches=8, decay_steps=steps, discount=0.97, gae_lambda=0.9),
+        learner=we.PPO(num_envs=num_envs, num_minibatches=8, decay_steps=steps, discount=0.97, gae_lambda=0.9),
         steps=steps,
         seed=seed,
         gate=we.gates.WalkGate(required=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4), reported=(-0.3, 0.6), motions=MOTIONS),

@@ -282,7 +282,7 @@ def test_an_engine_that_is_not_mujoco_is_told(hopper):
 
 
 def test_a_gate_says_that_one_episode_is_provisional(hopper_env):
-    policy = we.ppo.init(hopper_env, we.PPOConfig(num_envs=4, hidden=(8,)), jax.random.key(0)).agent.policy
+    policy = we.ppo.init(hopper_env, we.PPO(num_envs=4, hidden=(8,)), jax.random.key(0)).agent.policy
     assert testing.check_gate(Lenient("1 of 2 episodes"), hopper_env, policy).passed
     with pytest.raises(AssertionError, match="final"):
         testing.check_gate(Lenient(""), hopper_env, policy)

@@ -190,7 +190,7 @@ def _holds_jaxtyping(hint) -> bool:
 
 def test_fields_that_hold_arrays_are_jaxtyped(env, robot):
     """On living trees: an env, its state, a training state. `Any` may hide no array but a carry."""
-    state = eqx.filter_eval_shape(ppo.init, env, ppo.PPOConfig(num_envs=4), jax.random.key(0))
+    state = eqx.filter_eval_shape(ppo.init, env, ppo.PPO(num_envs=4), jax.random.key(0))
     wrong, seen = set(), 0
     for path, module in [*_modules(env, "env"), *_modules(state, "state"), *_modules(random_signals(robot), "signals")]:
         if not type(module).__module__.startswith(package.__name__):

@@ -53,7 +53,7 @@ env = we.Env(
     commands={"velocity": velocity, "gait": gait},
 )
 
-config = we.PPOConfig(num_envs=64, unroll_length=16, num_minibatches=4, hidden=(64, 64))
+config = we.PPO(num_envs=64, unroll_length=16, num_minibatches=4, hidden=(64, 64))
 state = we.ppo.init(env, config, jax.random.key(0))
 for state, figures in we.ppo.train(env, config, state, iterations=3):  # noqa: B020 - each state follows from the last
     reward, follow = float(figures["reward_per_step"]), float(figures["reward/follow"])

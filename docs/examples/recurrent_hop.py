@@ -43,7 +43,7 @@ class GRUPolicy(we.policies.AbstractPolicy):
         return self.head(after), after
 
 
-def make_gru(env: we.Env, config: we.PPOConfig, key: PRNGKeyArray) -> GRUPolicy:
+def make_gru(env: we.Env, config: we.PPO, key: PRNGKeyArray) -> GRUPolicy:
     """A policy of the width of the config's first hidden layer, sized by the env."""
     nobs, nu, size = env.observations["policy"].size, env.action_size, config.hidden[0]
     key_cell, key_head = jax.random.split(key)
@@ -59,5 +59,5 @@ def make_gru(env: we.Env, config: we.PPOConfig, key: PRNGKeyArray) -> GRUPolicy:
 def recurrent_hop(physics: we.Backend = "auto", steps: int = 300_000, seed: int = 0, num_envs: int = 64) -> we.Recipe:
     """Move on one leg, with a memory."""
     made = we.load_recipe("hop")(physics=physics, steps=steps, seed=seed, num_envs=num_envs)
-    ppo = we.PPOConfig(num_envs=num_envs, decay_steps=steps, hidden=(32, 32))
-    return we.Recipe(env=made.env, ppo=ppo, steps=steps, seed=seed, policy=make_gru)
+    ppo = we.PPO(num_envs=num_envs, decay_steps=steps, hidden=(32, 32))
+    return we.Recipe(env=made.env, learner=ppo, steps=steps, seed=seed, policy=make_gru)

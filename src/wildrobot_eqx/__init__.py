@@ -61,8 +61,10 @@ if TYPE_CHECKING:  # the same names as in the tables below, which a test compare
     from .env import ResetPool as ResetPool
     from .env import Timestep as Timestep
     from .errors import WildRobotError as WildRobotError
+    from .learn import PPO as PPO
     from .learn import Agent as Agent
-    from .learn import PPOConfig as PPOConfig
+    from .learn import BraxPPO as BraxPPO
+    from .learn import BraxSAC as BraxSAC
     from .learn import Rollout as Rollout
     from .learn import TrainState as TrainState
     from .learn import ppo as ppo
@@ -136,7 +138,9 @@ _EXPORTS = {
     "errors": ("WildRobotError",),
     "learn": (
         "Agent",
-        "PPOConfig",
+        "PPO",
+        "BraxPPO",
+        "BraxSAC",
         "Rollout",
         "TrainState",
         "ppo",

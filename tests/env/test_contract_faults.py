@@ -21,12 +21,12 @@ from wildrobot_eqx.terms import AngularVelocity
 
 RECIPE = """
 import faults
-from wildrobot_eqx import PPOConfig, Recipe, recipe
+from wildrobot_eqx import PPO, Recipe, recipe
 
 @recipe
 def planted(fault: str = "") -> Recipe:
     env = faults.good_env()
-    return Recipe(env=faults.plant(fault, env) if fault else env, ppo=PPOConfig(num_envs=8), steps=8)
+    return Recipe(env=faults.plant(fault, env) if fault else env, learner=PPO(num_envs=8), steps=8)
 """
 
 

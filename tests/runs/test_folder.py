@@ -24,7 +24,7 @@ def test_a_run_folder_holds_what_repeats_the_run(trained):
     assert manifest["recipe"]["sha256"] == hashlib.sha256(trained.recipe.read_bytes()).hexdigest()
     assert manifest["options"]["num_envs"] == 16
     assert manifest["options"]["robot"] == "hopper"  # defaults, too
-    assert "ppo.hidden=[16]" in manifest["overrides"]
+    assert "learner.hidden=[16]" in manifest["overrides"]
     assert (manifest["name"], manifest["seed"], manifest["status"]) == ("hop", SEED, "trained")
     assert manifest["steps_done"] == manifest["steps"] == 16 * 8 * 40
     assert {"python", "jax", "mujoco", "equinox", "wildrobot-eqx"} <= manifest["versions"].keys()

@@ -17,7 +17,8 @@ import jax.numpy as jnp
 from ..env import Env
 from ..errors import WildRobotError, nearest
 from ..evaluate.gate import AbstractGate
-from ..learn import AbstractRewardModel, MakePolicy, PPOConfig
+from ..learn import AbstractRewardModel, MakePolicy
+from ..learn.config import Learner
 from ..paths import data_dir
 from ..plugins import plugin_names, plugin_path
 from ..task import Curriculum
@@ -25,10 +26,10 @@ from ..task import Curriculum
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What to train: an env, an algorithm's figures, for how long, and what counts as done."""
+    """What to train: an env, the learner with its figures, for how long, and what counts as done."""
 
     env: Env
-    ppo: PPOConfig
+    learner: Learner
     steps: int  # control steps, over all envs
     seed: int = 0
     gate: AbstractGate | None = None
@@ -57,8 +58,8 @@ class Recipe:
 
     @property
     def iterations(self) -> int:
-        """PPO iterations that make at least `steps` control steps."""
-        return -(-self.steps // self.ppo.steps_per_iteration)
+        """Iterations of the learner that make at least `steps` control steps."""
+        return -(-self.steps // self.learner.steps_per_iteration)
 
 
 class RecipeFunction:
