@@ -86,7 +86,8 @@ def test_help_of_a_recipe_lists_its_own_options(call):
         (["run", "hop", "--max-sped=1"], "--max-speed"),
         (["run", "hop", "--physics=bullet"], "'bullet' is not one of 'auto', 'native', 'mjx', 'tree'"),
         (["run", "hop", "--seed=x"], "Invalid value for '--seed'"),
-        (["run", "hop", "--robot=hoper"], "There is no robot 'hoper'. where: robots that ship with the package, "
+        (["run", "hop", "--robot=hoper"], "There is no robot 'hoper'. where: "
+         "robots that ship with this or another package, "
          "and folders with a robot.toml try: did you mean 'hopper'?"),
         (["run", "hpo"], "There is no recipe 'hpo'."),
         (["run", "no/such/file.py"], "There is no recipe 'no/such/file.py'."),

@@ -70,4 +70,4 @@ def test_every_dependency_has_a_lower_and_an_upper_bound():
     extras = {extra: needs for extra, needs in PROJECT["optional-dependencies"].items() if extra != "dev"}
     for needs in (PROJECT["dependencies"], *extras.values()):
         for need in needs:
-            assert re.fullmatch(r"[\w-]+>=[\d.]+,<[\d.]+", need), need
+            assert re.fullmatch(r"[\w-]+(\[\w+\])?>=[\d.]+,<[\d.]+", need), need

@@ -107,6 +107,12 @@ def lines(equation: Any) -> list[tuple[str, int]]:
     return [] if trace is None else [(frame.file_name, frame.line_num) for frame in trace.frames]
 
 
+def calls(equation: Any) -> list[tuple[str, str]]:
+    """File and name of each function whose call led to the operation, the innermost first."""
+    trace = equation.source_info.traceback
+    return [] if trace is None else [(frame.file_name, frame.function_name) for frame in trace.frames]
+
+
 def key_impl(like: Key[Array, "..."] | jax.ShapeDtypeStruct) -> Any:
     """The generator of typed keys, or of their `jax.ShapeDtypeStruct`."""
     found: list[Any] = []

@@ -15,7 +15,7 @@ from wildrobot_eqx.adapters import BraxEnv, check_brax
 @pytest.fixture(scope="module")
 def limited(hopper):
     """Episodes of 4 steps by the env's own limit, which the adapter heeds."""
-    return BraxEnv(small_env(hopper, terminations={}, episode_length=4 * hopper.control_dt), time_limit=True)
+    return BraxEnv(small_env(hopper, endings={}, episode_length=4 * hopper.control_dt), time_limit=True)
 
 
 def test_time_outs_are_told_where_bootstrap_on_timeout_reads_them(limited):

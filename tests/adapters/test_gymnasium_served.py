@@ -9,13 +9,14 @@ from helpers import still_env
 
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.adapters import GymnasiumEnv, GymnasiumVectorEnv, register_gymnasium
+from wildrobot_eqx.controllers import JointPosition
 from wildrobot_eqx.observe import JointPositions, LastAction
 
 
 @pytest.fixture(scope="module")
 def still(hopper):
     """No physics, quick to compile; episodes of 6 steps."""
-    terms = {"joints": JointPositions(hopper), "last_action": LastAction(hopper)}
+    terms = {"joints": JointPositions(hopper), "last_action": LastAction(JointPosition(hopper))}
     return still_env(hopper, terms, episode_length=6 * hopper.control_dt)
 
 

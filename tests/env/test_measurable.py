@@ -122,12 +122,14 @@ def test_the_critic_may_see_everything_and_the_policy_not(hopper):
 class Relabelled(we.terms.AbstractStatelessTerm):
     """Another term, said to be measurable."""
 
-    size = 1
-
-    term: we.terms.AbstractTerm
+    term: we.terms.AbstractStatelessTerm
     unit = "1"
     frame = "test"
     measurable = True
+
+    @property
+    def size(self) -> int:
+        return self.term.size
 
     @property
     def mirror(self):

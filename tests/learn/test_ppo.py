@@ -138,7 +138,7 @@ class TestEnds:
     def test_an_iteration_in_which_nothing_ends_repeats_the_last_return(self, clocked):
         """No false dips: 0 would be a return that no episode had."""
         env, config, state, _, figures = clocked
-        patient = eqx.tree_at(lambda e: e.episode_steps, env, jnp.asarray(1000, jnp.int32))
+        patient = eqx.tree_at(lambda e: e.episode_length, env, jnp.asarray(20.0, jnp.float32))
         new, _, later = _collect(patient, config, state)
         assert float(later["episodes"]) == 0.0
         assert float(later["episode_return"]) == float(figures["episode_return"]) != 0.0
@@ -273,7 +273,7 @@ class TestUpdate:
         advantages, _ = gae(
             rollout.reward,
             value(rollout.obs["critic"]),
-            value(rollout.final_obs),
+            value(rollout.final_obs["critic"]),
             rollout.terminated,
             ended,
             config.discount,

@@ -73,7 +73,8 @@ def test_a_switch_is_there_or_not(folder):
 
 def test_robot_toml_says_what_a_servo_bears(folder):
     assert load_robot(folder).servo.continuous_torque is None
-    assert load_robot(_edit(folder, "[servo]", "[servo]\ncontinuous_torque = 1.2")).servo.continuous_torque == 1.2
+    robot = load_robot(_edit(folder, "[servo]", "[servo]\ncontinuous_torque = 1.2"))
+    assert robot.servo.continuous_torque.tolist() == pytest.approx([1.2] * robot.nu)
 
 
 @pytest.mark.parametrize("threshold", [0.0, -0.1, 1.0, float("nan")])

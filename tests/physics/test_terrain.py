@@ -100,12 +100,11 @@ def test_robots_of_one_batch_stand_on_steps_of_their_own_heights(robot, backend)
 
     def first(step, plate):
         drawn = eqx.tree_at(lambda r: r.steps, reset, jnp.stack([step, step]))
-        qpos, qvel = drawn(jax.random.key(0))
+        qpos, qvel = drawn(jax.random.key(0), {})
         # In the middle of a plate, facing along x, just above the drawn place's higher plate.
         middle = plate * 0.6 + 0.25 - CHEQUERED.half
-        return qpos.at[0].set(middle).at[2].set(robot.home_qpos[2] + step + 0.002).at[3:7].set(
-            robot.home_qpos[3:7]
-        ), qvel
+        qpos = qpos.at[0].set(middle).at[2].set(robot.home_qpos[2] + step + 0.002)
+        return qpos.at[3:7].set(robot.home_qpos[3:7]), qvel
 
     @jax.jit
     @jax.vmap
@@ -121,7 +120,7 @@ def test_robots_of_one_batch_stand_on_steps_of_their_own_heights(robot, backend)
 
 def test_the_height_of_an_episodes_steps_is_drawn_and_its_range_is_an_array(robot):
     reset = we.resets.HomeReset(robot, ground=CHEQUERED, steps=(0.005, 0.02))
-    draw = eqx.filter_jit(lambda reset, keys: jax.vmap(reset)(keys)[0])
+    draw = eqx.filter_jit(lambda reset, keys: jax.vmap(lambda key: reset(key, {}))(keys)[0])
     place = np.asarray(draw(reset, jax.random.split(jax.random.key(0), 256))[:, :2])
     around = place[:, None] + np.stack(np.meshgrid(np.arange(-1.2, 1.3, 0.1), [0.0]), axis=-1).reshape(1, -1, 2)
     found = np.asarray(CHEQUERED.height(jnp.asarray(around, jnp.float32))).max(axis=1)
@@ -134,12 +133,14 @@ def test_the_height_of_an_episodes_steps_is_drawn_and_its_range_is_an_array(robo
 
 def test_episodes_begin_above_the_ground_at_places_of_their_own(robot):
     reset = we.resets.HomeReset(robot, ground=ROUGH, spread=2.0)
-    qpos, _ = eqx.filter_jit(lambda keys: jax.vmap(reset)(keys))(jax.random.split(jax.random.key(0), 64))
+    qpos, _ = eqx.filter_jit(lambda keys: jax.vmap(lambda key: reset(key, {}))(keys))(
+        jax.random.split(jax.random.key(0), 64)
+    )
     assert float(jnp.std(qpos[:, 0])) > 0.8
     clearance = qpos[:, 2] - robot.home_qpos[2] - ROUGH.height(qpos[:, :2])
     assert float(clearance.min()) > 0.0
     assert float(clearance.max()) < 0.12
-    plain, same = we.resets.HomeReset(robot)(jax.random.key(3))[0], reset(jax.random.key(3))[0]
+    plain, same = we.resets.HomeReset(robot)(jax.random.key(3), {})[0], reset(jax.random.key(3), {})[0]
     np.testing.assert_array_equal(plain[3:], same[3:])  # everything else is drawn as without
 
 

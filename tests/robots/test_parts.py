@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from made import PUCK, arm, folder_of, made
-from wildrobot_eqx.physics.kinematics import base_translation
-from wildrobot_eqx.runs.gait import GaitMeter
 
 import wildrobot_eqx as we
 from wildrobot_eqx import WildRobotError, load_robot, task
+from wildrobot_eqx.evaluate.walking.meter import GaitMeter
 from wildrobot_eqx.physics.base import foot_forces
+from wildrobot_eqx.physics.mujoco_tools.kinematics import base_translation
 from wildrobot_eqx.robots import Servo
 from wildrobot_eqx.robots.robot import _PARTS
 

@@ -227,7 +227,7 @@ def trained_by_sac(tmp_path_factory) -> RunFolder:
     """A short run of Brax's SAC, of short episodes."""
     folder = RunFolder(tmp_path_factory.mktemp("sac") / "run")
     few = ["--num-envs=16", "--steps=512", "--set=learner.unroll_length=8", "--set=learner.hidden=[16]"]
-    options = ["--trainer=brax-sac", "--set=env.episode_steps=40", "--no-eval", f"--out={folder.path}"]
+    options = ["--trainer=brax-sac", "--set=env.episode_length=0.8", "--no-eval", f"--out={folder.path}"]
     assert main(["run", "hop", *few, *options]) == 0
     return folder
 

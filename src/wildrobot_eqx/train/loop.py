@@ -230,7 +230,7 @@ def _not_finite(names: list[str], iteration: int, folder: RunFolder) -> WildRobo
         f"Not finite at iteration {iteration}: {', '.join(names[:6])}{more}.",
         where=str(folder.path),
         hint=f"{kept}; a diverging simulation wants a smaller physics timestep, diverging losses a smaller "
-        "ppo.learning_rate",
+        "learner.learning_rate",
         exit_code=1,
     )
 

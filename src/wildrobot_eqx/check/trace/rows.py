@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ... import jax_compat
+
 _CHECKER = str(Path(__file__).resolve().parents[1])
 _MAPPED = re.compile(r"\bvmap_f$")  # `jax.vmap` calls its function from here
 _RANDOM = re.compile(r"/jax/_src/random[./]")  # what JAX's own samplers map is their affair
@@ -11,15 +13,12 @@ _RANDOM = re.compile(r"/jax/_src/random[./]")  # what JAX's own samplers map is 
 
 def batches(operation: Any) -> int:
     """The `vmap`s of the user's own code around a traced operation, from where the checker called that code."""
-    trace = operation.source_info.traceback
-    if trace is None:
-        return 0
     count = 0
-    for frame in trace.frames:  # the innermost comes first
-        if frame.file_name.startswith(_CHECKER):
+    for file, function in jax_compat.calls(operation):  # the innermost comes first
+        if file.startswith(_CHECKER):
             return count
-        if _RANDOM.search(frame.file_name):
+        if _RANDOM.search(file):
             count = 0
-        elif _MAPPED.search(frame.function_name) and "/jax/_src/" in frame.file_name:
+        elif _MAPPED.search(function) and "/jax/_src/" in file:
             count += 1
     return count
