@@ -362,7 +362,7 @@ MAY_IMPORT = {
     **{room: FLOOR | {room} | set().union(*FLOW[:i]) for i, rooms in enumerate(FLOW) for room in rooms},
     "": FLOOR | {"cli", "testing"} | NAMESPACES | set().union(*FLOW),
     **{name: set().union(*FLOW) - {"cli"} for name in NAMESPACES},
-    "testing": FLOOR | set().union(*FLOW) - {"cli"},
+    "testing": FLOOR | {"testing"} | set().union(*FLOW) - {"cli"},
     **{name: set() for name in FLOOR - {"", "rotation", "plugins"}},
     "rotation": {"arrays"},
     "plugins": {"errors"},

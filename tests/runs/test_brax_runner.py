@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from brax.training.agents.ppo import networks as ppo_networks
 from brax.training.agents.sac import networks as sac_networks
-from tiny import SEED, TINY
+from tiny import SEED, TINY_BRAX
 
 from wildrobot_eqx import PPO, load_recipe
 from wildrobot_eqx.adapters import brax_train
@@ -179,7 +179,7 @@ def test_a_signal_saves_and_a_resumed_run_goes_on_from_there(tmp_path, cli, monk
 
     with monkeypatch.context() as patch:
         patch.setattr(runner.MetricsFile, "write", write_and_signal)
-        done = cli("run", "hop", *TINY, "--trainer=brax-ppo", "--no-eval", f"--out={folder.path}")
+        done = cli("run", "hop", *TINY_BRAX, "--trainer=brax-ppo", "--no-eval", f"--out={folder.path}")
     assert done.status == 130
     assert f"wildrobot-eqx run --resume {folder.path}" in done.err
     assert folder.checkpoints.iterations() == [7]
@@ -216,7 +216,7 @@ def test_figures_that_are_not_finite_stop_it(tmp_path, cli, monkeypatch):
         tell(params, {"policy_loss": float("nan")})
 
     monkeypatch.setattr(brax_train, "train_ppo", train_ppo)
-    done = cli("run", "hop", *TINY, "--trainer=brax-ppo", f"--out={tmp_path / 'run'}")
+    done = cli("run", "hop", *TINY_BRAX, "--trainer=brax-ppo", f"--out={tmp_path / 'run'}")
     assert done.status == 1
     assert "Not finite at iteration 1: policy_loss" in done.err
     assert "Traceback" not in done.err
@@ -292,7 +292,7 @@ def test_verify_takes_brax_too(cli, monkeypatch):
     """The slow tests have it run Brax's own loop."""
     calls = []
     monkeypatch.setattr(brax_train, "train_ppo", _fake_ppo(calls))
-    done = cli("run", "hop", *TINY, "--trainer=brax-ppo", "--verify", "--json")
+    done = cli("run", "hop", *TINY_BRAX, "--trainer=brax-ppo", "--verify", "--json")
     assert done.status == 0, done.err
     document = json.loads(done.out)
     assert document["passed"]
@@ -305,7 +305,7 @@ def test_without_brax_one_is_told_how_to_get_it(cli, tmp_path, monkeypatch):
     for module in [name for name in sys.modules if name.split(".")[0] == "brax" or ".brax" in name]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "brax", None)
-    done = cli("run", "hop", *TINY, "--trainer=brax-ppo", f"--out={tmp_path / 'run'}")
+    done = cli("run", "hop", *TINY_BRAX, "--trainer=brax-ppo", f"--out={tmp_path / 'run'}")
     assert done.status == 2
     assert "pip install 'wildrobot-eqx[brax]'" in done.err
     assert not (tmp_path / "run").exists()

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..arrays import f32
 from ..control import AbstractController, AbstractServo, RandomCalibrationError, Servos
 from ..env import Disturbances, Env
 from ..observe import AbstractSensing, AbstractTerm, JointPositions, ObservationStack
@@ -99,7 +100,7 @@ def check_controller(controller: AbstractController, on: Robot | Env) -> None:
     rest = np.asarray(controller.rest())
     require(np.isfinite(rest).all(), f"{kind}.rest is not finite: {rest}")
     require((low - 1e-5 <= rest).all() and (rest <= high + 1e-5).all(), f"{kind}.rest {rest} is outside of ctrl_range")
-    actions = jax.random.normal(jax.random.key(0), (4, size), jnp.float32) * f32_column((0.0, 0.5, 2.0, 1000.0))
+    actions = jax.random.normal(jax.random.key(0), (4, size), jnp.float32) * f32((0.0, 0.5, 2.0, 1000.0))[:, None]
     for action in actions:
         ctrl, state = controller(controller.init(), action)
         require_finite((ctrl, state), f"{kind}({action})")
@@ -110,11 +111,6 @@ def check_controller(controller: AbstractController, on: Robot | Env) -> None:
                 np.allclose(mirrored, wanted, rtol=1e-4, atol=1e-4),
                 f"{kind} makes {mirrored} of the mirrored action, its mirrored command is {wanted}",
             )
-
-
-def f32_column(values: tuple[float, ...]) -> jax.Array:
-    """The values one below the other."""
-    return jnp.asarray(values, jnp.float32)[:, None]
 
 
 def check_servo(servo: AbstractServo, on: Robot | Env) -> None:
