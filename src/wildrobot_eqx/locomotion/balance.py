@@ -29,8 +29,7 @@ class _Capture(eqx.Module):
     time: Float[Array, ""]  # s
     command: str = eqx.field(static=True)
 
-    def __init__(self, robot: Robot, margin: float | None, time: float | None, command: str):
-        asker = "CapturePoint or IdleFeet"
+    def __init__(self, robot: Robot, margin: float | None, time: float | None, command: str, asker: str):
         self.feet, self.body = robot.need("feet", asker), robot.need("base", asker).body
         self.linvel = robot.need("base.linvel", asker)
         self.margin = f32(0.1 * robot.leg_length if margin is None else margin)
@@ -77,7 +76,7 @@ class CapturePoint(AbstractStatelessReward):
         time: float | None = None,
         command: str = "velocity",
     ):
-        self.capture, self.weight = _Capture(robot, margin, time, command), f32(weight)
+        self.capture, self.weight = _Capture(robot, margin, time, command, type(self).__name__), f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         return _length(self.capture.error(signals))
@@ -116,7 +115,7 @@ class IdleFeet(AbstractStatelessReward):
         time: float | None = None,
         command: str = "velocity",
     ):
-        self.capture, self.weight = _Capture(robot, margin, time, command), f32(weight)
+        self.capture, self.weight = _Capture(robot, margin, time, command, type(self).__name__), f32(weight)
         self.speed = f32(0.9 * robot.leg_length / robot.time_scale if speed is None else speed)
         self.near = f32(0.1 * robot.leg_length if near is None else near)
         self.load = f32(load_threshold(robot) if load is None else load)
