@@ -1,75 +1,48 @@
 """Move a planar one-legged hopper at a commanded speed: the smallest whole task, trained in seconds."""
 
-from wildrobot_eqx import (
-    ActionRate,
-    Alive,
-    AngularVelocity,
-    Backend,
-    BaseHeight,
-    BaseLinearVelocity,
-    CommandTerm,
-    Env,
-    Fallen,
-    FlatOrientation,
-    HomeReset,
-    JointPosition,
-    JointPositions,
-    JointVelocities,
-    LastAction,
-    ObservationStack,
-    PPOConfig,
-    ProjectedGravity,
-    Recipe,
-    StandStill,
-    Torque,
-    TrackLinVelX,
-    VelocityCommand,
-    load_robot,
-    make_physics,
-    recipe,
-)
+import wildrobot_eqx as we
 
 
-@recipe
+@we.recipe
 def hop(
     robot: str = "hopper",
-    physics: Backend = "auto",
+    physics: we.Backend = "auto",
     steps: int = 400_000,
     seed: int = 0,
     num_envs: int = 128,
     max_speed: float = 0.3,
-) -> Recipe:
+) -> we.Recipe:
     """Move at a commanded speed on one leg, and stand when told to."""
-    body = load_robot(robot)
-    velocity = VelocityCommand(body, lin_vel_x=(0.0, max_speed))
-    controller = JointPosition(body, scale=0.4)
+    body = we.load_robot(robot)
+    velocity = we.commands.VelocityCommand(body, lin_vel_x=(0.0, max_speed))
+    controller = we.controllers.JointPosition(body, scale=0.4)
     measured = {
-        "gravity": ProjectedGravity(body),
-        "gyro": AngularVelocity(body),
-        "joint_pos": JointPositions(body),
-        "joint_vel": JointVelocities(body),
-        "last_action": LastAction(controller),
-        "command": CommandTerm("velocity", velocity.observed),
+        "gravity": we.terms.ProjectedGravity(body),
+        "gyro": we.terms.AngularVelocity(body),
+        "joint_pos": we.terms.JointPositions(body),
+        "joint_vel": we.terms.JointVelocities(body),
+        "last_action": we.terms.LastAction(controller),
+        "command": we.terms.CommandTerm("velocity", velocity.observed),
     }
-    privileged = {"linvel": BaseLinearVelocity(body), "height": BaseHeight(body)}
-    env = Env(
-        physics=make_physics(physics, body, 0.005, steps),
+    privileged = {"linvel": we.terms.BaseLinearVelocity(body), "height": we.terms.BaseHeight(body)}
+    env = we.Env(
+        physics=we.make_physics(physics, body, 0.005, steps),
         controller=controller,
         observations={
-            "policy": ObservationStack(measured),
-            "critic": ObservationStack({**measured, **privileged}, policy=False),
+            "policy": we.ObservationStack(measured),
+            "critic": we.ObservationStack({**measured, **privileged}, policy=False),
         },
         rewards={
-            "track": TrackLinVelX(body, weight=3.0, width=0.15, slope=0.5),
-            "upright": FlatOrientation(body, weight=-5.0),
-            "rate": ActionRate(weight=-0.02),
-            "torque": Torque(weight=-0.002),
-            "still": StandStill(body, weight=-0.5),
-            "alive": Alive(weight=1.0),
+            "track": we.rewards.TrackLinVelX(body, weight=3.0, width=0.15, slope=0.5),
+            "upright": we.rewards.FlatOrientation(body, weight=-5.0),
+            "rate": we.rewards.ActionRate(weight=-0.02),
+            "torque": we.rewards.Torque(weight=-0.002),
+            "still": we.rewards.StandStill(body, weight=-0.5),
+            "alive": we.rewards.Alive(weight=1.0),
         },
-        endings={"fallen": Fallen(body)},
-        reset_state=HomeReset(body),
+        endings={"fallen": we.endings.Fallen(body)},
+        reset_state=we.resets.HomeReset(body),
         commands={"velocity": velocity},
         episode_length=10.0,
     )
-    return Recipe(env=env, ppo=PPOConfig(num_envs=num_envs, hidden=(64, 64)), steps=steps, seed=seed)
+    return we.Recipe(env=env, learner=we.PPO(num_envs=num_envs, hidden=(64, 64)), steps=steps, seed=seed)

@@ -1,111 +1,67 @@
 """Stand still, and step to recover from pushes in any direction."""
 
-from wildrobot_eqx import (
-    ActionRate,
-    Alive,
-    AngularVelocity,
-    Backend,
-    BaseHeight,
-    BaseHeightError,
-    BaseLinearVelocity,
-    CapturePoint,
-    CommandTerm,
-    Disturbances,
-    Env,
-    Fallen,
-    FeetSlip,
-    FlatOrientation,
-    FootContacts,
-    GaitContacts,
-    HomeReset,
-    IdleFeet,
-    JointPosition,
-    JointPositions,
-    JointSpeedLimit,
-    JointVelocities,
-    LastAction,
-    ObservationStack,
-    PPOConfig,
-    ProjectedGravity,
-    Recipe,
-    ScaleFriction,
-    ScaleGains,
-    ScaleMass,
-    StandGate,
-    StandStill,
-    Torque,
-    TrackAngVelZ,
-    TrackHeading,
-    TrackLinVelX,
-    TrackLinVelY,
-    VelocityCommand,
-    VelocityKick,
-    gaits,
-    load_robot,
-    make_physics,
-    recipe,
-)
+import wildrobot_eqx as we
 
 
-@recipe
+@we.recipe
 def stand(
     robot: str = "wildrobot",
-    physics: Backend = "auto",
+    physics: we.Backend = "auto",
     steps: int = 1_800_000,
     seed: int = 0,
     num_envs: int = 256,
     max_kick: float = 1.0,
-) -> Recipe:
+) -> we.Recipe:
     """Stand still, and recover from pushes."""
-    body = load_robot(robot)
-    velocity = VelocityCommand(body, lin_vel_x=(0.0, 0.0), stand_probability=1.0)
-    gait = gaits.two_beat(body, period=0.7)
-    controller = JointPosition(body, scale=0.4)
+    body = we.load_robot(robot)
+    velocity = we.commands.VelocityCommand(body, lin_vel_x=(0.0, 0.0), stand_probability=1.0)
+    gait = we.gaits.two_beat(body, period=0.7)
+    controller = we.controllers.JointPosition(body, scale=0.4)
     measured = {
-        "gravity": ProjectedGravity(body),
-        "gyro": AngularVelocity(body),
-        "joint_pos": JointPositions(body),
-        "joint_vel": JointVelocities(body),
-        "last_action": LastAction(controller),
-        "command": CommandTerm("velocity", velocity.observed),
+        "gravity": we.terms.ProjectedGravity(body),
+        "gyro": we.terms.AngularVelocity(body),
+        "joint_pos": we.terms.JointPositions(body),
+        "joint_vel": we.terms.JointVelocities(body),
+        "last_action": we.terms.LastAction(controller),
+        "command": we.terms.CommandTerm("velocity", velocity.observed),
     }
     privileged = {
-        "linvel": BaseLinearVelocity(body),
-        "height": BaseHeight(body),
-        "contacts": FootContacts(body),
+        "linvel": we.terms.BaseLinearVelocity(body),
+        "height": we.terms.BaseHeight(body),
+        "contacts": we.terms.FootContacts(body),
     }
-    env = Env(
-        physics=make_physics(physics, body, 0.005, steps),
+    env = we.Env(
+        physics=we.make_physics(physics, body, 0.005, steps),
         controller=controller,
         observations={
-            "policy": ObservationStack(measured),
-            "critic": ObservationStack({**measured, **privileged}, policy=False),
+            "policy": we.ObservationStack(measured),
+            "critic": we.ObservationStack({**measured, **privileged}, policy=False),
         },
         rewards={
-            "capture": CapturePoint(body, weight=-15.0),
-            "idle_feet": IdleFeet(body, weight=-4.5),
-            "forward": TrackLinVelX(body, weight=0.5, width=0.1),
-            "lateral": TrackLinVelY(body, weight=0.5, width=0.1),
-            "yaw": TrackAngVelZ(body, weight=0.25),
-            "heading": TrackHeading(weight=0.5),
-            "contacts": GaitContacts(body, weight=0.2),
-            "slip": FeetSlip(body, weight=-0.1),
-            "upright": FlatOrientation(body, weight=-8.0),
-            "height": BaseHeightError(body, weight=-5.0),
-            "rate": ActionRate(weight=-0.02),
-            "torque": Torque(weight=-0.004),
-            "joint_speed": JointSpeedLimit(body, weight=-0.05),
-            "still": StandStill(body, command="gait", weight=-0.4),
-            "alive": Alive(weight=6.0),
+            "capture": we.rewards.CapturePoint(body, weight=-15.0),
+            "idle_feet": we.rewards.IdleFeet(body, weight=-4.5),
+            "forward": we.rewards.TrackLinVelX(body, weight=0.5, width=0.1),
+            "lateral": we.rewards.TrackLinVelY(body, weight=0.5, width=0.1),
+            "yaw": we.rewards.TrackAngVelZ(body, weight=0.25),
+            "heading": we.rewards.TrackHeading(weight=0.5),
+            "contacts": we.rewards.GaitContacts(body, weight=0.2),
+            "slip": we.rewards.FeetSlip(body, weight=-0.1),
+            "upright": we.rewards.FlatOrientation(body, weight=-8.0),
+            "height": we.rewards.BaseHeightError(body, weight=-5.0),
+            "rate": we.rewards.ActionRate(weight=-0.02),
+            "torque": we.rewards.Torque(weight=-0.004),
+            "joint_speed": we.rewards.JointSpeedLimit(body, weight=-0.05),
+            "still": we.rewards.StandStill(body, command="gait", weight=-0.4),
+            "alive": we.rewards.Alive(weight=6.0),
         },
-        endings={"fallen": Fallen(body)},
-        reset_state=HomeReset(body),
+        endings={"fallen": we.endings.Fallen(body)},
+        reset_state=we.resets.HomeReset(body),
         commands={"velocity": velocity, "gait": gait},
-        disturbances=Disturbances(
-            randomisers=(ScaleFriction(), ScaleMass(), ScaleGains()),
-            events={"kick": VelocityKick(body, speed=(0.4, max_kick), interval=1.5)},
+        disturbances=we.Disturbances(
+            randomisers=(we.randomise.ScaleFriction(), we.randomise.ScaleMass(), we.randomise.ScaleGains()),
+            events={"kick": we.events.VelocityKick(body, speed=(0.4, max_kick), interval=1.5)},
         ),
         episode_length=10.0,
     )
-    ppo = PPOConfig(num_envs=num_envs, decay_steps=steps, discount=0.97, gae_lambda=0.9)
-    return Recipe(env=env, ppo=ppo, steps=steps, seed=seed, gate=StandGate())
+    ppo = we.PPO(num_envs=num_envs, decay_steps=steps, discount=0.97, gae_lambda=0.9)
+    return we.Recipe(env=env, learner=ppo, steps=steps, seed=seed, gate=we.gates.StandGate())

@@ -1,101 +1,28 @@
 """Walk ahead, back and sideways and turn, in a world where servos, sensors, bodies and floor are never as drawn."""
 
-from wildrobot_eqx import (
-    ActionRate,
-    Alive,
-    AngularVelocity,
-    Backend,
-    Backlash,
-    BaseHeight,
-    BaseHeightError,
-    BaseLinearVelocity,
-    BatteryVoltage,
-    Bias,
-    CentreOfMassShift,
-    CommandDelay,
-    CommandLag,
-    CommandTerm,
-    Curriculum,
-    DCMotor,
-    Disturbances,
-    EncoderOffset,
-    EncoderOffsets,
-    Env,
-    Fallen,
-    FeetClearance,
-    FeetSlip,
-    FlatOrientation,
-    FloorTilt,
-    FootContacts,
-    FrictionRatio,
-    GaitContacts,
-    HomeReset,
-    ImuRotation,
-    JointPosition,
-    JointPositions,
-    JointRatios,
-    JointSpeedLimit,
-    JointVelocities,
-    LastAction,
-    MassRatios,
-    Motion,
-    MountingError,
-    Noise,
-    ObservationStack,
-    Payload,
-    Posture,
-    PPOConfig,
-    ProjectedGravity,
-    Push,
-    RandomCalibrationError,
-    ReadingDelay,
-    ReadingResolution,
-    Recipe,
-    ScaleArmature,
-    ScaleDamping,
-    ScaleFriction,
-    ScaleFrictionLoss,
-    ScaleGains,
-    ScaleMass,
-    Servos,
-    ShiftCentreOfMass,
-    StandStill,
-    TiltGravity,
-    Torque,
-    TrackAngVelZ,
-    TrackHeading,
-    TrackLinVelX,
-    TrackLinVelY,
-    VelocityCommand,
-    VelocityKick,
-    WalkGate,
-    gaits,
-    load_robot,
-    make_physics,
-    recipe,
-)
+import wildrobot_eqx as we
 
 MOTIONS = (
-    Motion("left", -0.1),
-    Motion("left", 0.1),
-    Motion("left", 0.15, required=False),
-    Motion("turn", -0.3),
-    Motion("turn", 0.3),
-    Motion("turn", 0.5, required=False),
+    we.gates.Motion("left", -0.1),
+    we.gates.Motion("left", 0.1),
+    we.gates.Motion("left", 0.15, required=False),
+    we.gates.Motion("turn", -0.3),
+    we.gates.Motion("turn", 0.3),
+    we.gates.Motion("turn", 0.5, required=False),
 )
 
 
-@recipe
+@we.recipe
 def walk_robust(
     robot: str = "wildrobot",
-    physics: Backend = "auto",
+    physics: we.Backend = "auto",
     steps: int = 12_000_000,
     seed: int = 0,
     num_envs: int = 512,
-) -> Recipe:
+) -> we.Recipe:
     """Walk any way and turn, in a world that is never as drawn."""
-    body = load_robot(robot)
-    velocity = VelocityCommand(
+    body = we.load_robot(robot)
+    velocity = we.commands.VelocityCommand(
         body,
         lin_vel_x=(-0.3, 0.6),
         stand_probability=0.12,
@@ -105,93 +32,96 @@ def walk_robust(
         axis_probability=0.4,
         in_place_probability=0.4,
     )
-    gait = gaits.two_beat(body, period=0.7)
-    controller = JointPosition(body, scale=0.4)
+    gait = we.gaits.two_beat(body, period=0.7)
+    controller = we.controllers.JointPosition(body, scale=0.4)
     measured = {
-        "gravity": ProjectedGravity(body),
-        "gyro": AngularVelocity(body),
-        "joint_pos": JointPositions(body),
-        "joint_vel": JointVelocities(body),
-        "last_action": LastAction(controller),
-        "gait_phase": CommandTerm("gait", gait.observed),
-        "command": CommandTerm("velocity", velocity.observed),
+        "gravity": we.terms.ProjectedGravity(body),
+        "gyro": we.terms.AngularVelocity(body),
+        "joint_pos": we.terms.JointPositions(body),
+        "joint_vel": we.terms.JointVelocities(body),
+        "last_action": we.terms.LastAction(controller),
+        "gait_phase": we.terms.CommandTerm("gait", gait.observed),
+        "command": we.terms.CommandTerm("velocity", velocity.observed),
     }
     # A bus that reads one servo in 3.6 ms brings joints late; the IMU is near, noisy and mounted askew.
     sensing = {
-        "gravity": (MountingError(), Noise(0.003)),
-        "gyro": (MountingError(), Bias(0.01), Noise(0.005)),
-        "joint_pos": (EncoderOffset(), ReadingResolution(), ReadingDelay((0.0, 0.01))),
-        "joint_vel": (Noise(0.05), ReadingDelay((0.0, 0.01))),
+        "gravity": (we.sensing.MountingError(), we.sensing.Noise(0.003)),
+        "gyro": (we.sensing.MountingError(), we.sensing.Bias(0.01), we.sensing.Noise(0.005)),
+        "joint_pos": (we.sensing.EncoderOffset(), we.sensing.ReadingResolution(), we.sensing.ReadingDelay((0.0, 0.01))),
+        "joint_vel": (we.sensing.Noise(0.05), we.sensing.ReadingDelay((0.0, 0.01))),
     }
     privileged = {
-        "linvel": BaseLinearVelocity(body),
-        "height": BaseHeight(body),
-        "contacts": FootContacts(body),
-        "mass": MassRatios(body),
-        "centre_of_mass": CentreOfMassShift(body),
-        "friction": FrictionRatio(body),
-        "floor_tilt": FloorTilt(),
-        "stiffness": JointRatios(body, "stiffness"),
-        "encoder_offsets": EncoderOffsets(body),
-        "imu_rotation": ImuRotation(),
-        "voltage": BatteryVoltage("motor"),
-        "lag": CommandLag(body, "delay"),
+        "linvel": we.terms.BaseLinearVelocity(body),
+        "height": we.terms.BaseHeight(body),
+        "contacts": we.terms.FootContacts(body),
+        "mass": we.terms.MassRatios(body),
+        "centre_of_mass": we.terms.CentreOfMassShift(body),
+        "friction": we.terms.FrictionRatio(body),
+        "floor_tilt": we.terms.FloorTilt(),
+        "stiffness": we.terms.JointRatios(body, "stiffness"),
+        "encoder_offsets": we.terms.EncoderOffsets(body),
+        "imu_rotation": we.terms.ImuRotation(),
+        "voltage": we.terms.BatteryVoltage("motor"),
+        "lag": we.terms.CommandLag(body, "delay"),
     }
-    env = Env(
-        physics=make_physics(physics, body, 0.005, steps),
+    env = we.Env(
+        physics=we.make_physics(physics, body, 0.005, steps),
         controller=controller,
         observations={
-            "policy": ObservationStack(measured, sensing=sensing),
-            "critic": ObservationStack({**measured, **privileged}, policy=False),
+            "policy": we.ObservationStack(measured, sensing=sensing),
+            "critic": we.ObservationStack({**measured, **privileged}, policy=False),
         },
         rewards={
-            "track": TrackLinVelX(body, weight=2.5, width=0.11, slope=0.5),
-            "lateral": TrackLinVelY(body, weight=2.5, width=0.1, slope=1.5),
-            "yaw": TrackAngVelZ(body, weight=1.5, width=0.3, slope=0.75),
-            "heading": TrackHeading(weight=1.5, width=0.1),
-            "foot": FeetClearance(body, weight=4.0, height=0.055),
-            "contacts": GaitContacts(body, weight=1.0),
-            "slip": FeetSlip(body, weight=-2.0),
-            "upright": FlatOrientation(body, weight=-20.0),
-            "height": BaseHeightError(body, weight=-20.0),
-            "rate": ActionRate(weight=-0.2),
-            "torque": Torque(weight=-0.02),
-            "joint_speed": JointSpeedLimit(body, weight=-0.5),
-            "deviation": Posture(
+            "track": we.rewards.TrackLinVelX(body, weight=2.5, width=0.11, slope=0.5),
+            "lateral": we.rewards.TrackLinVelY(body, weight=2.5, width=0.1, slope=1.5),
+            "yaw": we.rewards.TrackAngVelZ(body, weight=1.5, width=0.3, slope=0.75),
+            "heading": we.rewards.TrackHeading(weight=1.5, width=0.1),
+            "foot": we.rewards.FeetClearance(body, weight=4.0, height=0.055),
+            "contacts": we.rewards.GaitContacts(body, weight=1.0),
+            "slip": we.rewards.FeetSlip(body, weight=-2.0),
+            "upright": we.rewards.FlatOrientation(body, weight=-20.0),
+            "height": we.rewards.BaseHeightError(body, weight=-20.0),
+            "rate": we.rewards.ActionRate(weight=-0.2),
+            "torque": we.rewards.Torque(weight=-0.02),
+            "joint_speed": we.rewards.JointSpeedLimit(body, weight=-0.5),
+            "deviation": we.rewards.Posture(
                 body, weight=-0.5, joints=tuple(n for n in body.joint_names if n.endswith(("hip_roll", "waist_yaw")))
             ),
-            "still": StandStill(body, command="gait", weight=-1.0),
-            "alive": Alive(weight=4.0),
+            "still": we.rewards.StandStill(body, command="gait", weight=-1.0),
+            "alive": we.rewards.Alive(weight=4.0),
         },
-        endings={"fallen": Fallen(body)},
-        reset_state=HomeReset(body),
+        endings={"fallen": we.endings.Fallen(body)},
+        reset_state=we.resets.HomeReset(body),
         commands={"velocity": velocity, "gait": gait},
-        disturbances=Disturbances(
-            servos=Servos(
+        disturbances=we.Disturbances(
+            servos=we.Servos(
                 body,
                 {
                     # From 0 on: a policy that has only met a late bus trembles where the bus is not.
-                    "delay": CommandDelay((0.0, 0.02)),
-                    "motor": DCMotor(body, voltage=(10.0, 12.6), strength=(0.9, 1.1), resistance=0.05),
-                    "backlash": Backlash((0.0, 0.0175)),
+                    "delay": we.servos.CommandDelay((0.0, 0.02)),
+                    "motor": we.servos.DCMotor(body, voltage=(10.0, 12.6), strength=(0.9, 1.1), resistance=0.05),
+                    "backlash": we.servos.Backlash((0.0, 0.0175)),
                 },
             ),
-            calibration=RandomCalibrationError((-0.035, 0.035), (0.0, 0.035)),
+            calibration=we.RandomCalibrationError((-0.035, 0.035), (0.0, 0.035)),
             randomisers=(
-                ScaleMass((0.9, 1.1)),
-                ShiftCentreOfMass(body, (-0.01, 0.01)),
-                Payload(body, (0.0, 0.3)),
-                ScaleGains((0.85, 1.15)),
-                ScaleArmature((0.8, 1.2)),
-                ScaleDamping((0.7, 1.3)),
-                ScaleFrictionLoss((0.5, 2.0)),
-                ScaleFriction((0.5, 1.25)),
-                TiltGravity((0.0, 0.035)),
+                we.randomise.ScaleMass((0.9, 1.1)),
+                we.randomise.ShiftCentreOfMass(body, (-0.01, 0.01)),
+                we.randomise.Payload(body, (0.0, 0.3)),
+                we.randomise.ScaleGains((0.85, 1.15)),
+                we.randomise.ScaleArmature((0.8, 1.2)),
+                we.randomise.ScaleDamping((0.7, 1.3)),
+                we.randomise.ScaleFrictionLoss((0.5, 2.0)),
+                we.randomise.ScaleFriction((0.5, 1.25)),
+                we.randomise.TiltGravity((0.0, 0.035)),
             ),
-            events={"push": Push((0.0, 6.0), (0.05, 0.3), 3.0), "kick": VelocityKick(body, (0.0, 0.25), 4.0)},
+            events={
+                "push": we.events.Push((0.0, 6.0), (0.05, 0.3), 3.0),
+                "kick": we.events.VelocityKick(body, (0.0, 0.25), 4.0),
+            },
         ),
     )
-    curriculum = Curriculum(
+    curriculum = we.Curriculum(
         {
             "commands.velocity.lin_vel_x": (-0.1, 0.4),
             "commands.velocity.lin_vel_y": (-0.05, 0.05),
@@ -220,12 +150,12 @@ def walk_robust(
         success={"terminations_per_minute": 3.0, "lin_vel_x_error": 0.12},
         rise=0.005,
     )
-    return Recipe(
+    return we.Recipe(
         env=env,
         # A fall's cause lies far behind it, and in a wrong world no two robots are alike: long horizon, large batches.
-        ppo=PPOConfig(num_envs=num_envs, num_minibatches=8, decay_steps=steps, discount=0.97, gae_lambda=0.9),
+        learner=we.PPO(num_envs=num_envs, num_minibatches=8, decay_steps=steps, discount=0.97, gae_lambda=0.9),
         steps=steps,
         seed=seed,
-        gate=WalkGate(required=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4), reported=(-0.3, 0.6), motions=MOTIONS),
+        gate=we.gates.WalkGate(required=(-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4), reported=(-0.3, 0.6), motions=MOTIONS),
         curriculum=curriculum,
     )

@@ -12,19 +12,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import wildrobot_eqx as we
-from wildrobot_eqx import (
-    AbstractPhysics,
-    Env,
-    JointPosition,
-    NativePhysics,
-    PhysicsParams,
-    PhysicsState,
-    Robot,
-    locomotion,
-    task,
-)
+from wildrobot_eqx import AbstractPhysics, Env, NativePhysics, PhysicsParams, PhysicsState, Robot, locomotion, task
 from wildrobot_eqx import observe as obs
 from wildrobot_eqx.control.motors import MotorState
+from wildrobot_eqx.controllers import JointPosition
 from wildrobot_eqx.locomotion import GaitState, VelocityState
 from wildrobot_eqx.observe import ObservationStack, Signals
 from wildrobot_eqx.physics.params import nominal_params
@@ -145,31 +136,36 @@ def make_env(robot: Robot, **changes: Any) -> Env:
 def wrong_world(robot: Robot, updates: int = 2) -> dict[str, Any]:
     """`Env`'s arguments for one of everything that can be wrong: servos, sensors, calibration, parameters, pushes."""
     parts = {
-        "delay": we.CommandDelay((0.005, 0.03)),
-        "resolution": we.CommandResolution(),
-        "motor": we.DCMotor(robot, strength=(0.9, 1.1), resistance=0.05),
-        "friction": we.GearFriction(),
-        "deadband": we.Deadband(),
-        "backlash": we.Backlash(),
+        "delay": we.servos.CommandDelay((0.005, 0.03)),
+        "resolution": we.servos.CommandResolution(),
+        "motor": we.servos.DCMotor(robot, strength=(0.9, 1.1), resistance=0.05),
+        "friction": we.servos.GearFriction(),
+        "deadband": we.servos.Deadband(),
+        "backlash": we.servos.Backlash(),
     }
     sensing = {
-        "gravity": (we.MountingError(), we.Noise(0.01)),
+        "gravity": (we.sensing.MountingError(), we.sensing.Noise(0.01)),
         "angular_velocity": (
-            we.MountingError(),
-            we.Bias(0.02),
-            we.Noise(0.02),
-            we.ReadingDelay((0.0, 0.03)),
-            we.SampleHold(),
-            we.DroppedPackets(),
+            we.sensing.MountingError(),
+            we.sensing.Bias(0.02),
+            we.sensing.Noise(0.02),
+            we.sensing.ReadingDelay((0.0, 0.03)),
+            we.sensing.SampleHold(),
+            we.sensing.DroppedPackets(),
         ),
-        "joint_positions": (we.EncoderOffset(), we.ReadingResolution()),
+        "joint_positions": (we.sensing.EncoderOffset(), we.sensing.ReadingResolution()),
     }
     return {
         "disturbances": we.Disturbances(
-            randomisers=(we.ScaleMass(), we.Payload(robot), we.TiltGravity(), we.ScaleFriction()),
+            randomisers=(
+                we.randomise.ScaleMass(),
+                we.randomise.Payload(robot),
+                we.randomise.TiltGravity(),
+                we.randomise.ScaleFriction(),
+            ),
             servos=we.Servos(robot, parts, updates),
             calibration=we.RandomCalibrationError(),
-            events={"kick": we.VelocityKick(robot), "push": we.Push()},
+            events={"kick": we.events.VelocityKick(robot), "push": we.events.Push()},
         ),
         "observations": {
             "policy": ObservationStack(policy_terms(robot), sensing=sensing, history=3),

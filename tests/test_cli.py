@@ -86,12 +86,13 @@ def test_help_of_a_recipe_lists_its_own_options(call):
         (["run", "hop", "--max-sped=1"], "--max-speed"),
         (["run", "hop", "--physics=bullet"], "'bullet' is not one of 'auto', 'native', 'mjx', 'tree'"),
         (["run", "hop", "--seed=x"], "Invalid value for '--seed'"),
-        (["run", "hop", "--robot=hoper"], "There is no robot 'hoper'. where: robots that ship with the package, "
+        (["run", "hop", "--robot=hoper"], "There is no robot 'hoper'. where: "
+         "robots that ship with this or another package, "
          "and folders with a robot.toml try: did you mean 'hopper'?"),
         (["run", "hpo"], "There is no recipe 'hpo'."),
         (["run", "no/such/file.py"], "There is no recipe 'no/such/file.py'."),
-        (["run", "hop", "--set", "ppo.learning_rte=1"], "did you mean 'learning_rate'?"),
-        (["run", "hop", "--set", "ppo.clip=big"], "'big' is not a JSON value"),
+        (["run", "hop", "--set", "learner.learning_rte=1"], "did you mean 'learning_rate'?"),
+        (["run", "hop", "--set", "learner.clip=big"], "'big' is not a JSON value"),
         (["run", "hop", "--resume=nowhere"], "There is no run in 'nowhere'."),
         (["run", "--seed=1", "hop"], "it comes before all options"),
         (["run"], "wildrobot-eqx run walk"),
@@ -249,7 +250,8 @@ BROKEN = """
 import dataclasses
 import equinox as eqx
 import jax.numpy as jnp
-from wildrobot_eqx import JointPosition, Recipe, load_recipe, recipe
+from wildrobot_eqx import Recipe, load_recipe, recipe
+from wildrobot_eqx.controllers import JointPosition
 from wildrobot_eqx.control import AbstractController
 
 print("a recipe that prints")

@@ -17,7 +17,8 @@ from typing import Annotated, Literal
 import equinox as eqx
 import jax.numpy as jnp
 import typer
-from wildrobot_eqx import AbstractStatelessReward, Recipe, load_recipe, recipe
+from wildrobot_eqx import Recipe, load_recipe, recipe
+from wildrobot_eqx.rewards import AbstractStatelessReward
 from wildrobot_eqx.arrays import f32
 
 class Odd(AbstractStatelessReward):

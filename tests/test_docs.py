@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from wildrobot_eqx import PPOConfig, adapters, check
+from wildrobot_eqx import PPO, adapters, check
 
 DOCS = Path(__file__).parents[1] / "docs"
 TROUBLE = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
@@ -131,7 +131,7 @@ def _entries(column: int) -> dict[str, str]:
 
 def test_the_first_column_is_our_configuration():
     """Every field, in its order, with its default."""
-    assert _entries(0) == {field.name: str(field.default) for field in dataclasses.fields(PPOConfig)}
+    assert _entries(0) == {field.name: str(field.default) for field in dataclasses.fields(PPO)}
 
 
 def test_the_second_column_is_brax(brax):

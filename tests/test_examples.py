@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from wildrobot_eqx import PPOConfig, cli
+from wildrobot_eqx import PPO, cli
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
@@ -157,4 +157,4 @@ def known_options() -> dict[str, set[str]]:
 def test_the_page_on_ppo_names_every_hyperparameter():
     page = (ROOT / "docs" / "ppo.md").read_text(encoding="utf-8")
     named = re.findall(r"^\| `(\w+)` \|", page, re.M)
-    assert named == [field.name for field in dataclasses.fields(PPOConfig)]
+    assert named == [field.name for field in dataclasses.fields(PPO)]

@@ -10,23 +10,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from wildrobot_eqx import (
-    AbstractPolicy,
-    Backend,
-    Env,
-    Normal,
-    PPOConfig,
-    Recipe,
-    RunningNorm,
-    load_recipe,
-    recipe,
-)
+import wildrobot_eqx as we
 
 
-class GRUPolicy(AbstractPolicy):
+class GRUPolicy(we.policies.AbstractPolicy):
     """A Gaussian policy behind one layer of gated recurrent units (Cho et al. 2014, arXiv 1406.1078)."""
 
-    norm: RunningNorm
+    norm: we.policies.RunningNorm
     log_std: Float[Array, " nu"]
     cell: eqx.nn.GRUCell
     head: eqx.nn.Linear
@@ -36,12 +26,12 @@ class GRUPolicy(AbstractPolicy):
 
     def __call__(
         self, obs: Float[Array, "*batch nobs"], carry: Float[Array, "*batch h"]
-    ) -> tuple[Normal, Float[Array, "*batch h"]]:
+    ) -> tuple[we.policies.Normal, Float[Array, "*batch h"]]:
         one = self._one
         for _ in obs.shape[:-1]:
             one = jax.vmap(one)
         mean, after = one(obs, carry)
-        return Normal(mean, self.log_std), after
+        return we.policies.Normal(mean, self.log_std), after
 
     def update_norm(self, obs: Float[Array, "batch nobs"]) -> "GRUPolicy":
         return dataclasses.replace(self, norm=self.norm.update(obs))
@@ -53,21 +43,21 @@ class GRUPolicy(AbstractPolicy):
         return self.head(after), after
 
 
-def make_gru(env: Env, config: PPOConfig, key: PRNGKeyArray) -> GRUPolicy:
+def make_gru(env: we.Env, config: we.PPO, key: PRNGKeyArray) -> GRUPolicy:
     """A policy of the width of the config's first hidden layer, sized by the env."""
     nobs, nu, size = env.observations["policy"].size, env.action_size, config.hidden[0]
     key_cell, key_head = jax.random.split(key)
     return GRUPolicy(
-        norm=RunningNorm.init(nobs),
+        norm=we.policies.RunningNorm.init(nobs),
         log_std=jnp.full((nu,), jnp.log(config.init_std), jnp.float32),
         cell=eqx.nn.GRUCell(nobs, size, key=key_cell),
         head=eqx.nn.Linear(size, nu, key=key_head),
     )
 
 
-@recipe
-def recurrent_hop(physics: Backend = "auto", steps: int = 300_000, seed: int = 0, num_envs: int = 64) -> Recipe:
+@we.recipe
+def recurrent_hop(physics: we.Backend = "auto", steps: int = 300_000, seed: int = 0, num_envs: int = 64) -> we.Recipe:
     """Move on one leg, with a memory."""
-    made = load_recipe("hop")(physics=physics, steps=steps, seed=seed, num_envs=num_envs)
-    ppo = PPOConfig(num_envs=num_envs, decay_steps=steps, hidden=(32, 32))
-    return Recipe(env=made.env, ppo=ppo, steps=steps, seed=seed, policy=make_gru)
+    made = we.load_recipe("hop")(physics=physics, steps=steps, seed=seed, num_envs=num_envs)
+    ppo = we.PPO(num_envs=num_envs, decay_steps=steps, hidden=(32, 32))
+    return we.Recipe(env=made.env, learner=ppo, steps=steps, seed=seed, policy=make_gru)

@@ -1,5 +1,8 @@
 """wildrobot-eqx: modular physics and reinforcement learning for small legged robots, in Equinox.
 
+A flat core (`Env`, `Robot`, `Recipe`, `ppo`, `Player`, ...) and namespaces, one for each kind of
+part: `rewards`, `terms`, `sensing`, `servos`, `gates`, ... `dir(wildrobot_eqx.rewards)` lists them.
+
 Public names load on first use, so that `import wildrobot_eqx` and `--help` stay light.
 Every function of the package is type-checked by beartype through jaxtyping's import hook;
 the checks run while JAX traces, so compiled code pays nothing. Set the environment variable
@@ -8,31 +11,108 @@ the checks run while JAX traces, so compiled code pays nothing. Set the environm
 
 import importlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+if TYPE_CHECKING:  # the same names as in the tables below, which a test compares
+    from . import adapters as adapters
+    from . import check as check
+    from . import commands as commands
+    from . import controllers as controllers
+    from . import deploy as deploy
+    from . import endings as endings
+    from . import errors as errors
+    from . import events as events
+    from . import gaits as gaits
+    from . import gates as gates
+    from . import policies as policies
+    from . import randomise as randomise
+    from . import resets as resets
+    from . import rewards as rewards
+    from . import rotation as rotation
+    from . import sensing as sensing
+    from . import servos as servos
+    from . import terms as terms
+    from . import testing as testing
+    from .adapters import BraxEnv as BraxEnv
+    from .adapters import GymnasiumEnv as GymnasiumEnv
+    from .adapters import GymnasiumVectorEnv as GymnasiumVectorEnv
+    from .adapters import brax_stage as brax_stage
+    from .adapters import check_brax as check_brax
+    from .check import check_env as check_env
+    from .control import Calibration as Calibration
+    from .control import RandomCalibrationError as RandomCalibrationError
+    from .control import Servos as Servos
+    from .deploy import AbstractRobot as AbstractRobot
+    from .deploy import Attitude as Attitude
+    from .deploy import Bundle as Bundle
+    from .deploy import DriveSummary as DriveSummary
+    from .deploy import MujocoRobot as MujocoRobot
+    from .deploy import Player as Player
+    from .deploy import ServoBus as ServoBus
+    from .deploy import ServoMount as ServoMount
+    from .deploy import ServoRobot as ServoRobot
+    from .deploy import drive as drive
+    from .env import Disturbances as Disturbances
+    from .env import DisturbanceState as DisturbanceState
+    from .env import Env as Env
+    from .env import EnvState as EnvState
+    from .env import ResetPool as ResetPool
+    from .env import Timestep as Timestep
+    from .errors import WildRobotError as WildRobotError
+    from .learn import PPO as PPO
+    from .learn import Agent as Agent
+    from .learn import BraxPPO as BraxPPO
+    from .learn import BraxSAC as BraxSAC
+    from .learn import Rollout as Rollout
+    from .learn import TrainState as TrainState
+    from .learn import ppo as ppo
+    from .observe import Channel as Channel
+    from .observe import ObservationStack as ObservationStack
+    from .observe import Signals as Signals
+    from .observe import Slice as Slice
+    from .physics import AbstractPhysics as AbstractPhysics
+    from .physics import Backend as Backend
+    from .physics import MjxPhysics as MjxPhysics
+    from .physics import NativePhysics as NativePhysics
+    from .physics import PhysicsParams as PhysicsParams
+    from .physics import PhysicsState as PhysicsState
+    from .physics import TreePhysics as TreePhysics
+    from .physics import fastest_engine as fastest_engine
+    from .physics import make_physics as make_physics
+    from .protocol import Call as Call
+    from .protocol import Protocol as Protocol
+    from .recipes.recipe import Recipe as Recipe
+    from .recipes.recipe import load_recipe as load_recipe
+    from .recipes.recipe import recipe as recipe
+    from .robots import Base as Base
+    from .robots import Foot as Foot
+    from .robots import FreeBody as FreeBody
+    from .robots import Ground as Ground
+    from .robots import Imu as Imu
+    from .robots import Mirror as Mirror
+    from .robots import Model as Model
+    from .robots import Robot as Robot
+    from .robots import Sensor as Sensor
+    from .robots import Servo as Servo
+    from .robots import load_robot as load_robot
+    from .robots import on_ground as on_ground
+    from .robots import robot_names as robot_names
+    from .task import Curriculum as Curriculum
+
 _EXPORTS = {
-    "adapters": ("BraxEnv", "brax_stage", "check_brax"),
+    "adapters": (
+        "BraxEnv",
+        "GymnasiumEnv",
+        "GymnasiumVectorEnv",
+        "brax_stage",
+        "check_brax",
+    ),
+    "check": ("check_env",),
     "control": (
-        "AbstractController",
-        "AbstractServo",
-        "Backlash",
         "Calibration",
-        "CommandDelay",
-        "CommandResolution",
-        "DCMotor",
-        "Deadband",
-        "Delay",
-        "GearFriction",
-        "IdealPD",
-        "JointPosition",
-        "JointTorque",
-        "JointVelocity",
-        "Joints",
-        "LowPass",
         "RandomCalibrationError",
-        "ServoLaw",
         "Servos",
     ),
     "deploy": (
@@ -47,176 +127,122 @@ _EXPORTS = {
         "ServoRobot",
         "drive",
     ),
-    "env": ("Disturbances", "DisturbanceState", "Env", "EnvState", "ResetPool", "Timestep"),
-    "errors": ("WildRobotError",),
-    "evaluate": (
-        "AbstractGate",
-        "AbstractMeter",
-        "Case",
-        "Figure",
-        "GateResult",
-        "GoalGate",
-        "Limit",
-        "Motion",
-        "StandGate",
-        "WalkGate",
+    "env": (
+        "DisturbanceState",
+        "Disturbances",
+        "Env",
+        "EnvState",
+        "ResetPool",
+        "Timestep",
     ),
+    "errors": ("WildRobotError",),
     "learn": (
-        "AbstractDistribution",
-        "AbstractPolicy",
-        "AbstractRewardModel",
-        "AbstractValue",
         "Agent",
-        "MakePolicy",
-        "Normal",
-        "PPOConfig",
+        "PPO",
+        "BraxPPO",
+        "BraxSAC",
         "Rollout",
-        "RunningNorm",
-        "SideMirror",
         "TrainState",
         "ppo",
     ),
     "observe": (
-        "AbstractSensing",
-        "AbstractStatelessTerm",
-        "AbstractTerm",
-        "AngularVelocity",
-        "BaseHeight",
-        "BatteryVoltage",
-        "Bias",
-        "CentreOfMassShift",
         "Channel",
-        "CommandLag",
-        "CommandTerm",
-        "DroppedPackets",
-        "EncoderOffset",
-        "EncoderOffsets",
-        "FootContacts",
-        "FootSwitches",
-        "FrictionRatio",
-        "GearPlay",
-        "HingeAngles",
-        "ImuRotation",
-        "JointPositions",
-        "JointRatios",
-        "JointVelocities",
-        "LastAction",
-        "MassRatios",
-        "MotorStrengths",
-        "MountingError",
-        "NamedJointVelocities",
-        "Noise",
         "ObservationStack",
-        "ProjectedGravity",
-        "ReadingDelay",
-        "ReadingResolution",
-        "SampleHold",
         "Signals",
-        "SitePosition",
         "Slice",
     ),
     "physics": (
         "AbstractPhysics",
-        "AbstractRandomiser",
         "Backend",
         "MjxPhysics",
         "NativePhysics",
-        "Payload",
         "PhysicsParams",
         "PhysicsState",
-        "ScaleArmature",
-        "ScaleDamping",
-        "ScaleFriction",
-        "ScaleFrictionLoss",
-        "ScaleGains",
-        "ScaleInertia",
-        "ScaleMass",
-        "ScaleStrength",
-        "ShiftCentreOfMass",
-        "TiltGravity",
         "TreePhysics",
         "fastest_engine",
         "make_physics",
     ),
-    "robots": ("FreeBody", "Ground", "Mirror", "Robot", "load_robot", "on_ground", "robot_names"),
-    "recipes": ("Recipe", "load_recipe", "recipe"),
-    "locomotion": (
-        "AbstractMotionState",
-        "BaseLinearVelocity",
-        "CapturePoint",
-        "FeetClearance",
-        "FeetSlip",
-        "FloorTilt",
-        "Gait",
-        "GaitContacts",
-        "GaitState",
-        "HeadingController",
-        "IdleFeet",
-        "StandStill",
-        "TrackAngVelZ",
-        "TrackHeading",
-        "TrackLinVelX",
-        "TrackLinVelY",
-        "VelocityCommand",
-        "VelocityState",
-        "gaits",
+    "protocol": (
+        "Call",
+        "Protocol",
     ),
-    "task": (
-        "AbstractCommand",
-        "AbstractEnding",
-        "AbstractEvent",
-        "AbstractGoal",
-        "AbstractReset",
-        "AbstractReward",
-        "AbstractStatelessEnding",
-        "AbstractStatelessReward",
-        "ActionRate",
-        "Alive",
-        "BaseHeightError",
-        "Curriculum",
-        "Fallen",
-        "FlatOrientation",
-        "HingeAt",
-        "HingeHeight",
-        "HingeStill",
-        "HomeReset",
-        "JointReset",
-        "JointsBeyond",
-        "JointSpeedLimit",
-        "MixedReset",
-        "PointCommand",
-        "PointState",
-        "Posture",
-        "Push",
-        "SiteAt",
-        "SiteDistance",
-        "SiteNear",
-        "Torque",
-        "VelocityKick",
+    "recipes.recipe": (
+        "Recipe",
+        "load_recipe",
+        "recipe",
     ),
+    "robots": (
+        "Base",
+        "Foot",
+        "FreeBody",
+        "Ground",
+        "Imu",
+        "Mirror",
+        "Model",
+        "Robot",
+        "Sensor",
+        "Servo",
+        "load_robot",
+        "on_ground",
+        "robot_names",
+    ),
+    "task": ("Curriculum",),
 }
-_OF = {name: module for module, names in _EXPORTS.items() for name in names}
-_CHECKED = (
+_NAMESPACES = (
+    "adapters",
+    "check",
+    "commands",
+    "controllers",
+    "deploy",
+    "endings",
+    "errors",
+    "events",
+    "gaits",
+    "gates",
+    "policies",
+    "randomise",
+    "resets",
+    "rewards",
     "rotation",
+    "sensing",
+    "servos",
+    "terms",
+    "testing",
+)
+_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+_PAGES = {"ppo"}  # modules, used by name: `ppo.train`
+_CHECKED = (
+    "adapters",
+    "arrays",
+    "check",
+    "control",
+    "env",
+    "evaluate",
+    "learn",
+    "locomotion",
+    "observe",
+    "physics",
+    "recipes",
+    "robots",
+    "rotation",
+    "task",
     *(f"deploy.export.{page}" for page in ("describe", "export", "golden", "onnx.graph", "robot_files")),
 )
-_PAGES = {"ppo"}  # modules, used by name: `ppo.train`
-_ROOMS = ("check",)  # rooms that are used by name: `check.check_env`
-_UNCHECKED = ("errors", "deploy")
-__all__ = sorted(["__version__", *_OF, *_ROOMS])
+"""What the import hook checks. The command line, the errors, the paths and the player stay out: it loads JAX."""
+__all__ = sorted(["__version__", *_OF, *_NAMESPACES])
 
 
-def __getattr__(name: str) -> Any:
-    if name == "typecheck":  # the import hook looks it up here
-        return importlib.import_module(f"{__name__}.typecheck")
-    if name in _ROOMS:
+def _load(name: str) -> Any:
+    if name == "typecheck" or name in _NAMESPACES:  # the import hook looks up `typecheck` here
         return importlib.import_module(f"{__name__}.{name}")
     if name in _OF:
         room = importlib.import_module(f"{__name__}.{_OF[name]}")
-        if name in _PAGES:
-            return importlib.import_module(f"{room.__name__}.{name}")
-        return getattr(room, name)
+        return importlib.import_module(f"{room.__name__}.{name}") if name in _PAGES else getattr(room, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if not TYPE_CHECKING:  # a type checker refuses what is not named above
+    __getattr__ = _load
 
 
 def __dir__() -> list[str]:
@@ -229,9 +255,7 @@ def _install_type_checks() -> None:
             from jaxtyping import install_import_hook
         except ModuleNotFoundError:  # on a robot, where the player is all that runs
             return
-        # The command line, the errors, the paths and the player stay out of it: a checked module loads JAX.
-        rooms = ["arrays", *(room for room in _EXPORTS if room not in _UNCHECKED), *_ROOMS, *_CHECKED]
-        install_import_hook([f"{__name__}.{room}" for room in rooms], f"{__name__}.typecheck.typechecker")
+        install_import_hook([f"{__name__}.{room}" for room in _CHECKED], f"{__name__}.typecheck.typechecker")
 
 
 _install_type_checks()

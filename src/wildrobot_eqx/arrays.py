@@ -2,14 +2,21 @@
 
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Num, PRNGKeyArray
+
+Number = float | np.number[Any] | Num[np.ndarray, ""] | Num[Array, ""]
+"""What a constructor makes one float32 of."""
+
+Pair = Sequence[float] | Num[np.ndarray, " 2"] | Num[Array, " 2"]
+"""What a constructor makes two float32 of, such as the two ends of a range."""
 
 
-def f32(value: float | int | Sequence[float] | np.ndarray | Array) -> Float[Array, "*shape"]:
+def f32(value: float | int | np.number[Any] | Sequence[float] | np.ndarray | Array) -> Float[Array, "*shape"]:
     """The value as a strongly typed float32 array."""
     return jnp.asarray(value, jnp.float32)
 

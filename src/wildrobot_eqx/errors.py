@@ -4,11 +4,11 @@ import difflib
 from collections.abc import Iterable
 
 
-class WildRobotError(Exception):
+class WildRobotError(ValueError):
     """A user's mistake, told in three parts: what happened, where, and what to try.
 
     The command line prints it as a short message and exits with `exit_code` (2, a usage
-    error, unless said otherwise); the library raises it.
+    error, unless said otherwise); the library raises it. It is a ValueError, as JAX raises for such mistakes.
     """
 
     def __init__(self, what: str, *, where: str = "", hint: str = "", exit_code: int = 2):

@@ -3,8 +3,8 @@
 import pytest
 from small import small_env
 
-from wildrobot_eqx import ScaleFriction, ScaleMass
 from wildrobot_eqx.adapters import BraxEnv
+from wildrobot_eqx.randomise import ScaleFriction, ScaleMass
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,10 @@ from helpers import shifted
 from jaxtyping import TypeCheckError
 from small import small_env
 
-from wildrobot_eqx import ScaleMass, WildRobotError
+from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.adapters import BraxEnv
 from wildrobot_eqx.physics import MjxPhysics
+from wildrobot_eqx.randomise import ScaleMass
 
 N = 3
 

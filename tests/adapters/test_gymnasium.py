@@ -15,20 +15,12 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from helpers import Elapsed, make_env, shifted, still_env
 from jaxtyping import Array, Bool, Float
 
-from wildrobot_eqx import (
-    AngularVelocity,
-    JointPosition,
-    JointPositions,
-    MjxPhysics,
-    ObservationStack,
-    WildRobotError,
-    adapters,
-    locomotion,
-    task,
-)
+from wildrobot_eqx import MjxPhysics, ObservationStack, WildRobotError, adapters, locomotion, task
 from wildrobot_eqx.adapters import GymnasiumEnv, GymnasiumVectorEnv
+from wildrobot_eqx.controllers import JointPosition
 from wildrobot_eqx.observe import LastAction, Signals
 from wildrobot_eqx.physics.mujoco_tools.render import NoRenderer, Renderer
+from wildrobot_eqx.terms import AngularVelocity, JointPositions
 
 
 class Overreach(task.AbstractStatelessEnding):

@@ -7,8 +7,9 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import vector as wrappers
 from helpers import still_env
 
-from wildrobot_eqx import JointPosition, WildRobotError
+from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.adapters import GymnasiumEnv, GymnasiumVectorEnv, register_gymnasium
+from wildrobot_eqx.controllers import JointPosition
 from wildrobot_eqx.observe import JointPositions, LastAction
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from wildrobot_eqx import Delay, JointPosition, LowPass
+from wildrobot_eqx.controllers import Delay, JointPosition, LowPass
 
 
 def _play(controller, actions):

@@ -35,7 +35,7 @@ class Rust(AbstractRandomiser):
 @pytest.mark.parametrize("engine", [we.TreePhysics, pytest.param(we.MjxPhysics, marks=pytest.mark.slow)])
 def test_a_part_that_rubs_does_so_on_every_engine(smooth, engine):
     """An ankle at 3 rad/s, aloft, with and without the friction of `GearFriction`, which is all there is."""
-    servos = we.Servos(smooth, {"gears": we.GearFriction(stribeck=0.3, stribeck_velocity=10.0)})
+    servos = we.Servos(smooth, {"gears": we.servos.GearFriction(stribeck=0.3, stribeck_velocity=10.0)})
     expected, found = (slowed(kind(smooth), servos) for kind in (we.NativePhysics, engine))
     np.testing.assert_allclose(found, expected, atol=2e-5)
     assert abs(expected[0] - expected[1]) > 0.1, "friction is felt"
@@ -72,7 +72,7 @@ def test_only_what_lacks_it_is_made_ready(smooth, hopper):
 
 
 def test_an_env_is_ready_for_what_its_randomisers_write(smooth):
-    scaled = make_env(smooth, randomisers=(we.ScaleMass(), we.ScaleFrictionLoss()))
+    scaled = make_env(smooth, randomisers=(we.randomise.ScaleMass(), we.randomise.ScaleFrictionLoss()))
     assert scaled.disturbances.engine(scaled.physics) is scaled.physics, "any factor of nothing is nothing"
-    rusty = make_env(smooth, randomisers=(we.ScaleMass(), Rust()))
+    rusty = make_env(smooth, randomisers=(we.randomise.ScaleMass(), Rust()))
     assert (rusty.disturbances.engine(rusty.physics).model.mj.dof_frictionloss > 0.0).all()

@@ -27,7 +27,7 @@ def f32(*values):
     return jnp.asarray(values, jnp.float32)
 
 
-def plain_law(**changes) -> we.ServoLaw:
+def plain_law(**changes) -> we.servos.ServoLaw:
     plain = {
         "target": f32(0.3, -0.2, 0.1),
         "stiffness": f32(20.0, 20.0, 20.0),
@@ -36,11 +36,11 @@ def plain_law(**changes) -> we.ServoLaw:
         "drag": f32(0.1, 0.1, 0.1),
         "friction": f32(0.02, 0.02, 0.02),
     }
-    return we.ServoLaw(**{**plain, **changes})
+    return we.servos.ServoLaw(**{**plain, **changes})
 
 
 def joints(position=(0.0, 0.0, 0.0), velocity=(0.0, 0.0, 0.0), torque=(0.0, 0.0, 0.0), armature=(0.01, 0.01, 0.01)):
-    return we.Joints(f32(*position), f32(*velocity), f32(*torque), f32(*armature))
+    return we.servos.Joints(f32(*position), f32(*velocity), f32(*torque), f32(*armature))
 
 
 def begin(part, at=None, dt=0.02, seed=0):
@@ -48,7 +48,7 @@ def begin(part, at=None, dt=0.02, seed=0):
     return part.init(jax.random.key(shifted(seed)), at, plain_law().target, dt)
 
 
-def torque(law: we.ServoLaw, at: we.Joints) -> np.ndarray:
+def torque(law: we.servos.ServoLaw, at: we.servos.Joints) -> np.ndarray:
     """A drive's torque by the formula in its docstring, without friction."""
     target, stiffness, damping, limit, drag = (
         np.asarray(getattr(law, name), float) for name in ("target", "stiffness", "damping", "limit", "drag")
@@ -58,7 +58,7 @@ def torque(law: we.ServoLaw, at: we.Joints) -> np.ndarray:
 
 
 def test_the_ideal_servo_is_a_pd_law_with_a_limit(hopper):
-    part = we.IdealPD(hopper, stiffness=10.0, damping=0.2, limit=1.5)
+    part = we.servos.IdealPD(hopper, stiffness=10.0, damping=0.2, limit=1.5)
     at = joints(position=(0.0, 0.1, 0.1), velocity=(1.0, 0.0, -2.0))
     law, _ = part(begin(part), plain_law(), at, 0.02)
     error = np.array([0.3, -0.3, 0.0])
@@ -70,11 +70,11 @@ def test_the_ideal_servo_is_a_pd_law_with_a_limit(hopper):
 @pytest.mark.parametrize("voltage", [9.6, 11.1, 12.6])
 def test_full_duty_is_the_torque_speed_line(geared, voltage):
     """Its ends: 4.41 N m and 5.818 rad/s at 11.1 V, in proportion to the voltage."""
-    part = we.DCMotor(geared, voltage=(voltage, voltage))
+    part = we.servos.DCMotor(geared, voltage=(voltage, voltage))
     speed = np.linspace(-3.0, 6.0, N)
-    at = we.Joints(jnp.zeros(N), f32(*speed), jnp.zeros(N), jnp.zeros(N))
+    at = we.servos.Joints(jnp.zeros(N), f32(*speed), jnp.zeros(N), jnp.zeros(N))
     none = jnp.zeros(N)
-    given = we.ServoLaw(jnp.full(N, 1.0), jnp.full(N, 21.1), jnp.full(N, 0.5), jnp.full(N, 4.0), none, none)
+    given = we.servos.ServoLaw(jnp.full(N, 1.0), jnp.full(N, 21.1), jnp.full(N, 0.5), jnp.full(N, 4.0), none, none)
     law, state = part(part.init(jax.random.key(0), at, none, 0.02), given, at, 0.02)
     stall, no_load = 4.41 * voltage / 11.1, 5.818 * voltage / 11.1
     np.testing.assert_allclose(torque(law, at), stall * (1.0 - speed / no_load), atol=1e-4)
@@ -82,7 +82,7 @@ def test_full_duty_is_the_torque_speed_line(geared, voltage):
 
 
 def test_duty_is_in_proportion_to_the_error_below_the_limit(geared):
-    part = we.DCMotor(geared, voltage=(11.1, 11.1), strength=(0.8, 0.8))
+    part = we.servos.DCMotor(geared, voltage=(11.1, 11.1), strength=(0.8, 0.8))
     at = joints(position=(0.2, -0.2, 0.0), velocity=(0.5, -0.5, 0.0))
     law, _ = part(begin(part, at), plain_law(), at, 0.02)
     duty = np.clip(20.0 * np.array([0.1, 0.0, 0.1]) / 4.41, -1, 1)
@@ -91,7 +91,7 @@ def test_duty_is_in_proportion_to_the_error_below_the_limit(geared):
 
 
 def test_the_battery_gives_way_to_the_current_of_all_motors(geared):
-    part = we.DCMotor(geared, voltage=(12.0, 12.0), resistance=0.2)
+    part = we.servos.DCMotor(geared, voltage=(12.0, 12.0), resistance=0.2)
     at = joints(velocity=(1.0, 0.0, -1.0), torque=(2.0, -1.0, 0.5))
     _, state = part(begin(part, at), plain_law(), at, 0.02)
     duty = np.array([2.0, -1.0, 0.5]) / (4.41 * 12.0 / 11.1)
@@ -107,7 +107,7 @@ def test_motors_of_different_size_draw_their_own_currents(hopper):
     """The servos of hip and ankle differ: each follows its own torque-speed line, and currents add up by shares."""
     stall, speed = np.array([4.0, 2.0, 1.0]), np.array([6.0, 8.0, 4.0])
     mixed = dataclasses.replace(hopper, servo=Servo(tuple(stall), tuple(speed)))
-    part = we.DCMotor(mixed, voltage=(12.0, 12.0), rated=12.0, resistance=0.2)
+    part = we.servos.DCMotor(mixed, voltage=(12.0, 12.0), rated=12.0, resistance=0.2)
     at = joints(velocity=(1.0, 0.0, -1.0), torque=(2.0, -1.0, 0.5))
     law, state = part(begin(part, at), plain_law(), at, 0.02)
     np.testing.assert_allclose(law.drag - plain_law().drag, stall / speed, rtol=1e-5)
@@ -118,7 +118,7 @@ def test_motors_of_different_size_draw_their_own_currents(hopper):
 
 
 def test_voltage_and_strength_differ_within_a_batch(geared):
-    part = we.DCMotor(geared, voltage=(9.6, 12.6), strength=(0.8, 1.2))
+    part = we.servos.DCMotor(geared, voltage=(9.6, 12.6), strength=(0.8, 1.2))
     keys = jax.random.split(jax.random.key(1), 256)
     state = jax.vmap(lambda key: part.init(key, joints(), plain_law().target, 0.02))(keys)
     assert state.source.min() < 9.7
@@ -132,16 +132,16 @@ def test_voltage_and_strength_differ_within_a_batch(geared):
 
 
 def test_commands_are_whole_units():
-    part = we.CommandResolution(step=0.1)
+    part = we.servos.CommandResolution(step=0.1)
     law, _ = part((), plain_law(target=f32(0.26, -0.24, 0.05)), joints(), 0.02)
     np.testing.assert_allclose(law.target, [0.3, -0.2, 0.0], atol=1e-6)
-    assert float(we.CommandResolution().step) == pytest.approx(np.deg2rad(0.24), rel=1e-3)
+    assert float(we.servos.CommandResolution().step) == pytest.approx(np.deg2rad(0.24), rel=1e-3)
 
 
 @pytest.mark.parametrize(("delay", "dt"), [(0.0, 0.02), (0.02, 0.02), (0.013, 0.02), (0.013, 0.005), (0.05, 0.02)])
 def test_a_delayed_target_is_the_mean_of_what_arrives_within_the_update(delay, dt):
     """Against the commanded staircase itself, sampled finely and shifted."""
-    part = we.CommandDelay((delay, delay))
+    part = we.servos.CommandDelay((delay, delay))
     state, targets = begin(part, dt=dt), np.random.default_rng(0).normal(size=(12, N))
     start = np.asarray(plain_law().target)
     fine = 1000
@@ -153,7 +153,7 @@ def test_a_delayed_target_is_the_mean_of_what_arrives_within_the_update(delay, d
 
 
 def test_delays_differ_within_a_batch_and_stay_within_their_range():
-    part = we.CommandDelay((0.005, 0.03))
+    part = we.servos.CommandDelay((0.005, 0.03))
     keys = jax.random.split(jax.random.key(0), 64)
     delay, line = jax.vmap(lambda key: part.init(key, joints(), plain_law().target, 0.02))(keys)
     assert delay.min() >= 0.005
@@ -163,7 +163,7 @@ def test_delays_differ_within_a_batch_and_stay_within_their_range():
 
 
 def test_nothing_drives_a_joint_inside_the_deadband():
-    part = we.Deadband(width=0.05)
+    part = we.servos.Deadband(width=0.05)
     at = joints(position=(0.28, -0.24, 0.2))
     law, _ = part((), plain_law(), at, 0.02)
     np.testing.assert_allclose(torque(law, at), [0.0, 0.0, -2.0], atol=1e-5)
@@ -171,7 +171,7 @@ def test_nothing_drives_a_joint_inside_the_deadband():
 
 
 def test_backlash_is_a_gap_in_the_error():
-    part = we.Backlash(play=(0.1, 0.1))
+    part = we.servos.Backlash(play=(0.1, 0.1))
     at = joints(position=(0.2, -0.17, 0.4), velocity=(0.0, 3.0, 0.0))
     law, play = part(begin(part), plain_law(), at, 0.02)
     np.testing.assert_allclose(play, 0.1)
@@ -180,7 +180,7 @@ def test_backlash_is_a_gap_in_the_error():
 
 
 def test_gear_friction_is_the_papers_formula():
-    part = we.GearFriction(0.05, 0.2, 1.5, 0.04, 0.06, 0.1, 0.08)
+    part = we.servos.GearFriction(0.05, 0.2, 1.5, 0.04, 0.06, 0.1, 0.08)
     before, at = joints(velocity=(0.0, 0.4, -0.1)), joints(velocity=(0.1, 0.5, 0.0), torque=(1.0, -2.0, 0.5))
     law, state = part(begin(part, before), plain_law(), at, 0.01)
     for i in range(N):
@@ -205,8 +205,8 @@ def test_the_square_of_the_weaker_torque_adds_friction_where_the_two_oppose_each
 ):
     """M6 less M5, with BAM's formula in NumPy; the joint moves at 0.3 rad/s after its update."""
     drag, inertia, dt, speed = 0.1, 0.01, 0.01, 0.3
-    plain = we.GearFriction(shape=1.5)
-    squares = we.GearFriction(shape=1.5, load_motor_quadratic=0.009, load_external_quadratic=0.005)
+    plain = we.servos.GearFriction(shape=1.5)
+    squares = we.servos.GearFriction(shape=1.5, load_motor_quadratic=0.009, load_external_quadratic=0.005)
     before = joints(velocity=(side * (speed - acceleration * dt),) * N)
     at = joints(velocity=(side * speed,) * N, torque=(side * torque,) * N, armature=(inertia,) * N)
     added = squares(begin(squares, before), plain_law(), at, dt)[0].friction

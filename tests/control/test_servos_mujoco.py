@@ -49,7 +49,7 @@ class Chain:
 
 @pytest.fixture(scope="module")
 def chain(hopper):
-    motor = we.DCMotor(hopper, voltage=(9.6, 12.6), strength=(0.9, 1.1))
+    motor = we.servos.DCMotor(hopper, voltage=(9.6, 12.6), strength=(0.9, 1.1))
     return Chain(we.NativePhysics(hopper, threads=1), {"motor": motor})
 
 
@@ -137,16 +137,16 @@ class Joint:
     def __init__(self, part, mass: float = 0.5, stiffness: float = STIFFNESS):
         self.mj = mujoco.MjModel.from_xml_string(SINGLE.format(arm=ARM.format(mass=mass)))
         self.data, self.part = mujoco.MjData(self.mj), part
-        self.plain = we.ServoLaw(*(jnp.asarray([x], jnp.float32) for x in (0.0, stiffness, 0.0, 4.0, 0.3, 0.01)))
+        self.plain = we.servos.ServoLaw(*(jnp.asarray([x], jnp.float32) for x in (0.0, stiffness, 0.0, 4.0, 0.3, 0.01)))
         self.dt = float(self.mj.opt.timestep)
         self.state = part.init(jax.random.key(shifted(0)), self.seen(), jnp.zeros(1, jnp.float32), self.dt)
         self._law = jax.jit(
             lambda state, target, at: part(state, eqx.tree_at(lambda d: d.target, self.plain, target), at, self.dt)
         )
 
-    def seen(self) -> we.Joints:
+    def seen(self) -> we.servos.Joints:
         data = self.data
-        return we.Joints(
+        return we.servos.Joints(
             *(jnp.asarray(x, jnp.float32) for x in (data.qpos, data.qvel, data.actuator_force, self.mj.dof_armature))
         )
 
@@ -179,8 +179,8 @@ def test_backlash_holds_a_load_where_a_passive_joint_in_series_does():
     """A static load hangs at the gap's lower end, lower by half the play than without."""
     load = 0.5 * 9.81 * 0.1
     series = in_series(np.zeros(2000), mass=0.5)[-1]
-    ours = Joint(we.Backlash((PLAY, PLAY))).step(0.0, 2000)[-1]
-    tight = Joint(we.Backlash((0.0, 0.0))).step(0.0, 2000)[-1]
+    ours = Joint(we.servos.Backlash((PLAY, PLAY))).step(0.0, 2000)[-1]
+    tight = Joint(we.servos.Backlash((0.0, 0.0))).step(0.0, 2000)[-1]
     assert ours == pytest.approx(series, abs=0.05 * PLAY)
     assert tight - ours == pytest.approx(0.5 * PLAY, abs=0.05 * PLAY)
     assert tight == pytest.approx(-load / STIFFNESS, rel=0.1)
@@ -193,7 +193,7 @@ def test_backlash_moves_like_a_passive_joint_in_series():
     series = in_series(torque, mass=0.05)
     error = {}
     for name, play in (("with", PLAY), ("without", 0.0)):
-        joint = Joint(we.Backlash((play, play)), mass=0.05)
+        joint = Joint(we.servos.Backlash((play, play)), mass=0.05)
         moved = np.array([joint.step(0.0, torque=value)[0] for value in torque])
         error[name] = np.sqrt(np.mean((moved - series) ** 2)) / PLAY
     print(f"rms error in shares of the play: {error['with']:.3f} with the gap, {error['without']:.3f} without")
@@ -205,7 +205,7 @@ def test_backlash_moves_like_a_passive_joint_in_series():
 def test_a_joint_breaks_away_at_the_static_friction(share, moves):
     """Motor off: Coulomb and Stribeck together hold up to 0.06 N m, Coulomb alone would hold 0.01."""
     none = dict.fromkeys(("load_motor", "load_external", "load_motor_stribeck", "load_external_stribeck"), 0.0)
-    joint = Joint(we.GearFriction(stribeck=0.05, **none), mass=1e-4, stiffness=0.0)
+    joint = Joint(we.servos.GearFriction(stribeck=0.05, **none), mass=1e-4, stiffness=0.0)
     joint.data.qfrc_applied[:] = share * 0.06
     joint.step(0.0, 300)
     assert bool(abs(joint.data.qpos[0]) > 0.005) is moves
@@ -220,7 +220,7 @@ def test_load_on_the_gears_adds_friction(angle, stays):
     be at least the weight 0.4905 less m, so m >= 0.4004 and angle <= -0.0200.
     """
     loads = {"load_motor": 0.1, "load_external": 0.1, "load_motor_stribeck": 0.0, "load_external_stribeck": 0.0}
-    joint = Joint(we.GearFriction(stribeck=0.0, **loads))
+    joint = Joint(we.servos.GearFriction(stribeck=0.0, **loads))
     joint.data.qpos[:] = angle
     mujoco.mj_forward(joint.mj, joint.data)
     assert bool(abs(joint.step(0.0, 300)[-1] - angle) < 2e-4) is stays

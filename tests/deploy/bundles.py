@@ -17,17 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from helpers import shifted
 
-from wildrobot_eqx import (
-    Delay,
-    Env,
-    FootSwitches,
-    LowPass,
-    NativePhysics,
-    ObservationStack,
-    PPOConfig,
-    load_recipe,
-    load_robot,
-)
+from wildrobot_eqx import PPO, Env, NativePhysics, ObservationStack, load_recipe, load_robot
+from wildrobot_eqx.controllers import Delay, LowPass
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE, contract_digest, read_contract
 from wildrobot_eqx.deploy.export.export import bundle_files
@@ -36,6 +27,7 @@ from wildrobot_eqx.evaluate.rollout import judged_env
 from wildrobot_eqx.learn.agent import make_agent
 from wildrobot_eqx.learn.networks import AbstractPolicy
 from wildrobot_eqx.paths import data_dir
+from wildrobot_eqx.terms import FootSwitches
 
 Files = dict[str, bytes]
 
@@ -63,7 +55,7 @@ def env_and_policy(
         home = env.physics.robot.home_joints
         inner = LowPass(LowPass(env.controller, home, 0.6), home, 0.9)
         env = eqx.tree_at(lambda e: e.controller, env, Delay(inner, home, 2))
-    policy = make_agent(env, PPOConfig(hidden=(16, 16)), jax.random.key(shifted(3))).policy
+    policy = make_agent(env, PPO(hidden=(16, 16)), jax.random.key(shifted(3))).policy
     rng = np.random.default_rng(shifted(0))
     size = env.observations["policy"].size
     norm = dataclasses.replace(

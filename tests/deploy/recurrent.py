@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import AbstractPolicy
 from wildrobot_eqx.learn.networks import Normal
 from wildrobot_eqx.learn.normalise import RunningNorm
+from wildrobot_eqx.policies import AbstractPolicy
 
 
 class Gated(AbstractPolicy):

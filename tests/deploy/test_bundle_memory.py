@@ -15,7 +15,7 @@ from helpers import shifted
 from jaxtyping import Array, Float
 from recurrent import make_gated, make_layered
 
-from wildrobot_eqx import AbstractPolicy, PPOConfig, WildRobotError, load_recipe
+from wildrobot_eqx import PPO, WildRobotError, load_recipe
 from wildrobot_eqx.deploy.bundle.bundle import GOLDEN, Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE
 from wildrobot_eqx.deploy.export.export import _arrays, bundle_files, export_bundle
@@ -28,6 +28,7 @@ from wildrobot_eqx.evaluate.rollout import judged_env
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.learn.networks import Normal
 from wildrobot_eqx.learn.normalise import RunningNorm
+from wildrobot_eqx.policies import AbstractPolicy
 from wildrobot_eqx.release.verify import verify_bundle
 
 
@@ -38,7 +39,7 @@ def env():
 
 @pytest.fixture(scope="module")
 def files(env):
-    return bundle_files(env, make_gated(env, PPOConfig(), jax.random.key(shifted(1))), {"recipe": "hop"}, None, print)
+    return bundle_files(env, make_gated(env, PPO(), jax.random.key(shifted(1))), {"recipe": "hop"}, None, print)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def gated(files):
     ],
 )
 def test_the_graph_remembers_as_the_policy_does(make, shapes, env):
-    policy = make(env, PPOConfig(), jax.random.key(shifted(1)))
+    policy = make(env, PPO(), jax.random.key(shifted(1)))
     size = env.observations["policy"].size
     session = onnxruntime.InferenceSession(policy_graph(policy, size, {}), providers=["CPUExecutionProvider"])
     states = policy_states(policy, size)
@@ -170,7 +171,7 @@ def test_what_cannot_be_written_down_is_refused(start, how, told):
 def test_a_recurrent_policy_goes_from_training_to_a_robot(tmp_path):
     """The whole way of a policy of one's own: train, export, verify, play."""
     recipe = load_recipe("hop")(num_envs=16)
-    config = PPOConfig(num_envs=16, unroll_length=16, reset_pool=8)
+    config = PPO(num_envs=16, unroll_length=16, reset_pool=8)
     state = ppo.init(recipe.env, config, jax.random.key(shifted(0)), make_gated)
     for after, _ in ppo.train(recipe.env, config, state, 20):
         state = after

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from bundles import env_and_policy, make_files, opened, sealed
 
-from wildrobot_eqx import Motion, StandGate, WalkGate, WildRobotError
+from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.deploy.bundle.contract import read_contract
 from wildrobot_eqx.deploy.hardware.mujoco_robot import MujocoRobot
 from wildrobot_eqx.evaluate.walking.episodes import run_episodes
 from wildrobot_eqx.evaluate.walking.figures import figures
 from wildrobot_eqx.evaluate.walking.kicks import aim, with_kicks
 from wildrobot_eqx.evaluate.walking.meter import GaitMeter
+from wildrobot_eqx.gates import Motion, StandGate, WalkGate
 from wildrobot_eqx.physics.mujoco_tools.kinematics import base_translation
 from wildrobot_eqx.release.closed_loop import closed_loop
 from wildrobot_eqx.release.gate_codec import describe_gate, read_judge

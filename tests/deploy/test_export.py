@@ -12,8 +12,9 @@ import pytest
 from bundles import env_and_policy, make_files, tampered
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import Delay, JointPosition, LowPass, ObservationStack, WildRobotError
+from wildrobot_eqx import ObservationStack, WildRobotError
 from wildrobot_eqx.control import AbstractController
+from wildrobot_eqx.controllers import Delay, JointPosition, LowPass
 from wildrobot_eqx.deploy.bundle.archive import read_files
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE

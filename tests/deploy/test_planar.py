@@ -10,7 +10,8 @@ import pytest
 from bundles import make_files, opened, readings, sealed
 from helpers import random_physics
 
-from wildrobot_eqx import VelocityCommand, WildRobotError
+from wildrobot_eqx import WildRobotError
+from wildrobot_eqx.commands import VelocityCommand
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE, read_contract
 from wildrobot_eqx.deploy.hardware.mujoco_robot import MujocoRobot

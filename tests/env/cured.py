@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import AbstractRandomiser, task
+from wildrobot_eqx import task
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.control import AbstractController
+from wildrobot_eqx.randomise import AbstractRandomiser
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,12 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import AbstractRandomiser, Delay, Disturbances, Env, load_recipe, task
+from wildrobot_eqx import Disturbances, Env, load_recipe, task
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.control import AbstractController
+from wildrobot_eqx.controllers import Delay
 from wildrobot_eqx.env import Timestep
 from wildrobot_eqx.observe import AbstractStatelessTerm, ObservationStack
 from wildrobot_eqx.physics import AbstractPhysics
+from wildrobot_eqx.randomise import AbstractRandomiser
 from wildrobot_eqx.robots import Mirror, Model, Robot
 
 

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import pytest
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import Env, JointPosition, check, task
+from wildrobot_eqx import Env, check, task
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.check import static as proof
 from wildrobot_eqx.control import AbstractController
+from wildrobot_eqx.controllers import JointPosition
 from wildrobot_eqx.observe import AbstractStatelessTerm, ObservationStack
 from wildrobot_eqx.robots import Mirror
 from wildrobot_eqx.task import AbstractStatelessReward

@@ -9,34 +9,24 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from wildrobot_eqx import (
-    AngularVelocity,
-    Delay,
-    JointPosition,
-    LowPass,
-    ObservationStack,
-    Posture,
-    ScaleFriction,
-    ScaleGains,
-    ScaleMass,
-    check,
-    load_recipe,
-    load_robot,
-    robot_names,
-)
+from wildrobot_eqx import ObservationStack, check, load_recipe, load_robot, robot_names
 from wildrobot_eqx.check.rules import prng as keys
 from wildrobot_eqx.check.trace.tracing import trace
 from wildrobot_eqx.cli import main
+from wildrobot_eqx.controllers import Delay, JointPosition, LowPass
+from wildrobot_eqx.randomise import ScaleFriction, ScaleGains, ScaleMass
 from wildrobot_eqx.recipes.recipe import recipe_names
+from wildrobot_eqx.rewards import Posture
+from wildrobot_eqx.terms import AngularVelocity
 
 RECIPE = """
 import faults
-from wildrobot_eqx import PPOConfig, Recipe, recipe
+from wildrobot_eqx import PPO, Recipe, recipe
 
 @recipe
 def planted(fault: str = "") -> Recipe:
     env = faults.good_env()
-    return Recipe(env=faults.plant(fault, env) if fault else env, ppo=PPOConfig(num_envs=8), steps=8)
+    return Recipe(env=faults.plant(fault, env) if fault else env, learner=PPO(num_envs=8), steps=8)
 """
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import AbstractReset, Env, HomeReset, check
+from wildrobot_eqx import Env, check
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.check.rules import prng as keys
 from wildrobot_eqx.check.trace import source
 from wildrobot_eqx.check.trace.tracing import trace
+from wildrobot_eqx.resets import AbstractReset, HomeReset
 
 normal, split, fold_in = jax.random.normal, jax.random.split, jax.random.fold_in
 ROWS = jnp.zeros(3)

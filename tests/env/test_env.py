@@ -8,8 +8,10 @@ import pytest
 from helpers import Batched, all_rewards, make_env, replace, shifted, still_env
 from jaxtyping import TypeCheckError
 
-from wildrobot_eqx import Delay, JointPosition, ScaleFriction, ScaleMass, load_robot, task
+from wildrobot_eqx import load_robot, task
+from wildrobot_eqx.controllers import Delay, JointPosition
 from wildrobot_eqx.observe import LastAction, Signals
+from wildrobot_eqx.randomise import ScaleFriction, ScaleMass
 
 
 def _actions(env, n, steps, seed=0):

@@ -13,7 +13,7 @@ from wildrobot_eqx.check.rules import privileged as measurable
 from wildrobot_eqx.observe import ObservationStack, Signals
 
 
-class Claims(we.AbstractStatelessTerm):
+class Claims(we.terms.AbstractStatelessTerm):
     """Says that the robot can measure whatever `read` takes from the signals."""
 
     size = 1
@@ -69,7 +69,10 @@ def leaks(hopper, term, **changes):
     ],
 )
 def test_a_term_that_claims_what_it_cannot_measure_is_found(hopper, read, told):
-    world = {"servos": we.Servos(hopper, {"motor": we.DCMotor(hopper)}), "calibration": we.RandomCalibrationError()}
+    world = {
+        "servos": we.Servos(hopper, {"motor": we.servos.DCMotor(hopper)}),
+        "calibration": we.RandomCalibrationError(),
+    }
     (finding,) = leaks(hopper, Claims(read), **world)
     assert told in finding.after
     assert "give the term to the critic" in finding.fix
@@ -92,7 +95,7 @@ def test_a_foot_switch_says_whether_the_force_is_above_a_threshold_and_no_more(h
     """Of a robot whose feet all have one; the force itself, and what is across the floor, stay the simulator's own."""
     switched = with_switches(hopper)
     terms = {
-        "switches": we.FootSwitches(switched),
+        "switches": we.terms.FootSwitches(switched),
         "own": Claims(lambda s: (s.physics.foot_force[0, 2] > 3.0) * s.observed["gait"][0]),
         "force": Claims(lambda s: s.physics.foot_force[0, 2]),
         "across": Claims(lambda s: s.physics.foot_force[0, 0] > 3.0),
@@ -116,10 +119,10 @@ def test_the_critic_may_see_everything_and_the_policy_not(hopper):
     assert found == {f"env.observations['policy'].terms[{name!r}]" for name in names}
 
 
-class Relabelled(we.AbstractStatelessTerm):
+class Relabelled(we.terms.AbstractStatelessTerm):
     """Another term, said to be measurable."""
 
-    term: we.AbstractStatelessTerm
+    term: we.terms.AbstractStatelessTerm
     unit = "1"
     frame = "test"
     measurable = True
@@ -154,7 +157,7 @@ def test_no_drawn_parameter_reaches_the_policy_whatever_it_is_called(hopper):
             ObservationStack({name: term})
 
 
-class Cheats(we.AbstractSensing):
+class Cheats(we.sensing.AbstractSensing):
     """Adds the true height to a reading."""
 
     def init(self, key, value, signals, dt):
@@ -164,7 +167,7 @@ class Cheats(we.AbstractSensing):
         return value + signals.physics.xpos[1, 2], state
 
 
-class Repeats(we.AbstractSensing):
+class Repeats(we.sensing.AbstractSensing):
     """Draws twice from one key."""
 
     def init(self, key, value, signals, dt):
@@ -175,7 +178,7 @@ class Repeats(we.AbstractSensing):
         return value + noise + jax.random.normal(key, value.shape, jnp.float32), state
 
 
-class Forgets(we.AbstractServo):
+class Forgets(we.servos.AbstractServo):
     """Begins with a scalar and goes on with a vector."""
 
     def init(self, key, joints, target, dt):
@@ -185,7 +188,7 @@ class Forgets(we.AbstractServo):
         return drive, joints.velocity
 
 
-class Longer(we.AbstractServo):
+class Longer(we.servos.AbstractServo):
     """Gives targets for one joint too many."""
 
     def init(self, key, joints, target, dt):
@@ -196,7 +199,7 @@ class Longer(we.AbstractServo):
         return eqx.tree_at(lambda d: d.target, drive, longer), state
 
 
-class Stale(we.AbstractEvent):
+class Stale(we.events.AbstractEvent):
     """Counts in whole numbers first and in floats from then on."""
 
     def init(self, key, dt):

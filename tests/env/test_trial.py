@@ -12,7 +12,7 @@ import pytest
 from helpers import shifted
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import BaseHeight, ObservationStack, task
+from wildrobot_eqx import ObservationStack, task
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.check.trial import run_trial
 from wildrobot_eqx.check.trial import trial as trial_module
@@ -23,6 +23,7 @@ from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.observe import AbstractStatelessTerm
 from wildrobot_eqx.physics.mujoco_tools.contacts import deepest_contact
 from wildrobot_eqx.robots import Mirror
+from wildrobot_eqx.terms import BaseHeight
 
 
 @pytest.fixture(scope="module")
@@ -331,9 +332,9 @@ def test_shipped_recipes_show_no_problem(arguments, capsys):
 def test_check_run_waits_for_the_contract(tmp_path, capsys):
     recipe = tmp_path / "planted.py"
     recipe.write_text(
-        "import faults\nfrom wildrobot_eqx import PPOConfig, Recipe, recipe\n\n@recipe\ndef planted() -> Recipe:\n"
+        "import faults\nfrom wildrobot_eqx import PPO, Recipe, recipe\n\n@recipe\ndef planted() -> Recipe:\n"
         "    env = faults.plant('vector reward', faults.good_env())\n"
-        "    return Recipe(env=env, ppo=PPOConfig(num_envs=8), steps=8)\n"
+        "    return Recipe(env=env, learner=PPO(num_envs=8), steps=8)\n"
     )
     assert main(["check", str(recipe), "--run"]) == 1
     assert "--run waits until the contract holds." in capsys.readouterr().out

@@ -11,7 +11,7 @@ import wildrobot_eqx as we
 from wildrobot_eqx import check
 from wildrobot_eqx.observe import ObservationStack
 
-NOISE = {"gravity": (we.Noise(0.1),)}
+NOISE = {"gravity": (we.sensing.Noise(0.1),)}
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,13 @@ def test_a_perfect_env_carries_no_world(hopper_env, wrong):
 @pytest.mark.parametrize(
     "part",
     [
-        {"servos": lambda r: we.Servos(r, {"motor": we.DCMotor(r)})},
+        {"servos": lambda r: we.Servos(r, {"motor": we.servos.DCMotor(r)})},
         {"calibration": lambda r: we.RandomCalibrationError()},
-        {"events": lambda r: {"push": we.Push()}},
+        {"events": lambda r: {"push": we.events.Push()}},
         {"observations": lambda r: {"policy": ObservationStack(policy_terms(r), history=2)}},
         {
             "observations": lambda r: {
-                "policy": ObservationStack(policy_terms(r), sensing={"gravity": (we.Noise(0.1),)})
+                "policy": ObservationStack(policy_terms(r), sensing={"gravity": (we.sensing.Noise(0.1),)})
             }
         },
     ],
@@ -118,8 +118,8 @@ def test_an_env_shows_its_critic_what_it_has_drawn(hopper, wrong):
 @pytest.mark.slow
 def test_joints_go_by_their_encoders(hopper):
     """Told to hold the home pose, each joint settles its offset short of it, and the encoder reads home."""
-    calm = {"reset_state": we.HomeReset(hopper, joint_noise=0.0, velocity_noise=0.0)}
-    sensed = ObservationStack(policy_terms(hopper), sensing={"joint_positions": (we.EncoderOffset(),)})
+    calm = {"reset_state": we.resets.HomeReset(hopper, joint_noise=0.0, velocity_noise=0.0)}
+    sensed = ObservationStack(policy_terms(hopper), sensing={"joint_positions": (we.sensing.EncoderOffset(),)})
     off = we.RandomCalibrationError(joint_offset=(-0.03, 0.03), imu_angle=(0.0, 0.0))
     parts = {"observations": {"policy": sensed}, "calibration": off, **calm}
     batch = Batched(make_env(hopper, **parts), 4)
@@ -147,7 +147,7 @@ def test_a_redraw_is_the_resets_world(wrong):
 @pytest.mark.slow
 def test_a_weak_battery_moves_the_robot_otherwise(hopper):
     """Voltage is a leaf: one compiled env, two batteries."""
-    servos = we.Servos(hopper, {"motor": we.DCMotor(hopper, voltage=(11.1, 11.1))})
+    servos = we.Servos(hopper, {"motor": we.servos.DCMotor(hopper, voltage=(11.1, 11.1))})
     batch = Batched(make_env(hopper, servos=servos), 4)
     low = eqx.tree_at(lambda e: e.servos.parts["motor"].voltage, batch.env, jnp.asarray([5.0, 5.0], jnp.float32))
     force = []
@@ -163,7 +163,7 @@ def test_updates_within_a_period_hardly_change_a_law_that_is_exact(hopper):
     """The DC motor's law holds in every substep already; the engine's rounding between calls is all that differs."""
     states = []
     for updates in (1, 4):
-        servos = we.Servos(hopper, {"motor": we.DCMotor(hopper, voltage=(11.1, 11.1))}, updates=updates)
+        servos = we.Servos(hopper, {"motor": we.servos.DCMotor(hopper, voltage=(11.1, 11.1))}, updates=updates)
         batch = Batched(make_env(hopper, servos=servos), 2)
         state, _ = batch.reset()
         for _ in range(5):

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from helpers import Elapsed, shifted, still_env
 
-from wildrobot_eqx import MjxPhysics, NativePhysics, PPOConfig, TreePhysics
+from wildrobot_eqx import PPO, MjxPhysics, NativePhysics, TreePhysics
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.learn.collect import Collector, Envs
 from wildrobot_eqx.observe import JointVelocities
 from wildrobot_eqx.physics.base import cpu_shares, usable_cpus
 
-CONFIG = PPOConfig(num_envs=8, unroll_length=6, num_epochs=1, num_minibatches=2, hidden=(8,), reset_pool=8)
+CONFIG = PPO(num_envs=8, unroll_length=6, num_epochs=1, num_minibatches=2, hidden=(8,), reset_pool=8)
 
 
 @pytest.fixture(scope="module")

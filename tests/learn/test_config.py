@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from wildrobot_eqx import PPOConfig, WildRobotError
+from wildrobot_eqx import PPO, WildRobotError
 
 
 @pytest.mark.parametrize(
@@ -33,40 +33,40 @@ from wildrobot_eqx import PPOConfig, WildRobotError
 )
 def test_a_figure_that_cannot_train_is_named(name, value, kind):
     with pytest.raises(WildRobotError) as caught:
-        dataclasses.replace(PPOConfig(), **{name: value})
+        dataclasses.replace(PPO(), **{name: value})
     assert caught.value.what.startswith(f"ppo.{name} must be")
     assert kind in caught.value.what
-    assert caught.value.where == f"PPOConfig, {name}"
+    assert caught.value.where == f"PPO, {name}"
     assert caught.value.hint
 
 
 def test_every_number_has_a_range():
     """A new hyperparameter must join one of the lists: numbers out of range end in a refusal, whatever they mean."""
-    for field in dataclasses.fields(PPOConfig):
+    for field in dataclasses.fields(PPO):
         if field.name not in ("hidden", "symmetric"):
             bad = -1 if "int" in str(field.type) else -1.0
             with pytest.raises(WildRobotError, match=field.name):
-                PPOConfig(**{field.name: bad})
+                PPO(**{field.name: bad})
 
 
 def test_none_stays_none():
-    assert PPOConfig(decay_steps=None, desired_kl=None).desired_kl is None
-    assert PPOConfig(hidden=()).hidden == ()
+    assert PPO(decay_steps=None, desired_kl=None).desired_kl is None
+    assert PPO(hidden=()).hidden == ()
 
 
 def test_envs_divide_into_minibatches():
     with pytest.raises(WildRobotError) as caught:
-        PPOConfig(num_envs=6, num_minibatches=4)
+        PPO(num_envs=6, num_minibatches=4)
     assert "6 envs do not divide into 4 minibatches" in caught.value.what
     assert "num_minibatches" in caught.value.where
     assert "a multiple of 4" in caught.value.hint
-    assert PPOConfig(num_envs=6, num_minibatches=3).num_minibatches == 3
+    assert PPO(num_envs=6, num_minibatches=3).num_minibatches == 3
 
 
 @pytest.mark.parametrize(("envs", "pool", "size"), [(16, None, 16), (128, None, 64), (4096, None, 1024), (64, 8, 8)])
 def test_the_pool_of_first_states_grows_with_the_envs(envs, pool, size):
-    assert PPOConfig(num_envs=envs, reset_pool=pool).pool_size == size
+    assert PPO(num_envs=envs, reset_pool=pool).pool_size == size
 
 
 def test_steps_per_iteration():
-    assert PPOConfig(num_envs=10, num_minibatches=5, unroll_length=7).steps_per_iteration == 70
+    assert PPO(num_envs=10, num_minibatches=5, unroll_length=7).steps_per_iteration == 70

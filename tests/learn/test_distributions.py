@@ -9,12 +9,13 @@ from helpers import still_env
 from jaxtyping import Array, Float
 from scipy import stats
 
-from wildrobot_eqx import AbstractDistribution, AbstractPolicy, PPOConfig
+from wildrobot_eqx import PPO
 from wildrobot_eqx.deploy.export.onnx.graph import policy_graph
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.observe import JointVelocities
+from wildrobot_eqx.policies import AbstractDistribution, AbstractPolicy
 
-CONFIG = PPOConfig(num_envs=8, unroll_length=6, num_epochs=2, num_minibatches=2, hidden=(8,), desired_kl=0.01)
+CONFIG = PPO(num_envs=8, unroll_length=6, num_epochs=2, num_minibatches=2, hidden=(8,), desired_kl=0.01)
 
 
 class Laplace(AbstractDistribution):

@@ -10,13 +10,14 @@ import pytest
 from helpers import Elapsed, shifted, still_env
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import AbstractPolicy, PPOConfig
+from wildrobot_eqx import PPO
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.learn.memory import first_memory, replay
 from wildrobot_eqx.learn.networks import Normal
 from wildrobot_eqx.learn.normalise import RunningNorm
+from wildrobot_eqx.policies import AbstractPolicy
 
-CONFIG = PPOConfig(
+CONFIG = PPO(
     num_envs=8,
     unroll_length=13,
     num_epochs=1,

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from helpers import DivergingPhysics, Elapsed, make_env, shifted, still_env
 
-from wildrobot_eqx import Mirror, PPOConfig, WildRobotError, locomotion, task
+from wildrobot_eqx import PPO, Mirror, WildRobotError, locomotion, task
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.learn.gae import gae
 from wildrobot_eqx.observe import CommandTerm, JointVelocities, ProjectedGravity
 
 # Named in full, so that tuning a default changes no test.
-BASE = PPOConfig(
+BASE = PPO(
     num_envs=64,
     unroll_length=16,
     num_epochs=4,

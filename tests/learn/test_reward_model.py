@@ -10,13 +10,14 @@ import pytest
 from helpers import DivergingPhysics, Elapsed, still_env
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import AbstractRewardModel, PPOConfig, Recipe, WildRobotError
+from wildrobot_eqx import PPO, Recipe, WildRobotError
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.observe import JointVelocities, ObservationStack
+from wildrobot_eqx.policies import AbstractRewardModel
 from wildrobot_eqx.runs.checkpoint import flatten, unflatten
 from wildrobot_eqx.train import registry as trainers
 
-CONFIG = PPOConfig(num_envs=8, unroll_length=6, num_epochs=1, num_minibatches=2, hidden=(8,))
+CONFIG = PPO(num_envs=8, unroll_length=6, num_epochs=1, num_minibatches=2, hidden=(8,))
 
 
 class Linear(AbstractRewardModel):
@@ -111,7 +112,7 @@ def test_a_training_that_was_split_ends_with_the_same_model(trained):
 
 
 def test_a_checkpoint_keeps_it(env, trained):
-    recipe = Recipe(env=env, ppo=CONFIG, steps=200, reward_model=MODEL)
+    recipe = Recipe(env=env, learner=CONFIG, steps=200, reward_model=MODEL)
     state = trained[1][-1][0]
     read = unflatten(trainers.template(trainers.trainer("ppo"), recipe), flatten(state))
     np.testing.assert_array_equal(read.reward_model["weights"], state.reward_model["weights"])
@@ -132,7 +133,7 @@ def test_an_observation_that_the_env_lacks_is_named(env):
 
 def test_brax_refuses_it(env):
     pytest.importorskip("brax")
-    recipe = Recipe(env=env, ppo=CONFIG, steps=200, reward_model=MODEL)
+    recipe = Recipe(env=env, learner=CONFIG, steps=200, reward_model=MODEL)
     for name in ("brax-ppo", "brax-sac"):
         with pytest.raises(WildRobotError) as caught:
             trainers.trainer(name).schedule(recipe)

@@ -24,13 +24,13 @@ def _with_params(robot, *randomisers):
 @pytest.mark.parametrize(
     ("name", "randomiser"),
     [
-        ("mass", we.ScaleMass((1.2, 1.2))),
-        ("friction", we.ScaleFriction((1.2, 1.2))),
-        ("stiffness", we.ScaleGains((1.2, 1.2))),
-        ("torque_limit", we.ScaleStrength((1.2, 1.2))),
-        ("armature", we.ScaleArmature((1.2, 1.2))),
-        ("damping", we.ScaleDamping((1.2, 1.2))),
-        ("friction_loss", we.ScaleFrictionLoss((1.2, 1.2))),
+        ("mass", we.randomise.ScaleMass((1.2, 1.2))),
+        ("friction", we.randomise.ScaleFriction((1.2, 1.2))),
+        ("stiffness", we.randomise.ScaleGains((1.2, 1.2))),
+        ("torque_limit", we.randomise.ScaleStrength((1.2, 1.2))),
+        ("armature", we.randomise.ScaleArmature((1.2, 1.2))),
+        ("damping", we.randomise.ScaleDamping((1.2, 1.2))),
+        ("friction_loss", we.randomise.ScaleFrictionLoss((1.2, 1.2))),
     ],
 )
 def test_a_ratio_tells_its_own_randomiser_and_no_other(robot, name, randomiser):
@@ -49,16 +49,16 @@ def test_a_joint_without_the_figure_has_the_ratio_1(hopper):
 
 
 def test_the_base_shifts_by_what_is_drawn(robot):
-    shift = we.ShiftCentreOfMass(robot, (0.01, 0.01))
+    shift = we.randomise.ShiftCentreOfMass(robot, (0.01, 0.01))
     np.testing.assert_allclose(drawn_terms(robot)["centre_of_mass"](_with_params(robot, shift)), 0.01, atol=1e-6)
-    load = we.Payload(robot, mass=(0.3, 0.3), low=(0.0, 0.0, 0.1), high=(0.0, 0.0, 0.1))
+    load = we.randomise.Payload(robot, mass=(0.3, 0.3), low=(0.0, 0.0, 0.1), high=(0.0, 0.0, 0.1))
     moved = drawn_terms(robot)["centre_of_mass"](_with_params(robot, load))
     own, centre = robot.model.mj.body_mass[robot.base.body], robot.model.mj.body_ipos[robot.base.body]
     np.testing.assert_allclose(moved, 0.3 / (own + 0.3) * (np.array([0.0, 0.0, 0.1]) - centre), atol=1e-6)
 
 
 def test_the_floor_tilts_in_the_commanded_headings_frame(robot):
-    signals = _with_params(robot, we.TiltGravity((0.1, 0.1)))
+    signals = _with_params(robot, we.randomise.TiltGravity((0.1, 0.1)))
     tilt = np.asarray(drawn_terms(robot)["floor_tilt"](signals))
     np.testing.assert_allclose(np.linalg.norm(tilt), np.sin(0.1), rtol=1e-5)
     angle = float(signals.commands["velocity"].origin + signals.commands["velocity"].target)
@@ -102,4 +102,4 @@ def test_a_term_without_its_servo_or_calibration_says_what_to_do(hopper):
         with pytest.raises(we.WildRobotError, match=told):
             terms[name](signals)
     with pytest.raises(we.WildRobotError, match="did you mean 'motor'"):
-        we.BatteryVoltage("moter")(random_signals(hopper))
+        we.terms.BatteryVoltage("moter")(random_signals(hopper))

@@ -41,7 +41,7 @@ def ramp(steps: int, n: int = 3):
 
 
 def test_noise_is_white_with_its_standard_deviation(signals):
-    out = run(we.Noise((0.1, 0.2, 0.0)), jnp.ones((4000, 3), jnp.float32), signals)
+    out = run(we.sensing.Noise((0.1, 0.2, 0.0)), jnp.ones((4000, 3), jnp.float32), signals)
     np.testing.assert_allclose(out.std(axis=0), [0.1, 0.2, 0.0], rtol=0.05)
     np.testing.assert_allclose(out.mean(axis=0), 1.0, atol=0.02)
     ahead = out[:-1, 0] - 1.0
@@ -50,7 +50,7 @@ def test_noise_is_white_with_its_standard_deviation(signals):
 
 
 def test_bias_stays_for_the_episode_and_differs_between_episodes(signals):
-    part = we.Bias(0.3)
+    part = we.sensing.Bias(0.3)
     outs = np.stack([run(part, jnp.zeros((5, 3), jnp.float32), signals, seed) for seed in range(3)])
     assert (outs == outs[:, :1]).all()
     assert len(np.unique(outs[:, 0])) == 9
@@ -60,22 +60,24 @@ def test_bias_stays_for_the_episode_and_differs_between_episodes(signals):
 
 
 def test_readings_are_whole_steps(signals):
-    out = run(we.ReadingResolution(0.25), jnp.asarray([[0.3, -0.1, 1.13]], jnp.float32), signals)
+    out = run(we.sensing.ReadingResolution(0.25), jnp.asarray([[0.3, -0.1, 1.13]], jnp.float32), signals)
     np.testing.assert_allclose(out[0], [0.25, 0.0, 1.25])
 
 
 def test_encoders_read_their_offset_too_much(signals):
-    out = run(we.EncoderOffset(), ramp(2), signals)
+    out = run(we.sensing.EncoderOffset(), ramp(2), signals)
     np.testing.assert_allclose(out - ramp(2), np.tile([0.01, -0.02, 0.03], (2, 1)), atol=1e-5)
 
 
 def test_an_imu_askew_sees_vectors_turned_back(signals):
     """Pitched by 0.1 rad about y, it sees gravity lean by that angle."""
-    out = run(we.MountingError(), jnp.asarray([[0.0, 0.0, -1.0], [0.0, 2.0, 0.0]], jnp.float32), signals)
+    out = run(we.sensing.MountingError(), jnp.asarray([[0.0, 0.0, -1.0], [0.0, 2.0, 0.0]], jnp.float32), signals)
     np.testing.assert_allclose(out, [[np.sin(0.1), 0.0, -np.cos(0.1)], [0.0, 2.0, 0.0]], atol=1e-6)
 
 
-@pytest.mark.parametrize("part", [we.EncoderOffset(), we.MountingError()], ids=lambda part: type(part).__name__)
+@pytest.mark.parametrize(
+    "part", [we.sensing.EncoderOffset(), we.sensing.MountingError()], ids=lambda part: type(part).__name__
+)
 def test_sensing_that_needs_calibration_says_so(hopper, part):
     blind = dataclasses.replace(random_signals(hopper), calibration=None)
     with pytest.raises(we.WildRobotError, match="the env draws none"):
@@ -85,31 +87,31 @@ def test_sensing_that_needs_calibration_says_so(hopper, part):
 @pytest.mark.parametrize("delay", [0.0, 0.005, 0.02, 0.033])
 def test_a_delayed_ramp_is_late_by_that_time(signals, delay):
     """On the straight line between readings a ramp is exact; before the first reading, it stands."""
-    out = run(we.ReadingDelay((delay, delay)), ramp(20), signals)
+    out = run(we.sensing.ReadingDelay((delay, delay)), ramp(20), signals)
     np.testing.assert_allclose(out, np.maximum(np.asarray(ramp(20)) - delay / DT, ramp(1)), atol=1e-4)
 
 
 def test_a_delayed_curve_is_off_by_its_curvature_at_most(signals):
     time = np.arange(60) * DT
-    out = run(we.ReadingDelay((0.031, 0.031)), jnp.asarray(np.sin(9.0 * time)[:, None], jnp.float32), signals)
+    out = run(we.sensing.ReadingDelay((0.031, 0.031)), jnp.asarray(np.sin(9.0 * time)[:, None], jnp.float32), signals)
     error = out[3:, 0] - np.sin(9.0 * (time[3:] - 0.031))
     assert np.abs(error).max() < 9.0**2 * DT**2 / 8.0
 
 
 def test_a_held_sample_is_renewed_once_per_period(signals):
-    out = run(we.SampleHold((0.05, 0.05)), ramp(200, 1), signals)[:, 0]
+    out = run(we.sensing.SampleHold((0.05, 0.05)), ramp(200, 1), signals)[:, 0]
     age = np.arange(200) - out
     assert age.min() >= 0
     assert age.max() <= 2
     renewed = np.flatnonzero(np.diff(out) > 0)
     assert len(renewed) == pytest.approx(200 * DT / 0.05, abs=1)
-    np.testing.assert_allclose(run(we.SampleHold((0.01, 0.02)), ramp(9, 1), signals), ramp(9, 1))
-    starts = {run(we.SampleHold((0.1, 0.1)), ramp(6, 1), signals, seed).tobytes() for seed in range(8)}
+    np.testing.assert_allclose(run(we.sensing.SampleHold((0.01, 0.02)), ramp(9, 1), signals), ramp(9, 1))
+    starts = {run(we.sensing.SampleHold((0.1, 0.1)), ramp(6, 1), signals, seed).tobytes() for seed in range(8)}
     assert len(starts) > 2, "the first reading falls anywhere in the period"
 
 
 def test_a_dropped_packet_leaves_the_reading_before(signals):
-    out = run(we.DroppedPackets(0.25), ramp(2000, 2), signals)
+    out = run(we.sensing.DroppedPackets(0.25), ramp(2000, 2), signals)
     lost = np.diff(out[:, 0]) == 0
     assert lost.mean() == pytest.approx(0.25, abs=0.04)
     np.testing.assert_array_equal(out[:, 0] + 100.0, out[:, 1])
@@ -146,7 +148,10 @@ def test_the_mirror_of_a_history_mirrors_each_moment(robot):
 
 def test_sensing_touches_its_term_alone_and_in_order(hopper, signals):
     terms = policy_terms(hopper)
-    sensing = {"joint_positions": (we.EncoderOffset(), we.ReadingResolution(0.1)), "gravity": (we.MountingError(),)}
+    sensing = {
+        "joint_positions": (we.sensing.EncoderOffset(), we.sensing.ReadingResolution(0.1)),
+        "gravity": (we.sensing.MountingError(),),
+    }
     stack = ObservationStack(terms, sensing=sensing)
     plain = ObservationStack(terms)
     assert stack.layout == plain.layout
@@ -163,7 +168,9 @@ def test_sensing_touches_its_term_alone_and_in_order(hopper, signals):
 
 def test_two_terms_draw_different_noise(hopper):
     terms = policy_terms(hopper)
-    noisy = dict.fromkeys(("gravity", "angular_velocity", "joint_positions"), (we.Noise(1.0), we.Noise(1.0)))
+    noisy = dict.fromkeys(
+        ("gravity", "angular_velocity", "joint_positions"), (we.sensing.Noise(1.0), we.sensing.Noise(1.0))
+    )
     stack, signals = ObservationStack(terms, sensing=noisy), random_signals(hopper)
     obs, state = stack.init(jax.random.key(0), signals, DT)
     later, _ = stack.step(jax.random.key(1), state, signals)
@@ -178,13 +185,13 @@ def test_a_perfect_stack_says_so(hopper):
     terms = policy_terms(hopper)
     assert ObservationStack(terms).ideal
     assert not ObservationStack(terms, history=2).ideal
-    assert not ObservationStack(terms, sensing={"gravity": (we.Noise(0.1),)}).ideal
+    assert not ObservationStack(terms, sensing={"gravity": (we.sensing.Noise(0.1),)}).ideal
 
 
 def test_mistakes_are_named(hopper):
     terms = policy_terms(hopper)
     with pytest.raises(we.WildRobotError, match="no term 'gravty'") as caught:
-        ObservationStack(terms, sensing={"gravty": (we.Noise(0.1),)})
+        ObservationStack(terms, sensing={"gravty": (we.sensing.Noise(0.1),)})
     assert "did you mean 'gravity'" in caught.value.hint
     with pytest.raises(we.WildRobotError, match="history of 0"):
         ObservationStack(terms, history=0)
@@ -193,11 +200,11 @@ def test_mistakes_are_named(hopper):
 def test_ranges_are_leaves(signals):
     """A wider range changes what is drawn without another structure, so nothing compiles anew."""
     parts = [
-        we.Noise(0.1),
-        we.Bias(0.1),
-        we.ReadingDelay((0.0, 0.02), longest=0.06),
-        we.SampleHold(),
-        we.DroppedPackets(),
+        we.sensing.Noise(0.1),
+        we.sensing.Bias(0.1),
+        we.sensing.ReadingDelay((0.0, 0.02), longest=0.06),
+        we.sensing.SampleHold(),
+        we.sensing.DroppedPackets(),
     ]
     for part in parts:
         leaves = jax.tree.leaves(eqx.filter(part, eqx.is_array))

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from helpers import random_signals, with_switches
 
-from wildrobot_eqx import FootSwitches, Robot, Signals, WildRobotError, load_robot
+from wildrobot_eqx import Robot, Signals, WildRobotError, load_robot
 from wildrobot_eqx.paths import data_dir
+from wildrobot_eqx.terms import FootSwitches
 
 WEIGHT = 34.9  # N, of the biped
 

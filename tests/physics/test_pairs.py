@@ -63,14 +63,14 @@ def test_scaling_friction_scales_that_of_pairs(sled, engine):
     expected = [mujoco_speed(sled, physics, scale) for scale in scales]
     assert np.ptp(expected) > 0.02
     for scale, speed in zip(scales, expected):
-        params = we.ScaleFriction((scale, scale))(jax.random.key(0), physics.params())
+        params = we.randomise.ScaleFriction((scale, scale))(jax.random.key(0), physics.params())
         assert float(jit_for(physics, _slide, seldom=True)(physics, params)) == pytest.approx(speed, abs=2e-4)
 
 
 def test_within_a_batch_each_env_has_its_own(sled):
     physics = we.NativePhysics(sled)
     keys = jax.random.split(jax.random.key(1), 3)
-    params = jax.vmap(we.ScaleFriction((0.2, 1.0)), in_axes=(0, None))(keys, physics.params())
+    params = jax.vmap(we.randomise.ScaleFriction((0.2, 1.0)), in_axes=(0, None))(keys, physics.params())
     speeds = jax.vmap(_slide, in_axes=(None, 0))(physics, params)
     expected = [mujoco_speed(sled, physics, float(mu) / 0.8) for mu in params.pair_friction[:, 0, 0]]
     np.testing.assert_allclose(speeds, expected, atol=1e-4)
@@ -79,7 +79,7 @@ def test_within_a_batch_each_env_has_its_own(sled):
 
 def test_only_the_sliding_parts_are_scaled(sled):
     nominal = we.NativePhysics(sled).params()
-    drawn = we.ScaleFriction((0.5, 0.5))(jax.random.key(0), nominal)
+    drawn = we.randomise.ScaleFriction((0.5, 0.5))(jax.random.key(0), nominal)
     np.testing.assert_allclose(drawn.pair_friction, nominal.pair_friction * jnp.array([0.5, 0.5, 1.0, 1.0, 1.0]))
     names = {f.name for f in dataclasses.fields(nominal)} - {"pair_friction", "geom_friction"}
     assert all(np.array_equal(getattr(drawn, name), getattr(nominal, name)) for name in names)

@@ -56,7 +56,7 @@ def fixed(value: float) -> tuple[float, float]:
 
 
 def test_a_tenth_more_mass_is_a_tenth_more_force_on_the_ground(hop):
-    params = drawn(hop, (None, 0), (we.ScaleMass(fixed(1.1)), 0), (we.ScaleMass(fixed(0.8)), 0))
+    params = drawn(hop, (None, 0), (we.randomise.ScaleMass(fixed(1.1)), 0), (we.randomise.ScaleMass(fixed(0.8)), 0))
     force, _ = weigh(hop, params)
     np.testing.assert_allclose(force[:, 2] / force[0, 2], [1.0, 1.1, 0.8], rtol=2e-3)
     assert force[0, 2] == pytest.approx(1.6 * G, rel=2e-3)
@@ -65,7 +65,7 @@ def test_a_tenth_more_mass_is_a_tenth_more_force_on_the_ground(hop):
 def test_a_payload_weighs_and_leans_the_robot(hop):
     """0.3 kg on the torso, 5 cm ahead and 5 cm behind of its axis: weight on the floor, and torque at the ankle."""
     robot = hop.robot
-    load = [we.Payload(robot, fixed(0.3), low=(x, 0.0, 0.05), high=(x, 0.0, 0.05)) for x in (-0.02, 0.02)]
+    load = [we.randomise.Payload(robot, fixed(0.3), low=(x, 0.0, 0.05), high=(x, 0.0, 0.05)) for x in (-0.02, 0.02)]
     params = drawn(hop, (None, 0), (load[0], 0), (load[1], 0))
     force, state = weigh(hop, params)
     np.testing.assert_allclose(force[:, 2], np.array([1.6, 1.9, 1.9]) * G, rtol=3e-3)
@@ -81,8 +81,8 @@ def test_a_payload_is_a_point_mass_by_steiners_theorem(hopper, robot):
     for name, body in (("hopper", "torso"), ("wildrobot", "chassis")):
         who = {"hopper": hopper, "wildrobot": robot}[name]
         params = native(name).physics.params()
-        i = body_index(who, body, we.ScaleMass())
-        after = we.Payload(who, fixed(0.4), body, place, place)(jax.random.key(0), params)
+        i = body_index(who, body, we.randomise.ScaleMass())
+        after = we.randomise.Payload(who, fixed(0.4), body, place, place)(jax.random.key(0), params)
         mj = who.model.mj
         own, centre = mj.body_mass[i], mj.body_ipos[i]
         axes = np.zeros(9)
@@ -102,7 +102,7 @@ def test_a_payload_is_a_point_mass_by_steiners_theorem(hopper, robot):
 
 def test_a_shifted_centre_of_mass_moves_the_load_on_the_ankle(hop):
     robot = hop.robot
-    shift = [we.ShiftCentreOfMass(robot, fixed(x), ("torso",)) for x in (-0.02, 0.02)]
+    shift = [we.randomise.ShiftCentreOfMass(robot, fixed(x), ("torso",)) for x in (-0.02, 0.02)]
     params = drawn(hop, (None, 0), (shift[0], 0), (shift[1], 0))
     # The draw moves all three axes; up and down change no torque of a robot that stands.
     force, state = weigh(hop, params)
@@ -115,7 +115,7 @@ def test_a_shifted_centre_of_mass_moves_the_load_on_the_ankle(hop):
 
 
 def test_gravity_that_leans_pulls_sideways(hop):
-    params = drawn(hop, (None, 0), *((we.TiltGravity(fixed(0.05)), seed) for seed in range(3)))
+    params = drawn(hop, (None, 0), *((we.randomise.TiltGravity(fixed(0.05)), seed) for seed in range(3)))
     np.testing.assert_allclose(np.linalg.norm(np.asarray(params.gravity), axis=1), G, rtol=1e-5)
     across = np.linalg.norm(np.asarray(params.gravity)[1:, :2], axis=1)
     np.testing.assert_allclose(across, G * np.sin(0.05), rtol=1e-4)
@@ -126,7 +126,7 @@ def test_gravity_that_leans_pulls_sideways(hop):
 
 def test_less_friction_slides_where_more_holds(hop):
     """On a slope of 0.3 rad a foot with friction 0.2 slides off, one with 0.6 stays."""
-    params = drawn(hop, (we.ScaleFriction(fixed(0.2)), 0), (we.ScaleFriction(fixed(0.6)), 0))
+    params = drawn(hop, (we.randomise.ScaleFriction(fixed(0.2)), 0), (we.randomise.ScaleFriction(fixed(0.6)), 0))
     slope = jnp.asarray([G * np.sin(0.3), 0.0, -G * np.cos(0.3)], jnp.float32)
     params = replace(params, gravity=jnp.stack([slope, slope]))
     _, state = weigh(hop, params, 0.3)
@@ -163,14 +163,14 @@ def coast(engine, params, velocity: float) -> np.ndarray:
 
 
 def test_twice_the_damping_brakes_twice_as_fast(hop):
-    params = drawn(hop, (None, 0), (we.ScaleDamping(fixed(2.0)), 0))
+    params = drawn(hop, (None, 0), (we.randomise.ScaleDamping(fixed(2.0)), 0))
     params = replace(params, dof_frictionloss=jnp.zeros_like(params.dof_frictionloss))
     rate = -np.log(coast(hop, params, 3.0) / 3.0)
     assert rate[1] / rate[0] == pytest.approx(2.0, rel=0.05)
 
 
 def test_dry_friction_takes_a_constant_torque(hop):
-    params = drawn(hop, (None, 0), (we.ScaleFrictionLoss(fixed(3.0)), 0))
+    params = drawn(hop, (None, 0), (we.randomise.ScaleFrictionLoss(fixed(3.0)), 0))
     params = replace(params, dof_damping=jnp.zeros_like(params.dof_damping))
     lost = 3.0 - coast(hop, params, 3.0)
     assert lost[1] / lost[0] == pytest.approx(3.0, rel=0.05)
@@ -188,7 +188,9 @@ def kicked(engine, params) -> np.ndarray:
 
 def test_more_armature_is_slower_and_more_gain_is_faster(hop):
     """Against `mj_step`: the foot's inertia and the servo's damping join in."""
-    params = drawn(hop, (None, 0), (we.ScaleArmature(fixed(2.0)), 0), (we.ScaleGains(fixed(0.5)), 0))
+    params = drawn(
+        hop, (None, 0), (we.randomise.ScaleArmature(fixed(2.0)), 0), (we.randomise.ScaleGains(fixed(0.5)), 0)
+    )
     speed = kicked(hop, params)
     robot, mj = hop.robot, mujoco.MjModel.__copy__(hop.physics.model.mj)
     ankle = robot.joint_dof[robot.joint_names.index("ankle_pitch")]
@@ -211,7 +213,7 @@ def test_more_armature_is_slower_and_more_gain_is_faster(hop):
 
 
 def test_a_weaker_servo_gives_less_torque(hop):
-    params = drawn(hop, (None, 0), (we.ScaleStrength(fixed(0.5)), 0))
+    params = drawn(hop, (None, 0), (we.randomise.ScaleStrength(fixed(0.5)), 0))
     params, state, _ = aloft(hop, params)
     far = hop.home(2).at[:, hop.robot.joint_names.index("hip_pitch")].add(0.6)
     force = np.abs(np.asarray(hop.step(params, state, far).actuator_force))[:, 0]
@@ -220,7 +222,7 @@ def test_a_weaker_servo_gives_less_torque(hop):
 
 def test_wider_bodies_turn_slower(hop):
     """The same swing of the ankle against a foot of ten times the moment of inertia."""
-    params = drawn(hop, (None, 0), (we.ScaleInertia(fixed(10.0)), 0))
+    params = drawn(hop, (None, 0), (we.randomise.ScaleInertia(fixed(10.0)), 0))
     speed = kicked(hop, params)
     assert speed[1] < 0.95 * speed[0]
 
@@ -228,17 +230,17 @@ def test_wider_bodies_turn_slower(hop):
 # --- draws -----------------------------------------------------------------------------------------------------
 
 RANDOMISERS = {
-    "mass": (lambda r: we.ScaleMass(), "body_mass"),
-    "inertia": (lambda r: we.ScaleInertia(), "body_inertia"),
-    "centre": (lambda r: we.ShiftCentreOfMass(r), "body_ipos"),
-    "payload": (lambda r: we.Payload(r), "body_mass"),
-    "gains": (lambda r: we.ScaleGains(), "actuator_gainprm"),
-    "strength": (lambda r: we.ScaleStrength(), "actuator_forcerange"),
-    "armature": (lambda r: we.ScaleArmature(), "dof_armature"),
-    "damping": (lambda r: we.ScaleDamping(), "dof_damping"),
-    "frictionloss": (lambda r: we.ScaleFrictionLoss(), "dof_frictionloss"),
-    "friction": (lambda r: we.ScaleFriction(), "geom_friction"),
-    "tilt": (lambda r: we.TiltGravity(), "gravity"),
+    "mass": (lambda r: we.randomise.ScaleMass(), "body_mass"),
+    "inertia": (lambda r: we.randomise.ScaleInertia(), "body_inertia"),
+    "centre": (lambda r: we.randomise.ShiftCentreOfMass(r), "body_ipos"),
+    "payload": (lambda r: we.randomise.Payload(r), "body_mass"),
+    "gains": (lambda r: we.randomise.ScaleGains(), "actuator_gainprm"),
+    "strength": (lambda r: we.randomise.ScaleStrength(), "actuator_forcerange"),
+    "armature": (lambda r: we.randomise.ScaleArmature(), "dof_armature"),
+    "damping": (lambda r: we.randomise.ScaleDamping(), "dof_damping"),
+    "frictionloss": (lambda r: we.randomise.ScaleFrictionLoss(), "dof_frictionloss"),
+    "friction": (lambda r: we.randomise.ScaleFriction(), "geom_friction"),
+    "tilt": (lambda r: we.randomise.TiltGravity(), "gravity"),
 }
 
 
@@ -260,5 +262,5 @@ def test_envs_of_one_batch_differ_and_other_fields_pass_through(native_hopper, n
 
 def test_a_body_that_is_not_there_is_named(hopper):
     with pytest.raises(we.WildRobotError, match="no body 'trso'") as caught:
-        we.Payload(hopper, body="trso")
+        we.randomise.Payload(hopper, body="trso")
     assert "did you mean 'torso'" in caught.value.hint

@@ -96,7 +96,7 @@ def test_robots_of_one_batch_stand_on_steps_of_their_own_heights(robot, backend)
     """Drawn 8 and 25 mm: from a plate to its neighbour along x, the base rises by just that."""
     stepped = on_ground(robot, CHEQUERED)
     physics, heights = backend(stepped, 0.005), np.array([0.008, 0.025], np.float32)
-    reset = we.HomeReset(stepped, joint_noise=0.0, velocity_noise=0.0, ground=CHEQUERED, steps=(0.0, 0.0))
+    reset = we.resets.HomeReset(stepped, joint_noise=0.0, velocity_noise=0.0, ground=CHEQUERED, steps=(0.0, 0.0))
 
     def first(step, plate):
         drawn = eqx.tree_at(lambda r: r.steps, reset, jnp.stack([step, step]))
@@ -119,7 +119,7 @@ def test_robots_of_one_batch_stand_on_steps_of_their_own_heights(robot, backend)
 
 
 def test_the_height_of_an_episodes_steps_is_drawn_and_its_range_is_an_array(robot):
-    reset = we.HomeReset(robot, ground=CHEQUERED, steps=(0.005, 0.02))
+    reset = we.resets.HomeReset(robot, ground=CHEQUERED, steps=(0.005, 0.02))
     draw = eqx.filter_jit(lambda reset, keys: jax.vmap(lambda key: reset(key, {}))(keys)[0])
     place = np.asarray(draw(reset, jax.random.split(jax.random.key(0), 256))[:, :2])
     around = place[:, None] + np.stack(np.meshgrid(np.arange(-1.2, 1.3, 0.1), [0.0]), axis=-1).reshape(1, -1, 2)
@@ -132,7 +132,7 @@ def test_the_height_of_an_episodes_steps_is_drawn_and_its_range_is_an_array(robo
 
 
 def test_episodes_begin_above_the_ground_at_places_of_their_own(robot):
-    reset = we.HomeReset(robot, ground=ROUGH, spread=2.0)
+    reset = we.resets.HomeReset(robot, ground=ROUGH, spread=2.0)
     qpos, _ = eqx.filter_jit(lambda keys: jax.vmap(lambda key: reset(key, {}))(keys))(
         jax.random.split(jax.random.key(0), 64)
     )
@@ -140,7 +140,7 @@ def test_episodes_begin_above_the_ground_at_places_of_their_own(robot):
     clearance = qpos[:, 2] - robot.home_qpos[2] - ROUGH.height(qpos[:, :2])
     assert float(clearance.min()) > 0.0
     assert float(clearance.max()) < 0.12
-    plain, same = we.HomeReset(robot)(jax.random.key(3), {})[0], reset(jax.random.key(3), {})[0]
+    plain, same = we.resets.HomeReset(robot)(jax.random.key(3), {})[0], reset(jax.random.key(3), {})[0]
     np.testing.assert_array_equal(plain[3:], same[3:])  # everything else is drawn as without
 
 
@@ -154,7 +154,7 @@ def test_it_has_fallen_by_its_height_above_the_ground(robot):
         xquat = physics.xquat.at[body].set(jnp.asarray([1.0, 0.0, 0.0, 0.0]))
         standing = type(physics)(**{**vars(physics), "xpos": xpos, "xquat": xquat})
         told = type(signals)(**{**vars(signals), "physics": standing})
-        assert bool(we.Fallen(robot, ground=STEP)(told)) is fallen
+        assert bool(we.endings.Fallen(robot, ground=STEP)(told)) is fallen
 
 
 def test_an_env_walks_on_it_and_keeps_its_contract(robot):
@@ -162,19 +162,22 @@ def test_an_env_walks_on_it_and_keeps_its_contract(robot):
     rough = on_ground(robot, ROUGH)
     parts = {
         "observations": {
-            "policy": we.ObservationStack({"gyro": we.AngularVelocity(rough)}),
-            "critic": we.ObservationStack({"height": we.BaseHeight(rough, ground=ROUGH)}, policy=False),
+            "policy": we.ObservationStack({"gyro": we.terms.AngularVelocity(rough)}),
+            "critic": we.ObservationStack({"height": we.terms.BaseHeight(rough, ground=ROUGH)}, policy=False),
         },
-        "rewards": {"feet": we.FeetClearance(rough, ground=ROUGH), "height": we.BaseHeightError(rough, ground=ROUGH)},
-        "reset_state": we.HomeReset(rough, ground=ROUGH),
-        "endings": {"fallen": we.Fallen(rough, ground=ROUGH)},
+        "rewards": {
+            "feet": we.rewards.FeetClearance(rough, ground=ROUGH),
+            "height": we.rewards.BaseHeightError(rough, ground=ROUGH),
+        },
+        "reset_state": we.resets.HomeReset(rough, ground=ROUGH),
+        "endings": {"fallen": we.endings.Fallen(rough, ground=ROUGH)},
     }
     assert we.check.check_env(make_env(rough, **parts)).passed
-    blind = make_env(rough, **{**parts, "rewards": {"feet": we.FeetClearance(rough)}})
+    blind = make_env(rough, **{**parts, "rewards": {"feet": we.rewards.FeetClearance(rough)}})
     (finding,) = names.foreign(blind)
     assert finding.leaf == "env.rewards['feet'].ground"
     assert "on_ground" in finding.before
-    (finding,) = names.foreign(make_env(robot, endings={"fallen": we.Fallen(robot, ground=ROUGH)}))
+    (finding,) = names.foreign(make_env(robot, endings={"fallen": we.endings.Fallen(robot, ground=ROUGH)}))
     assert "the floor is a plane" in finding.before
 
 
@@ -189,6 +192,6 @@ def test_what_cannot_be_is_told(robot):
     with pytest.raises(WildRobotError, match="No ground has steps"):
         Ground.steps(tread=0.1)
     with pytest.raises(WildRobotError, match="no ground with steps"):
-        we.HomeReset(robot, ground=SLOPE, steps=(0.0, 0.01))
+        we.resets.HomeReset(robot, ground=SLOPE, steps=(0.0, 0.01))
     with pytest.raises(WildRobotError, match="does not come from an MJCF file"):
         on_ground(we.Robot(**{**vars(robot), "model": Model(robot.model.mj)}), SLOPE)

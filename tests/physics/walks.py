@@ -11,7 +11,7 @@ from wildrobot_eqx.recipes.recipe import load_recipe
 def walking(n: int):
     """States of the walk recipe's own robots while they walk, and the command that each was given next."""
     recipe = load_recipe("walk")(steps=400_000)
-    env, config = recipe.env, recipe.ppo
+    env, config = recipe.env, recipe.learner
     kept = []
     for state, figures in ppo.train(env, config, ppo.init(env, config, jax.random.key(shifted(0))), 156):
         if int(state.iteration) > 148:

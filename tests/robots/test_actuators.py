@@ -13,7 +13,11 @@ from wildrobot_eqx.paths import data_dir
 from wildrobot_eqx.physics.base import nominal_ctrl
 from wildrobot_eqx.robots.actuators import read_actuators
 
-CONTROLLERS = {"position": we.JointPosition, "motor": we.JointTorque, "velocity": we.JointVelocity}
+CONTROLLERS = {
+    "position": we.controllers.JointPosition,
+    "motor": we.controllers.JointTorque,
+    "velocity": we.controllers.JointVelocity,
+}
 
 
 @pytest.mark.parametrize("kind", CONTROLLERS)
@@ -57,7 +61,7 @@ def test_an_unlimited_joint_has_an_infinite_range():
 def test_an_action_of_one_is_the_torque_limit(tmp_path):
     """Through gear and gain: MuJoCo's own force on the joint says so."""
     robot = made(tmp_path, arm("motor"))
-    controller = we.JointTorque(robot, scale=jnp.array([1.0, 0.5]))
+    controller = we.controllers.JointTorque(robot, scale=jnp.array([1.0, 0.5]))
     ctrl, _ = controller(controller.init(), jnp.array([1.0, -1.0]))
     physics = we.NativePhysics(robot)
     state = physics.init(physics.params(), robot.home_qpos, jnp.zeros(2))
@@ -69,13 +73,15 @@ def test_an_action_of_one_is_the_torque_limit(tmp_path):
 
 
 def test_a_velocity_actuator_is_told_a_share_of_its_greatest_speed(tmp_path):
-    controller = we.JointVelocity(made(tmp_path, arm("velocity")), scale=0.5)
+    controller = we.controllers.JointVelocity(made(tmp_path, arm("velocity")), scale=0.5)
     np.testing.assert_allclose(controller((), jnp.array([0.5, -4.0]))[0], [1.0, -4.0])
 
 
-@pytest.mark.parametrize("wrap", [lambda c, r: we.Delay(c, c.rest(), 2), lambda c, r: we.LowPass(c, c.rest(), 0.5)])
+@pytest.mark.parametrize(
+    "wrap", [lambda c, r: we.controllers.Delay(c, c.rest(), 2), lambda c, r: we.controllers.LowPass(c, c.rest(), 0.5)]
+)
 def test_wrappers_keep_size_and_rest(robot, wrap):
-    inner = we.JointPosition(robot)
+    inner = we.controllers.JointPosition(robot)
     wrapped = wrap(inner, robot)
     assert wrapped.action_size == inner.action_size == robot.nu
     np.testing.assert_array_equal(wrapped.rest(), robot.home_joints)

@@ -74,16 +74,16 @@ def test_a_part_that_is_there_is_handed_out(robot):
 @pytest.mark.parametrize(
     "make",
     [
-        we.FeetSlip,
-        we.FeetClearance,
-        we.CapturePoint,
-        we.TrackLinVelX,
-        we.TrackAngVelZ,
-        we.Fallen,
-        we.FootContacts,
-        we.BaseHeight,
-        we.BaseLinearVelocity,
-        we.Payload,
+        we.rewards.FeetSlip,
+        we.rewards.FeetClearance,
+        we.rewards.CapturePoint,
+        we.rewards.TrackLinVelX,
+        we.rewards.TrackAngVelZ,
+        we.endings.Fallen,
+        we.terms.FootContacts,
+        we.terms.BaseHeight,
+        we.terms.BaseLinearVelocity,
+        we.randomise.Payload,
     ],
 )
 def test_a_part_of_walking_refuses_an_arm_by_its_own_name(make):
@@ -104,7 +104,7 @@ def test_engines_simulate_a_robot_without_feet(name, engine):
 
 def test_home_reset_moves_an_arm_within_its_limits(getkey):
     robot = load_robot("reacher")
-    qpos, qvel = we.HomeReset(robot, joint_noise=0.2)(getkey(), {})
+    qpos, qvel = we.resets.HomeReset(robot, joint_noise=0.2)(getkey(), {})
     assert np.abs(qpos - robot.home_qpos).max() <= 0.2
     assert qvel.shape == (2,)
 
@@ -147,7 +147,7 @@ def test_the_base_is_the_root_of_the_driven_joints(tmp_path, before, getkey):
     assert list(robot.bodies) == (["ball"] if before else [])
     assert float(robot.home_height) == pytest.approx(0.25)
     assert float(robot.home_qpos[at + 2]) == pytest.approx(0.25), "the sole stands on the floor"
-    qpos, _ = we.HomeReset(robot, joint_noise=0.0, drop=0.01)(getkey(), {})
+    qpos, _ = we.resets.HomeReset(robot, joint_noise=0.0, drop=0.01)(getkey(), {})
     assert float(qpos[at + 2]) == pytest.approx(0.26)
     assert abs(float(qpos[at + 3])) < 1.0, "the robot is turned"
     if before:
@@ -201,7 +201,7 @@ def test_servo_figures_are_each_joints_own(tmp_path):
 def test_who_reads_servo_figures_takes_each_joints_own(robot):
     speeds, torques = np.linspace(4.0, 8.0, robot.nu), np.linspace(2.0, 5.0, robot.nu)
     mixed = dataclasses.replace(robot, servo=Servo(torques, speeds))
-    np.testing.assert_allclose(we.JointSpeedLimit(mixed, share=0.5).limit, 0.5 * speeds, rtol=1e-6)
+    np.testing.assert_allclose(we.rewards.JointSpeedLimit(mixed, share=0.5).limit, 0.5 * speeds, rtol=1e-6)
     meter = GaitMeter(mixed, 2.0, 1.0)
     np.testing.assert_allclose(meter.no_load_speed, speeds, rtol=1e-6)
     assert meter.stall_torque == pytest.approx(np.sqrt(np.mean(torques**2)))

@@ -5,13 +5,15 @@ import json
 import equinox as eqx
 import pytest
 
-from wildrobot_eqx import Motion, StandGate, VelocityCommand, WalkGate
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.cli import main
+from wildrobot_eqx.commands import VelocityCommand
+from wildrobot_eqx.gates import Motion, StandGate, WalkGate
 
 RECIPE = """
 import dataclasses
-from wildrobot_eqx import Motion, Recipe, WalkGate, load_recipe, recipe
+from wildrobot_eqx import Recipe, load_recipe, recipe
+from wildrobot_eqx.gates import Motion, WalkGate
 
 @recipe
 def slow(steps: int = 200, seed: int = 0, sideways: bool = False) -> Recipe:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from brax.training.agents.ppo import networks as ppo_networks
 from brax.training.agents.sac import networks as sac_networks
-from tiny import SEED, TINY
+from tiny import SEED, TINY_BRAX
 
-from wildrobot_eqx import PPOConfig, load_recipe
+from wildrobot_eqx import PPO, load_recipe
 from wildrobot_eqx.adapters import brax_train
 from wildrobot_eqx.adapters.brax import BraxEnv
 from wildrobot_eqx.cli import main
@@ -30,7 +30,8 @@ from wildrobot_eqx.train.log import read_metrics
 
 RECIPE = '''
 import dataclasses
-from wildrobot_eqx import AbstractGate, GateResult, PPOConfig, Recipe, load_recipe, recipe
+from wildrobot_eqx import PPO, Recipe, load_recipe, recipe
+from wildrobot_eqx.gates import AbstractGate, GateResult
 from wildrobot_eqx.evaluate.gate import GateLine
 
 
@@ -59,7 +60,7 @@ class Easy(AbstractGate):
 def gated(physics: str = "native", steps: int = 32 * 20 * 100) -> Recipe:
     """A hopper with a gate of its own."""
     made = load_recipe("hop")(physics=physics, num_envs=32, steps=steps)
-    return dataclasses.replace(made, ppo=PPOConfig(num_envs=32, hidden=(32, 32)), gate=Easy())
+    return dataclasses.replace(made, learner=PPO(num_envs=32, hidden=(32, 32)), gate=Easy())
 '''
 
 
@@ -144,7 +145,9 @@ def test_the_policy_is_brax_s_own(trained_by_brax):
     recipe, state, policy = _policy(trained_by_brax)
     env = BraxEnv(recipe.env, privileged=True)
     obs = {n: 30.0 * jax.random.normal(jax.random.key(0), (50, *s)) for n, s in env.observation_size.items()}
-    networks = brax_train._ppo_factory(recipe.ppo.hidden, recipe.ppo.init_std)(env.observation_size, env.action_size)
+    networks = brax_train._ppo_factory(recipe.learner.hidden, recipe.learner.init_std)(
+        env.observation_size, env.action_size
+    )
     act = ppo_networks.make_inference_fn(networks)
     params = brax_train.unpack(state.disturbances.params)
     wanted, _ = act(params, deterministic=True)(obs, jax.random.key(0))
@@ -189,7 +192,7 @@ def test_a_signal_saves_and_a_resumed_run_goes_on_from_there(tmp_path, cli, monk
 
     with monkeypatch.context() as patch:
         patch.setattr(runner.MetricsFile, "write", write_and_signal)
-        done = cli("run", "hop", *TINY, "--trainer=brax-ppo", "--no-eval", f"--out={folder.path}")
+        done = cli("run", "hop", *TINY_BRAX, "--trainer=brax-ppo", "--no-eval", f"--out={folder.path}")
     assert done.status == 130
     assert f"wildrobot-eqx run --resume {folder.path}" in done.err
     assert folder.checkpoints.iterations() == [7]
@@ -226,7 +229,7 @@ def test_figures_that_are_not_finite_stop_it(tmp_path, cli, monkeypatch):
         tell(params, {"policy_loss": float("nan")})
 
     monkeypatch.setattr(brax_train, "train_ppo", train_ppo)
-    done = cli("run", "hop", *TINY, "--trainer=brax-ppo", f"--out={tmp_path / 'run'}")
+    done = cli("run", "hop", *TINY_BRAX, "--trainer=brax-ppo", f"--out={tmp_path / 'run'}")
     assert done.status == 1
     assert "Not finite at iteration 1: policy_loss" in done.err
     assert "Traceback" not in done.err
@@ -236,7 +239,7 @@ def test_figures_that_are_not_finite_stop_it(tmp_path, cli, monkeypatch):
 def trained_by_sac(tmp_path_factory) -> RunFolder:
     """A short run of Brax's SAC, of short episodes."""
     folder = RunFolder(tmp_path_factory.mktemp("sac") / "run")
-    few = ["--num-envs=16", "--steps=512", "--set=ppo.unroll_length=8", "--set=ppo.hidden=[16]"]
+    few = ["--num-envs=16", "--steps=512", "--set=learner.unroll_length=8", "--set=learner.hidden=[16]"]
     options = ["--trainer=brax-sac", "--set=env.episode_length=0.8", "--no-eval", f"--out={folder.path}"]
     assert main(["run", "hop", *few, *options]) == 0
     return folder
@@ -257,7 +260,7 @@ def test_sac_trains_into_a_run_folder(trained_by_sac):
 def test_the_policy_of_sac_is_brax_s_own(trained_by_sac):
     recipe, state, policy = _policy(trained_by_sac)
     env = BraxEnv(recipe.env)
-    networks = brax_train._sac_factory(recipe.ppo.hidden)(env.observation_size, env.action_size)
+    networks = brax_train._sac_factory(recipe.learner.hidden)(env.observation_size, env.action_size)
     obs = 10.0 * jax.random.normal(jax.random.key(0), (50, env.observation_size))
     wanted, _ = sac_networks.make_inference_fn(networks)(
         brax_train.unpack(state.disturbances.params), deterministic=True
@@ -281,18 +284,18 @@ def test_sac_says_that_it_cannot_go_on(trained_by_sac, tmp_path, cli):
 def test_sac_takes_few_iterations():
     recipe = brax_runner.BRAX_SAC.schedule(load_recipe("hop")(steps=400_000))
     assert recipe.iterations <= 20
-    assert recipe.iterations * recipe.ppo.steps_per_iteration >= 400_000
+    assert recipe.iterations * recipe.learner.steps_per_iteration >= 400_000
 
 
 def test_hyperparameters_by_brax_s_names():
     recipe = load_recipe("hop")()
     arguments = brax_runner.brax_ppo_arguments(recipe)
     assert arguments["batch_size"] * arguments["num_minibatches"] == arguments["num_envs"] == 128
-    assert arguments["vf_loss_coefficient"] == 2.0 * PPOConfig().value_cost
+    assert arguments["vf_loss_coefficient"] == 2.0 * PPO().value_cost
     assert arguments["episode_length"] == 500
     assert "learning_rate_schedule" not in arguments
-    adaptive = eqx.tree_at(lambda c: c, recipe.ppo, PPOConfig(desired_kl=0.01, max_learning_rate=2e-3))
-    changed = brax_runner.dataclasses.replace(recipe, ppo=adaptive, steps=10 * 128 * 20)
+    adaptive = eqx.tree_at(lambda c: c, recipe.learner, PPO(desired_kl=0.01, max_learning_rate=2e-3))
+    changed = brax_runner.dataclasses.replace(recipe, learner=adaptive, steps=10 * 128 * 20)
     arguments = brax_runner.brax_ppo_arguments(changed)
     assert (arguments["desired_kl"], arguments["learning_rate_schedule_max_lr"]) == (0.01, 2e-3)
     assert arguments["episode_length"] == 100  # half of ten iterations
@@ -302,7 +305,7 @@ def test_verify_takes_brax_too(cli, monkeypatch):
     """The slow tests have it run Brax's own loop."""
     calls = []
     monkeypatch.setattr(brax_train, "train_ppo", _fake_ppo(calls))
-    done = cli("run", "hop", *TINY, "--trainer=brax-ppo", "--verify", "--json")
+    done = cli("run", "hop", *TINY_BRAX, "--trainer=brax-ppo", "--verify", "--json")
     assert done.status == 0, done.err
     document = json.loads(done.out)
     assert document["passed"]
@@ -315,7 +318,7 @@ def test_without_brax_one_is_told_how_to_get_it(cli, tmp_path, monkeypatch):
     for module in [name for name in sys.modules if name.split(".")[0] == "brax" or ".brax" in name]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "brax", None)
-    done = cli("run", "hop", *TINY, "--trainer=brax-ppo", f"--out={tmp_path / 'run'}")
+    done = cli("run", "hop", *TINY_BRAX, "--trainer=brax-ppo", f"--out={tmp_path / 'run'}")
     assert done.status == 2
     assert "pip install 'wildrobot-eqx[brax]'" in done.err
     assert not (tmp_path / "run").exists()
@@ -332,7 +335,7 @@ def test_verify_passes_for_shipped_recipes(recipe, trainer, cli):
 @pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "physics", "envs"), [("walk", "native", 512), ("hop", "mjx", 32)])
 def test_a_hundred_updates_lift_the_return_of_shipped_recipes(recipe, physics, envs, tmp_path, cli):
-    options = [f"--physics={physics}", f"--steps={envs * 20 * 100}", f"--set=ppo.num_envs={envs}"]
+    options = [f"--physics={physics}", f"--steps={envs * 20 * 100}", f"--set=learner.num_envs={envs}"]
     done = cli("run", recipe, *options, "--trainer=brax-ppo", "--no-eval", f"--out={tmp_path / 'run'}")
     assert done.status == 0, done.err
     over_untrained, over_random = _lifts(RunFolder(tmp_path / "run"))

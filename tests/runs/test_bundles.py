@@ -15,7 +15,7 @@ import pytest
 from helpers import shifted
 from tiny import TINY
 
-from wildrobot_eqx import PPOConfig, load_recipe
+from wildrobot_eqx import PPO, load_recipe
 from wildrobot_eqx.cli import finish as evaluate
 from wildrobot_eqx.deploy.bundle import extra
 from wildrobot_eqx.deploy.bundle.archive import read_files, write_zip
@@ -50,7 +50,7 @@ def standing(tmp_path_factory):
     recipe = load_recipe("hop")(physics="native")
     env = judged_env(recipe.env, recipe.env.physics.timestep)
     env = eqx.tree_at(lambda e: e.commands["velocity"].deadband, env, recipe.env.commands["velocity"].deadband)
-    policy = make_agent(env, PPOConfig(hidden=(16,)), jax.random.key(shifted(0))).policy
+    policy = make_agent(env, PPO(hidden=(16,)), jax.random.key(shifted(0))).policy
     rng = np.random.default_rng(shifted(0))
     norm = dataclasses.replace(
         policy.norm,

@@ -59,7 +59,7 @@ def recipe():
 
 @pytest.fixture
 def policy(recipe):
-    return make_agent(recipe.env, recipe.ppo, jax.random.key(shifted(0))).policy
+    return make_agent(recipe.env, recipe.learner, jax.random.key(shifted(0))).policy
 
 
 def test_each_engine_is_judged_kept_and_shown_with_its_worst_figures(recipe, policy):

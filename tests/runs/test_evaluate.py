@@ -13,7 +13,8 @@ from wildrobot_eqx.train import session as opening
 
 GATED = '''
 import dataclasses
-from wildrobot_eqx import AbstractGate, GateResult, Recipe, load_recipe, recipe
+from wildrobot_eqx import Recipe, load_recipe, recipe
+from wildrobot_eqx.gates import AbstractGate, GateResult
 from wildrobot_eqx.evaluate.gate import GateLine
 
 
@@ -52,8 +53,8 @@ def _zeros(env):
 def gated(num_envs: int = 16, steps: int = 256) -> Recipe:
     """A hopper with a gate of its own."""
     made = load_recipe("hop")(num_envs=num_envs, steps=steps)
-    ppo = dataclasses.replace(made.ppo, unroll_length=8, hidden=(16,), reset_pool=8)
-    return dataclasses.replace(made, ppo=ppo, gate=Fussy())
+    ppo = dataclasses.replace(made.learner, unroll_length=8, hidden=(16,), reset_pool=8)
+    return dataclasses.replace(made, learner=ppo, gate=Fussy())
 '''
 
 

@@ -13,7 +13,7 @@ from tiny import SEED
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.paths import data_dir
 from wildrobot_eqx.report.page import write_report
-from wildrobot_eqx.runs.folder import RunFolder, write_json
+from wildrobot_eqx.runs.folder import STATE_VERSION, RunFolder, write_json
 from wildrobot_eqx.train.log import keep_metrics_until, read_metrics, wall_clock
 
 
@@ -24,7 +24,7 @@ def test_a_run_folder_holds_what_repeats_the_run(trained):
     assert manifest["recipe"]["sha256"] == hashlib.sha256(trained.recipe.read_bytes()).hexdigest()
     assert manifest["options"]["num_envs"] == 16
     assert manifest["options"]["robot"] == "hopper"  # defaults, too
-    assert "ppo.hidden=[16]" in manifest["overrides"]
+    assert "learner.hidden=[16]" in manifest["overrides"]
     assert (manifest["name"], manifest["seed"], manifest["status"]) == ("hop", SEED, "trained")
     assert manifest["steps_done"] == manifest["steps"] == 16 * 8 * 40
     assert {"python", "jax", "mujoco", "equinox", "wildrobot-eqx"} <= manifest["versions"].keys()
@@ -100,6 +100,23 @@ def test_a_manifest_that_cannot_be_read_is_told(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(WildRobotError, match="manifest"):
         RunFolder.open(tmp_path).manifest()
+
+
+@pytest.mark.parametrize("version", [None, 1, 3, True, "2", [2]])
+def test_a_run_of_another_version_is_refused(tmp_path, version):
+    """Version 0.1.0 wrote no `state_version`; the error says which version made the run, and what to do."""
+    folder = RunFolder.create(tmp_path / "run", "hop", 0)
+    assert folder.update_manifest(versions={"wildrobot-eqx": "0.1.0"})["state_version"] == STATE_VERSION
+    document = json.loads(folder.manifest_path.read_text()) | {"state_version": version}
+    if version is None:
+        del document["state_version"]
+    folder.manifest_path.write_text(json.dumps(document))
+    for call in (folder.manifest, lambda: folder.update_manifest(name="hop")):
+        with pytest.raises(WildRobotError) as caught:
+            call()
+        assert caught.value.where == f"{folder.manifest_path}, state_version"
+        assert "wildrobot-eqx==0.1.0" in caught.value.hint
+        assert isinstance(caught.value, ValueError)
 
 
 @pytest.mark.parametrize("command", [("eval",), ("render",), ("run", "--resume")])

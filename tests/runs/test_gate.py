@@ -12,7 +12,7 @@ from helpers import default_commands, make_env, shifted, wrong_world
 from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
-from wildrobot_eqx import CommandTerm, Env, Ground, HomeReset, ObservationStack, WildRobotError
+from wildrobot_eqx import Env, Ground, ObservationStack, WildRobotError
 from wildrobot_eqx.evaluate.gate import CommandFigures, GateLine, GateResult, Limit
 from wildrobot_eqx.evaluate.rollout import judge_key, judged_env
 from wildrobot_eqx.evaluate.walking.episodes import measured, with_command
@@ -22,6 +22,8 @@ from wildrobot_eqx.evaluate.walking.motions import Motion, judge_motion
 from wildrobot_eqx.evaluate.walking.stand_gate import StandGate
 from wildrobot_eqx.evaluate.walking.walk_gate import WalkGate
 from wildrobot_eqx.physics import NativePhysics, ScaleMass
+from wildrobot_eqx.resets import HomeReset
+from wildrobot_eqx.terms import CommandTerm
 
 
 @pytest.fixture(scope="module")

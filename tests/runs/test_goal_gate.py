@@ -18,6 +18,7 @@ from wildrobot_eqx.evaluate.gate import Figure, Limit
 from wildrobot_eqx.evaluate.goal_gate import GoalTally
 from wildrobot_eqx.evaluate.robust.cases import why_not
 from wildrobot_eqx.evaluate.robust.evaluate import evaluate_robust
+from wildrobot_eqx.evaluate.rollout import hold_commands
 from wildrobot_eqx.physics.mujoco_tools.render import NoRenderer, Renderer
 from wildrobot_eqx.release.gate_codec import describe_gate
 from wildrobot_eqx.report.case_film import film_cases, record_cases
@@ -32,7 +33,7 @@ def reach():
 @pytest.fixture(scope="module")
 def redrawn(reach):
     """The same, with a goal that is drawn anew at nearly every control step."""
-    goal = we.PointCommand(radius=(0.1, 0.2), interval=0.03)
+    goal = we.commands.PointCommand(radius=(0.1, 0.2), interval=0.03)
     return dataclasses.replace(reach.env, commands={"goal": goal})
 
 
@@ -43,7 +44,7 @@ class Last(eqx.Module):
     moved: Array
 
 
-class PlaceMeter(we.AbstractMeter):
+class PlaceMeter(we.gates.AbstractMeter):
     """Remembers what was asked for; it never ends."""
 
     def init(self, state, timestep):
@@ -63,7 +64,7 @@ class PlaceMeter(we.AbstractMeter):
         return {"x": Figure("place <x>", "mm", 1000.0, 0)}
 
 
-class PlaceGate(we.AbstractGate):
+class PlaceGate(we.gates.AbstractGate):
     """A gate of a user's own: is the robot asked for the places that its cases name?"""
 
     episodes: int = 4
@@ -72,8 +73,8 @@ class PlaceGate(we.AbstractGate):
 
     def cases(self, env):
         places = {"near <b>": (0.1, 0.0), "far": (0.2, 0.05)}
-        drawn = we.Case("drawn", required=False)
-        return (*(we.Case(name, {"goal": value}) for name, value in places.items()), drawn)
+        drawn = we.gates.Case("drawn", required=False)
+        return (*(we.gates.Case(name, {"goal": value}) for name, value in places.items()), drawn)
 
     def meter(self, env):
         return PlaceMeter()
@@ -167,14 +168,14 @@ def test_a_command_that_the_env_does_not_have_is_refused(reach):
     for values, where in (({"goals": (0.1, 0.1)}, "env.commands"), ({"goal": (0.1,)}, "env.commands['goal']")):
         held = {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
         with pytest.raises(we.WildRobotError) as error:
-            we.evaluate.rollout.hold_commands(reach.env, held)
+            hold_commands(reach.env, held)
         assert error.value.where == where
 
 
 def test_a_robust_evaluation_says_that_it_is_about_walking(reach, hopper_env):
     assert why_not(reach.env, reach.gate) is not None
     assert why_not(hopper_env, reach.gate) is not None
-    assert why_not(hopper_env, we.WalkGate()) is None
+    assert why_not(hopper_env, we.gates.WalkGate()) is None
     assert why_not(hopper_env, None) is None
     with pytest.raises(we.WildRobotError):
         evaluate_robust(reach.env, reach.gate, Constant(2), print)
@@ -182,12 +183,12 @@ def test_a_robust_evaluation_says_that_it_is_about_walking(reach, hopper_env):
 
 def test_only_gates_of_walking_are_described_to_a_bundle(reach):
     assert describe_gate(reach.gate) is None
-    assert describe_gate(we.StandGate())["judge"] == "StandGate"
+    assert describe_gate(we.gates.StandGate())["judge"] == "StandGate"
 
 
 @pytest.fixture(scope="module")
 def meter(reach):
-    return we.GoalGate(reach.gate.goal, hold=0.1, seconds=0.4).meter(reach.env)
+    return we.gates.GoalGate(reach.gate.goal, hold=0.1, seconds=0.4).meter(reach.env)
 
 
 class TestGoal:
@@ -200,7 +201,7 @@ class TestGoal:
             there=jnp.array([5, 15, 20, 10]),
             streak=jnp.array([5, 4, 20, 10]),
         )
-        figures = meter.figures(tally, we.Case("all"))
+        figures = meter.figures(tally, we.gates.Case("all"))
         assert meter.hold == 5
         assert figures["success"] == 0.5
         assert figures["survival"] == 0.75
@@ -230,8 +231,8 @@ class TestGoal:
 
     def test_first_poses_are_those_of_the_gate(self, reach):
         robot = reach.env.physics.robot
-        reset = we.JointReset(robot, {"elbow": (1.25, 1.25)})
-        gate = we.GoalGate(reach.gate.goal, hold=0.1, seconds=0.4, reset=reset)
+        reset = we.resets.JointReset(robot, {"elbow": (1.25, 1.25)})
+        gate = we.gates.GoalGate(reach.gate.goal, hold=0.1, seconds=0.4, reset=reset)
         state, _ = gate.prepare(reach.env).reset(jax.random.key(0))
         assert float(state.physics.qpos[1]) == 1.25
 
@@ -243,5 +244,5 @@ class TestGoal:
 
     def test_a_goal_that_cannot_last_is_refused(self, reach):
         with pytest.raises(we.WildRobotError) as error:
-            we.GoalGate(reach.gate.goal, hold=2.0, seconds=1.0)
+            we.gates.GoalGate(reach.gate.goal, hold=2.0, seconds=1.0)
         assert error.value.where == "GoalGate, hold and seconds"

@@ -7,7 +7,13 @@ import pytest
 from wildrobot_eqx import check, load_recipe
 
 GOALS = ["cartpole", "reach"]
-BRIEF = ["--num-envs=8", "--steps=128", "--set=ppo.unroll_length=8", "--set=ppo.hidden=[8]", "--set=ppo.reset_pool=8"]
+BRIEF = [
+    "--num-envs=8",
+    "--steps=128",
+    "--set=learner.unroll_length=8",
+    "--set=learner.hidden=[8]",
+    "--set=learner.reset_pool=8",
+]
 
 
 @pytest.mark.parametrize("name", GOALS)

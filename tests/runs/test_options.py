@@ -60,8 +60,8 @@ from wildrobot_eqx import Recipe, load_recipe, recipe
 def filed(file: Path = Path("a"), sizes: tuple[int, int] = (16, 8), steps: int = 256) -> Recipe:
     assert isinstance(file, Path) and isinstance(sizes, tuple)
     made = load_recipe("hop")(num_envs=sizes[0], steps=steps)
-    ppo = dataclasses.replace(made.ppo, unroll_length=sizes[1], hidden=(16,), reset_pool=8)
-    return dataclasses.replace(made, ppo=ppo)
+    ppo = dataclasses.replace(made.learner, unroll_length=sizes[1], hidden=(16,), reset_pool=8)
+    return dataclasses.replace(made, learner=ppo)
 """
 
 

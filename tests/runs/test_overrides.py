@@ -18,10 +18,10 @@ def test_figures_of_every_kind(hop):
     new = apply_overrides(
         hop,
         [
-            "ppo.learning_rate=3e-4",
-            "ppo.discount=1",
-            "ppo.desired_kl=null",
-            "ppo.hidden=[32, 16]",
+            "learner.learning_rate=3e-4",
+            "learner.discount=1",
+            "learner.desired_kl=null",
+            "learner.hidden=[32, 16]",
             "steps=1000",
             "name=other",
             "env.rewards.track.weight=4",
@@ -29,9 +29,9 @@ def test_figures_of_every_kind(hop):
             "env.observations.policy.terms.joint_pos.robot.home_qpos=[0, 0.4, 0, 0.3, 0.6, -0.3]",
         ],
     )
-    assert (new.ppo.learning_rate, new.ppo.discount, new.ppo.desired_kl) == (3e-4, 1.0, None)
-    assert isinstance(new.ppo.discount, float)
-    assert new.ppo.hidden == (32, 16)
+    assert (new.learner.learning_rate, new.learner.discount, new.learner.desired_kl) == (3e-4, 1.0, None)
+    assert isinstance(new.learner.discount, float)
+    assert new.learner.hidden == (32, 16)
     assert (new.steps, new.name) == (1000, "other")
     weight = new.env.rewards["track"].weight
     assert (float(weight), weight.dtype, weight.shape, weight.weak_type) == (4.0, jnp.float32, (), False)
@@ -42,11 +42,11 @@ def test_figures_of_every_kind(hop):
 
 
 def test_figures_are_checked_together(hop):
-    new = apply_overrides(hop, ["ppo.num_minibatches=3", "ppo.num_envs=96"])
-    assert (new.ppo.num_minibatches, new.ppo.num_envs) == (3, 96)
-    assert (hop.ppo.num_minibatches, hop.ppo.num_envs) == (4, 8)
+    new = apply_overrides(hop, ["learner.num_minibatches=3", "learner.num_envs=96"])
+    assert (new.learner.num_minibatches, new.learner.num_envs) == (3, 96)
+    assert (hop.learner.num_minibatches, hop.learner.num_envs) == (4, 8)
     with pytest.raises(WildRobotError, match="96 envs do not divide into 5 minibatches"):
-        apply_overrides(hop, ["ppo.num_minibatches=5", "ppo.num_envs=96"])
+        apply_overrides(hop, ["learner.num_minibatches=5", "learner.num_envs=96"])
     with pytest.raises(WildRobotError, match="at least one step"):
         apply_overrides(hop, ["steps=0"])
 
@@ -58,16 +58,16 @@ def test_later_ones_win(hop):
 @pytest.mark.parametrize(
     ("assignment", "told"),
     [
-        ("ppo.learning_rte=1", "ppo has no key 'learning_rte'(.|\n)*did you mean 'learning_rate'"),
+        ("learner.learning_rte=1", "learner has no key 'learning_rte'(.|\n)*did you mean 'learning_rate'"),
         ("env.rewards.trak.weight=1", "env.rewards has no key 'trak'(.|\n)*did you mean 'track'"),
         ("pp.clip=1", "the recipe has no key 'pp'"),
-        ("ppo.clip.x=1", "ppo.clip has no key 'x'(.|\n)*set it itself"),
+        ("learner.clip.x=1", "learner.clip has no key 'x'(.|\n)*set it itself"),
         ("ppo.clip", "not of the form key=value"),
-        ("ppo.clip=big", "'big' is not a JSON value"),
-        ("ppo.clip=NaN", "NaN is not JSON"),
-        ('ppo.clip="big"', "'clip' takes float"),
-        ("ppo.num_envs=2.5", "'num_envs' takes int"),
-        ("ppo.symmetric=1", "'symmetric' takes bool"),
+        ("learner.clip=big", "'big' is not a JSON value"),
+        ("learner.clip=NaN", "NaN is not JSON"),
+        ('learner.clip="big"', "'clip' takes float"),
+        ("learner.num_envs=2.5", "'num_envs' takes int"),
+        ("learner.symmetric=1", "'symmetric' takes bool"),
         ("env.commands.velocity.lin_vel_x=0.3", r"shape \[\], the key takes \[2\]"),
         ("env.commands.velocity.lin_vel_x=[0, [1]]", "ragged"),
         ("env.rewards.track.weight=true", "does not fit float32"),

@@ -27,7 +27,7 @@ def recipe(tmp_path_factory):
 @pytest.mark.slow
 def test_a_resumed_run_goes_on_at_its_level(recipe, cli, tmp_path):
     tiny = [option for option in TINY if not option.startswith("--steps")]
-    tiny.append(f"--set=ppo.decay_steps={6 * PER_ITERATION}")  # else it goes with the steps
+    tiny.append(f"--set=learner.decay_steps={6 * PER_ITERATION}")  # else it goes with the steps
     paths = {name: RunFolder(tmp_path / name) for name in ("whole", "split")}
     done = cli("run", recipe, *tiny, f"--steps={6 * PER_ITERATION}", "--no-eval", f"--out={paths['whole'].path}")
     assert done.status == 0, done.err

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from wildrobot_eqx import AbstractPolicy, Recipe, WildRobotError, load_recipe
+from wildrobot_eqx import Recipe, WildRobotError, load_recipe
 from wildrobot_eqx.cli import main
+from wildrobot_eqx.policies import AbstractPolicy
 from wildrobot_eqx.recipes.recipe import RecipeFunction, recipe_names
 from wildrobot_eqx.train.registry import template, trainer
 
@@ -33,7 +34,7 @@ def test_shipped_recipes_load_by_name():
     assert hop.name == "hop"
     made = hop(seed=4, num_envs=8)
     assert isinstance(made, Recipe)
-    assert (made.name, made.seed, made.ppo.num_envs) == ("hop", 4, 8)
+    assert (made.name, made.seed, made.learner.num_envs) == ("hop", 4, 8)
 
 
 def test_walk_robust_trains_in_a_wrong_world_and_its_curriculum_fits_it():
@@ -52,7 +53,7 @@ def test_walk_robust_trains_in_a_wrong_world_and_its_curriculum_fits_it():
 
 def test_iterations_cover_the_steps():
     made = load_recipe("hop")(num_envs=8, steps=1)
-    per = made.ppo.steps_per_iteration
+    per = made.learner.steps_per_iteration
     assert [dataclasses.replace(made, steps=n).iterations for n in (1, per, per + 1)] == [1, 1, 2]
 
 
@@ -116,7 +117,7 @@ def test_an_unknown_option_names_the_nearest():
     [
         ({"steps": 0}, "at least one step"),
         ({"num_envs": 6}, "num_minibatches"),
-        ({"num_envs": 0}, "ppo.num_envs must be at least 1"),
+        ({"num_envs": 0}, "learner.num_envs must be at least 1"),
         ({"seed": -1}, "seed lies between"),
         ({"seed": 2**32}, "seed lies between"),
         ({"seed": 10**20}, "seed lies between"),

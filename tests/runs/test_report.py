@@ -72,7 +72,7 @@ def metrics(n: int = 30) -> str:
 
 
 def fill(folder, verdict):
-    (folder / "manifest.json").write_text(json.dumps({"name": "walk", "seed": 7, "ppo": {"num_envs": 256}}))
+    (folder / "manifest.json").write_text(json.dumps({"name": "walk", "seed": 7, "learner": {"num_envs": 256}}))
     (folder / "metrics.jsonl").write_text(metrics())
     (folder / "eval.json").write_text(json.dumps(verdict))
     (folder / "walk.mp4").write_bytes(b"film")
@@ -86,7 +86,7 @@ def test_a_full_run_makes_a_self_contained_page(tmp_path, verdict):
     page = Page(path.read_text(encoding="utf-8"))
     assert "Failed 2 of 46 lines" in " ".join(page.text.split())
     assert "foot slip at 0.3 m/s (5 ms physics): 0.060 m/s, must be <= 0.05 m/s" in page.text
-    assert "ppo.num_envs" in page.text
+    assert "learner.num_envs" in page.text
     assert "2 control steps diverged" in page.text
     assert page.tags.count("video") == 1
     assert page.tags.count("table") == 2 + 2  # figures and joints, of each timestep

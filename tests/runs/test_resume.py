@@ -129,7 +129,7 @@ def test_another_seed_cannot_go_on(copied, cli):
 
 @pytest.mark.parametrize(
     "wrong",
-    [("--num-envs=32",), ("--set=ppo.hidden=[8]",), (OTHER_SEED,), ("--wandb", f"--steps={16 * 8 * 50}")],
+    [("--num-envs=32",), ("--set=learner.hidden=[8]",), (OTHER_SEED,), ("--wandb", f"--steps={16 * 8 * 50}")],
 )
 def test_a_refused_resume_leaves_the_run_as_it_was(wrong, copied, cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)  # not installed

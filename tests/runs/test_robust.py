@@ -62,7 +62,7 @@ def test_every_range_of_a_world_is_found_and_nothing_else_changes(robot):
     assert by_path["sensing.angular_velocity.ReadingDelay.seconds"] == pytest.approx(0.036)
     _, found = widen(own.randomisers, 1.2, "randomisers")
     assert "randomisers.ScaleFriction.range" in {item.path for item in found}
-    _, found = widen({"push": we.Push()}, 1.2)
+    _, found = widen({"push": we.events.Push()}, 1.2)
     assert {item.path for item in found} == {".push.force", ".push.duration"}
 
 

@@ -13,7 +13,7 @@ from wildrobot_eqx.evaluate.robust.scores import errors
 from wildrobot_eqx.evaluate.robust.terrain import GROUNDS, cross, ground_of, spots, terrain_env
 from wildrobot_eqx.evaluate.walking.meter import GaitTally
 
-MOTIONS = (we.Motion("left", -0.1), we.Motion("turn", 0.2), we.Motion("turn", 0.5, required=False))
+MOTIONS = (we.gates.Motion("left", -0.1), we.gates.Motion("turn", 0.2), we.gates.Motion("turn", 0.5, required=False))
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +30,10 @@ def told_by(robot, gate, **ranges):
 
 def test_what_is_told_is_what_the_gate_requires(robot):
     ranges = {"lin_vel_y": (-0.1, 0.15), "ang_vel_z": (-0.5, 0.5)}
-    gate = we.WalkGate(required=(0.0, 0.3), motions=MOTIONS)
+    gate = we.gates.WalkGate(required=(0.0, 0.3), motions=MOTIONS)
     told = told_by(robot, gate, **ranges)
     assert list(map(str, told)) == ["0 m/s", "0.3 m/s", "0.1 m/s right", "0.2 rad/s left"]
-    assert told_by(robot, we.StandGate(), **ranges) == (Told("ahead", 0.0),)
+    assert told_by(robot, we.gates.StandGate(), **ranges) == (Told("ahead", 0.0),)
     free = told_by(robot, None, **ranges)
     assert [c.command for c in free] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, -0.1, 0.15, -0.5, 0.5])
     assert {c.axis for c in told_by(robot, None)} == {"ahead"}

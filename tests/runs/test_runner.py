@@ -178,7 +178,7 @@ def test_a_full_disk_while_logging_is_told(tmp_path, cli, monkeypatch):
 
 
 def test_a_checkpoint_of_another_network_is_named(copied, cli):
-    done = cli("run", f"--resume={copied.path}", "--set=ppo.hidden=[8]")
+    done = cli("run", f"--resume={copied.path}", "--set=learner.hidden=[8]")
     assert done.status == 2
     assert "does not fit the recipe" in done.err
     assert ".agent.policy.mlp.weights[0]" in done.err
@@ -273,7 +273,7 @@ def test_verify_proves_the_wiring(tmp_path, cli):
             [f"--set=env.rewards.{name}.weight=0" for name in ("track", "upright", "rate", "torque", "still", "alive")],
             {"rewards are not zero", "rewards vary"},
         ),
-        (["--set=ppo.learning_rate=0", "--set=ppo.desired_kl=null"], {"parameters moved"}),
+        (["--set=learner.learning_rate=0", "--set=learner.desired_kl=null"], {"parameters moved"}),
     ],
 )
 def test_verify_fails_when_the_wiring_is_wrong(setting, failed, cli):

@@ -13,12 +13,13 @@ from puppets import Constant, gather, walk
 from rich.console import Console
 
 import wildrobot_eqx as we
-from wildrobot_eqx import StandGate, WildRobotError
+from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.evaluate.gate import GateResult
 from wildrobot_eqx.evaluate.rollout import judged_env
 from wildrobot_eqx.evaluate.walking.episodes import run_episodes
 from wildrobot_eqx.evaluate.walking.kicks import DIRECTIONS, TimedKick, aim, with_kicks
 from wildrobot_eqx.evaluate.walking.meter import GaitMeter
+from wildrobot_eqx.gates import StandGate
 
 
 @pytest.fixture(scope="module")

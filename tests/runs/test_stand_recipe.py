@@ -2,7 +2,8 @@
 
 import pytest
 
-from wildrobot_eqx import StandGate, check, load_recipe
+from wildrobot_eqx import check, load_recipe
+from wildrobot_eqx.gates import StandGate
 from wildrobot_eqx.runs.folder import RunFolder
 from wildrobot_eqx.train.registry import trainer_of
 from wildrobot_eqx.train.session import reopen, restore

@@ -10,9 +10,10 @@ from helpers import default_commands, make_env
 from PIL import Image
 from puppets import Constant
 
-from wildrobot_eqx import CommandTerm, ObservationStack, WildRobotError
+from wildrobot_eqx import ObservationStack, WildRobotError
 from wildrobot_eqx.physics.mujoco_tools.render import NoRenderer, Renderer
 from wildrobot_eqx.report import film as video
+from wildrobot_eqx.terms import CommandTerm
 
 
 @pytest.fixture(scope="module")

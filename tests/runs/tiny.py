@@ -4,11 +4,11 @@ from helpers import shifted
 
 ITERATIONS = 40
 SEED = shifted(0)
-TINY = [
+TINY_BRAX = [
     f"--seed={SEED}",
     "--num-envs=16",
     f"--steps={16 * 8 * ITERATIONS}",
-    "--set=ppo.unroll_length=8",
-    "--set=ppo.hidden=[16]",
-    "--set=ppo.reset_pool=8",
+    "--set=learner.unroll_length=8",
+    "--set=learner.hidden=[16]",
 ]
+TINY = [*TINY_BRAX, "--set=learner.reset_pool=8"]

@@ -97,7 +97,7 @@ def test_a_start_that_does_not_fit_the_env_is_refused(wrong, start, told):
     with pytest.raises(we.WildRobotError, match=told):
         Curriculum(start, {}).at(wrong, level(0.0))
     with pytest.raises(we.WildRobotError, match=told):
-        we.Recipe(wrong, we.PPOConfig(), steps=1, curriculum=Curriculum(start, {}))
+        we.Recipe(wrong, we.PPO(), steps=1, curriculum=Curriculum(start, {}))
 
 
 def test_a_figure_that_training_does_not_report_is_named():

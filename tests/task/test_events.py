@@ -30,7 +30,7 @@ def run(event, physics, params, steps: int, envs: int, seed: int = 0):
 
 def test_kicks_come_at_their_rate_and_strength(robot):
     physics, params = random_physics(robot), we.NativePhysics(robot).params()
-    kicks, gravity, _ = run(we.VelocityKick(robot, speed=(0.2, 0.5), interval=0.4), physics, params, 500, 8)
+    kicks, gravity, _ = run(we.events.VelocityKick(robot, speed=(0.2, 0.5), interval=0.4), physics, params, 500, 8)
     kicks = np.asarray(kicks).reshape(-1, robot.nv)
     assert not np.asarray(gravity).any()
     np.testing.assert_allclose(kicks[:, 2:], 0.0, atol=1e-6)
@@ -45,7 +45,7 @@ def test_kicks_come_at_their_rate_and_strength(robot):
 def test_a_kick_is_an_impulse_of_the_whole_robot(robot):
     """MuJoCo's momentum: mass times the kick."""
     physics, params = random_physics(robot), we.NativePhysics(robot).params()
-    kicks = run(we.VelocityKick(robot, speed=(0.3, 0.3), interval=DT), physics, params, 1, 4)[0]
+    kicks = run(we.events.VelocityKick(robot, speed=(0.3, 0.3), interval=DT), physics, params, 1, 4)[0]
     mj = robot.model.mj
     for kick in np.asarray(kicks)[:, 0]:
         data = mujoco.MjData(mj)
@@ -58,7 +58,7 @@ def test_a_kick_is_an_impulse_of_the_whole_robot(robot):
 
 def test_a_planar_robot_is_kicked_in_its_plane(hopper):
     physics, params = random_physics(hopper), we.NativePhysics(hopper).params()
-    kicks = np.asarray(run(we.VelocityKick(hopper, speed=(1.0, 1.0), interval=DT), physics, params, 50, 4)[0])
+    kicks = np.asarray(run(we.events.VelocityKick(hopper, speed=(1.0, 1.0), interval=DT), physics, params, 50, 4)[0])
     assert (np.abs(kicks[..., 0]) > 1e-3).any()
     np.testing.assert_allclose(kicks[..., 1:], 0.0, atol=1e-6)
     assert np.abs(kicks[..., 0]).max() <= 1.0 + 1e-5
@@ -67,7 +67,7 @@ def test_a_planar_robot_is_kicked_in_its_plane(hopper):
 def test_pushes_deliver_force_times_duration(robot):
     """Their sum over steps is the drawn impulse, whatever share of a step they end in; one at a time."""
     params = we.NativePhysics(robot).params()
-    push = we.Push(force=(5.0, 5.0), duration=(0.07, 0.07), interval=0.5)
+    push = we.events.Push(force=(5.0, 5.0), duration=(0.07, 0.07), interval=0.5)
     _, gravity, state = run(push, random_physics(robot), params, 1000, 4)
     mass = float(params.body_mass.sum())
     force = mass * np.linalg.norm(np.asarray(gravity), axis=2)
@@ -87,7 +87,7 @@ def test_a_push_is_a_force_on_every_body_by_its_mass(robot):
     step = jax.jit(lambda params, state, ctrl: physics.step(params, state, ctrl))
     home = robot.home_qpos.at[2].add(2.0)
     state = physics.init(params, home, jnp.zeros(robot.nv, jnp.float32))
-    event = we.Push(force=(20.0, 20.0), duration=(0.1, 0.1), interval=DT)
+    event = we.events.Push(force=(20.0, 20.0), duration=(0.1, 0.1), interval=DT)
     mj = physics.model.mj
     spread, chest = mujoco.MjData(mj), mujoco.MjData(mj)
     mass = mj.body_mass.sum()
@@ -117,7 +117,7 @@ def test_a_push_is_a_force_on_every_body_by_its_mass(robot):
 @pytest.mark.slow
 def test_a_push_in_an_env_moves_the_robot_and_leaves_its_parameters(hopper):
     calm = Batched(make_env(hopper), 2)
-    push = we.Push(force=(6.0, 6.0), duration=(0.1, 0.1), interval=DT)
+    push = we.events.Push(force=(6.0, 6.0), duration=(0.1, 0.1), interval=DT)
     shoved = Batched(make_env(hopper, events={"push": push}), 2)
     state, _ = shoved.hold(shoved.reset()[0], 5)
     still, _ = calm.hold(calm.reset()[0], 5)

@@ -40,12 +40,15 @@ def signals(robot, qpos, qvel, **commands) -> Signals:
 
 
 def test_a_hinge_that_has_turned_is_where_it_was(cartpole):
-    angles, velocities = we.HingeAngles(cartpole, ("pole",)), we.NamedJointVelocities(cartpole, ("pole", "slider"))
+    angles, velocities = (
+        we.terms.HingeAngles(cartpole, ("pole",)),
+        we.terms.NamedJointVelocities(cartpole, ("pole", "slider")),
+    )
     seen = signals(cartpole, [0.3, 1.2 + 4.0 * np.pi], [-0.4, 2.5])
     np.testing.assert_allclose(angles(seen), [np.sin(1.2), np.cos(1.2)], atol=1e-5)
     np.testing.assert_allclose(velocities(seen), [2.5, -0.4])
-    assert we.HingeAt(cartpole, "pole", tolerance=0.2, target=1.1)(seen)
-    assert not we.HingeAt(cartpole, "pole", tolerance=0.2, target=1.5)(seen)
+    assert we.gates.HingeAt(cartpole, "pole", tolerance=0.2, target=1.1)(seen)
+    assert not we.gates.HingeAt(cartpole, "pole", tolerance=0.2, target=1.5)(seen)
 
 
 def test_a_joint_is_measurable_where_it_has_a_servo_or_an_encoder(cartpole):
@@ -53,14 +56,14 @@ def test_a_joint_is_measurable_where_it_has_a_servo_or_an_encoder(cartpole):
     spec = mujoco.MjSpec.from_file(str(cartpole.model.path))
     for sensor in list(spec.sensors):
         spec.delete(sensor)
-    blind = dataclasses.replace(cartpole, model=we.robots.Model(spec.compile()))
-    for term in (we.HingeAngles, we.NamedJointVelocities):
+    blind = dataclasses.replace(cartpole, model=we.Model(spec.compile()))
+    for term in (we.terms.HingeAngles, we.terms.NamedJointVelocities):
         assert term(cartpole, ("pole",)).measurable
         assert not term(blind, ("pole",)).measurable
-    assert we.NamedJointVelocities(blind, ("slider",)).measurable
+    assert we.terms.NamedJointVelocities(blind, ("slider",)).measurable
 
 
-class Claims(we.AbstractStatelessTerm):
+class Claims(we.terms.AbstractStatelessTerm):
     """It says that the robot can measure the second joint."""
 
     unit, frame, size, measurable, source = "rad", "joint", 1, True, "nothing"
@@ -75,7 +78,7 @@ def test_the_checker_finds_a_term_that_reads_a_joint_without_an_encoder(cartpole
     spec = mujoco.MjSpec.from_file(str(cartpole.model.path))
     for sensor in list(spec.sensors):
         spec.delete(sensor)
-    blind = dataclasses.replace(cartpole, model=we.robots.Model(spec.compile()))
+    blind = dataclasses.replace(cartpole, model=we.Model(spec.compile()))
     term = Claims()
     env = dataclasses.replace(
         recipe.env,
@@ -88,17 +91,17 @@ def test_the_checker_finds_a_term_that_reads_a_joint_without_an_encoder(cartpole
 @pytest.mark.parametrize(
     "make",
     [
-        lambda robot: we.HingeAngles(robot, ("pol",)),
-        lambda robot: we.HingeAngles(robot, ("slider",)),
-        lambda robot: we.NamedJointVelocities(robot, ("tip",)),
-        lambda robot: we.SitePosition(robot, "top"),
-        lambda robot: we.SiteAt(robot, "top", "goal", 0.1),
-        lambda robot: we.HingeHeight(robot, "slider"),
-        lambda robot: we.JointReset(robot, {"rail": (0.0, 1.0)}),
-        lambda robot: we.JointsBeyond(robot, velocities={"rail": 1.0}),
-        lambda robot: we.PointCommand(centre=(0.0,)),
-        lambda robot: we.PointCommand(half=(0.1, 0.1, 0.1)),
-        lambda robot: we.PointCommand(radius=(0.2, 0.1)),
+        lambda robot: we.terms.HingeAngles(robot, ("pol",)),
+        lambda robot: we.terms.HingeAngles(robot, ("slider",)),
+        lambda robot: we.terms.NamedJointVelocities(robot, ("tip",)),
+        lambda robot: we.terms.SitePosition(robot, "top"),
+        lambda robot: we.gates.SiteAt(robot, "top", "goal", 0.1),
+        lambda robot: we.rewards.HingeHeight(robot, "slider"),
+        lambda robot: we.resets.JointReset(robot, {"rail": (0.0, 1.0)}),
+        lambda robot: we.endings.JointsBeyond(robot, velocities={"rail": 1.0}),
+        lambda robot: we.commands.PointCommand(centre=(0.0,)),
+        lambda robot: we.commands.PointCommand(half=(0.1, 0.1, 0.1)),
+        lambda robot: we.commands.PointCommand(radius=(0.2, 0.1)),
     ],
 )
 def test_what_the_robot_does_not_have_is_refused(cartpole, make):
@@ -109,8 +112,8 @@ def test_what_the_robot_does_not_have_is_refused(cartpole, make):
 
 def test_hinge_rewards_are_their_formulas(cartpole):
     seen = signals(cartpole, [0.3, 0.4 - 2.0 * np.pi], [-0.4, 1.5])
-    np.testing.assert_allclose(we.HingeHeight(cartpole, "pole")(seen), 0.5 * (1.0 + np.cos(0.4)), rtol=1e-5)
-    still = we.HingeStill(cartpole, "pole", width=0.3, speed=2.0)(seen)
+    np.testing.assert_allclose(we.rewards.HingeHeight(cartpole, "pole")(seen), 0.5 * (1.0 + np.cos(0.4)), rtol=1e-5)
+    still = we.rewards.HingeStill(cartpole, "pole", width=0.3, speed=2.0)(seen)
     np.testing.assert_allclose(still, np.exp(-((0.4 / 0.3) ** 2) - (1.5 / 2.0) ** 2), rtol=1e-4)
 
 
@@ -119,7 +122,7 @@ def test_hinge_rewards_are_their_formulas(cartpole):
     [([1.6, 9.0], [0.0, 0.0], False), ([-1.71, 0.0], [0.0, 0.0], True), ([0.0, 0.0], [9.0, -14.1], True)],
 )
 def test_joints_beyond_their_bounds_end_an_episode(cartpole, qpos, qvel, over):
-    ending = we.JointsBeyond(cartpole, positions={"slider": 1.7}, velocities={"pole": 14.0})
+    ending = we.endings.JointsBeyond(cartpole, positions={"slider": 1.7}, velocities={"pole": 14.0})
     assert bool(ending(signals(cartpole, qpos, qvel))) is over
 
 
@@ -127,14 +130,14 @@ def test_a_fingertip_is_as_far_from_its_goal_as_it_is(reacher):
     goal = np.array([0.12, -0.05], np.float32)
     qpos = np.array([0.4, -1.1])
     tip = np.array([0.12 * (f(0.4) + f(0.4 - 1.1)) for f in (np.cos, np.sin)])
-    seen = signals(reacher, qpos, [0.0, 0.0], goal=we.PointState(jnp.asarray(goal)))
+    seen = signals(reacher, qpos, [0.0, 0.0], goal=we.commands.PointState(jnp.asarray(goal)))
     away = np.linalg.norm(tip - goal)
-    np.testing.assert_allclose(we.SitePosition(reacher, "fingertip")(seen)[:2], tip, atol=1e-6)
-    np.testing.assert_allclose(we.SiteDistance(reacher, "fingertip", "goal")(seen), away, rtol=1e-5)
-    near = we.SiteNear(reacher, "fingertip", "goal", width=0.1)(seen)
+    np.testing.assert_allclose(we.terms.SitePosition(reacher, "fingertip")(seen)[:2], tip, atol=1e-6)
+    np.testing.assert_allclose(we.rewards.SiteDistance(reacher, "fingertip", "goal")(seen), away, rtol=1e-5)
+    near = we.rewards.SiteNear(reacher, "fingertip", "goal", width=0.1)(seen)
     np.testing.assert_allclose(near, np.exp(-((away / 0.1) ** 2)), rtol=1e-4)
-    assert we.SiteAt(reacher, "fingertip", "goal", tolerance=float(away) + 1e-4)(seen)
-    assert not we.SiteAt(reacher, "fingertip", "goal", tolerance=float(away) - 1e-4)(seen)
+    assert we.gates.SiteAt(reacher, "fingertip", "goal", tolerance=float(away) + 1e-4)(seen)
+    assert not we.gates.SiteAt(reacher, "fingertip", "goal", tolerance=float(away) - 1e-4)(seen)
 
 
 def points(command, n=4000):
@@ -143,7 +146,7 @@ def points(command, n=4000):
 
 
 def test_places_fill_a_ring_evenly():
-    drawn = points(we.PointCommand(centre=(0.1, 0.0), radius=(0.1, 0.2), angle=(-1.0, 1.5))) - [0.1, 0.0]
+    drawn = points(we.commands.PointCommand(centre=(0.1, 0.0), radius=(0.1, 0.2), angle=(-1.0, 1.5))) - [0.1, 0.0]
     radius, angle = np.hypot(*drawn.T), np.arctan2(drawn[:, 1], drawn[:, 0])
     assert 0.1 - 1e-6 <= radius.min() < 0.102
     assert 0.198 < radius.max() <= 0.2 + 1e-6
@@ -153,7 +156,7 @@ def test_places_fill_a_ring_evenly():
 
 
 def test_places_fill_a_box_within_the_bounds_that_it_says():
-    command = we.PointCommand(centre=(0.1, 0.2, 0.3), half=(0.1, 0.0, 0.2))
+    command = we.commands.PointCommand(centre=(0.1, 0.2, 0.3), half=(0.1, 0.0, 0.2))
     drawn, (low, high) = points(command), np.asarray(command.bounds()).T
     assert [channel.name for channel in command.channels] == ["x", "y", "z"]
     np.testing.assert_allclose(low, [0.0, 0.2, 0.1], atol=1e-6)
@@ -164,7 +167,7 @@ def test_places_fill_a_box_within_the_bounds_that_it_says():
 @pytest.mark.parametrize("shape", [{"half": (0.1, 0.1)}, {"radius": (0.1, 0.2)}])
 def test_a_held_place_is_asked_for_and_nothing_else(shape):
     """Whatever is drawn, and however often it is drawn again."""
-    command = we.PointCommand(interval=0.02, **shape)
+    command = we.commands.PointCommand(interval=0.02, **shape)
     value = jnp.asarray([0.05, -0.07], jnp.float32)
     held = command.hold(value)
     np.testing.assert_allclose(points(held, 20), np.tile(value, (20, 1)), atol=0.0)
@@ -177,20 +180,24 @@ def test_a_held_place_is_asked_for_and_nothing_else(shape):
 
 
 def test_a_place_without_a_redraw_stays():
-    command = we.PointCommand(radius=(0.1, 0.2))
+    command = we.commands.PointCommand(radius=(0.1, 0.2))
     state = command.sample(jax.random.key(0))
     again = command.step(jax.random.key(1), state, random_physics(we.load_robot("reacher")), 0.02, {})
     np.testing.assert_array_equal(again.point, state.point)
 
 
 def test_films_mark_every_place_in_three_coordinates():
-    states = {"b": we.PointState(jnp.array([1.0, 2.0])), "a": we.PointState(jnp.array([3.0, 4.0, 5.0])), "c": ()}
+    states = {
+        "b": we.commands.PointState(jnp.array([1.0, 2.0])),
+        "a": we.commands.PointState(jnp.array([3.0, 4.0, 5.0])),
+        "c": (),
+    }
     np.testing.assert_array_equal(points_in(states), [[3.0, 4.0, 5.0], [1.0, 2.0, 0.0]])
     assert points_in({}).shape == (0, 3)
 
 
 def test_joints_begin_evenly_in_their_ranges_and_the_rest_at_home(cartpole):
-    reset = we.JointReset(cartpole, {"pole": (3.0, 3.2)}, {"slider": (-0.5, 0.5)})
+    reset = we.resets.JointReset(cartpole, {"pole": (3.0, 3.2)}, {"slider": (-0.5, 0.5)})
     qpos, qvel = jax.vmap(lambda key: reset(key, {}))(jax.random.split(jax.random.key(shifted(0)), 500))
     pole, slider = np.asarray(qpos[:, 1]), np.asarray(qvel[:, 0])
     assert (pole.min(), pole.max()) == pytest.approx((3.0, 3.2), abs=2e-3)
@@ -201,26 +208,28 @@ def test_joints_begin_evenly_in_their_ranges_and_the_rest_at_home(cartpole):
 
 
 def test_a_share_of_episodes_begins_the_other_way(cartpole):
-    one, other = (we.JointReset(cartpole, {"pole": (angle, angle)}) for angle in (1.0, 2.0))
-    reset = we.MixedReset(one, other, share=0.25)
+    one, other = (we.resets.JointReset(cartpole, {"pole": (angle, angle)}) for angle in (1.0, 2.0))
+    reset = we.resets.MixedReset(one, other, share=0.25)
     qpos, _ = jax.vmap(lambda key: reset(key, {}))(jax.random.split(jax.random.key(shifted(0)), 2000))
     assert set(np.unique(qpos[:, 1])) == {1.0, 2.0}
     assert np.mean(np.asarray(qpos[:, 1]) == 2.0) == pytest.approx(0.25, abs=0.05)
 
 
 def test_an_env_of_them_keeps_the_contract(reacher):
-    goal = we.PointCommand(radius=(0.1, 0.2))
-    terms = {"tip": we.SitePosition(reacher, "fingertip"), "goal": we.CommandTerm("goal", goal.observed)}
+    goal = we.commands.PointCommand(radius=(0.1, 0.2))
+    terms = {"tip": we.terms.SitePosition(reacher, "fingertip"), "goal": we.terms.CommandTerm("goal", goal.observed)}
     env = Env(
         physics=we.NativePhysics(reacher, threads=1),
-        controller=we.JointPosition(reacher),
+        controller=we.controllers.JointPosition(reacher),
         observations={
             "policy": ObservationStack({"goal": terms["goal"]}),
             "critic": ObservationStack(terms, policy=False),
         },
-        rewards={"near": we.SiteNear(reacher, "fingertip", "goal", width=0.01)},
-        endings={"far": we.JointsBeyond(reacher, positions={"elbow": 2.0})},
-        reset_state=we.MixedReset(we.JointReset(reacher, {"elbow": (0.0, 1.0)}), we.HomeReset(reacher)),
+        rewards={"near": we.rewards.SiteNear(reacher, "fingertip", "goal", width=0.01)},
+        endings={"far": we.endings.JointsBeyond(reacher, positions={"elbow": 2.0})},
+        reset_state=we.resets.MixedReset(
+            we.resets.JointReset(reacher, {"elbow": (0.0, 1.0)}), we.resets.HomeReset(reacher)
+        ),
         commands={"goal": goal},
     )
     assert check.check_env(env).findings == ()

@@ -16,7 +16,7 @@ from ..errors import WildRobotError, nearest
 from ..physics.mujoco_tools.render import Renderer
 
 try:
-    import gymnasium
+    import gymnasium as gymnasium
 except ModuleNotFoundError as missing:
     raise WildRobotError(
         "Gymnasium is not installed.",

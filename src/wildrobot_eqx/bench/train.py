@@ -13,7 +13,7 @@ from ..train.log import read_metrics
 from ..train.session import Say
 from ..train.startup import CACHE_VARIABLE
 
-_LARGE = ("ppo.num_envs=1024", "ppo.num_minibatches=8", "ppo.num_epochs=4")
+_LARGE = ("learner.num_envs=1024", "learner.num_minibatches=8", "learner.num_epochs=4")
 
 
 def bench_train(say: Say, recipe: str = "walk", steps: int = 200_000) -> dict[str, float]:

@@ -18,13 +18,12 @@ from ..env.rollout import batch_step
 from ..learn.networks import AbstractPolicy
 from ..recipes.recipe import load_recipe
 from ..runs.folder import RunFolder
-from ..train.loop import restore
 from ..train.registry import trainer_of
-from ..train.session import Say, reopen
+from ..train.session import Say, reopen, restore
 from .train import run_apart, speed
 
 # What Brax's PPO has no counterpart of is switched off in ours.
-_EQUAL = ("ppo.symmetric=false", "ppo.decay_steps=null")
+_EQUAL = ("learner.symmetric=false", "learner.decay_steps=null")  # of our own PPO; Brax's knows neither
 _EPISODES = 64
 
 
@@ -98,7 +97,7 @@ def _timed(recipe: str, trainer: str, physics: str, seed: int, steps: int, folde
     """One training in a process of its own."""
     own = [f"--trainer={trainer}", f"--physics={physics}", f"--seed={seed}"]
     before, began = os.times(), time.monotonic()
-    run_apart(recipe, steps, _EQUAL, folder, folder.with_name(f"{folder.name}-cache"), own)
+    run_apart(recipe, steps, _EQUAL if trainer == "ppo" else (), folder, folder.with_name(f"{folder.name}-cache"), own)
     wall, after = time.monotonic() - began, os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
     return {

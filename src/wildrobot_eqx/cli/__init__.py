@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a figure of the recipe by its path.")
 ]
-Trainer = Annotated[Literal["ppo", "brax-ppo", "brax-sac"] | None, typer.Option(help="Who trains.", show_default="ppo")]
+Trainer = Annotated[
+    Literal["ppo", "brax-ppo", "brax-sac"] | None, typer.Option(help="Who trains.", show_default="the recipe's learner")
+]
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a shipped recipe's name.")]
 
 
@@ -206,7 +208,7 @@ def run(
     with results(json) as show:
         if verify:
             without = {"--wandb": wandb, "--no-eval": no_eval, "--trust": trust}
-            passed = verify_recipe(recipe, options, set_ or [], out, resume, say, show, trainer or "ppo", without)
+            passed = verify_recipe(recipe, options, set_ or [], out, resume, say, show, trainer, without)
         else:
             named = Path(recipe_path) if recipe_path else None
             how: dict[str, Any] = {"wandb": wandb, "trust": trust, "judge": not no_eval, "trainer": trainer}

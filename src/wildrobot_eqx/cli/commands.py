@@ -41,7 +41,7 @@ def run_recipe(
     enable_compilation_cache()
     if resume is None:
         changes: dict[str, Any] = {}
-        recipe, folder = start(function, {**function.options, **options}, assignments, out, trainer or "ppo", judge)
+        recipe, folder = start(function, {**function.options, **options}, assignments, out, trainer, judge)
     else:
         if out is not None:
             raise WildRobotError("--resume goes on in the run's own folder.", where="--out", hint="leave --out away")
@@ -62,7 +62,7 @@ def run_recipe(
     engine, why = fastest_engine(physics.robot, physics.timestep, recipe.steps)
     chosen = engine_name(physics)
     say(f"physics: {chosen}" + (f"; {why}" if chosen == engine else f", as asked for; --physics auto takes {engine}"))
-    say(f"{recipe.name}: {recipe.iterations} iterations of {recipe.ppo.steps_per_iteration} steps -> {folder.path}")
+    say(f"{recipe.name}: {recipe.iterations} iterations of {recipe.learner.steps_per_iteration} steps -> {folder.path}")
     trained = train(recipe, folder, say, wandb, changes)
     try:
         result = finish(recipe, folder, say) if judge else None
@@ -118,7 +118,7 @@ def verify_recipe(
     resume: Path | None,
     say: Say,
     show: Show,
-    trainer: str = "ppo",
+    trainer: str | None = None,
     without: dict[str, bool] | None = None,
 ) -> bool:
     """Ten iterations into `out`, or into a folder that is removed again; False where a check failed.

@@ -9,10 +9,11 @@ import typer
 from ..atomic import write_new
 from ..errors import WildRobotError, nearest
 from ..paths import data_dir
+from ..plugins import plugin_names, plugin_path
 from .shared import Json, results
 
-ROBOTS = typer.Typer(no_args_is_help=True, help="The robots that ship with the package.")
-RECIPES = typer.Typer(no_args_is_help=True, help="The recipes that ship with the package.")
+ROBOTS = typer.Typer(no_args_is_help=True, help="The robots that ship with the package, and other packages' robots.")
+RECIPES = typer.Typer(no_args_is_help=True, help="The recipes that ship with the package, and other packages' recipes.")
 
 
 @ROBOTS.command("list")
@@ -21,9 +22,14 @@ def robots_list(json: Json = False) -> None:
     from ..robots import load_robot, robot_names
 
     with results(json) as show:
-        robots = [load_robot(name) for name in robot_names()]
-        documents = [{"name": robot.name, "description": robot.description} for robot in robots]
-        show(documents, [f"{robot.name:12} {robot.description}" for robot in robots])
+        documents = []
+        for name in robot_names():
+            try:
+                about = load_robot(name).description
+            except WildRobotError as error:  # another package's fault hides no robot
+                about = error.what
+            documents.append({"name": name, "description": about})
+        show(documents, [f"{robot['name']:12} {robot['description']}" for robot in documents])
 
 
 @ROBOTS.command("show")
@@ -43,7 +49,12 @@ def robots_show(
 def recipes_list(json: Json = False) -> None:
     """Name every recipe."""
     with results(json) as show:
-        about = {name: _first_line(file) for name, file in _recipe_files().items()}
+        about = {}
+        for name, file in _recipe_files().items():
+            try:
+                about[name] = _first_line(file or _offered(name))
+            except WildRobotError as error:  # another package's fault hides no recipe
+                about[name] = error.what
         documents = [{"name": name, "about": text} for name, text in about.items()]
         show(documents, [f"{name:12} {text}" for name, text in about.items()])
 
@@ -62,15 +73,26 @@ def recipes_copy(
         raise WildRobotError(f"{target} exists already.", where="recipes copy", hint="name another file, or remove it")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_new(target, files[name].read_bytes())
+        write_new(target, (files[name] or _offered(name)).read_bytes())
     except OSError as error:
         what = f"The recipe cannot be written: {error.strerror}."
         raise WildRobotError(what, where=str(target), hint="name another file", exit_code=1) from error
     typer.echo(target)
 
 
-def _recipe_files() -> dict[str, Path]:
-    return {file.stem: file for file in sorted(data_dir("recipes").glob("*.py"))}
+def _recipe_files() -> dict[str, Path | None]:
+    """The recipes by name: the files of those that ship with the package; None for other packages'."""
+    shipped: dict[str, Path | None] = {file.stem: file for file in data_dir("recipes").glob("*.py")}
+    found = dict.fromkeys(plugin_names("recipes")) | shipped
+    return {name: found[name] for name in sorted(found)}
+
+
+def _offered(name: str) -> Path:
+    """The file of another package's recipe."""
+    found = plugin_path("recipes", name)
+    if found is None:
+        raise WildRobotError(f"There is no recipe {name!r}.", where="recipes")
+    return found
 
 
 def _first_line(file: Path) -> str:

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..arrays import f32, uniform
+from ..arrays import Number, f32, uniform
 from . import delay_line
 from .law import Joints, ServoLaw
 from .servo import AbstractServo
@@ -48,7 +48,10 @@ class CommandDelay(AbstractServo):
 class CommandResolution(AbstractServo):
     """Targets are whole multiples of the bus's unit: this robot's servos divide 240 degrees into 1,000."""
 
-    step: Float[Array, ""] = eqx.field(default=0.0041888, converter=f32)  # rad, 0.24 degrees
+    step: Float[Array, ""]  # rad, 0.24 degrees
+
+    def __init__(self, step: Number = 0.0041888):
+        self.step = f32(step)
 
     def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> tuple[()]:
         return ()

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..arrays import f32, uniform
+from ..arrays import Pair, f32, uniform
 from ..protocol import Call, Protocol
 
 
@@ -34,8 +34,12 @@ class RandomCalibrationError(eqx.Module):
 
     protocol: ClassVar[Protocol] = (Call("__call__", ("key", "nu"), ("calibration",)),)
 
-    joint_offset: Float[Array, " 2"] = eqx.field(default=(-0.035, 0.035), converter=f32)  # rad
-    imu_angle: Float[Array, " 2"] = eqx.field(default=(0.0, 0.035), converter=f32)  # rad
+    joint_offset: Float[Array, " 2"]  # rad
+    imu_angle: Float[Array, " 2"]  # rad
+
+    def __init__(self, joint_offset: Pair = (-0.035, 0.035), imu_angle: Pair = (0.0, 0.035)):
+        self.joint_offset = f32(joint_offset)
+        self.imu_angle = f32(imu_angle)
 
     def __call__(self, key: PRNGKeyArray, nu: int) -> Calibration:
         """The errors of one episode of a robot with `nu` joints."""

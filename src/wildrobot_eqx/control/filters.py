@@ -54,7 +54,7 @@ class Delay(AbstractController):
     start: Float[Array, " nu"]  # in the unit of the command
     steps: int = eqx.field(static=True)
 
-    def __check_init__(self):
+    def __check_init__(self) -> None:
         if self.steps < 0:
             raise ValueError(f"Delay: steps must be 0 or more, got {self.steps}")
 

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..arrays import f32, uniform
+from ..arrays import Number, Pair, f32, uniform
 from .law import Joints, ServoLaw
 from .servo import AbstractServo
 
@@ -17,7 +17,10 @@ class Deadband(AbstractServo):
     The motor is shorted then, so back-EMF and friction stay.
     """
 
-    width: Float[Array, ""] = eqx.field(default=0.0041888, converter=f32)  # rad, one unit of the bus
+    width: Float[Array, ""]  # rad, one unit of the bus
+
+    def __init__(self, width: Number = 0.0041888):
+        self.width = f32(width)
 
     def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> tuple[()]:
         return ()
@@ -43,7 +46,10 @@ class Backlash(AbstractServo):
     it last: what comes before belongs to the motor's side.
     """
 
-    play: Float[Array, " 2"] = eqx.field(default=(0.0, 0.01745), converter=f32)  # rad, full width
+    play: Float[Array, " 2"]  # rad, full width
+
+    def __init__(self, play: Pair = (0.0, 0.01745)):
+        self.play = f32(play)
 
     def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> Float[Array, " nu"]:
         return uniform(key, self.play, joints.position.shape)
@@ -97,16 +103,40 @@ class GearFriction(AbstractServo):
     """
 
     adds_frictionloss = True
-    stribeck: Float[Array, ""] = eqx.field(default=0.05, converter=f32)  # N m
-    stribeck_velocity: Float[Array, ""] = eqx.field(default=0.2, converter=f32)  # rad/s
-    shape: Float[Array, ""] = eqx.field(default=1.35, converter=f32)
-    load_motor: Float[Array, ""] = eqx.field(default=0.05, converter=f32)
-    load_external: Float[Array, ""] = eqx.field(default=0.05, converter=f32)
-    load_motor_stribeck: Float[Array, ""] = eqx.field(default=0.05, converter=f32)
-    load_external_stribeck: Float[Array, ""] = eqx.field(default=0.05, converter=f32)
-    scale: Float[Array, " 2"] = eqx.field(default=(1.0, 1.0), converter=f32)  # of all, drawn per episode and joint
-    load_motor_quadratic: Float[Array, ""] = eqx.field(default=0.0, converter=f32)  # 1 / (N m)
-    load_external_quadratic: Float[Array, ""] = eqx.field(default=0.0, converter=f32)  # 1 / (N m)
+    stribeck: Float[Array, ""]  # N m
+    stribeck_velocity: Float[Array, ""]  # rad/s
+    shape: Float[Array, ""]
+    load_motor: Float[Array, ""]
+    load_external: Float[Array, ""]
+    load_motor_stribeck: Float[Array, ""]
+    load_external_stribeck: Float[Array, ""]
+    scale: Float[Array, " 2"]  # of all, drawn per episode and joint
+    load_motor_quadratic: Float[Array, ""]  # 1 / (N m)
+    load_external_quadratic: Float[Array, ""]  # 1 / (N m)
+
+    def __init__(
+        self,
+        stribeck: Number = 0.05,
+        stribeck_velocity: Number = 0.2,
+        shape: Number = 1.35,
+        load_motor: Number = 0.05,
+        load_external: Number = 0.05,
+        load_motor_stribeck: Number = 0.05,
+        load_external_stribeck: Number = 0.05,
+        scale: Pair = (1.0, 1.0),
+        load_motor_quadratic: Number = 0.0,
+        load_external_quadratic: Number = 0.0,
+    ):
+        self.stribeck = f32(stribeck)
+        self.stribeck_velocity = f32(stribeck_velocity)
+        self.shape = f32(shape)
+        self.load_motor = f32(load_motor)
+        self.load_external = f32(load_external)
+        self.load_motor_stribeck = f32(load_motor_stribeck)
+        self.load_external_stribeck = f32(load_external_stribeck)
+        self.scale = f32(scale)
+        self.load_motor_quadratic = f32(load_motor_quadratic)
+        self.load_external_quadratic = f32(load_external_quadratic)
 
     def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> GearFrictionState:
         return GearFrictionState(uniform(key, self.scale, joints.position.shape), joints.velocity)

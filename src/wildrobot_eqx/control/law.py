@@ -47,7 +47,7 @@ class Wiring(eqx.Module):
 
     robot: Robot
 
-    def __check_init__(self):
+    def __check_init__(self) -> None:
         mj = self.robot.model.mj
         for i, name in enumerate(self.robot.joint_names):
             gain, bias = mj.actuator_gainprm[i], mj.actuator_biasprm[i]

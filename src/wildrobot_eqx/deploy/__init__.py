@@ -4,25 +4,60 @@ Names load on first use: the player never loads what made the bundle, nor a robo
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the same names as in the table below, which a test compares
+    from .bundle.bundle import Bundle as Bundle
+    from .export.export import export_bundle as export_bundle
+    from .hardware.mujoco_robot import MujocoRobot as MujocoRobot
+    from .hardware.port import AbstractPort as AbstractPort
+    from .hardware.port import SerialPort as SerialPort
+    from .hardware.servo_bus import ServoBus as ServoBus
+    from .hardware.servo_robot import ServoMount as ServoMount
+    from .hardware.servo_robot import ServoRobot as ServoRobot
+    from .player.attitude import Attitude as Attitude
+    from .player.loop import AbstractRobot as AbstractRobot
+    from .player.loop import DriveSummary as DriveSummary
+    from .player.loop import drive as drive
+    from .player.player import Player as Player
+    from .player.player import Step as Step
 
 _EXPORTS = {
     "bundle.bundle": ("Bundle",),
+    "export.export": ("export_bundle",),
     "hardware.mujoco_robot": ("MujocoRobot",),
+    "hardware.port": (
+        "AbstractPort",
+        "SerialPort",
+    ),
     "hardware.servo_bus": ("ServoBus",),
-    "hardware.servo_robot": ("ServoMount", "ServoRobot"),
+    "hardware.servo_robot": (
+        "ServoMount",
+        "ServoRobot",
+    ),
     "player.attitude": ("Attitude",),
-    "player.loop": ("AbstractRobot", "DriveSummary", "drive"),
-    "player.player": ("Player", "Step"),
+    "player.loop": (
+        "AbstractRobot",
+        "DriveSummary",
+        "drive",
+    ),
+    "player.player": (
+        "Player",
+        "Step",
+    ),
 }
 _OF = {name: module for module, names in _EXPORTS.items() for name in names}
 __all__ = sorted(_OF)
 
 
-def __getattr__(name: str) -> Any:
+def _load(name: str) -> Any:
     if name in _OF:
         return getattr(importlib.import_module(f"{__name__}.{_OF[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if not TYPE_CHECKING:  # a type checker refuses what is not named above
+    __getattr__ = _load
 
 
 def __dir__() -> list[str]:

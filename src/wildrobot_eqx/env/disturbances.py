@@ -1,5 +1,6 @@
 """What makes a simulated robot differ from the model: parameters, servos, calibration errors and events."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -32,10 +33,22 @@ class Disturbances(eqx.Module):
         events: what happens to the robot on the way, such as pushes, by name.
     """
 
-    randomisers: tuple[AbstractRandomiser, ...] = ()
-    servos: Servos | None = None
-    calibration: RandomCalibrationError | None = None
-    events: dict[str, AbstractEvent] = eqx.field(default_factory=dict, converter=dict)
+    randomisers: tuple[AbstractRandomiser, ...]
+    servos: Servos | None
+    calibration: RandomCalibrationError | None
+    events: dict[str, AbstractEvent]
+
+    def __init__(
+        self,
+        randomisers: tuple[AbstractRandomiser, ...] = (),
+        servos: Servos | None = None,
+        calibration: RandomCalibrationError | None = None,
+        events: Mapping[str, AbstractEvent] | None = None,
+    ):
+        self.randomisers = randomisers
+        self.servos = servos
+        self.calibration = calibration
+        self.events = dict(events or {})
 
     @property
     def draws_params(self) -> bool:

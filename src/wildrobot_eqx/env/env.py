@@ -1,6 +1,7 @@
 """The environment: physics, controller, observations and task, joined. State goes in and comes out."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -8,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ..arrays import f32, named_key
+from ..arrays import Number, f32, named_key
 from ..control import AbstractController
 from ..observe import CommandTerm, ObservationStack, Signals, Slice
 from ..physics import AbstractPhysics, PhysicsParams, PhysicsState
@@ -83,15 +84,32 @@ class Env(eqx.Module):
 
     physics: AbstractPhysics
     controller: AbstractController
-    observations: dict[str, ObservationStack] = eqx.field(converter=dict)
-    rewards: dict[str, AbstractReward] = eqx.field(converter=dict)
-    endings: dict[str, AbstractEnding] = eqx.field(converter=dict)
+    observations: dict[str, ObservationStack]
+    rewards: dict[str, AbstractReward]
+    endings: dict[str, AbstractEnding]
     reset_state: AbstractReset
-    commands: dict[str, AbstractCommand] = eqx.field(default_factory=dict, converter=dict)
-    disturbances: Disturbances | None = None
-    episode_length: Float[Array, ""] = eqx.field(default=20.0, converter=f32)  # s
+    commands: dict[str, AbstractCommand]
+    disturbances: Disturbances | None
+    episode_length: Float[Array, ""]  # s
 
-    def __check_init__(self):
+    def __init__(
+        self,
+        physics: AbstractPhysics,
+        controller: AbstractController,
+        observations: Mapping[str, ObservationStack],
+        rewards: Mapping[str, AbstractReward],
+        endings: Mapping[str, AbstractEnding],
+        reset_state: AbstractReset,
+        commands: Mapping[str, AbstractCommand] | None = None,
+        disturbances: Disturbances | None = None,
+        episode_length: Number = 20.0,
+    ):
+        self.physics, self.controller, self.reset_state = physics, controller, reset_state
+        self.observations, self.rewards, self.endings = dict(observations), dict(rewards), dict(endings)
+        self.commands, self.disturbances = dict(commands or {}), disturbances
+        self.episode_length = f32(episode_length)
+
+    def __check_init__(self) -> None:
         order_of(self.commands)  # raises where one needs what is not there
 
     @property

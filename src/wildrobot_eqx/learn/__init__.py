@@ -1,7 +1,9 @@
 """Learn: the in-house PPO."""
 
 from .agent import MakePolicy as MakePolicy
-from .config import PPOConfig as PPOConfig
+from .config import PPO as PPO
+from .config import BraxPPO as BraxPPO
+from .config import BraxSAC as BraxSAC
 from .distributions import AbstractDistribution as AbstractDistribution
 from .distributions import Normal as Normal
 from .networks import AbstractPolicy as AbstractPolicy

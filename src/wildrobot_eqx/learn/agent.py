@@ -10,12 +10,12 @@ from jaxtyping import PRNGKeyArray
 
 from ..env import Env
 from ..errors import WildRobotError
-from .config import PPOConfig
+from .config import PPO
 from .networks import MLP, AbstractPolicy, AbstractValue, MLPPolicy, MLPValue, SideMirror
 from .normalise import RunningNorm
 
 Stack = TypeVar("Stack")
-MakePolicy = Callable[[Env, PPOConfig, PRNGKeyArray], AbstractPolicy]
+MakePolicy = Callable[[Env, PPO, PRNGKeyArray], AbstractPolicy]
 """Makes a policy of another kind than the multilayer perceptron."""
 
 
@@ -36,7 +36,7 @@ def critics(stacks: Mapping[str, Stack]) -> Stack:
     return stacks[critic_role(stacks)]
 
 
-def make_agent(env: Env, config: PPOConfig, key: PRNGKeyArray, make_policy: MakePolicy | None = None) -> Agent:
+def make_agent(env: Env, config: PPO, key: PRNGKeyArray, make_policy: MakePolicy | None = None) -> Agent:
     """Fresh networks, sized by the env's layouts.
 
     Raises:

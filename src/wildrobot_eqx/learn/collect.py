@@ -19,7 +19,7 @@ from ..env.divergence import DIVERGED
 from ..env.rollout import batch_step, keys_of, tracking_errors, where
 from ..physics.base import jit_for
 from .agent import critic_role
-from .config import PPOConfig
+from .config import PPO
 from .distributions import AbstractDistribution
 from .memory import first_memory
 from .networks import AbstractPolicy
@@ -58,7 +58,7 @@ class Seen(eqx.Module):
 
 
 def collect(
-    env: Env, config: PPOConfig, state: TrainState, pool: ResetPool, key: PRNGKeyArray, seen: str | None = None
+    env: Env, config: PPO, state: TrainState, pool: ResetPool, key: PRNGKeyArray, seen: str | None = None
 ) -> tuple[TrainState, Rollout, dict[str, Float[Array, ""]]]:
     """Step every env `unroll_length` times; episodes start from `pool`.
 
@@ -90,7 +90,7 @@ class Collector:
             self.threads.shutdown()
 
     def __call__(
-        self, env: Env, config: PPOConfig, state: TrainState, pool: ResetPool, key: PRNGKeyArray
+        self, env: Env, config: PPO, state: TrainState, pool: ResetPool, key: PRNGKeyArray
     ) -> tuple[TrainState, Rollout, dict[str, Float[Array, ""]]]:
         """As `collect`; with shares, only sums are taken in another order."""
         if self.threads is None:
@@ -107,7 +107,7 @@ class Collector:
 
 def _share(
     env: Env,
-    config: PPOConfig,
+    config: PPO,
     state: TrainState,
     pool: ResetPool,
     key: PRNGKeyArray,

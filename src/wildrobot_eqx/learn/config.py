@@ -1,19 +1,30 @@
-"""Hyperparameters of PPO."""
+"""Learners by name, each with its hyperparameters: our own PPO, and Brax's trainers."""
 
 import dataclasses
 import math
+from typing import Any, ClassVar, TypeVar
 
 from ..errors import WildRobotError
 
-_AT_LEAST_ONE = ("num_envs", "unroll_length", "num_epochs", "num_minibatches", "reset_pool", "decay_steps")
+_AT_LEAST_ONE = (
+    "num_envs",
+    "unroll_length",
+    "num_epochs",
+    "num_minibatches",
+    "reset_pool",
+    "decay_steps",
+    "batch_size",
+)
 _POSITIVE = ("max_learning_rate", "clip", "max_grad_norm", "init_std")
 _NOT_NEGATIVE = ("learning_rate", "desired_kl", "entropy_cost", "value_cost")
 _SHARES = ("discount", "gae_lambda")
 
 
 @dataclasses.dataclass(frozen=True)
-class PPOConfig:
-    """Hyperparameters, by the names of the paper and of Brax where it has them."""
+class PPO:
+    """Our own PPO: its hyperparameters, by the names of the paper and of Brax where it has them."""
+
+    trainer: ClassVar[str] = "ppo"
 
     num_envs: int = 128
     unroll_length: int = 20  # control steps per env and iteration
@@ -34,25 +45,8 @@ class PPOConfig:
     symmetric: bool = True  # a left-right symmetric policy, by the gait clock or else by the lean
     reset_pool: int | None = None  # first states made per iteration; none: a quarter of `num_envs`, at least 64
 
-    def __post_init__(self):
-        for names, kind, holds in (
-            (_AT_LEAST_ONE, "at least 1", lambda value: value >= 1),
-            (_POSITIVE, "a positive number", lambda value: 0.0 < value < math.inf),
-            (_NOT_NEGATIVE, "a number that is not negative", lambda value: 0.0 <= value < math.inf),
-            (_SHARES, "between 0 and 1", lambda value: 0.0 <= value <= 1.0),
-        ):
-            for name in names:
-                value = getattr(self, name)
-                if value is not None and not holds(value):
-                    raise _error(name, value, kind)
-        if any(size < 1 for size in self.hidden):
-            raise _error("hidden", self.hidden, "sizes of at least 1")
-        if self.num_envs % self.num_minibatches:
-            raise WildRobotError(
-                f"{self.num_envs} envs do not divide into {self.num_minibatches} minibatches of equal size.",
-                where="PPOConfig, ppo.num_envs and ppo.num_minibatches",
-                hint=f"take a multiple of {self.num_minibatches} envs",
-            )
+    def __post_init__(self) -> None:
+        _check(self)
 
     @property
     def steps_per_iteration(self) -> int:
@@ -66,7 +60,99 @@ class PPOConfig:
         return min(wanted, self.num_envs)
 
 
-def _error(name: str, value: object, kind: str) -> WildRobotError:
-    default = getattr(PPOConfig, name)
-    hint = f"leave ppo.{name} out, or set another value" if default is None else f"the default is {default}"
-    return WildRobotError(f"ppo.{name} must be {kind}, got {value}.", where=f"PPOConfig, {name}", hint=hint)
+@dataclasses.dataclass(frozen=True)
+class BraxPPO:
+    """Brax's PPO; fields mean what they mean in `PPO`, and `train.brax_trainer` says what Brax calls them."""
+
+    trainer: ClassVar[str] = "brax-ppo"
+
+    num_envs: int = 128
+    unroll_length: int = 20  # control steps per env and iteration
+    num_epochs: int = 5
+    num_minibatches: int = 4
+    learning_rate: float = 1e-3
+    desired_kl: float | None = None  # adapts the learning rate instead
+    max_learning_rate: float = 3e-3  # of an adaptive one
+    discount: float = 0.95
+    gae_lambda: float = 0.8
+    clip: float = 0.2
+    entropy_cost: float = 0.0
+    value_cost: float = 0.5
+    max_grad_norm: float = 1.0
+    init_std: float = 0.3
+    hidden: tuple[int, ...] = (128, 128)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def steps_per_iteration(self) -> int:
+        """Control steps of one iteration over all envs."""
+        return self.num_envs * self.unroll_length
+
+
+@dataclasses.dataclass(frozen=True)
+class BraxSAC:
+    """Brax's SAC, which updates once per control step of all envs."""
+
+    trainer: ClassVar[str] = "brax-sac"
+
+    num_envs: int = 128
+    unroll_length: int = 20  # control steps per env between two lines of figures; more where these would be too many
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    discount: float = 0.95
+    hidden: tuple[int, ...] = (128, 128)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def steps_per_iteration(self) -> int:
+        """Control steps between two lines of figures, over all envs."""
+        return self.num_envs * self.unroll_length
+
+
+Learner = PPO | BraxPPO | BraxSAC
+LEARNERS: tuple[type[PPO] | type[BraxPPO] | type[BraxSAC], ...] = (PPO, BraxPPO, BraxSAC)
+Kind = TypeVar("Kind", bound=Learner)
+
+
+def as_learner(learner: Learner, kind: type[Kind]) -> Kind:
+    """The learner itself where it is of that kind, else one of that kind with the figures that both have."""
+    if isinstance(learner, kind):
+        return learner
+    names = {field.name for field in dataclasses.fields(kind)}
+    both = [field.name for field in dataclasses.fields(learner) if field.name in names]
+    return kind(**{name: getattr(learner, name) for name in both})
+
+
+def _check(learner: Any) -> None:
+    """Refuse figures that no training can have."""
+    kind = type(learner).__name__
+    names = [field.name for field in dataclasses.fields(learner)]
+    for group, what, holds in (
+        (_AT_LEAST_ONE, "at least 1", lambda value: value >= 1),
+        (_POSITIVE, "a positive number", lambda value: 0.0 < value < math.inf),
+        (_NOT_NEGATIVE, "a number that is not negative", lambda value: 0.0 <= value < math.inf),
+        (_SHARES, "between 0 and 1", lambda value: 0.0 <= value <= 1.0),
+    ):
+        for name in (name for name in group if name in names):
+            value = getattr(learner, name)
+            if value is not None and not holds(value):
+                raise _error(learner, name, value, what)
+    if any(size < 1 for size in learner.hidden):
+        raise _error(learner, "hidden", learner.hidden, "sizes of at least 1")
+    if "num_minibatches" in names and learner.num_envs % learner.num_minibatches:
+        raise WildRobotError(
+            f"{learner.num_envs} envs do not divide into {learner.num_minibatches} minibatches of equal size.",
+            where=f"{kind}, learner.num_envs and learner.num_minibatches",
+            hint=f"take a multiple of {learner.num_minibatches} envs",
+        )
+
+
+def _error(learner: Any, name: str, value: object, what: str) -> WildRobotError:
+    default = getattr(type(learner), name)
+    hint = f"leave learner.{name} out, or set another value" if default is None else f"the default is {default}"
+    where = f"{type(learner).__name__}, {name}"
+    return WildRobotError(f"learner.{name} must be {what}, got {value}.", where=where, hint=hint)

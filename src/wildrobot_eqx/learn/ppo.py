@@ -27,7 +27,7 @@ from .agent import critics
 from .agent import make_agent as make_agent
 from .collect import Collector
 from .collect import collect as collect
-from .config import PPOConfig as PPOConfig
+from .config import PPO as PPO
 from .distributions import AbstractDistribution
 from .gae import gae
 from .memory import first_memory, replay
@@ -39,7 +39,7 @@ from .state import TrainState as TrainState
 
 def init(
     env: Env,
-    config: PPOConfig,
+    config: PPO,
     key: PRNGKeyArray,
     make_policy: MakePolicy | None = None,
     curriculum: Curriculum | None = None,
@@ -73,25 +73,23 @@ def _at_level(env: Env, curriculum: Curriculum | None, state: CurriculumState | 
 
 
 @eqx.filter_jit
-def _make_learner(
-    env: Env, config: PPOConfig, key: PRNGKeyArray, make_policy: MakePolicy | None
-) -> tuple[Agent, PyTree]:
+def _make_learner(env: Env, config: PPO, key: PRNGKeyArray, make_policy: MakePolicy | None) -> tuple[Agent, PyTree]:
     agent = make_agent(env, config, key, make_policy)
     return agent, _optimiser(config).init(eqx.filter(agent, eqx.is_inexact_array))
 
 
-def make_pool(env: Env, config: PPOConfig, key: PRNGKeyArray) -> ResetPool:
+def make_pool(env: Env, config: PPO, key: PRNGKeyArray) -> ResetPool:
     """One iteration's first states."""
     return jit_for(env.physics, _make_pool, seldom=True)(env, config, key)
 
 
-def _make_pool(env: Env, config: PPOConfig, key: PRNGKeyArray) -> ResetPool:
+def _make_pool(env: Env, config: PPO, key: PRNGKeyArray) -> ResetPool:
     return ResetPool.make(env, key, config.pool_size)
 
 
 @eqx.filter_jit
 def _start_envs(
-    env: Env, config: PPOConfig, policy: AbstractPolicy, pool: ResetPool, key: PRNGKeyArray
+    env: Env, config: PPO, policy: AbstractPolicy, pool: ResetPool, key: PRNGKeyArray
 ) -> tuple[EnvState, PyTree, Any]:
     key_pick, key_age = jax.random.split(key)
     first = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[:1], (config.num_envs, *leaf.shape[1:])), pool)
@@ -100,12 +98,12 @@ def _start_envs(
     return spread_start(env_state, key_age, env.episode_steps), obs, first_memory(policy, config.num_envs)
 
 
-def _optimiser(config: PPOConfig) -> optax.GradientTransformation:
+def _optimiser(config: PPO) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), optax.scale_by_adam())
 
 
 def update(
-    config: PPOConfig,
+    config: PPO,
     state: TrainState,
     rollout: Rollout,
     key: PRNGKeyArray,
@@ -199,7 +197,7 @@ def _kl(rollout: Rollout, new: AbstractDistribution) -> Float[Array, ""]:
     return jnp.mean(jnp.exp(log_ratio) - 1.0 - log_ratio)
 
 
-def _scheduled(config: PPOConfig, state: TrainState) -> Float[Array, ""]:
+def _scheduled(config: PPO, state: TrainState) -> Float[Array, ""]:
     """This iteration's first learning rate: fixed, falling in a straight line, or the adapted one."""
     if config.decay_steps is None or config.desired_kl is not None:
         return state.learning_rate
@@ -207,7 +205,7 @@ def _scheduled(config: PPOConfig, state: TrainState) -> Float[Array, ""]:
     return jnp.float32(config.learning_rate) * jnp.clip(1.0 - 0.9 * done, 0.1, 1.0)
 
 
-def _adapted(config: PPOConfig, rate: Float[Array, ""], kl: Float[Array, ""]) -> Float[Array, ""]:
+def _adapted(config: PPO, rate: Float[Array, ""], kl: Float[Array, ""]) -> Float[Array, ""]:
     """The learning rate that keeps the KL divergence near `desired_kl` (as rsl_rl does); without one, the same."""
     if config.desired_kl is None:
         return rate
@@ -236,7 +234,7 @@ _Update = Callable[..., tuple[TrainState, dict[str, Float[Array, ""]]]]
 
 
 def _compile_update(
-    env: Env, config: PPOConfig, state: TrainState, reward_model: AbstractRewardModel | None, seen: str | None
+    env: Env, config: PPO, state: TrainState, reward_model: AbstractRewardModel | None, seen: str | None
 ) -> _Update:
     """`update`, compiled for rollouts of this env; nothing of it runs."""
     pool = eqx.filter_eval_shape(make_pool, env, config, state.key)
@@ -247,7 +245,7 @@ def _compile_update(
 
 def train(
     env: Env,
-    config: PPOConfig,
+    config: PPO,
     state: TrainState,
     iterations: int,
     curriculum: Curriculum | None = None,

@@ -38,11 +38,14 @@ class BaseLinearVelocity(AbstractStatelessTerm):
 class FloorTilt(AbstractStatelessTerm):
     """Where gravity pulls along the floor, as a share of it: the slope's sine, forward and left."""
 
-    command: str = eqx.field(static=True, default="velocity")
+    command: str = eqx.field(static=True)
     unit = "1"
     frame = "heading"
     size = 2
     measurable = False
+
+    def __init__(self, command: str = "velocity"):
+        self.command = command
 
     @property
     def mirror(self) -> Mirror:

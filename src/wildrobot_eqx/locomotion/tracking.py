@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import rotation
-from ..arrays import f32
+from ..arrays import Number, f32
 from ..observe import Signals
 from ..robots import Robot, Sensor
 from ..task import AbstractStatelessReward, kernel
@@ -105,9 +105,14 @@ class TrackAngVelZ(AbstractStatelessReward):
 class TrackHeading(AbstractStatelessReward):
     """Heading as commanded."""
 
-    weight: Float[Array, ""] = eqx.field(default=0.5, converter=f32)
-    width: Float[Array, ""] = eqx.field(default=0.2, converter=f32)  # rad
-    command: str = eqx.field(static=True, default="velocity")
+    weight: Float[Array, ""]
+    width: Float[Array, ""]  # rad
+    command: str = eqx.field(static=True)
+
+    def __init__(self, weight: Number = 0.5, width: Number = 0.2, command: str = "velocity"):
+        self.weight = f32(weight)
+        self.width = f32(width)
+        self.command = command
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         command = signals.command(self.command, VelocityState, self)

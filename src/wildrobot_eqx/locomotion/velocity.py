@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from .. import rotation
-from ..arrays import f32, uniform
+from ..arrays import Number, f32, uniform
 from ..observe import Channel
 from ..physics import PhysicsState
 from ..robots import Robot, Sensor
@@ -56,8 +56,12 @@ class HeadingController(eqx.Module):
     same, so gain and limit belong to its contract.
     """
 
-    gain: Float[Array, ""] = eqx.field(default=1.5, converter=f32)  # 1/s
-    limit: Float[Array, ""] = eqx.field(default=0.6, converter=f32)  # rad/s
+    gain: Float[Array, ""]  # 1/s
+    limit: Float[Array, ""]  # rad/s
+
+    def __init__(self, gain: Number = 1.5, limit: Number = 0.6):
+        self.gain = f32(gain)
+        self.limit = f32(limit)
 
     def __call__(self, target: Float[Array, ""], heading: Float[Array, ""]) -> Float[Array, ""]:
         """The yaw rate, rad/s, for a commanded and a measured heading, rad."""

@@ -166,6 +166,9 @@ class EncoderOffsets(AbstractStatelessTerm):
     frame = "joint"
     measurable = False
 
+    def __init__(self, robot: Robot):
+        self.robot = robot
+
     @property
     def size(self) -> int:
         """Length of its vector."""
@@ -190,6 +193,9 @@ class ImuRotation(AbstractStatelessTerm):
     unit = "rad"
     frame = "imu"
     measurable = False
+
+    def __init__(self) -> None:
+        pass
 
     @property
     def mirror(self) -> Mirror:
@@ -235,9 +241,12 @@ class AbstractServoTerm(AbstractStatelessTerm):
 class BatteryVoltage(AbstractServoTerm):
     """The battery's voltage without load that the servos' `DCMotor` has drawn; `part` is its name among them."""
 
-    part: str = eqx.field(static=True, default="motor")
+    part: str = eqx.field(static=True)
     size = 1
     unit = "V"
+
+    def __init__(self, part: str = "motor"):
+        self.part = part
 
     @property
     def mirror(self) -> Mirror:

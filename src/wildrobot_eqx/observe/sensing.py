@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import rotation
-from ..arrays import f32, uniform
+from ..arrays import Number, Pair, f32, uniform
 from ..control import delay_line
 from ..protocol import Call, Protocol
 from .signals import Signals
@@ -78,7 +78,10 @@ class Bias(AbstractSensing):
 class ReadingResolution(AbstractSensing):
     """Readings are whole multiples of a step, such as a servo's 0.24 degrees."""
 
-    step: Float[Array, ""] = eqx.field(default=0.0041888, converter=f32)  # in the term's unit
+    step: Float[Array, ""]  # in the term's unit
+
+    def __init__(self, step: Number = 0.0041888):
+        self.step = f32(step)
 
     def init(self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float) -> tuple[()]:
         return ()
@@ -158,7 +161,10 @@ class SampleHold(AbstractSensing):
     period below the control period changes nothing.
     """
 
-    period: Float[Array, " 2"] = eqx.field(default=(0.02, 0.04), converter=f32)  # s
+    period: Float[Array, " 2"]  # s
+
+    def __init__(self, period: Pair = (0.02, 0.04)):
+        self.period = f32(period)
 
     def init(
         self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float
@@ -183,7 +189,10 @@ class SampleHold(AbstractSensing):
 class DroppedPackets(AbstractSensing):
     """Now and then a reading does not arrive, and the one before stands."""
 
-    probability: Float[Array, ""] = eqx.field(default=0.02, converter=f32)
+    probability: Float[Array, ""]
+
+    def __init__(self, probability: Number = 0.02):
+        self.probability = f32(probability)
 
     def init(self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float) -> Float[Array, " n"]:
         return value

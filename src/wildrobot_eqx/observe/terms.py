@@ -145,6 +145,9 @@ class JointPositions(AbstractStatelessTerm):
     frame = "joint, minus home"
     measurable = True
 
+    def __init__(self, robot: Robot):
+        self.robot = robot
+
     @property
     def size(self) -> int:
         """Length of its vector."""
@@ -173,6 +176,9 @@ class JointVelocities(AbstractStatelessTerm):
     unit = "rad/s"
     frame = "joint"
     measurable = True
+
+    def __init__(self, robot: Robot):
+        self.robot = robot
 
     @property
     def size(self) -> int:

@@ -17,17 +17,19 @@ import jax.numpy as jnp
 from ..env import Env
 from ..errors import WildRobotError, nearest
 from ..evaluate.gate import AbstractGate
-from ..learn import AbstractRewardModel, MakePolicy, PPOConfig
+from ..learn import AbstractRewardModel, MakePolicy
+from ..learn.config import Learner
 from ..paths import data_dir
+from ..plugins import plugin_names, plugin_path
 from ..task import Curriculum
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What to train: an env, an algorithm's figures, for how long, and what counts as done."""
+    """What to train: an env, the learner with its figures, for how long, and what counts as done."""
 
     env: Env
-    ppo: PPOConfig
+    learner: Learner
     steps: int  # control steps, over all envs
     seed: int = 0
     gate: AbstractGate | None = None
@@ -36,7 +38,7 @@ class Recipe:
     policy: MakePolicy | None = None  # of our own PPO: makes another kind of policy, such as one with a memory
     reward_model: AbstractRewardModel | None = None  # of our own PPO: learns the rewards, in place of the env's own
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.steps < 1:
             raise WildRobotError(
                 f"Training needs at least one step, got steps={self.steps}.", where="Recipe", hint="raise steps"
@@ -56,8 +58,8 @@ class Recipe:
 
     @property
     def iterations(self) -> int:
-        """PPO iterations that make at least `steps` control steps."""
-        return -(-self.steps // self.ppo.steps_per_iteration)
+        """Iterations of the learner that make at least `steps` control steps."""
+        return -(-self.steps // self.learner.steps_per_iteration)
 
 
 class RecipeFunction:
@@ -130,12 +132,13 @@ def recipe(function: Callable[..., Recipe]) -> RecipeFunction:
 
 
 def recipe_names() -> list[str]:
-    """The names of the recipes that ship with the package."""
-    return sorted(path.stem for path in data_dir("recipes").glob("*.py"))
+    """The names of the recipes that ship with the package, and of those that other packages offer."""
+    shipped = {path.stem for path in data_dir("recipes").glob("*.py")}
+    return sorted(shipped | set(plugin_names("recipes")))
 
 
 def find_recipe(path: str | os.PathLike) -> Path:
-    """The recipe file at `path`, or the shipped one of that name.
+    """The recipe file at `path`, or the one of that name that ships with this package or another.
 
     Raises:
         WildRobotError: there is neither.
@@ -147,10 +150,12 @@ def find_recipe(path: str | os.PathLike) -> Path:
         shipped = data_dir("recipes") / f"{file.name}.py"
         if shipped.is_file():
             return shipped
+        if (offered := plugin_path("recipes", file.name)) is not None:
+            return offered
     known = [*recipe_names(), *(str(p) for p in Path("recipes").glob("*.py"))]
     raise WildRobotError(
         f"There is no recipe {str(path)!r}.",
-        where=f"a file of that name in {Path.cwd()}, or a recipe that ships with the package",
+        where=f"a file of that name in {Path.cwd()}, or a recipe that ships with this or another package",
         hint=nearest(str(path), known),
     )
 

@@ -63,7 +63,7 @@ def export(
         "trainer": manifest.get("trainer", "ppo"),
         "seed": manifest["seed"],
         "iteration": iteration,
-        "steps": iteration * recipe.ppo.steps_per_iteration,
+        "steps": iteration * recipe.learner.steps_per_iteration,
         "options": manifest["options"],
         "overrides": manifest["overrides"],
         "versions": manifest["versions"],

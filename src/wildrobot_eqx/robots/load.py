@@ -8,6 +8,7 @@ import mujoco
 
 from ..errors import WildRobotError, nearest
 from ..paths import data_dir
+from ..plugins import plugin_names, plugin_path
 from .actuators import Actuators, read_actuators
 from .inside import check_inside, check_model
 from .mirrors import joint_mirror
@@ -24,12 +25,16 @@ _NO_LOAD_SPEED = 1e3  # rad/s, of a servo without a datasheet
 
 
 def robot_names() -> list[str]:
-    """The names of the robots that ship with the package."""
-    return sorted(path.parent.name for path in data_dir("robots").glob("*/robot.toml"))
+    """The names of the robots that ship with the package, and of those that other packages offer."""
+    shipped = {path.parent.name for path in data_dir("robots").glob("*/robot.toml")}
+    return sorted(shipped | set(plugin_names("robots")))
 
 
 def load_robot(robot: str | os.PathLike) -> Robot:
     """Load a robot by its name, or from a folder that holds a robot.toml.
+
+    A name is that of a robot that ships with the package, or of one that another package offers
+    by the entry point `wildrobot_eqx.robots`.
 
     Nothing outside of that folder is read, and nothing in it is executed.
 
@@ -39,11 +44,13 @@ def load_robot(robot: str | os.PathLike) -> Robot:
     folder = Path(robot)
     if not (folder / "robot.toml").is_file():
         folder = data_dir("robots") / str(robot)
+    if not (folder / "robot.toml").is_file():
+        folder = plugin_path("robots", str(robot)) or folder
     path = folder / "robot.toml"
     if not path.is_file():
         raise WildRobotError(
             f"There is no robot {str(robot)!r}.",
-            where="robots that ship with the package, and folders with a robot.toml",
+            where="robots that ship with this or another package, and folders with a robot.toml",
             hint=nearest(str(robot), robot_names()),
         )
     ours = folder.parent == data_dir("robots")  # it came with the package, whose installer may link files

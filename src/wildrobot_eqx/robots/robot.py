@@ -69,7 +69,7 @@ class Robot(eqx.Module):
     torque_limit: Float[Array, " nu"]  # N m, at the joint
     ground: Ground | None = None  # what it stands on, where that is no plane
 
-    def __check_init__(self):
+    def __check_init__(self) -> None:
         low, high = np.asarray(self.joint_range).T
         home = np.asarray(self.home_joints)
         for i, name in enumerate(self.joint_names):

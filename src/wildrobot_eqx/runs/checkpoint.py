@@ -83,7 +83,7 @@ def non_finite(flat: dict[str, Shaped[np.ndarray, "..."]]) -> list[str]:
 
 
 def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _digest(flat: dict[str, Shaped[np.ndarray, "..."]]) -> np.ndarray:

@@ -20,6 +20,8 @@ from .files import replace_text, writing
 from .lock import lock
 
 SCHEMA = 1
+STATE_VERSION = 2
+"""Of the trees in a run's checkpoints, and of what a recipe is made of; version 0.1.0 wrote 1, and did not say so."""
 _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "name": (str, "text"),
     "trainer": (str, "text"),
@@ -127,6 +129,7 @@ class RunFolder:
                 where=str(self.manifest_path),
                 hint="use the version of wildrobot-eqx that made the run",
             )
+        self._check_state_version(manifest)
         for name, (kind, words) in _KINDS.items():
             value = manifest.get(name)
             texts = name != "overrides" or not isinstance(value, list) or all(isinstance(v, str) for v in value)
@@ -152,9 +155,27 @@ class RunFolder:
                 )
         return manifest
 
+    def _check_state_version(self, manifest: dict[str, Any]) -> None:
+        found = manifest.get("state_version", 1)
+        if found == STATE_VERSION and not isinstance(found, bool):
+            return
+        versions = manifest.get("versions")
+        maker = versions.get("wildrobot-eqx") if isinstance(versions, dict) else None
+        maker = maker if isinstance(maker, str) else "0.1.0" if found == 1 else None
+        raise WildRobotError(
+            f"The run was made by wildrobot-eqx {maker or 'of another version'}, whose training states are of "
+            f"version {str(found)[:20]}; this one, {__version__}, reads version {STATE_VERSION}.",
+            where=f"{self.manifest_path}, state_version",
+            hint="start the training anew into another folder"
+            + (f", or install what made the run: pip install wildrobot-eqx=={maker}" if maker else ""),
+        )
+
     def update_manifest(self, **changes: Any) -> dict[str, Any]:
         """Change some entries of the manifest, atomically; returns all of it."""
-        manifest = {**self.manifest(), **changes} if self.manifest_path.exists() else {"schema": SCHEMA, **changes}
+        manifest = (
+            self.manifest() if self.manifest_path.exists() else {"schema": SCHEMA, "state_version": STATE_VERSION}
+        )
+        manifest |= changes
         write_json(self.manifest_path, manifest)
         return manifest
 

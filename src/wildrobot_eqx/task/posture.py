@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..arrays import f32
+from ..arrays import Number, f32
 from ..errors import WildRobotError, nearest
 from ..observe import Signals
 from ..robots import Ground, Robot, above
@@ -50,7 +50,10 @@ class BaseHeightError(AbstractStatelessReward):
 class ActionRate(AbstractStatelessReward):
     """Squared change of the action since the last control step."""
 
-    weight: Float[Array, ""] = eqx.field(default=-0.05, converter=f32)
+    weight: Float[Array, ""]
+
+    def __init__(self, weight: Number = -0.05):
+        self.weight = f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         return jnp.sum(jnp.square(signals.action - signals.previous_action))
@@ -59,7 +62,10 @@ class ActionRate(AbstractStatelessReward):
 class Torque(AbstractStatelessReward):
     """Sum of squared actuator torques, (N m)^2."""
 
-    weight: Float[Array, ""] = eqx.field(default=-0.02, converter=f32)
+    weight: Float[Array, ""]
+
+    def __init__(self, weight: Number = -0.02):
+        self.weight = f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         return jnp.sum(jnp.square(signals.physics.actuator_force))
@@ -112,7 +118,10 @@ class Posture(AbstractStatelessReward):
 class Alive(AbstractStatelessReward):
     """1 for every second without a fall."""
 
-    weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)
+    weight: Float[Array, ""]
+
+    def __init__(self, weight: Number = 1.0):
+        self.weight = f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         return jnp.ones((), jnp.float32)

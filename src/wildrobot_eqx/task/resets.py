@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import rotation
-from ..arrays import f32, uniform
+from ..arrays import Number, Pair, f32, uniform
 from ..errors import WildRobotError
 from ..protocol import Call, Protocol
 from ..robots import Ground, Robot, joint_addresses
@@ -20,7 +20,7 @@ _REACH = 0.2  # m, about the robot: its feet come down above the highest ground 
 _AROUND = _REACH * np.stack(np.meshgrid(*[np.linspace(-1.0, 1.0, 5)] * 2), axis=-1).reshape(-1, 2)
 
 
-def _range(bounds: Array | tuple[float, float] | None) -> Array | None:
+def _range(bounds: Pair | None) -> Float[Array, " 2"] | None:
     return None if bounds is None else f32(bounds)
 
 
@@ -48,15 +48,35 @@ class HomeReset(AbstractReset):
     """
 
     robot: Robot
-    joint_noise: Float[Array, ""] = eqx.field(default=0.05, converter=f32)  # rad
-    velocity_noise: Float[Array, ""] = eqx.field(default=0.1, converter=f32)  # rad/s and m/s
-    drop: Float[Array, ""] = eqx.field(default=0.005, converter=f32)  # m
-    ground: Ground | None = None
-    spread: Float[Array, ""] = eqx.field(default=3.0, converter=f32)  # m
-    centre: Float[Array, " 2"] = eqx.field(default=(0.0, 0.0), converter=f32)  # m
-    steps: Float[Array, " 2"] | None = eqx.field(default=None, converter=_range)  # m, range of the steps' height
+    joint_noise: Float[Array, ""]  # rad
+    velocity_noise: Float[Array, ""]  # rad/s and m/s
+    drop: Float[Array, ""]  # m
+    ground: Ground | None
+    spread: Float[Array, ""]  # m
+    centre: Float[Array, " 2"]  # m
+    steps: Float[Array, " 2"] | None  # m, range of the steps' height
 
-    def __check_init__(self):
+    def __init__(
+        self,
+        robot: Robot,
+        joint_noise: Number = 0.05,
+        velocity_noise: Number = 0.1,
+        drop: Number = 0.005,
+        ground: Ground | None = None,
+        spread: Number = 3.0,
+        centre: Pair = (0.0, 0.0),
+        steps: Pair | None = None,
+    ):
+        self.robot = robot
+        self.joint_noise = f32(joint_noise)
+        self.velocity_noise = f32(velocity_noise)
+        self.drop = f32(drop)
+        self.ground = ground
+        self.spread = f32(spread)
+        self.centre = f32(centre)
+        self.steps = _range(steps)
+
+    def __check_init__(self) -> None:
         if self.steps is not None and not (self.ground is not None and self.ground.highest_step > 0.0):
             raise WildRobotError(
                 "Steps of the floor are drawn, but the reset has no ground with steps.",
@@ -146,7 +166,10 @@ class MixedReset(AbstractReset):
 
     first: AbstractReset
     second: AbstractReset
-    share: Float[Array, ""] = eqx.field(default=0.5, converter=f32)
+    share: Float[Array, ""]
+
+    def __init__(self, first: AbstractReset, second: AbstractReset, share: float | Float[Array, ""] = 0.5):
+        self.first, self.second, self.share = first, second, f32(share)
 
     def __call__(
         self, key: PRNGKeyArray, commands: Mapping[str, Any]

@@ -14,6 +14,7 @@ from ..adapters.brax import BraxEnv
 from ..arrays import f32
 from ..env.divergence import DIVERGED
 from ..errors import WildRobotError
+from ..learn.config import BraxPPO, BraxSAC, as_learner
 from ..learn.networks import MLP, AbstractPolicy, MLPPolicy
 from ..learn.normalise import RunningNorm
 from ..learn.squashed import SquashedPolicy
@@ -54,7 +55,7 @@ def brax_ppo_arguments(recipe: Recipe) -> dict[str, Any]:
     Brax lacks a falling learning rate (`decay_steps`), symmetry and the pool of resets. Rewards
     are not scaled. An episode lasts at most half of the training, so that some are seen to end.
     """
-    config, env = recipe.ppo, recipe.env
+    config, env = as_learner(recipe.learner, BraxPPO), recipe.env
     arguments: dict[str, Any] = {
         "num_envs": config.num_envs,
         "unroll_length": config.unroll_length,
@@ -80,7 +81,7 @@ def brax_ppo_arguments(recipe: Recipe) -> dict[str, Any]:
 
 def brax_sac_arguments(recipe: Recipe) -> dict[str, Any]:
     """The hyperparameters that SAC shares with our PPO, by Brax's names; it updates once per step of all envs."""
-    config = recipe.ppo
+    config = as_learner(recipe.learner, BraxSAC)
     first = min(recipe.steps // 10, 10 * config.num_envs)  # steps before learning begins
     return {
         "num_timesteps": recipe.iterations * config.steps_per_iteration,
@@ -91,7 +92,7 @@ def brax_sac_arguments(recipe: Recipe) -> dict[str, Any]:
         "discounting": config.discount,
         "min_replay_size": first,
         "max_replay_size": max(recipe.steps, 1) if recipe.steps < 1_000_000 else 1_000_000,
-        "batch_size": 256,
+        "batch_size": config.batch_size,
         "deterministic_eval": True,
         "reward_scaling": 1.0,
         "seed": recipe.seed,
@@ -100,13 +101,14 @@ def brax_sac_arguments(recipe: Recipe) -> dict[str, Any]:
 
 def _init_ppo(recipe: Recipe) -> BraxState:
     env, key = BraxEnv(recipe.env, privileged=True), jax.random.key(recipe.seed)
-    params = brax_train.init_ppo(env, recipe.ppo.hidden, recipe.ppo.init_std, key)
+    config = as_learner(recipe.learner, BraxPPO)
+    params = brax_train.init_ppo(env, config.hidden, config.init_std, key)
     return BraxState(params, jnp.zeros((), jnp.int32))
 
 
 def _run_ppo(recipe: Recipe, state: BraxState, tell: Tell, shares: int) -> None:
     """What is left to do, from the networks of `state`; Adam's moments, envs and random numbers start anew."""
-    done, config = int(state.iteration), recipe.ppo
+    done, config = int(state.iteration), as_learner(recipe.learner, BraxPPO)
     left = recipe.iterations - done
     if left <= 0:
         return
@@ -121,7 +123,7 @@ def _run_ppo(recipe: Recipe, state: BraxState, tell: Tell, shares: int) -> None:
 
 
 def _init_sac(recipe: Recipe) -> BraxState:
-    params = brax_train.init_sac(BraxEnv(recipe.env), recipe.ppo.hidden, jax.random.key(recipe.seed))
+    params = brax_train.init_sac(BraxEnv(recipe.env), recipe.learner.hidden, jax.random.key(recipe.seed))
     return BraxState(params, jnp.zeros((), jnp.int32))
 
 
@@ -141,7 +143,7 @@ def _run_sac(recipe: Recipe, state: BraxState, tell: Tell, shares: int) -> None:
     brax_train.train_sac(
         BraxEnv(recipe.env),
         brax_sac_arguments(recipe),
-        recipe.ppo.hidden,
+        recipe.learner.hidden,
         recipe.iterations,
         _counting(recipe, 0, tell),
     )
@@ -158,7 +160,7 @@ def _counting(recipe: Recipe, done: int, tell: Tell) -> brax_train.Tell:
         nonlocal done
         done += 1
         if DIVERGED in figures:
-            figures = {**figures, DIVERGED: figures[DIVERGED] * recipe.ppo.steps_per_iteration}
+            figures = {**figures, DIVERGED: figures[DIVERGED] * recipe.learner.steps_per_iteration}
         tell(BraxState(params, jnp.asarray(done, jnp.int32)), figures)
 
     return told
@@ -190,8 +192,8 @@ def _few_iterations(recipe: Recipe) -> Recipe:
     _own_networks(recipe)
     if recipe.iterations <= _SAC_ITERATIONS:
         return recipe
-    unroll = math.ceil(recipe.steps / (_SAC_ITERATIONS * recipe.ppo.num_envs))
-    return dataclasses.replace(recipe, ppo=dataclasses.replace(recipe.ppo, unroll_length=unroll))
+    unroll = math.ceil(recipe.steps / (_SAC_ITERATIONS * recipe.learner.num_envs))
+    return dataclasses.replace(recipe, learner=dataclasses.replace(recipe.learner, unroll_length=unroll))
 
 
 def ppo_policy(state: BraxState) -> AbstractPolicy:

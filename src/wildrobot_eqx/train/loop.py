@@ -125,7 +125,7 @@ def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _A
         status="trained",
         finished=now(),
         training_s=log.figures.get("wall_clock_s", wall_clock(kept)),
-        steps_done=int(log.state.iteration) * recipe.ppo.steps_per_iteration,
+        steps_done=int(log.state.iteration) * recipe.learner.steps_per_iteration,
     )
     return Trained(log.state, initial, log.figures)
 
@@ -166,7 +166,7 @@ class _Log:
         for writer in (self.metrics, self.writers[0]):
             stack.callback(writer.close)
         self.report = stack.enter_context(progress(recipe.iterations, self.first))
-        self.clock = _Clock(recipe.ppo.steps_per_iteration, wall_clock(kept))
+        self.clock = _Clock(recipe.learner.steps_per_iteration, wall_clock(kept))
         self.saved = time.monotonic()
         self.diverged = 0  # control steps, in this attempt
 
@@ -182,7 +182,7 @@ class _Log:
         values = {name: float(value) for name, value in jax.device_get(raw).items()}
         _check_finite(values, iteration, folder)
         self.figures = figures = {**self.clock.tick(), **values}
-        steps = iteration * self.recipe.ppo.steps_per_iteration
+        steps = iteration * self.recipe.learner.steps_per_iteration
         self.metrics.write({"iteration": iteration, "steps": steps, **figures})
         for writer in self.writers:
             writer.write(iteration, figures)
@@ -191,13 +191,13 @@ class _Log:
             folder.update_manifest(first_update_s=round(process_age(), 3))
         diverged = round(figures.get(DIVERGED, 0.0))
         self.diverged += diverged
-        too_many = diverged > max(DIVERGED_SHARE * self.recipe.ppo.steps_per_iteration, 1.0)
+        too_many = diverged > max(DIVERGED_SHARE * self.recipe.learner.steps_per_iteration, 1.0)
         stop = self.stop.asked and iteration < total
         if stop or too_many or iteration == total or time.monotonic() - self.saved > SAVE_EVERY:
             _save(state, folder, iteration)
             self.saved = time.monotonic()
         if too_many:
-            raise _too_many_diverged(diverged, self.recipe.ppo.steps_per_iteration, iteration, folder)
+            raise _too_many_diverged(diverged, self.recipe.learner.steps_per_iteration, iteration, folder)
         if stop:
             raise WildRobotError(
                 f"Stopped after iteration {iteration} of {total}; its checkpoint is saved.",
@@ -230,7 +230,7 @@ def _not_finite(names: list[str], iteration: int, folder: RunFolder) -> WildRobo
         f"Not finite at iteration {iteration}: {', '.join(names[:6])}{more}.",
         where=str(folder.path),
         hint=f"{kept}; a diverging simulation wants a smaller physics timestep, diverging losses a smaller "
-        "ppo.learning_rate",
+        "learner.learning_rate",
         exit_code=1,
     )
 

@@ -13,7 +13,7 @@ from ..recipes.recipe import Recipe, RecipeFunction, load_recipe
 from ..runs.checkpoint import unflatten
 from ..runs.folder import RunFolder, environment, now
 from ..runs.identity import check_robot, robot_identity
-from .registry import template, trainer, trainer_of
+from .registry import learned_by, template, trainer, trainer_of
 
 Say = Callable[[str], None]
 
@@ -23,10 +23,12 @@ def start(
     options: dict[str, Any],
     assignments: list[str],
     out: Path | None,
-    trained_by: str = "ppo",
+    trained_by: str | None = None,
     judged: bool = True,
 ) -> tuple[Recipe, RunFolder]:
-    """Build the recipe and make its run folder; `trained_by` is one of `TRAINERS`; `judged`: its gate will be asked.
+    """Build the recipe and make its run folder.
+
+    `trained_by` is one of `TRAINERS`, the recipe's own learner if None; `judged`: its gate will be asked.
 
     Raises:
         WildRobotError: the recipe or an override is wrong, the gate judges what the env never asks for, the folder
@@ -36,7 +38,8 @@ def start(
     made = function(**options)
     if kept.get("physics") == "auto":  # a run goes on with the engine that it began with, on whatever machine
         kept["physics"] = engine_name(made.env.physics)
-    recipe = trainer(trained_by).schedule(apply_overrides(made, assignments))
+    trained_by = trained_by or made.learner.trainer
+    recipe = trainer(trained_by).schedule(apply_overrides(learned_by(made, trained_by), assignments))
     if judged:
         check_gate(recipe)
     around = environment()  # before the folder: it takes a while, and a Ctrl-C now leaves nothing behind
@@ -54,7 +57,7 @@ def start(
         iterations=recipe.iterations,
         physics=engine_name(recipe.env.physics),
         control_dt=recipe.env.physics.control_dt,
-        ppo=dataclasses.asdict(recipe.ppo),
+        learner=dataclasses.asdict(recipe.learner),
         status="created",
         started=now(),
         **around,
@@ -104,6 +107,7 @@ def reopen(
     overrides = [*manifest["overrides"], *assignments]
     made = function(**merged)
     check_robot(made.env.physics.robot, manifest.get("robot"), trust, say)
+    made = learned_by(made, manifest.get("trainer", "ppo"))
     recipe = trainer_of(folder).schedule(apply_overrides(made, overrides))
     if recipe.seed != manifest["seed"]:
         raise WildRobotError(
@@ -117,7 +121,7 @@ def reopen(
         "overrides": overrides,
         "steps": recipe.steps,
         "iterations": recipe.iterations,
-        "ppo": dataclasses.asdict(recipe.ppo),
+        "learner": dataclasses.asdict(recipe.learner),
     }
     return recipe, changes if options or assignments or trust else {}
 

@@ -25,7 +25,7 @@ class Check:
 
 def short(recipe: Recipe) -> Recipe:
     """The recipe, stopped after ten iterations."""
-    return dataclasses.replace(recipe, steps=ITERATIONS * recipe.ppo.steps_per_iteration)
+    return dataclasses.replace(recipe, steps=ITERATIONS * recipe.learner.steps_per_iteration)
 
 
 def verify(recipe: Recipe, folder: RunFolder, say: Say) -> list[Check]:

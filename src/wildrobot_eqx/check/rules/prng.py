@@ -82,7 +82,7 @@ def _is_key(var: Any) -> bool:
 class _Walk:
     """Numbers the values of a jaxpr, equal ones alike, and notes which keys are used where."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.found: list[Reuse] = []
         self.uses = _Uses()
         self.whole: dict[int, int] = {}  # part -> the array that it is a part of

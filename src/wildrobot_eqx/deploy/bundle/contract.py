@@ -106,7 +106,8 @@ def read_contract(text: bytes) -> Contract:
         raise damaged(
             f"The contract has version {version!r}, this player reads version {VERSION}.",
             FILE,
-            "export the bundle anew with this version of wildrobot-eqx"
+            "export the bundle anew with this version of wildrobot-eqx, or play it with the one that made it: "
+            "pip install wildrobot-eqx==0.1.0"
             if older
             else "update wildrobot-eqx on the robot",
         )

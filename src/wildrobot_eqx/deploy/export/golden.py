@@ -116,7 +116,7 @@ def _kicks() -> Float[np.ndarray, "time n 3"]:
 
 def _blank(like: jax.ShapeDtypeStruct, key: PRNGKeyArray) -> Shaped[Array, "..."]:
     """An array of that shape, whatever it holds."""
-    typed = jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key)
+    typed = jnp.issubdtype(like.dtype, jax.dtypes.prng_key)
     return jnp.broadcast_to(key, like.shape) if typed else jnp.zeros(like.shape, like.dtype)
 
 

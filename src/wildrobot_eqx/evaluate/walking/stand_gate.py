@@ -51,7 +51,7 @@ class StandGate(AbstractGate):
     timesteps: tuple[float, ...] = eqx.field(static=True, default=(0.005, 0.002))  # s
     columns = "kick"
 
-    def __check_init__(self):
+    def __check_init__(self) -> None:
         if not 0.0 <= self.kick_at <= self.kick_at + self.recovery < self.seconds:
             raise WildRobotError(
                 f"A kick after {self.kick_at:g} s and {self.recovery:g} s to recover leave nothing of episodes "

@@ -38,7 +38,7 @@ class WalkGate(AbstractGate):
     motions: tuple[Motion, ...] = eqx.field(static=True, default=())  # sideways and turning, beside the speeds
     columns = "command"
 
-    def __check_init__(self):
+    def __check_init__(self) -> None:
         if not 0.0 <= self.warmup < self.seconds:
             raise WildRobotError(
                 f"A warm-up of {self.warmup:g} s leaves nothing of episodes of {self.seconds:g} s to judge.",

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ... import rotation
-from ...arrays import f32, uniform
+from ...arrays import Pair, f32, uniform
 from ...errors import WildRobotError, nearest
 from ...robots import Robot
 from ..params import PhysicsParams
@@ -17,7 +17,10 @@ from .base import AbstractRandomiser
 class ScaleMass(AbstractRandomiser):
     """Scales each body's mass and inertia together by one factor per body, so that density stays physical."""
 
-    range: Float[Array, " 2"] = eqx.field(default=(0.9, 1.1), converter=f32)
+    range: Float[Array, " 2"]
+
+    def __init__(self, range: Pair = (0.9, 1.1)):
+        self.range = f32(range)
 
     def __call__(self, key: PRNGKeyArray, params: PhysicsParams) -> PhysicsParams:
         factor = uniform(key, self.range, params.body_mass.shape)
@@ -34,7 +37,10 @@ class ScaleInertia(AbstractRandomiser):
     One factor for all three keeps the triangle inequality between them.
     """
 
-    range: Float[Array, " 2"] = eqx.field(default=(0.9, 1.1), converter=f32)
+    range: Float[Array, " 2"]
+
+    def __init__(self, range: Pair = (0.9, 1.1)):
+        self.range = f32(range)
 
     def __call__(self, key: PRNGKeyArray, params: PhysicsParams) -> PhysicsParams:
         factor = uniform(key, self.range, params.body_mass.shape)

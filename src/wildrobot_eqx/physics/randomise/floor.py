@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ...arrays import f32, uniform
+from ...arrays import Pair, f32, uniform
 from ..params import PhysicsParams
 from .base import AbstractRandomiser
 
@@ -13,7 +13,10 @@ from .base import AbstractRandomiser
 class ScaleFriction(AbstractRandomiser):
     """Scales the sliding friction of every geom, and of every contact `<pair>`, by one factor."""
 
-    range: Float[Array, " 2"] = eqx.field(default=(0.6, 1.2), converter=f32)
+    range: Float[Array, " 2"]
+
+    def __init__(self, range: Pair = (0.6, 1.2)):
+        self.range = f32(range)
 
     def __call__(self, key: PRNGKeyArray, params: PhysicsParams) -> PhysicsParams:
         factor = uniform(key, self.range)
@@ -31,7 +34,10 @@ class TiltGravity(AbstractRandomiser):
     floor, and an orientation sensor reads the tilt against it, not against the true vertical.
     """
 
-    angle: Float[Array, " 2"] = eqx.field(default=(0.0, 0.035), converter=f32)  # rad
+    angle: Float[Array, " 2"]  # rad
+
+    def __init__(self, angle: Pair = (0.0, 0.035)):
+        self.angle = f32(angle)
 
     def __call__(self, key: PRNGKeyArray, params: PhysicsParams) -> PhysicsParams:
         key_angle, key_side = jax.random.split(key)

@@ -3,7 +3,7 @@
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ...arrays import f32, uniform
+from ...arrays import Pair, f32, uniform
 from ..params import PhysicsParams
 from .base import AbstractRandomiser
 
@@ -11,7 +11,10 @@ from .base import AbstractRandomiser
 class ScaleGains(AbstractRandomiser):
     """Scales each position servo's stiffness and damping together by one factor per actuator."""
 
-    range: Float[Array, " 2"] = eqx.field(default=(0.9, 1.1), converter=f32)
+    range: Float[Array, " 2"]
+
+    def __init__(self, range: Pair = (0.9, 1.1)):
+        self.range = f32(range)
 
     def __call__(self, key: PRNGKeyArray, params: PhysicsParams) -> PhysicsParams:
         factor = uniform(key, self.range, params.actuator_gainprm.shape[:1])[:, None]
@@ -25,7 +28,10 @@ class ScaleGains(AbstractRandomiser):
 class ScaleStrength(AbstractRandomiser):
     """Scales each servo's torque limit. For a motor's whole torque-speed line, take `DCMotor`'s strength instead."""
 
-    range: Float[Array, " 2"] = eqx.field(default=(0.8, 1.1), converter=f32)
+    range: Float[Array, " 2"]
+
+    def __init__(self, range: Pair = (0.8, 1.1)):
+        self.range = f32(range)
 
     def __call__(self, key: PRNGKeyArray, params: PhysicsParams) -> PhysicsParams:
         factor = uniform(key, self.range, params.actuator_forcerange.shape[:1])[:, None]
@@ -35,7 +41,10 @@ class ScaleStrength(AbstractRandomiser):
 class ScaleArmature(AbstractRandomiser):
     """Scales the inertia of motor and gears (`dof_armature`) by one factor per degree of freedom."""
 
-    range: Float[Array, " 2"] = eqx.field(default=(0.8, 1.2), converter=f32)
+    range: Float[Array, " 2"]
+
+    def __init__(self, range: Pair = (0.8, 1.2)):
+        self.range = f32(range)
 
     def __call__(self, key: PRNGKeyArray, params: PhysicsParams) -> PhysicsParams:
         factor = uniform(key, self.range, params.dof_armature.shape)
@@ -45,7 +54,10 @@ class ScaleArmature(AbstractRandomiser):
 class ScaleDamping(AbstractRandomiser):
     """Scales the viscous friction (`dof_damping`) by one factor per degree of freedom."""
 
-    range: Float[Array, " 2"] = eqx.field(default=(0.7, 1.3), converter=f32)
+    range: Float[Array, " 2"]
+
+    def __init__(self, range: Pair = (0.7, 1.3)):
+        self.range = f32(range)
 
     def __call__(self, key: PRNGKeyArray, params: PhysicsParams) -> PhysicsParams:
         factor = uniform(key, self.range, params.dof_damping.shape)
@@ -58,7 +70,10 @@ class ScaleFrictionLoss(AbstractRandomiser):
     A joint without dry friction in its MJCF gets none: any factor of nothing is nothing.
     """
 
-    range: Float[Array, " 2"] = eqx.field(default=(0.5, 2.0), converter=f32)
+    range: Float[Array, " 2"]
+
+    def __init__(self, range: Pair = (0.5, 2.0)):
+        self.range = f32(range)
 
     def __call__(self, key: PRNGKeyArray, params: PhysicsParams) -> PhysicsParams:
         factor = uniform(key, self.range, params.dof_frictionloss.shape)

@@ -8,8 +8,8 @@ batch shape, or none: every operation is elementwise, so a batch stays the last 
 """
 
 import math
-from collections.abc import Iterable
-from typing import Union, no_type_check
+from collections.abc import Callable, Iterable
+from typing import Any, Union, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -83,17 +83,17 @@ class Num:
         return _compare(lax.ge, self, other)
 
 
-def _with(op, a: jax.Array, constant: float) -> jax.Array:
+def _with(op: Callable[..., jax.Array], a: jax.Array, constant: float) -> jax.Array:
     return op(a, lax.full_like(a, constant))
 
 
-def _both(op, a: jax.Array, b: jax.Array) -> jax.Array:
+def _both(op: Callable[..., jax.Array], a: jax.Array, b: jax.Array) -> jax.Array:
     if a.shape != b.shape:
         a, b = jnp.broadcast_arrays(a, b)
     return op(a, b)
 
 
-def _compare(op, x: Num, y: Scalar) -> Mask:
+def _compare(op: Callable[..., jax.Array], x: Num, y: Scalar) -> Mask:
     return _both(op, x.a, y.a) if isinstance(y, Num) else _with(op, x.a, y)
 
 
@@ -132,7 +132,7 @@ def neither(a: Mask) -> Mask:
     return not a if isinstance(a, bool) else jnp.logical_not(a)
 
 
-def _unary(op, constant):
+def _unary(op: Callable[[Any], Any], constant: Callable[[float], float]) -> Callable[[Any], Any]:
     def apply(x: Scalar) -> Scalar:
         return Num(op(x.a)) if isinstance(x, Num) else constant(x)
 

@@ -10,6 +10,7 @@ along in the composite rigid body algorithm. Sources: MuJoCo's documentation, Co
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 from jax import lax
@@ -137,7 +138,7 @@ def run(problem: Problem, start: list[Scalar], effort: Effort) -> Solution:
     return Solution(qacc, joint, forces)
 
 
-def _respond(problem: Problem, qacc: list[Scalar]):
+def _respond(problem: Problem, qacc: list[Scalar]) -> tuple[Any, Any, list[Scalar], Any]:
     """Contact accelerations, contact forces, joint forces of all constraints, and their curvature."""
     tree, rows = problem.tree, problem.rows
     axes = [tuple(a - r for a, r in zip(x, t.aref)) for x, t in zip(problem.contact_axes(qacc), rows.touches)]

@@ -1,0 +1,22 @@
+"""Commands: what a robot is asked for."""
+
+from .locomotion import AbstractMotionState, HeadingController, VelocityCommand, VelocityState
+from .observe import Channel
+from .task import (
+    AbstractCommand,
+    PointCommand,
+    PointState,
+)
+from .task.commands import no_channels
+
+__all__ = [
+    "AbstractCommand",
+    "AbstractMotionState",
+    "Channel",
+    "HeadingController",
+    "PointCommand",
+    "PointState",
+    "VelocityCommand",
+    "VelocityState",
+    "no_channels",
+]

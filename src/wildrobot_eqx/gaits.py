@@ -1,0 +1,15 @@
+"""Gaits: commands that say which foot swings when."""
+
+from .locomotion import Gait, GaitState
+from .locomotion.gaits import bound, pace, pronk, trot, two_beat, walk
+
+__all__ = [
+    "Gait",
+    "GaitState",
+    "bound",
+    "pace",
+    "pronk",
+    "trot",
+    "two_beat",
+    "walk",
+]

@@ -1,0 +1,23 @@
+"""Gates: what counts as done."""
+
+from .evaluate import AbstractGate, AbstractMeter, Case, Figure, GateResult, GoalGate, Motion, StandGate, WalkGate
+from .evaluate.gate_result import CommandFigures, GateLine, Limit
+from .task import AbstractGoal, HingeAt, SiteAt
+
+__all__ = [
+    "AbstractGate",
+    "AbstractGoal",
+    "AbstractMeter",
+    "Case",
+    "CommandFigures",
+    "Figure",
+    "GateLine",
+    "GateResult",
+    "GoalGate",
+    "HingeAt",
+    "Limit",
+    "Motion",
+    "SiteAt",
+    "StandGate",
+    "WalkGate",
+]

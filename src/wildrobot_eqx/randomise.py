@@ -1,0 +1,31 @@
+"""Randomisers of the physics' parameters, drawn anew for every episode."""
+
+from .physics import (
+    AbstractRandomiser,
+    Payload,
+    ScaleArmature,
+    ScaleDamping,
+    ScaleFriction,
+    ScaleFrictionLoss,
+    ScaleGains,
+    ScaleInertia,
+    ScaleMass,
+    ScaleStrength,
+    ShiftCentreOfMass,
+    TiltGravity,
+)
+
+__all__ = [
+    "AbstractRandomiser",
+    "Payload",
+    "ScaleArmature",
+    "ScaleDamping",
+    "ScaleFriction",
+    "ScaleFrictionLoss",
+    "ScaleGains",
+    "ScaleInertia",
+    "ScaleMass",
+    "ScaleStrength",
+    "ShiftCentreOfMass",
+    "TiltGravity",
+]
