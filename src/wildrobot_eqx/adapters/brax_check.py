@@ -3,7 +3,7 @@
 Brax's trainers scan `wrap(env).step`. A leaf whose dtype, shape, weak type or place in the
 tree changes between reset and step fails there, after the compile has begun, and the error
 names a leaf that a wrapper made of it. `check_brax` names the env's own, and holds the env to
-the rules of `contract.check`: random keys, state kept outside of the state, arrays in static fields.
+the rules of `check.check_env`: random keys, state kept outside of the state, arrays in static fields.
 """
 
 from collections.abc import Iterable
