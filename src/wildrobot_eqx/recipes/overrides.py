@@ -29,7 +29,7 @@ def apply_overrides(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key:
-            raise _error(assignment, f"{assignment!r} is not of the form key=value.", "such as learner.learning_rate=3e-4")
+            raise _error(assignment, f"{assignment!r} is not of the form key=value.", "say learner.learning_rate=3e-4")
         recipe = _replaced(recipe, key.split("."), text, assignment)
     return _checked(recipe)
 
