@@ -34,7 +34,7 @@ from wildrobot_eqx import PPO, WildRobotError
 def test_a_figure_that_cannot_train_is_named(name, value, kind):
     with pytest.raises(WildRobotError) as caught:
         dataclasses.replace(PPO(), **{name: value})
-    assert caught.value.what.startswith(f"ppo.{name} must be")
+    assert caught.value.what.startswith(f"learner.{name} must be")
     assert kind in caught.value.what
     assert caught.value.where == f"PPO, {name}"
     assert caught.value.hint
