@@ -52,7 +52,35 @@ class JointPosition(AbstractController):
         return jnp.clip(target, self.range[:, 0], self.range[:, 1]), state
 
 
-class JointTorque(AbstractController):
+class AbstractScaledCommand(AbstractController):
+    """`ctrl = clip(action * scale, range)`, one entry per joint, and nothing at rest: no state."""
+
+    scale: Float[Array, " nu"]  # command per unit of action
+    range: Float[Array, "nu 2"]  # of the command
+    reflection: Mirror | None
+    joint_names: tuple[str, ...] = eqx.field(static=True)
+
+    @property
+    def action_size(self) -> int:
+        return len(self.joint_names)
+
+    @property
+    def mirror(self) -> Mirror | None:
+        return self.reflection
+
+    def rest(self) -> Float[Array, " nu"]:
+        return jnp.zeros_like(self.scale)
+
+    def init(self) -> tuple[()]:
+        return ()
+
+    def __call__(
+        self, state: tuple[()], action: Float[Array, " {self.scale.size}"]
+    ) -> tuple[Float[Array, " nu"], tuple[()]]:
+        return jnp.clip(self.scale * action, self.range[:, 0], self.range[:, 1]), state
+
+
+class JointTorque(AbstractScaledCommand):
     """Torques of motors: an action of 1 asks for `scale` times the joint's torque limit.
 
     `ctrl = clip(action * scale * torque_limit / (gear * gain), ctrl_range)`; at rest the motors
@@ -66,11 +94,6 @@ class JointTorque(AbstractController):
         WildRobotError: an actuator of the robot is no motor.
     """
 
-    scale: Float[Array, " nu"]  # command per unit of action
-    range: Float[Array, "nu 2"]  # of the command
-    reflection: Mirror | None
-    joint_names: tuple[str, ...] = eqx.field(static=True)
-
     def __init__(self, robot: Robot, scale: float | Float[Array, " nu"] = 1.0):
         robot.need_actuators("motor", "JointTorque", _INSTEAD)
         mj = robot.model.mj
@@ -79,27 +102,8 @@ class JointTorque(AbstractController):
         self.range = robot.ctrl_range
         self.joint_names, self.reflection = robot.joint_names, robot.mirror
 
-    @property
-    def action_size(self) -> int:
-        return len(self.joint_names)
 
-    @property
-    def mirror(self) -> Mirror | None:
-        return self.reflection
-
-    def rest(self) -> Float[Array, " nu"]:
-        return jnp.zeros_like(self.scale)
-
-    def init(self) -> tuple[()]:
-        return ()
-
-    def __call__(
-        self, state: tuple[()], action: Float[Array, " {self.scale.size}"]
-    ) -> tuple[Float[Array, " nu"], tuple[()]]:
-        return jnp.clip(self.scale * action, self.range[:, 0], self.range[:, 1]), state
-
-
-class JointVelocity(AbstractController):
+class JointVelocity(AbstractScaledCommand):
     """Speeds of velocity actuators: an action of 1 asks for `scale` times the top of the command's range.
 
     `ctrl = clip(action * scale * high, ctrl_range)`; at rest the joints are told to stand still.
@@ -112,32 +116,8 @@ class JointVelocity(AbstractController):
         WildRobotError: an actuator of the robot is no velocity actuator.
     """
 
-    scale: Float[Array, " nu"]  # rad/s per unit of action
-    range: Float[Array, "nu 2"]  # rad/s
-    reflection: Mirror | None
-    joint_names: tuple[str, ...] = eqx.field(static=True)
-
     def __init__(self, robot: Robot, scale: float | Float[Array, " nu"] = 1.0):
         robot.need_actuators("velocity", "JointVelocity", _INSTEAD)
         self.scale = jnp.asarray(scale, jnp.float32) * robot.ctrl_range[:, 1]
         self.range = robot.ctrl_range
         self.joint_names, self.reflection = robot.joint_names, robot.mirror
-
-    @property
-    def action_size(self) -> int:
-        return len(self.joint_names)
-
-    @property
-    def mirror(self) -> Mirror | None:
-        return self.reflection
-
-    def rest(self) -> Float[Array, " nu"]:
-        return jnp.zeros_like(self.scale)
-
-    def init(self) -> tuple[()]:
-        return ()
-
-    def __call__(
-        self, state: tuple[()], action: Float[Array, " {self.scale.size}"]
-    ) -> tuple[Float[Array, " nu"], tuple[()]]:
-        return jnp.clip(self.scale * action, self.range[:, 0], self.range[:, 1]), state

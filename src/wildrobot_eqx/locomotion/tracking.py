@@ -17,6 +17,11 @@ def speed_width(robot: Robot) -> float:
     return 0.09 * robot.leg_length / robot.time_scale
 
 
+def _tracked(error: Float[Array, ""], width: Float[Array, ""], slope: Float[Array, ""]) -> Float[Array, ""]:
+    """`exp(-(error / width)^2) - slope |error|`: near the goal the kernel pulls, far from it the slope."""
+    return kernel(error, width) - slope * jnp.abs(error)
+
+
 class TrackLinVelX(AbstractStatelessReward):
     """Forward speed as commanded: a kernel, plus a straight slope that still pulls far from the goal."""
 
@@ -41,7 +46,7 @@ class TrackLinVelX(AbstractStatelessReward):
         command = signals.command(self.command, VelocityState, self)
         velocity = command.heading_frame(self.linvel.read(signals.physics.sensordata))
         error = velocity[0] - command.lin_vel_x
-        return kernel(error, self.width) - self.slope * jnp.abs(error)
+        return _tracked(error, self.width, self.slope)
 
 
 class TrackLinVelY(AbstractStatelessReward):
@@ -51,27 +56,26 @@ class TrackLinVelY(AbstractStatelessReward):
     command: str = eqx.field(static=True)
     weight: Float[Array, ""]
     width: Float[Array, ""]  # m/s
-    slope: Float[Array, ""] | None  # per m/s
+    slope: Float[Array, ""]  # per m/s
 
     def __init__(
         self,
         robot: Robot,
         weight: float = 0.5,
         width: float | None = None,
-        slope: float | None = None,
+        slope: float = 0.0,
         command: str = "velocity",
     ):
         self.linvel, self.command, self.weight = robot.need("base.linvel", type(self).__name__), command, f32(weight)
         self.width = f32(speed_width(robot) if width is None else width)
-        self.slope = None if slope is None else f32(slope)
+        self.slope = f32(slope)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         command = signals.command(self.command, VelocityState, self)
         error = command.heading_frame(self.linvel.read(signals.physics.sensordata))[1]
         if command.lin_vel_y is not None:
             error = error - command.lin_vel_y
-        near = kernel(error, self.width)
-        return near if self.slope is None else near - self.slope * jnp.abs(error)
+        return _tracked(error, self.width, self.slope)
 
 
 class TrackAngVelZ(AbstractStatelessReward):
@@ -81,25 +85,24 @@ class TrackAngVelZ(AbstractStatelessReward):
     command: str = eqx.field(static=True)
     weight: Float[Array, ""]
     width: Float[Array, ""]  # rad/s
-    slope: Float[Array, ""] | None  # per rad/s
+    slope: Float[Array, ""]  # per rad/s
 
     def __init__(
         self,
         robot: Robot,
         weight: float = 0.5,
         width: float | None = None,
-        slope: float | None = None,
+        slope: float = 0.0,
         command: str = "velocity",
     ):
         self.angvel, self.command, self.weight = robot.need("base.angvel", type(self).__name__), command, f32(weight)
         self.width = f32(0.09 / robot.time_scale if width is None else width)
-        self.slope = None if slope is None else f32(slope)
+        self.slope = f32(slope)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         command = signals.command(self.command, VelocityState, self)
         error = self.angvel.read(signals.physics.sensordata)[2] - command.yaw_rate
-        near = kernel(error, self.width)
-        return near if self.slope is None else near - self.slope * jnp.abs(error)
+        return _tracked(error, self.width, self.slope)
 
 
 class TrackHeading(AbstractStatelessReward):
