@@ -12,7 +12,7 @@ from ..check.trial import Trial, run_trial
 from ..recipes.overrides import apply_overrides
 from ..recipes.recipe import RecipeFunction
 from ..report.tables import env_json, env_tables, plain_table
-from ..train.session import Say
+from ..train.session import Say, check_symmetry
 from ..train.startup import enable_compilation_cache
 from .commands import Show
 
@@ -26,6 +26,7 @@ def check_recipe(
     stages, brax = _stages(say)
     began = time.monotonic()  # imports are done
     recipe = apply_overrides(function(**options), assignments)
+    check_symmetry(recipe)
     proof = check.check_env(recipe.env, stages)
     unasked = () if recipe.gate is None else recipe.gate.unasked(recipe.env)
     code = function.function.__code__

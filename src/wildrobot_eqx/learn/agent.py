@@ -1,5 +1,6 @@
 """What is learned: a policy and its value function, sized by an env's layouts."""
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ from ..errors import WildRobotError
 from .config import PPO
 from .networks import MLP, AbstractPolicy, AbstractValue, MLPPolicy, MLPValue, SideMirror
 from .normalise import RunningNorm
+
+_log = logging.getLogger(__name__)
 
 Stack = TypeVar("Stack")
 MakePolicy = Callable[[Env, PPO, PRNGKeyArray], AbstractPolicy]
@@ -36,11 +39,49 @@ def critics(stacks: Mapping[str, Stack]) -> Stack:
     return stacks[critic_role(stacks)]
 
 
+def without_mirror(env: Env) -> dict[str, str]:
+    """The parts between a policy's observation and its actions that know no mirror image, by place in the env."""
+    found = {} if "policy" not in env.observations else _terms_without_mirror(env, "policy")
+    if env.controller.mirror is None:
+        found["controller"] = type(env.controller).__name__
+    return found
+
+
+def _terms_without_mirror(env: Env, role: str) -> dict[str, str]:
+    terms = env.observations[role].terms
+    return {
+        f"observations.{role}.terms.{name}": type(terms[name]).__name__
+        for name in env.observations[role].names
+        if terms[name].mirror is None
+    }
+
+
+def need_mirrors(env: Env, config: PPO) -> None:
+    """Refuse a policy that is to be symmetric where a part of the env knows no mirror image.
+
+    Raises:
+        WildRobotError: one does not; it is named.
+    """
+    found = without_mirror(env) if config.symmetric else {}
+    if found:
+        names = ", ".join(f"{kind} ({place})" for place, kind in found.items())
+        raise WildRobotError(
+            f"The policy is to be left-right symmetric, and no mirror image is known of: {names}.",
+            where=f"env.{next(iter(found))}, learner.symmetric",
+            hint="set learner.symmetric=false (PPO(symmetric=False)), or give the part a `mirror`; that of joints "
+            "comes from 'mirror_pairs' in robot.toml",
+        )
+
+
 def make_agent(env: Env, config: PPO, key: PRNGKeyArray, make_policy: MakePolicy | None = None) -> Agent:
     """Fresh networks, sized by the env's layouts.
 
+    A policy of `make_policy` looks after its own symmetry. A value function whose terms know no mirror
+    image stays plain beside a symmetric policy, and a line of the log says so.
+
     Raises:
-        WildRobotError: the env has no observation called "policy".
+        WildRobotError: the env has no observation called "policy", or the policy is to be symmetric and
+            a part of the env has no mirror image.
     """
     key_policy, key_value = jax.random.split(key)
     if "policy" not in env.observations:
@@ -49,12 +90,16 @@ def make_agent(env: Env, config: PPO, key: PRNGKeyArray, make_policy: MakePolicy
             where=f"env.observations: {', '.join(env.observations) or 'none'}",
             hint='name one of the stacks "policy"; one called "critic" is optional',
         )
+    if make_policy is None:
+        need_mirrors(env, config)
     stacks = {"policy": env.observations["policy"], "critic": critics(env.observations)}
     mirrors: dict[str, SideMirror | None] = dict.fromkeys(stacks)
     for role, stack in stacks.items():
         seen, acted, side = stack.mirror, env.controller.mirror, stack.side
         if config.symmetric and seen is not None and acted is not None and side is not None:
             mirrors[role] = SideMirror(seen, acted, side)
+    if mirrors["policy"] is not None and (plain := _terms_without_mirror(env, critic_role(env.observations))):
+        _log.warning("The value function is not symmetric as the policy is: no mirror image of %s", ", ".join(plain))
     sizes = {role: stack.size for role, stack in stacks.items()}
     nu = env.action_size
     if make_policy is None:
