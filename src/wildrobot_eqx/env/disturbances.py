@@ -6,6 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import named_key
@@ -104,10 +105,11 @@ class Disturbances(eqx.Module):
             engine = with_friction(engine) if event.adds_frictionloss else engine
         offset = _offset(disturbed.calibration, physics.robot.nu)
         servo = disturbed.servo
+        by_angle = np.array([kind == "position" for kind in physics.robot.actuator_kind])
         if self.servos is not None:
             state, servo = self.servos.step(engine, params, state, servo, ctrl, offset)
         else:
-            state = engine.step(params, state, ctrl - offset)
+            state = engine.step(params, state, jnp.where(by_angle, ctrl - offset, ctrl))
         return state, DisturbanceState(disturbed.params, disturbed.calibration, servo, events)
 
 
