@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..robots import Mirror, Robot, encoded, joint_addresses, need_hinges, site_of
+from ..robots import Mirror, Robot, encoded, joint_addresses, joint_unit, need_hinges, site_of
 from .signals import Signals
 from .terms import AbstractStatelessTerm
 
@@ -65,13 +65,14 @@ class NamedJointVelocities(AbstractStatelessTerm):
     joints: tuple[str, ...] = eqx.field(static=True)
     addresses: tuple[int, ...] = eqx.field(static=True)
     measurable: bool = eqx.field(static=True)
-    unit = "rad/s"
+    unit: str = eqx.field(static=True)
     frame = "joint"
 
     def __init__(self, robot: Robot, joints: tuple[str, ...]):
         self.joints = joints
         _, self.addresses = joint_addresses(robot, joints, "NamedJointVelocities")
         self.measurable = set(self.addresses) <= encoded(robot, "qvel")
+        self.unit = joint_unit(robot, joints, "/s")
 
     @property
     def size(self) -> int:
