@@ -127,7 +127,7 @@ class PointCommand(AbstractCommand):
 
 
 def points_in(states: Mapping[str, Any]) -> Float[Array, "points 3"]:
-    """The places that an env's commands ask for, m, world frame, for films to mark; z is 0 where it is not said."""
+    """The places that an env's commands ask for, m, world frame, for films to mark; z is NaN where it is free."""
     points = [state.point for _, state in sorted(states.items()) if isinstance(state, PointState)]
-    padded = [jnp.concatenate([point, jnp.zeros((3 - point.shape[0],), jnp.float32)]) for point in points]
+    padded = [jnp.concatenate([point, jnp.full((3 - point.shape[0],), jnp.nan, jnp.float32)]) for point in points]
     return jnp.stack(padded) if padded else jnp.zeros((0, 3), jnp.float32)
