@@ -15,6 +15,9 @@ Number = float | np.number[Any] | Num[np.ndarray, ""] | Num[Array, ""]
 Pair = Sequence[float] | Num[np.ndarray, " 2"] | Num[Array, " 2"]
 """What a constructor makes two float32 of, such as the two ends of a range."""
 
+Numbers = Sequence[float] | Num[np.ndarray, " n"] | Num[Array, " n"]
+"""What a constructor makes some float32 of."""
+
 
 def f32(value: float | int | np.number[Any] | Sequence[float] | np.ndarray | Array) -> Float[Array, "*shape"]:
     """The value as a strongly typed float32 array."""

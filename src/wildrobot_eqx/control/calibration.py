@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import Pair, f32, uniform
+from ..module import AbstractModule
 from ..protocol import Call, Protocol
 
 
@@ -23,7 +24,7 @@ class Calibration(eqx.Module):
         return Calibration(jnp.zeros((nu,), jnp.float32), jnp.zeros((3,), jnp.float32))
 
 
-class RandomCalibrationError(eqx.Module):
+class RandomCalibrationError(AbstractModule):
     """Draws an episode's calibration errors.
 
     An encoder offset moves what is observed and where a position servo holds the joint alike:

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import named_key
 from ..control import Calibration, RandomCalibrationError, Servos
+from ..module import AbstractModule
 from ..physics import AbstractPhysics, AbstractRandomiser, PhysicsParams, PhysicsState, with_friction
 from ..task import AbstractEvent
 
@@ -24,7 +25,7 @@ class DisturbanceState(eqx.Module):
     events: dict[str, Any]  # by event
 
 
-class Disturbances(eqx.Module):
+class Disturbances(AbstractModule):
     """Everything that is drawn anew for an episode beside pose and commands, and what happens on the way.
 
     Args:

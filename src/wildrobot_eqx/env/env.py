@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ..arrays import Number, f32, named_key
 from ..control import AbstractController
+from ..module import AbstractModule
 from ..observe import CommandTerm, ObservationStack, Signals, Slice
 from ..physics import AbstractPhysics, PhysicsParams, PhysicsState
 from ..physics.mujoco_tools.kinematics import sensor_quat
@@ -62,7 +63,7 @@ class _Draw(NamedTuple):
     qvel: Float[Array, " nv"]
 
 
-class Env(eqx.Module):
+class Env(AbstractModule):
     """One robot with one task; `vmap` it for many.
 
     `reset(key)` and `step(state, action)` return trees of the same structure, shapes, dtypes

@@ -12,6 +12,7 @@ import numpy as np
 from ..env import Env
 from ..errors import WildRobotError
 from ..learn.networks import AbstractPolicy
+from ..module import AbstractModule
 from .gate_result import CommandFigures as CommandFigures
 from .gate_result import Figure as Figure
 from .gate_result import GateLine as GateLine
@@ -32,7 +33,7 @@ class Unasked:
     fix: str
 
 
-class AbstractGate(eqx.Module):
+class AbstractGate(AbstractModule):
     """Judges a policy in the env that it was trained for: `cases` are simulated, `meter` measures, `limits` decide.
 
     Evaluation, films, reports and robust evaluations speak to a gate through these alone.

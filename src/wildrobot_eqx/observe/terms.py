@@ -9,13 +9,14 @@ from jaxtyping import Array, Float
 
 from .. import rotation
 from ..control import AbstractController
+from ..module import AbstractModule
 from ..physics.mujoco_tools.kinematics import feet_mirror
 from ..protocol import Call, Protocol
 from ..robots import Foot, Ground, Mirror, Robot, Sensor, above, joint_unit, one_unit
 from .signals import Channel, Signals
 
 
-class AbstractTerm(eqx.Module):
+class AbstractTerm(AbstractModule):
     """One named part of an observation, with a state of its own."""
 
     protocol: ClassVar[Protocol] = (

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ... import rotation
-from ...arrays import f32
+from ...arrays import Number, f32
 from ...env import Disturbances, Env
 from ...physics import PhysicsParams, PhysicsState
 from ...physics.mujoco_tools.kinematics import base_translation
@@ -42,7 +42,7 @@ class TimedKick(AbstractEvent):
     at: Float[Array, ""]  # s after the start of the episode
     kick: Kick
 
-    def __init__(self, robot: Robot, at: float):
+    def __init__(self, robot: Robot, at: Number):
         self.dofs, self.quat, self.at = f32(base_translation(robot)), robot.imu().quat, f32(at)
         self.kick = Kick(f32(0.0), f32(0.0))
 
