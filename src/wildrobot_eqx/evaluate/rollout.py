@@ -151,7 +151,7 @@ def play_out(
     env: Env,
     policy: AbstractPolicy,
     meter: AbstractMeter,
-    loop: tuple,
+    loop: tuple[Any, ...],
     seconds: float,
     tell: Callable[[str], None],
     vary: Callable[[Env, Any], Env] = same,
@@ -177,7 +177,7 @@ def begin(
     vary: Callable[[Env, Any], Env],
     cases: Any,
     keys: Key[Array, " n"],
-) -> tuple:
+) -> tuple[Any, ...]:
     """First states, observations, policy memories and tallies of one batch.
 
     Args:
@@ -203,11 +203,11 @@ def advance(
     env: Env,
     policy: AbstractPolicy,
     meter: AbstractMeter,
-    loop: tuple,
+    loop: tuple[Any, ...],
     steps: int,
     vary: Callable[[Env, Any], Env] = same,
     cases: Any = None,
-) -> tuple[tuple, Int[Array, ""]]:
+) -> tuple[tuple[Any, ...], Int[Array, ""]]:
     """Some control steps; episodes that are over stay frozen where they were.
 
     With `cases`, each episode steps in the env that `vary` makes of its own case.
@@ -216,7 +216,7 @@ def advance(
     def one(case: Any, state: EnvState, action: Float[Array, " na"]) -> tuple[EnvState, Timestep]:
         return vary(env, case).step(state, action)
 
-    def step(loop: tuple, _: None) -> tuple[tuple, None]:
+    def step(loop: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], None]:
         state, obs, carry, tally = loop
         distribution, next_carry = policy(obs, carry)
         new, timestep = jax.vmap(one)(cases, state, distribution.mode())

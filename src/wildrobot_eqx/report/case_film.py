@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -88,7 +89,7 @@ def record_cases(env: Env, gate: AbstractGate | None, policy: AbstractPolicy) ->
 def _roll(
     env: Env, policy: AbstractPolicy, key: Key[Array, ""], steps: int
 ) -> tuple[Float[Array, "time nq"], Float[Array, "time marks 3"], Bool[Array, " time"]]:
-    def step(loop: tuple, _: None) -> tuple[tuple, tuple]:
+    def step(loop: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         state, obs, carry, over = loop
         distribution, carry = policy(obs, carry)
         state, timestep = env.step(state, distribution.mode())

@@ -51,7 +51,7 @@ def _context(width: int, height: int) -> Any:
     return GLContext(width, height)
 
 
-class Renderer(contextlib.AbstractContextManager):
+class Renderer(contextlib.AbstractContextManager["Renderer"]):
     """Draws a model in given poses. Use it in a `with` block, in one thread.
 
     Args:
