@@ -1,7 +1,7 @@
 """Arrays with a named dtype: a bare Python float would be weakly typed."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -36,3 +36,27 @@ def named_key(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
     itself must be used for nothing else.
     """
     return jax.random.fold_in(key, np.uint32(zlib.crc32(name.encode()) | 0x8000_0000))
+
+
+def check_vectors(values: Mapping[str, Any]) -> None:
+    """Refuse a value that is no vector of floats; beartype looks at one entry of a dict, this at all of them.
+
+    Raises:
+        TypeCheckError: one is none; it is named. With type checks switched off nothing is refused.
+    """
+    for name in sorted(values):
+        _vector(name, values[name])
+
+
+def check_scalars(values: Mapping[str, Any]) -> None:
+    """As `check_vectors`, for single floats."""
+    for name in sorted(values):
+        _scalar(name, values[name])
+
+
+def _vector(name: str, value: Float[Array, " _"]) -> None:
+    """The import hook checks the arguments."""
+
+
+def _scalar(name: str, value: Float[Array, ""]) -> None:
+    """The import hook checks the arguments."""

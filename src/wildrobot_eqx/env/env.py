@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ..arrays import Number, f32, named_key
+from ..arrays import Number, check_scalars, check_vectors, f32, named_key
 from ..control import AbstractController
 from ..module import AbstractModule
 from ..observe import CommandTerm, ObservationStack, Signals, Slice
@@ -44,6 +44,10 @@ class Timestep(eqx.Module):
     terminated: Bool[Array, ""]
     truncated: Bool[Array, ""]
     metrics: dict[str, Float[Array, ""]]
+
+    def __check_init__(self) -> None:
+        check_vectors(self.obs)
+        check_scalars(self.metrics)
 
     @property
     def done(self) -> Bool[Array, "*batch"]:
