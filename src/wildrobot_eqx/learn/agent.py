@@ -18,6 +18,10 @@ from .normalise import RunningNorm
 _log = logging.getLogger(__name__)
 
 Stack = TypeVar("Stack")
+MIRROR_FIX = (
+    "set learner.symmetric=false (PPO(symmetric=False)), or give the part a `mirror`; that of joints comes from "
+    "'mirror_pairs' in robot.toml"
+)
 MakePolicy = Callable[[Env, PPO, PRNGKeyArray], AbstractPolicy]
 """Makes a policy of another kind than the multilayer perceptron."""
 
@@ -56,20 +60,20 @@ def _terms_without_mirror(env: Env, role: str) -> dict[str, str]:
     }
 
 
-def need_mirrors(env: Env, config: PPO) -> None:
-    """Refuse a policy that is to be symmetric where a part of the env knows no mirror image.
+def need_mirrors(env: Env) -> None:
+    """Refuse an env for a symmetric policy where a part of it knows no mirror image.
 
     Raises:
         WildRobotError: one does not; it is named.
     """
-    found = without_mirror(env) if config.symmetric else {}
+    found = without_mirror(env)
     if found:
+        first = next(iter(found))
         names = ", ".join(f"{kind} ({place})" for place, kind in found.items())
         raise WildRobotError(
             f"The policy is to be left-right symmetric, and no mirror image is known of: {names}.",
-            where=f"env.{next(iter(found))}, learner.symmetric",
-            hint="set learner.symmetric=false (PPO(symmetric=False)), or give the part a `mirror`; that of joints "
-            "comes from 'mirror_pairs' in robot.toml",
+            where=f"env.{first}, learner.symmetric",
+            hint=MIRROR_FIX,
         )
 
 
@@ -90,8 +94,8 @@ def make_agent(env: Env, config: PPO, key: PRNGKeyArray, make_policy: MakePolicy
             where=f"env.observations: {', '.join(env.observations) or 'none'}",
             hint='name one of the stacks "policy"; one called "critic" is optional',
         )
-    if make_policy is None:
-        need_mirrors(env, config)
+    if make_policy is None and config.symmetric:
+        need_mirrors(env)
     stacks = {"policy": env.observations["policy"], "critic": critics(env.observations)}
     mirrors: dict[str, SideMirror | None] = dict.fromkeys(stacks)
     for role, stack in stacks.items():

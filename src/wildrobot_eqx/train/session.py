@@ -44,7 +44,8 @@ def start(
     recipe = trainer(trained_by).schedule(apply_overrides(learned_by(made, trained_by), assignments))
     if judged:
         check_gate(recipe)
-    check_symmetry(recipe)
+    if wants_symmetry(recipe):
+        need_mirrors(recipe.env)
     around = environment()  # before the folder: it takes a while, and a Ctrl-C now leaves nothing behind
     folder = RunFolder.create(out, recipe.name, recipe.seed)
     digest = folder.adopt_recipe(function.path)
@@ -85,14 +86,9 @@ def check_gate(recipe: Recipe) -> None:
         )
 
 
-def check_symmetry(recipe: Recipe) -> None:
-    """Refuse a recipe whose policy is to be symmetric, but a part of whose env knows no mirror image.
-
-    Raises:
-        WildRobotError: it is.
-    """
-    if isinstance(recipe.learner, PPO) and recipe.policy is None:
-        need_mirrors(recipe.env, recipe.learner)
+def wants_symmetry(recipe: Recipe) -> bool:
+    """Whether the recipe's policy is to be left-right symmetric; one of its own kind looks after that itself."""
+    return isinstance(recipe.learner, PPO) and recipe.learner.symmetric and recipe.policy is None
 
 
 def reopen(
