@@ -4,19 +4,19 @@ import copy
 import dataclasses
 import json
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from bundles import env_and_policy, make_files, opened, sealed
+from jaxtyping import Array, Float
 
+import wildrobot_eqx as we
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.deploy.bundle.contract import read_contract
 from wildrobot_eqx.deploy.hardware.mujoco_robot import MujocoRobot
 from wildrobot_eqx.evaluate.walking.episodes import run_episodes
 from wildrobot_eqx.evaluate.walking.figures import figures
-from wildrobot_eqx.evaluate.walking.kicks import aim, with_kicks
+from wildrobot_eqx.evaluate.walking.kicks import aim, kicked, with_kicks
 from wildrobot_eqx.evaluate.walking.meter import GaitMeter
 from wildrobot_eqx.gates import Motion, StandGate, WalkGate
 from wildrobot_eqx.physics.mujoco_tools.kinematics import base_translation
@@ -82,26 +82,30 @@ def planar():
     return opened(make_files("walk_robust", calm=True)), *env_and_policy("walk_robust", calm=True)
 
 
-def _tallies(planar, env, warmup, commands, motions=None, prepare=None):
-    """The training env's, from the bundle's first states."""
-    bundle, _, policy = planar
-    rows = bundle.golden()
+class From(we.resets.AbstractReset):
+    """Always this pose."""
 
-    @jax.jit
-    def begun(qpos, qvel):
-        return jax.vmap(lambda p, v: env.physics.init(env.physics.params(), p, v))(qpos, qvel)
+    qpos: Float[Array, " nq"]
+    qvel: Float[Array, " nv"]
 
-    physics = begun(jnp.asarray(rows["start_qpos"][:EPISODES]), jnp.asarray(rows["start_qvel"][:EPISODES]))
-    physics = jax.tree.map(lambda leaf: jnp.tile(leaf, (len(commands), *[1] * (leaf.ndim - 1))), physics)
+    def __call__(self, key, commands):
+        return self.qpos, self.qvel
 
-    def start(state):
-        velocity = state.commands["velocity"]
-        yaw = jax.vmap(lambda v, p: env.commands["velocity"].start(v, p, {}).origin)(velocity, physics)
-        state = eqx.tree_at(lambda s: (s.physics, s.commands["velocity"].origin), state, (physics, yaw))
-        return state if prepare is None else prepare(state)
+
+def _tallies(planar, env, warmup, commands, motions=None, vary=lambda env, row: env, kicks=None):
+    """The training env's, from the bundle's first poses."""
+    rows = planar[0].golden()
+    starts = (rows[name][:EPISODES] for name in ("start_qpos", "start_qvel"))
+    poses = tuple(jnp.tile(jnp.asarray(start), (len(commands), 1)) for start in starts)
+
+    def each(env, row):
+        pose, kick = row
+        return dataclasses.replace(vary(env, kick), reset_state=From(*pose))
 
     meter = GaitMeter(env.physics.robot, SECONDS, warmup)
-    return meter, run_episodes(env, policy, meter, commands, EPISODES, SECONDS, None, start, motions)
+    return meter, run_episodes(
+        env, planar[2], meter, commands, EPISODES, SECONDS, motions=motions, vary=each, rows=(poses, kicks)
+    )
 
 
 def _agree(meter, tally, shown, least):
@@ -119,8 +123,7 @@ def test_a_kicked_player_measures_as_a_kicked_env(planar):
     kicks = (0.0, 0.4)
     told = describe_gate(StandGate(required=kicks, seconds=SECONDS, kick_at=0.4, recovery=0.0))
     found = closed_loop(bundle, read_judge(told, EPISODES), print)
-    kicked = with_kicks(env, 0.4)
-    meter, tallies = _tallies(planar, kicked, 0.4, (0.0, 0.0), prepare=lambda s: aim(s, kicks, EPISODES))
+    meter, tallies = _tallies(planar, with_kicks(env, 0.4), 0.4, (0.0, 0.0), vary=kicked, kicks=aim(kicks, EPISODES))
     for tally, shown in zip(tallies, found.figures):
         _agree(meter, tally, shown.values, 8)
     still, moved = (shown.values for shown in found.figures)

@@ -26,7 +26,7 @@ from wildrobot_eqx import PPO, Recipe, recipe
 @recipe
 def planted(fault: str = "") -> Recipe:
     env = faults.good_env()
-    return Recipe(env=faults.plant(fault, env) if fault else env, learner=PPO(num_envs=8), steps=8)
+    return Recipe(env=faults.plant(fault, env) if fault else env, learner=PPO(num_envs=8, symmetric=False), steps=8)
 """
 
 
@@ -267,3 +267,11 @@ WRONG = [
 def test_keys_used_twice_are_told_from_keys_used_well(draw):
     found = keys.reuses(trace(lambda _, key: draw(key), None, jax.random.key(0)))
     assert bool(found) == (draw in WRONG), found
+
+
+def test_parts_without_a_mirror_image_are_told_where_the_policy_is_to_be_symmetric(capsys):
+    status, document = _checked(capsys, "cartpole", "--set", "learner.symmetric=true")
+    assert (status, document["passed"]) == (1, False)
+    found = {finding["leaf"]: finding for finding in document["findings"]}
+    assert found["env.observations.policy.terms.pole"]["before"] == "HingeAngles"
+    assert all("symmetric=false" in finding["fix"] for finding in found.values())

@@ -59,3 +59,10 @@ def test_the_recipe_names_its_trainer_unless_another_is_asked_for(asked, trainer
     assert getattr(recipe.learner, "batch_size", None) == (8 if asked is None else None)
     again, _ = session.reopen(folder, False, lambda text: None)
     assert again.learner == recipe.learner
+
+
+def test_a_run_whose_parts_have_no_mirror_image_is_refused_before_it_has_a_folder(tmp_path):
+    function = load_recipe("cartpole")
+    with pytest.raises(WildRobotError, match=r"HingeAngles \(observations\.policy\.terms\."):
+        session.start(function, function.options, ["learner.symmetric=true"], tmp_path / "run")
+    assert not (tmp_path / "run").exists()

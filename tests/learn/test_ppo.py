@@ -13,7 +13,7 @@ from helpers import DivergingPhysics, Elapsed, make_env, shifted, still_env
 from wildrobot_eqx import PPO, Mirror, WildRobotError, locomotion, task
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.learn.gae import gae
-from wildrobot_eqx.observe import CommandTerm, JointVelocities, ProjectedGravity
+from wildrobot_eqx.observe import CommandTerm, JointVelocities, ObservationStack, ProjectedGravity
 
 # Named in full, so that tuning a default changes no test.
 BASE = PPO(
@@ -516,3 +516,35 @@ class TestCurriculum:
     def test_without_one_a_state_holds_nothing_of_it(self, hopper):
         env = self._env(hopper)
         assert ppo.init(env, self.CONFIG, jax.random.key(shifted(0))).curriculum is None
+
+
+class Unmirrored(Sideways):
+    """A term of a user's own without a mirror image."""
+
+    @property
+    def mirror(self):
+        return None
+
+
+def test_a_symmetric_policy_without_a_mirror_image_is_refused_by_name(robot):
+    lean = {"gravity": ProjectedGravity(robot)}
+    env = still_env(robot, {"odd": Unmirrored(), **lean})
+    with pytest.raises(WildRobotError, match=r"Unmirrored \(observations\.policy\.terms\.odd\)") as refused:
+        ppo.init(env, HOPPER, jax.random.key(0))
+    assert "symmetric" in refused.value.where
+    assert "PPO(symmetric=False)" in refused.value.hint
+    plain = dataclasses.replace(HOPPER, symmetric=False)
+    assert ppo.make_agent(env, plain, jax.random.key(0)).policy.mirror is None
+    env = eqx.tree_at(lambda e: e.controller.reflection, still_env(robot, lean), None)
+    with pytest.raises(WildRobotError, match=r"JointPosition \(controller\)"):
+        ppo.make_agent(env, HOPPER, jax.random.key(0))
+
+
+def test_a_value_function_without_a_mirror_image_stays_plain_and_says_so(robot, caplog):
+    env = still_env(robot, {"gravity": ProjectedGravity(robot)})
+    critic = ObservationStack({"gravity": ProjectedGravity(robot), "odd": Unmirrored()})
+    env = dataclasses.replace(env, observations={**env.observations, "critic": critic})
+    agent = ppo.make_agent(env, HOPPER, jax.random.key(0))
+    assert agent.policy.mirror is not None
+    assert agent.value.mirror is None
+    assert "observations.critic.terms.odd" in caplog.text

@@ -133,7 +133,7 @@ def test_a_report_bears_what_a_verdict_should_not_say(judged, tmp_path, spoiled)
 def test_its_first_cases_are_filmed_with_their_names(redrawn):
     scenes = record_cases(redrawn, PlaceGate(), Constant(2))
     assert [scene.caption for scene in scenes] == ["near <b>", "far", "drawn"]
-    np.testing.assert_allclose(scenes[1].marks, np.tile([0.2, 0.05, 0.0], (20, 1, 1)), rtol=1e-6)
+    np.testing.assert_allclose(scenes[1].marks, np.tile([0.2, 0.05, np.nan], (20, 1, 1)), rtol=1e-6)
     assert scenes[0].qpos.shape == (20, 2)
 
 
@@ -162,6 +162,20 @@ def test_a_camera_that_stands_sees_the_mark_and_does_not_follow(reach):
     changed = np.abs(marked - plain).max(axis=-1) > 40
     assert 3 < changed.sum() < 0.05 * changed.size
     assert (marked[changed][:, 0] > marked[changed][:, 2] + 40).mean() > 0.5  # red
+
+
+def test_a_mark_without_a_height_is_a_line(reach):
+    """A vertical line, higher than a ball."""
+    model = reach.env.physics.robot.model
+    try:
+        renderer = Renderer(model, 160, 120, follow=False)
+    except NoRenderer as error:
+        pytest.skip(str(error))
+    with renderer:
+        plain = renderer.draw(np.zeros(2), "track").astype(int)
+        drawn = [renderer.draw(np.zeros(2), "track", np.array([[0.0, 0.15, z]])).astype(int) for z in (0.0, np.nan)]
+    tall = [np.flatnonzero((np.abs(picture - plain).max(axis=-1) > 40).any(axis=1)).size for picture in drawn]
+    assert tall[1] > 2 * tall[0] > 0
 
 
 def test_a_command_that_the_env_does_not_have_is_refused(reach):

@@ -4,6 +4,7 @@ import io
 import json
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,10 +15,11 @@ from rich.console import Console
 
 import wildrobot_eqx as we
 from wildrobot_eqx import WildRobotError
+from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.evaluate.gate import GateResult
 from wildrobot_eqx.evaluate.rollout import judged_env
 from wildrobot_eqx.evaluate.walking.episodes import run_episodes
-from wildrobot_eqx.evaluate.walking.kicks import DIRECTIONS, TimedKick, aim, with_kicks
+from wildrobot_eqx.evaluate.walking.kicks import DIRECTIONS, TimedKick, aim, kicked, with_kicks
 from wildrobot_eqx.evaluate.walking.meter import GaitMeter
 from wildrobot_eqx.gates import StandGate
 
@@ -94,19 +96,33 @@ def test_survival_is_told_by_direction(meter):
     assert values["survival"] == 13 / 16
 
 
+def turn(robot, physics):
+    """The robot's IMU turned by a quarter to the left."""
+    part = robot.imu().quat
+    quarter = f32([np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)])
+    turned = we.rotation.quat_multiply(quarter, part.read(physics.sensordata))
+    return eqx.tree_at(
+        lambda p: p.sensordata,
+        physics,
+        physics.sensordata.at[part.address : part.address + part.size].set(turned),
+    )
+
+
 def test_a_timed_kick_comes_once_and_at_its_time(robot):
     physics, params = random_physics(robot), we.NativePhysics(robot).params()
     event = TimedKick(robot, at=0.06)
+    heading = float(we.rotation.yaw(robot.imu().quat.read(physics.sensordata)))
+    angle = np.arctan2(-0.4, 0.3) - heading
+    event = eqx.tree_at(lambda e: (e.kick.speed, e.kick.angle), event, (f32(0.5), f32(angle)))
     state = event.init(jax.random.key(0), 0.02)
-    velocity = jnp.asarray([0.3, -0.4, 0.0], jnp.float32)
-    state = type(state)(velocity, state.left)
     changes = []
     for _ in range(6):
         after, same, state = event(jax.random.key(0), state, physics, params, 0.02)
         assert same is params
+        physics = turn(robot, physics)  # the kick goes by the first heading
         changes.append(np.asarray(after.qvel - physics.qvel)[:3])
     assert np.abs(np.delete(changes, 3, axis=0)).max() == 0.0
-    assert changes[3] == pytest.approx(np.asarray(velocity), abs=1e-6)
+    assert changes[3] == pytest.approx([0.3, -0.4, 0.0], abs=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +146,16 @@ def test_a_robot_that_only_holds_its_pose_fails_the_hard_kicks_and_nothing_else(
 
 def test_kicks_go_where_they_are_said_to(env):
     """Before a stiff robot stops, it has moved along its kick, whatever its heading in the world."""
-    kicked = with_kicks(judged_env(env, 0.005), 0.0)
     meter = GaitMeter(env.physics.robot, 0.1, 0.0)
     (tally,) = run_episodes(
-        kicked, Constant(env.action_size), meter, (0.0,), 8, 0.1, None, lambda state: aim(state, (0.5,), 8)
+        with_kicks(judged_env(env, 0.005), 0.0),
+        Constant(env.action_size),
+        meter,
+        (0.0,),
+        8,
+        0.1,
+        vary=kicked,
+        rows=aim((0.5,), 8),
     )
     moved = tally.position - tally.start
     off = np.arctan2(moved[:, 1], moved[:, 0]) - np.arange(8) * np.pi / 4

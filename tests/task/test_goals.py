@@ -192,7 +192,7 @@ def test_films_mark_every_place_in_three_coordinates():
         "a": we.commands.PointState(jnp.array([3.0, 4.0, 5.0])),
         "c": (),
     }
-    np.testing.assert_array_equal(points_in(states), [[3.0, 4.0, 5.0], [1.0, 2.0, 0.0]])
+    np.testing.assert_array_equal(points_in(states), [[3.0, 4.0, 5.0], [1.0, 2.0, np.nan]])
     assert points_in({}).shape == (0, 3)
 
 

@@ -151,7 +151,7 @@ class BraxEnv(envs.Env):
         state = dataclasses.replace(state, key=_typed(state.key))
         return state if self._draws_params else _with_params(state, self.sys)
 
-    def _state(self, state: EnvState, timestep: Timestep, metrics: dict, info: dict) -> envs.State:
+    def _state(self, state: EnvState, timestep: Timestep, metrics: dict[str, Any], info: dict[str, Any]) -> envs.State:
         """Brax's state out of our own; parameters that `sys` tells are not kept a second time."""
         state = state if self._draws_params else _with_params(state, None)
         obs = {name: timestep.obs[role] for name, role in self._roles().items()} if self.privileged else None

@@ -145,7 +145,7 @@ class Bridge:
         self.metrics = sorted(timestep.metrics)
         box = functools.partial(gymnasium.spaces.Box, dtype=np.float32)
         boxes = {r: box(-observation_limit, observation_limit, (s.size,)) for r, s in env.observations.items()}
-        self.observation_space: gymnasium.Space = (
+        self.observation_space: gymnasium.Space[Any] = (
             boxes["policy"] if self.roles is None else gymnasium.spaces.Dict({role: boxes[role] for role in self.roles})
         )
         self.action_space = box(-1.0, 1.0, (env.action_size,))

@@ -122,7 +122,7 @@ def _returns(env: Env, policy: AbstractPolicy, key: PRNGKeyArray, steps: int) ->
     """The mean over episodes of the sum of rewards until an episode ends."""
     state, timestep = jax.vmap(env.reset)(jax.random.split(key, _EPISODES))
 
-    def step(loop: tuple, _: None) -> tuple[tuple, None]:
+    def step(loop: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], None]:
         state, obs, carry, alive, total = loop
         distribution, carry = policy(obs, carry)
         state, timestep = batch_step(env, state, distribution.mode())

@@ -9,10 +9,11 @@ from rich.table import Table
 
 from .. import check
 from ..check.trial import Trial, run_trial
+from ..learn.agent import MIRROR_FIX, without_mirror
 from ..recipes.overrides import apply_overrides
 from ..recipes.recipe import RecipeFunction
 from ..report.tables import env_json, env_tables, plain_table
-from ..train.session import Say
+from ..train.session import Say, wants_symmetry
 from ..train.startup import enable_compilation_cache
 from .commands import Show
 
@@ -31,14 +32,16 @@ def check_recipe(
     code = function.function.__code__
     place = f"{function.name} ({code.co_filename}:{code.co_firstlineno})"
     vain = [check.Finding(one.leaf, one.asked, one.judged, one.fix, place) for one in unasked]
+    bare = without_mirror(recipe.env) if wants_symmetry(recipe) else {}
+    plain = [check.Finding(f"env.{at}", kind, "no mirror image", MIRROR_FIX, place) for at, kind in bare.items()]
     seconds = time.monotonic() - began
     shown = env_json(recipe.env)
     document = {
         "recipe": recipe.name,
-        "passed": proof.passed and not vain,
+        "passed": proof.passed and not vain and not plain,
         "seconds": round(seconds, 2),
         "brax": brax,
-        "findings": [dataclasses.asdict(finding) for finding in (*proof.findings, *vain)],
+        "findings": [dataclasses.asdict(finding) for finding in (*proof.findings, *vain, *plain)],
         **shown,
     }
     verdict = (
@@ -49,14 +52,16 @@ def check_recipe(
     pages: list[Any] = [*env_tables(shown), verdict, *map(str, proof.findings)]
     if vain:
         pages += ["The gate judges commands that the env never asks for:", *map(str, vain)]
+    if plain:
+        pages += ["The policy is to be left-right symmetric, which these parts do not allow:", *map(str, plain)]
     pages.append(f"checked in {seconds:.1f} s")
-    passed = proof.passed and not vain
+    passed = proof.passed and not vain and not plain
     if simulate and not proof.passed:
         pages.append("--run waits until the contract holds.")
     elif simulate:
         enable_compilation_cache()
         trial = run_trial(recipe.env)
-        passed = trial.passed and not vain
+        passed = trial.passed and not vain and not plain
         document |= {"passed": passed, "run": _trial_json(trial)}
         pages += [*_trial_tables(trial), *_trial_lines(trial)]
     show(document, pages)

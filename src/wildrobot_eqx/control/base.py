@@ -3,14 +3,14 @@
 import abc
 from typing import Any, ClassVar
 
-import equinox as eqx
 from jaxtyping import Array, Float
 
+from ..module import AbstractModule
 from ..protocol import Call, Protocol
 from ..robots import Mirror
 
 
-class AbstractController(eqx.Module):
+class AbstractController(AbstractModule):
     """Turns a policy's action into actuator commands, once per control period.
 
     A command is what the robot's actuators take: joint angles (rad) for position servos,

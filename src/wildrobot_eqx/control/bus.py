@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..arrays import Number, f32, uniform
+from ..arrays import Number, Pair, f32, uniform
 from . import delay_line
 from .law import Joints, ServoLaw
 from .servo import AbstractServo
@@ -27,7 +27,7 @@ class CommandDelay(AbstractServo):
     seconds: Float[Array, " 2"]  # s
     longest: float = eqx.field(static=True)  # s
 
-    def __init__(self, seconds: tuple[float, float] = (0.005, 0.02), longest: float | None = None):
+    def __init__(self, seconds: Pair = (0.005, 0.02), longest: float | None = None):
         self.seconds = f32(seconds)
         self.longest = max(seconds) if longest is None else longest
 

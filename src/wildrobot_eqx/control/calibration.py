@@ -8,13 +8,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import Pair, f32, uniform
+from ..module import AbstractModule
 from ..protocol import Call, Protocol
 
 
 class Calibration(eqx.Module):
     """One episode's errors, which servos and sensors share."""
 
-    joint_offset: Float[Array, " nu"]  # rad, what each encoder reads at the joint's true zero
+    joint_offset: Float[Array, " nu"]  # rad (m of a slide), what each encoder reads at the joint's true zero
     imu_rotation: Float[Array, " 3"]  # rad, rotation vector from the frame that the robot believes in to the IMU's own
 
     @staticmethod
@@ -23,18 +24,19 @@ class Calibration(eqx.Module):
         return Calibration(jnp.zeros((nu,), jnp.float32), jnp.zeros((3,), jnp.float32))
 
 
-class RandomCalibrationError(eqx.Module):
+class RandomCalibrationError(AbstractModule):
     """Draws an episode's calibration errors.
 
-    An encoder offset moves what is observed and where the servo holds the joint alike: told
-    to go to q, the joint goes to q - offset, and reports q. The mounting error is a rotation
+    An encoder offset moves what is observed and where a position servo holds the joint alike:
+    told to go to q, the joint goes to q - offset, and reports q. A torque or a speed that a
+    motor is told has no zero, and reaches the joint as it is. The mounting error is a rotation
     about a uniformly drawn axis. Defaults: half a spline tooth of a 25-tooth horn is 7
     degrees, which no builder leaves in; 2 degrees is what a careful one trims to by eye.
     """
 
     protocol: ClassVar[Protocol] = (Call("__call__", ("key", "nu"), ("calibration",)),)
 
-    joint_offset: Float[Array, " 2"]  # rad
+    joint_offset: Float[Array, " 2"]  # rad, m of a slide
     imu_angle: Float[Array, " 2"]  # rad
 
     def __init__(self, joint_offset: Pair = (-0.035, 0.035), imu_angle: Pair = (0.0, 0.035)):

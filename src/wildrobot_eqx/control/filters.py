@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..arrays import Number
 from ..robots import Mirror
 from .base import AbstractController
 
@@ -21,7 +22,7 @@ class LowPass(AbstractController):
     start: Float[Array, " nu"]  # in the unit of the command
     alpha: Float[Array, ""]
 
-    def __init__(self, inner: AbstractController, start: Float[Array, " nu"], alpha: float):
+    def __init__(self, inner: AbstractController, start: Float[Array, " nu"], alpha: Number):
         self.inner, self.start = inner, start
         self.alpha = jnp.asarray(alpha, jnp.float32)
 

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..arrays import f32, uniform
+from ..arrays import Number, Pair, f32, uniform
 from ..robots import Robot
 from .law import Joints, ServoLaw
 from .servo import AbstractServo
@@ -86,12 +86,12 @@ class DCMotor(AbstractServo):
     def __init__(
         self,
         robot: Robot,
-        voltage: tuple[float, float] = (9.6, 12.6),
-        strength: tuple[float, float] = (1.0, 1.0),
-        damping: float = 0.0,
-        rated: float = 11.1,
-        resistance: float = 0.0,
-        stall_current: float = 3.0,
+        voltage: Pair = (9.6, 12.6),
+        strength: Pair = (1.0, 1.0),
+        damping: Number = 0.0,
+        rated: Number = 11.1,
+        resistance: Number = 0.0,
+        stall_current: Number = 3.0,
     ):
         self.stall_torque, self.no_load_speed = f32(robot.servo.stall_torque), f32(robot.servo.no_load_speed)
         self.voltage, self.strength, self.damping = f32(voltage), f32(strength), f32(damping)

@@ -7,13 +7,15 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..errors import WildRobotError
+from ..module import AbstractModule
 from ..physics import AbstractPhysics, PhysicsParams, PhysicsState, fraction, with_friction
 from ..protocol import Call, Protocol
 from ..robots import Robot
 from .law import Joints, ServoLaw, Wiring
 
 
-class AbstractServo(eqx.Module):
+class AbstractServo(AbstractModule):
     """One property of a real servo, as a change of the law by which joints are driven.
 
     What differs from episode to episode is drawn in `init` and kept in the state. One that may
@@ -36,7 +38,7 @@ class AbstractServo(eqx.Module):
         """The law for the next `dt` seconds, and the next state."""
 
 
-class Servos(eqx.Module):
+class Servos(AbstractModule):
     """Servo properties in order, from the bus to the joint; steps an engine under the law that they make.
 
     The law is made anew `updates` times per control period, and the engine evaluates it in
@@ -62,6 +64,14 @@ class Servos(eqx.Module):
     def __init__(self, robot: Robot, parts: dict[str, AbstractServo], updates: int = 1):
         self.wiring = Wiring(robot)
         self.parts, self.names, self.updates = dict(parts), tuple(parts), updates
+
+    def __check_init__(self) -> None:
+        if sorted(self.names) != sorted(self.parts):
+            raise WildRobotError(
+                f"The order of the servos' parts is {', '.join(self.names)}, and they are {', '.join(self.parts)}.",
+                where="Servos, names and parts",
+                hint="make new Servos of the parts, or replace both",
+            )
 
     def init(
         self,

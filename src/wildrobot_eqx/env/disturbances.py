@@ -6,10 +6,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import named_key
 from ..control import Calibration, RandomCalibrationError, Servos
+from ..module import AbstractModule
 from ..physics import AbstractPhysics, AbstractRandomiser, PhysicsParams, PhysicsState, with_friction
 from ..task import AbstractEvent
 
@@ -23,7 +25,7 @@ class DisturbanceState(eqx.Module):
     events: dict[str, Any]  # by event
 
 
-class Disturbances(eqx.Module):
+class Disturbances(AbstractModule):
     """Everything that is drawn anew for an episode beside pose and commands, and what happens on the way.
 
     Args:
@@ -104,10 +106,11 @@ class Disturbances(eqx.Module):
             engine = with_friction(engine) if event.adds_frictionloss else engine
         offset = _offset(disturbed.calibration, physics.robot.nu)
         servo = disturbed.servo
+        by_angle = np.array([kind == "position" for kind in physics.robot.actuator_kind])
         if self.servos is not None:
             state, servo = self.servos.step(engine, params, state, servo, ctrl, offset)
         else:
-            state = engine.step(params, state, ctrl - offset)
+            state = engine.step(params, state, jnp.where(by_angle, ctrl - offset, ctrl))
         return state, DisturbanceState(disturbed.params, disturbed.calibration, servo, events)
 
 

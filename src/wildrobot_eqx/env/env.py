@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ..arrays import Number, f32, named_key
+from ..arrays import Number, check_scalars, check_vectors, f32, named_key
 from ..control import AbstractController
+from ..module import AbstractModule
 from ..observe import CommandTerm, ObservationStack, Signals, Slice
 from ..physics import AbstractPhysics, PhysicsParams, PhysicsState
 from ..physics.mujoco_tools.kinematics import sensor_quat
@@ -44,6 +45,10 @@ class Timestep(eqx.Module):
     truncated: Bool[Array, ""]
     metrics: dict[str, Float[Array, ""]]
 
+    def __check_init__(self) -> None:
+        check_vectors(self.obs)
+        check_scalars(self.metrics)
+
     @property
     def done(self) -> Bool[Array, "*batch"]:
         """The episode is over, for either reason."""
@@ -62,7 +67,7 @@ class _Draw(NamedTuple):
     qvel: Float[Array, " nv"]
 
 
-class Env(eqx.Module):
+class Env(AbstractModule):
     """One robot with one task; `vmap` it for many.
 
     `reset(key)` and `step(state, action)` return trees of the same structure, shapes, dtypes

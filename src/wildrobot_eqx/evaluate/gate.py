@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import equinox as eqx
 import numpy as np
 
-from ..env import Env, EnvState
+from ..env import Env
 from ..errors import WildRobotError
 from ..learn.networks import AbstractPolicy
+from ..module import AbstractModule
 from .gate_result import CommandFigures as CommandFigures
 from .gate_result import Figure as Figure
 from .gate_result import GateLine as GateLine
@@ -32,7 +33,7 @@ class Unasked:
     fix: str
 
 
-class AbstractGate(eqx.Module):
+class AbstractGate(AbstractModule):
     """Judges a policy in the env that it was trained for: `cases` are simulated, `meter` measures, `limits` decide.
 
     Evaluation, films, reports and robust evaluations speak to a gate through these alone.
@@ -64,9 +65,16 @@ class AbstractGate(eqx.Module):
         """The judged env with what the gate itself brings, such as kicks; by default as it is."""
         return env
 
-    def start(self, state: EnvState, cases: tuple[Case, ...], episodes: int) -> EnvState:
-        """First states of a batch, `episodes` for each of `cases`, as the gate wants them; by default as they are."""
-        return state
+    def rows(self, cases: tuple[Case, ...], episodes: int) -> Any:
+        """What sets the episodes of a batch apart beside their commands; by default nothing does.
+
+        A tree of arrays with a row per episode, `episodes` for each of `cases`, each of which `vary` gets.
+        """
+        return None
+
+    def vary(self, env: Env, row: Any) -> Env:
+        """The prepared env of the episode of a row of `rows`, from its reset on; only array leaves may differ."""
+        return env
 
     def unasked(self, env: Env) -> tuple[Unasked, ...]:
         """Commands that it holds a policy to, but that `env` never gives; told before a training."""
@@ -117,11 +125,8 @@ class AbstractGate(eqx.Module):
             judged = self.prepare(judged_env(env, timestep, engine))
             meter = self.meter(judged)
             for batch in batches(cases):
-
-                def begun(state: EnvState, batch: tuple[Case, ...] = batch) -> EnvState:
-                    return self.start(state, batch, count)
-
-                tallies = run_cases(judged, policy, meter, batch, count, self.seconds, progress, begun)
+                rows = self.rows(batch, count)
+                tallies = run_cases(judged, policy, meter, batch, count, self.seconds, progress, self.vary, rows)
                 for case, tally in zip(batch, tallies):
                     figures, held = judge_case(
                         case, meter.figures(tally, case), limits, timestep, meter.joints(tally), shown

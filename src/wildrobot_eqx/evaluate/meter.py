@@ -5,10 +5,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import equinox as eqx
 from jaxtyping import Array, Bool
 
 from ..env import EnvState, Timestep
+from ..module import AbstractModule
 from .gate_result import Figure
 
 
@@ -30,7 +30,7 @@ class Case:
     batch: int = 0
 
 
-class AbstractMeter(eqx.Module):
+class AbstractMeter(AbstractModule):
     """Gathers the statistics of one episode step by step, so that no trajectory is stored."""
 
     lasting: ClassVar[str] = "running"  # what an episode is called that is not over

@@ -89,7 +89,8 @@ def run_cases(
     episodes: int,
     seconds: float,
     progress: Callable[[str], None] | None = None,
-    prepare: Callable[[EnvState], EnvState] | None = None,
+    vary: Callable[[Env, Any], Env] | None = None,
+    rows: Any = None,
 ) -> list[Any]:
     """Run `episodes` of `seconds` for each case, and tally each.
 
@@ -101,7 +102,9 @@ def run_cases(
         episodes: how many per case.
         seconds: their length, s.
         progress: told how far it is, now and then.
-        prepare: changes the first states of the whole batch, `episodes` per case.
+        vary: the env of the episode of a row of `rows`, from its reset on; only array leaves may differ.
+            None: the episodes of a case are in one env.
+        rows: a tree of arrays with a row per episode, `episodes` for each case.
 
     Returns:
         One tally per case, NumPy leaves whose first axis is the episodes.
@@ -112,17 +115,26 @@ def run_cases(
     held = {name: np.asarray([case.values[name] for case in cases], np.float32) for name in cases[0].values}
     values = {name: jnp.repeat(f32(rows), episodes, axis=0) for name, rows in held.items()}
     keys = jax.random.split(judge_key(env.physics.timestep), len(cases) * episodes)
-    loop = begin(env, policy, meter, hold_commands, values, keys)
-    if prepare is not None:
-        loop = (prepare(loop[0]), *loop[1:])
+    each, cases_of = _Held(same if vary is None else vary), (values, rows)
+    loop = begin(env, policy, meter, each, cases_of, keys)
 
     def tell(text: str) -> None:
         if progress is not None:
             progress(f"{env.physics.timestep * 1e3:g} ms steps: {text}")
 
-    tally = play_out(env, policy, meter, loop, seconds, tell, hold_commands, values)
+    tally = play_out(env, policy, meter, loop, seconds, tell, each, cases_of)
     tally = jax.tree.map(lambda leaf: leaf.reshape(len(cases), episodes, *leaf.shape[1:]), tally)
     return [jax.tree.map(lambda leaf, i=i: leaf[i], tally) for i in range(len(cases))]
+
+
+class _Held(eqx.Module):
+    """The env of one episode: its case's commands are held, and `vary` does the rest."""
+
+    vary: Callable[[Env, Any], Env]
+
+    def __call__(self, env: Env, case: tuple[dict[str, Float[Array, " channels"]], Any]) -> Env:
+        values, row = case
+        return self.vary(hold_commands(env, values), row)
 
 
 def same(env: Env, case: Any) -> Env:
@@ -139,7 +151,7 @@ def play_out(
     env: Env,
     policy: AbstractPolicy,
     meter: AbstractMeter,
-    loop: tuple,
+    loop: tuple[Any, ...],
     seconds: float,
     tell: Callable[[str], None],
     vary: Callable[[Env, Any], Env] = same,
@@ -165,7 +177,7 @@ def begin(
     vary: Callable[[Env, Any], Env],
     cases: Any,
     keys: Key[Array, " n"],
-) -> tuple:
+) -> tuple[Any, ...]:
     """First states, observations, policy memories and tallies of one batch.
 
     Args:
@@ -191,11 +203,11 @@ def advance(
     env: Env,
     policy: AbstractPolicy,
     meter: AbstractMeter,
-    loop: tuple,
+    loop: tuple[Any, ...],
     steps: int,
     vary: Callable[[Env, Any], Env] = same,
     cases: Any = None,
-) -> tuple[tuple, Int[Array, ""]]:
+) -> tuple[tuple[Any, ...], Int[Array, ""]]:
     """Some control steps; episodes that are over stay frozen where they were.
 
     With `cases`, each episode steps in the env that `vary` makes of its own case.
@@ -204,7 +216,7 @@ def advance(
     def one(case: Any, state: EnvState, action: Float[Array, " na"]) -> tuple[EnvState, Timestep]:
         return vary(env, case).step(state, action)
 
-    def step(loop: tuple, _: None) -> tuple[tuple, None]:
+    def step(loop: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], None]:
         state, obs, carry, tally = loop
         distribution, next_carry = policy(obs, carry)
         new, timestep = jax.vmap(one)(cases, state, distribution.mode())

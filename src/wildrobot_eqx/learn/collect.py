@@ -151,7 +151,7 @@ def _steps(
         action = distribution.sample(key)
         return action, distribution.log_prob(action), distribution, carry
 
-    def step(loop: tuple, keys: Key[Array, " envs"]) -> tuple[tuple, tuple]:
+    def step(loop: tuple[Any, ...], keys: Key[Array, " envs"]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         env_state, obs, carry, episode_return = loop
         key_action, key_reset = jax.vmap(jax.random.split, out_axes=1)(keys)
         action, log_prob, distribution, next_carry = jax.vmap(act)(obs["policy"], carry, key_action)
@@ -203,7 +203,7 @@ def _after(
     return state, seen.rollout, {**figures, "episode_return": mean_return}
 
 
-def _summary(env: Env, metrics: dict, ended: dict, rollout: Rollout) -> dict[str, Array]:
+def _summary(env: Env, metrics: dict[str, Any], ended: dict[str, Any], rollout: Rollout) -> dict[str, Array]:
     """One iteration's figures: means over the steps that did not diverge, and terminations per simulated minute.
 
     For each metric `NAME` with a `commanded_NAME` beside it there is `NAME_error`: the mean over envs of how far each

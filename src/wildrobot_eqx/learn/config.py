@@ -21,37 +21,49 @@ _SHARES = ("discount", "gae_lambda")
 
 
 @dataclasses.dataclass(frozen=True)
-class PPO:
-    """Our own PPO: its hyperparameters, by the names of the paper and of Brax where it has them."""
-
-    trainer: ClassVar[str] = "ppo"
+class AbstractLearner:
+    """The figures that every learner has, by the names of the papers and of Brax where it has them."""
 
     num_envs: int = 128
     unroll_length: int = 20  # control steps per env and iteration
-    num_epochs: int = 5
-    num_minibatches: int = 4  # each holds whole sequences of some envs
     learning_rate: float = 1e-3
-    decay_steps: int | None = None  # control steps over which a fixed learning rate falls to a tenth
-    desired_kl: float | None = None  # adapts the learning rate instead
-    max_learning_rate: float = 3e-3  # of an adaptive one
     discount: float = 0.95
-    gae_lambda: float = 0.8
-    clip: float = 0.2
-    entropy_cost: float = 0.0
-    value_cost: float = 0.5
-    max_grad_norm: float = 1.0
-    init_std: float = 0.3
     hidden: tuple[int, ...] = (128, 128)
-    symmetric: bool = True  # a left-right symmetric policy, by the gait clock or else by the lean
-    reset_pool: int | None = None  # first states made per iteration; none: a quarter of `num_envs`, at least 64
 
     def __post_init__(self) -> None:
         _check(self)
 
     @property
     def steps_per_iteration(self) -> int:
-        """Control steps of one iteration over all envs."""
+        """Control steps of one iteration over all envs, after which there is a line of figures."""
         return self.num_envs * self.unroll_length
+
+
+@dataclasses.dataclass(frozen=True)
+class AbstractPPO(AbstractLearner):
+    """The figures of PPO, whoever's."""
+
+    num_epochs: int = 5
+    num_minibatches: int = 4  # our own's each hold whole sequences of some envs
+    desired_kl: float | None = None  # adapts the learning rate instead
+    max_learning_rate: float = 3e-3  # of an adaptive one
+    gae_lambda: float = 0.8
+    clip: float = 0.2
+    entropy_cost: float = 0.0
+    value_cost: float = 0.5
+    max_grad_norm: float = 1.0
+    init_std: float = 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class PPO(AbstractPPO):
+    """Our own PPO."""
+
+    trainer: ClassVar[str] = "ppo"
+
+    decay_steps: int | None = None  # control steps over which a fixed learning rate falls to a tenth
+    symmetric: bool = True  # a left-right symmetric policy, by the gait clock or else by the lean
+    reset_pool: int | None = None  # first states made per iteration; none: a quarter of `num_envs`, at least 64
 
     @property
     def pool_size(self) -> int:
@@ -61,56 +73,19 @@ class PPO:
 
 
 @dataclasses.dataclass(frozen=True)
-class BraxPPO:
+class BraxPPO(AbstractPPO):
     """Brax's PPO; fields mean what they mean in `PPO`, and `train.brax_trainer` says what Brax calls them."""
 
     trainer: ClassVar[str] = "brax-ppo"
 
-    num_envs: int = 128
-    unroll_length: int = 20  # control steps per env and iteration
-    num_epochs: int = 5
-    num_minibatches: int = 4
-    learning_rate: float = 1e-3
-    desired_kl: float | None = None  # adapts the learning rate instead
-    max_learning_rate: float = 3e-3  # of an adaptive one
-    discount: float = 0.95
-    gae_lambda: float = 0.8
-    clip: float = 0.2
-    entropy_cost: float = 0.0
-    value_cost: float = 0.5
-    max_grad_norm: float = 1.0
-    init_std: float = 0.3
-    hidden: tuple[int, ...] = (128, 128)
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-    @property
-    def steps_per_iteration(self) -> int:
-        """Control steps of one iteration over all envs."""
-        return self.num_envs * self.unroll_length
-
 
 @dataclasses.dataclass(frozen=True)
-class BraxSAC:
-    """Brax's SAC, which updates once per control step of all envs."""
+class BraxSAC(AbstractLearner):
+    """Brax's SAC, which updates once per control step of all envs; an unroll may be longer, to have fewer lines."""
 
     trainer: ClassVar[str] = "brax-sac"
 
-    num_envs: int = 128
-    unroll_length: int = 20  # control steps per env between two lines of figures; more where these would be too many
     batch_size: int = 256
-    learning_rate: float = 1e-3
-    discount: float = 0.95
-    hidden: tuple[int, ...] = (128, 128)
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-    @property
-    def steps_per_iteration(self) -> int:
-        """Control steps between two lines of figures, over all envs."""
-        return self.num_envs * self.unroll_length
 
 
 Learner = PPO | BraxPPO | BraxSAC

@@ -3,13 +3,14 @@
 import abc
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..module import AbstractModule
 
-class AbstractDistribution(eqx.Module):
+
+class AbstractDistribution(AbstractModule):
     """A distribution over actions, for single samples or batches alike.
 
     Its arrays may have leading batch axes, or broadcast against them, as a spread does that is the same in every state.

@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from ..module import AbstractModule
 from ..robots import Mirror
 from .distributions import AbstractDistribution
 from .distributions import Normal as Normal
 from .normalise import RunningNorm
 
 
-class MLP(eqx.Module):
+class MLP(AbstractModule):
     """A multilayer perceptron with elu units, for single samples or batches alike."""
 
     weights: list[Float[Array, "n_in n_out"]]
@@ -61,7 +62,7 @@ class SideMirror(eqx.Module):
         return jnp.where(self.reflected(obs), self.observation(obs), obs)
 
 
-class AbstractPolicy(eqx.Module):
+class AbstractPolicy(AbstractModule):
     """From an observation and a memory to a distribution of actions, for single samples or batches alike.
 
     Gradients change every array of floats; `RunningNorm` lets none through, and learns by `update_norm`.
@@ -80,7 +81,7 @@ class AbstractPolicy(eqx.Module):
         """The policy with an iteration's observations in its running statistics; one without any is its own."""
 
 
-class AbstractValue(eqx.Module):
+class AbstractValue(AbstractModule):
     """A value function of the critic's observation, for single samples or batches alike."""
 
     @abc.abstractmethod

@@ -121,7 +121,7 @@ def update(
     advantages = (advantages - jnp.mean(advantages)) / (jnp.std(advantages) + 1e-8)
     data = (rollout, advantages, targets)
 
-    def loss(trainable: Agent, fixed: Agent, batch: tuple) -> tuple[Array, dict[str, Array]]:
+    def loss(trainable: Agent, fixed: Agent, batch: tuple[Any, ...]) -> tuple[Array, dict[str, Array]]:
         rollout, advantage, target = batch
         agent = eqx.combine(trainable, fixed)
         distribution = _replayed(agent.policy, rollout)
@@ -134,7 +134,9 @@ def update(
         kl = _kl(rollout, distribution)
         return total, {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy, "kl": kl}
 
-    def minibatch(loop: tuple, batch: tuple[Int[Array, ""], Int[Array, " n"]]) -> tuple[tuple, dict[str, Array]]:
+    def minibatch(
+        loop: tuple[Any, ...], batch: tuple[Int[Array, ""], Int[Array, " n"]]
+    ) -> tuple[tuple[Any, ...], dict[str, Array]]:
         (arrays, opt_state, rate), (number, envs) = loop, batch
         trainable, fixed = eqx.partition(eqx.combine(arrays, static), eqx.is_inexact_array)
         (_, info), grads = eqx.filter_value_and_grad(loss, has_aux=True)(trainable, fixed, _take_envs(data, envs))

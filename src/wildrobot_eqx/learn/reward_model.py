@@ -8,10 +8,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..env import Env
 from ..errors import WildRobotError, nearest
+from ..module import AbstractModule
 from .state import Rollout
 
 
-class AbstractRewardModel(eqx.Module):
+class AbstractRewardModel(AbstractModule):
     """A reward that is learned: each iteration PPO learns from `relabel`, and then calls `update`.
 
     A rollout holds every observation by name (`obs`), the true next one of `observation` (`final_obs`: of the final

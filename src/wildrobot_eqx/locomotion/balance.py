@@ -11,7 +11,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..arrays import f32
+from ..arrays import Number, f32
+from ..module import AbstractModule
 from ..observe import Signals
 from ..robots import Foot, Robot, Sensor
 from ..task import AbstractStatelessReward
@@ -19,7 +20,7 @@ from .feet import load_threshold
 from .velocity import VelocityState
 
 
-class _Capture(eqx.Module):
+class _Capture(AbstractModule):
     """How far the capture point is from the feet."""
 
     feet: tuple[Foot, ...]
@@ -29,7 +30,7 @@ class _Capture(eqx.Module):
     time: Float[Array, ""]  # s
     command: str = eqx.field(static=True)
 
-    def __init__(self, robot: Robot, margin: float | None, time: float | None, command: str, asker: str):
+    def __init__(self, robot: Robot, margin: Number | None, time: Number | None, command: str, asker: str):
         self.feet, self.body = robot.need("feet", asker), robot.need("base", asker).body
         self.linvel = robot.need("base.linvel", asker)
         self.margin = f32(0.1 * robot.leg_length if margin is None else margin)
@@ -71,7 +72,7 @@ class CapturePoint(AbstractStatelessReward):
     def __init__(
         self,
         robot: Robot,
-        weight: float = -15.0,
+        weight: Number = -15.0,
         margin: float | None = None,
         time: float | None = None,
         command: str = "velocity",
@@ -107,10 +108,10 @@ class IdleFeet(AbstractStatelessReward):
     def __init__(
         self,
         robot: Robot,
-        weight: float = -4.5,
-        speed: float | None = None,
-        near: float | None = None,
-        load: float | None = None,
+        weight: Number = -4.5,
+        speed: Number | None = None,
+        near: Number | None = None,
+        load: Number | None = None,
         margin: float | None = None,
         time: float | None = None,
         command: str = "velocity",

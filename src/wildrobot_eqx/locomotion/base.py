@@ -2,11 +2,12 @@
 
 import abc
 
-import equinox as eqx
 from jaxtyping import Array, Float
 
+from ..module import AbstractModule
 
-class AbstractMotionState(eqx.Module):
+
+class AbstractMotionState(AbstractModule):
     """The state of a command that asks a robot to move or to stand."""
 
     @property

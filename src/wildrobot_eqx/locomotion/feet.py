@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..arrays import f32
+from ..arrays import Number, f32
 from ..observe import Signals
 from ..robots import Foot, Ground, Robot, above
 from ..task import AbstractStatelessReward, kernel
@@ -36,9 +36,9 @@ class FeetClearance(AbstractStatelessReward):
     def __init__(
         self,
         robot: Robot,
-        weight: float = 1.0,
-        height: float | None = None,
-        width: float | None = None,
+        weight: Number = 1.0,
+        height: Number | None = None,
+        width: Number | None = None,
         ground: Ground | None = None,
         gait: str = "gait",
     ):
@@ -76,7 +76,7 @@ class GaitContacts(AbstractStatelessReward):
     load: Float[Array, ""]  # N
     gait: str = eqx.field(static=True)
 
-    def __init__(self, robot: Robot, weight: float = 1.0, load: float | None = None, gait: str = "gait"):
+    def __init__(self, robot: Robot, weight: Number = 1.0, load: Number | None = None, gait: str = "gait"):
         self.weight, self.gait = f32(weight), gait
         self.load = f32(load_threshold(robot) if load is None else load)
 
@@ -99,7 +99,7 @@ class FeetSlip(AbstractStatelessReward):
     weight: Float[Array, ""]
     load: Float[Array, ""]  # N
 
-    def __init__(self, robot: Robot, weight: float = -1.0, load: float | None = None):
+    def __init__(self, robot: Robot, weight: Number = -1.0, load: Number | None = None):
         self.feet, self.weight = robot.need("feet", type(self).__name__), f32(weight)
         self.load = f32(load_threshold(robot) if load is None else load)
 
@@ -122,7 +122,7 @@ class StandStill(AbstractStatelessReward):
     weight: Float[Array, ""]
     command: str = eqx.field(static=True)
 
-    def __init__(self, robot: Robot, weight: float = -0.5, command: str = "velocity"):
+    def __init__(self, robot: Robot, weight: Number = -0.5, command: str = "velocity"):
         self.robot, self.weight, self.command = robot, f32(weight), command
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:

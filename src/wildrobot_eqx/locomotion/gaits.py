@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..arrays import f32
+from ..arrays import Number, Numbers, f32
 from ..errors import WildRobotError, nearest
 from ..observe import Channel
 from ..physics import PhysicsState
@@ -88,9 +88,9 @@ class Gait(AbstractCommand):
     def __init__(
         self,
         feet: Sequence[str],
-        mid_swing: Sequence[float],
-        period: float,
-        swing: float = 0.4,
+        mid_swing: Numbers,
+        period: Number,
+        swing: Number = 0.4,
         beats: int = 2,
         alternates: bool = True,
         command: str = "velocity",

@@ -34,9 +34,9 @@ class TrackLinVelX(AbstractStatelessReward):
     def __init__(
         self,
         robot: Robot,
-        weight: float = 2.0,
-        width: float | None = None,
-        slope: float = 0.0,
+        weight: Number = 2.0,
+        width: Number | None = None,
+        slope: Number = 0.0,
         command: str = "velocity",
     ):
         self.linvel, self.command, self.weight = robot.need("base.linvel", type(self).__name__), command, f32(weight)
@@ -61,9 +61,9 @@ class TrackLinVelY(AbstractStatelessReward):
     def __init__(
         self,
         robot: Robot,
-        weight: float = 0.5,
-        width: float | None = None,
-        slope: float = 0.0,
+        weight: Number = 0.5,
+        width: Number | None = None,
+        slope: Number = 0.0,
         command: str = "velocity",
     ):
         self.linvel, self.command, self.weight = robot.need("base.linvel", type(self).__name__), command, f32(weight)
@@ -90,9 +90,9 @@ class TrackAngVelZ(AbstractStatelessReward):
     def __init__(
         self,
         robot: Robot,
-        weight: float = 0.5,
-        width: float | None = None,
-        slope: float = 0.0,
+        weight: Number = 0.5,
+        width: Number | None = None,
+        slope: Number = 0.0,
         command: str = "velocity",
     ):
         self.angvel, self.command, self.weight = robot.need("base.angvel", type(self).__name__), command, f32(weight)

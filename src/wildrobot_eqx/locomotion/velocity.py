@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from .. import rotation
-from ..arrays import Number, f32, uniform
+from ..arrays import Number, Pair, f32, uniform
+from ..module import AbstractModule
 from ..observe import Channel
 from ..physics import PhysicsState
 from ..robots import Robot, Sensor
@@ -49,7 +50,7 @@ class VelocityState(AbstractMotionState):
         return rotation.rotate_z_inverse(self.origin + self.target, vector)
 
 
-class HeadingController(eqx.Module):
+class HeadingController(AbstractModule):
     """Yaw rate that turns the robot back to its commanded heading, from its own IMU.
 
     `yaw_rate = clip(gain * wrap(target - heading), -limit, limit)`; the robot computes the
@@ -112,16 +113,16 @@ class VelocityCommand(AbstractCommand):
     def __init__(
         self,
         robot: Robot,
-        lin_vel_x: tuple[float, float] = (0.0, 0.5),
-        stand_probability: float = 0.1,
-        interval: float = 6.0,
-        deadband: float = 0.05,
+        lin_vel_x: Pair = (0.0, 0.5),
+        stand_probability: Number = 0.1,
+        interval: Number = 6.0,
+        deadband: Number = 0.05,
         heading: HeadingController | None = None,
-        lin_vel_y: tuple[float, float] | None = None,
-        ang_vel_z: tuple[float, float] | None = None,
-        axis_probability: float = 0.5,
-        in_place_probability: float = 0.0,
-        max_heading_lead: float = 0.1,
+        lin_vel_y: Pair | None = None,
+        ang_vel_z: Pair | None = None,
+        axis_probability: Number = 0.5,
+        in_place_probability: Number = 0.0,
+        max_heading_lead: Number = 0.1,
     ):
         asker = type(self).__name__
         self.quat, self.linvel = robot.imu().quat, robot.need("base.linvel", asker)

@@ -15,7 +15,7 @@ from ..arrays import f32
 from ..errors import WildRobotError, nearest
 from ..physics import PhysicsParams
 from ..physics.params import nominal_params
-from ..robots import Mirror, Robot
+from ..robots import Mirror, Robot, joint_unit
 from .signals import Signals
 from .terms import AbstractStatelessTerm
 
@@ -162,12 +162,12 @@ class EncoderOffsets(AbstractStatelessTerm):
     """What each encoder reads at its joint's true zero (`RandomCalibrationError`), in actuator order."""
 
     robot: Robot
-    unit = "rad"
+    unit: str = eqx.field(static=True)  # one for each joint where hinges and slides are driven
     frame = "joint"
     measurable = False
 
     def __init__(self, robot: Robot):
-        self.robot = robot
+        self.robot, self.unit = robot, joint_unit(robot, robot.joint_names)
 
     @property
     def size(self) -> int:
@@ -302,11 +302,12 @@ class GearPlay(AbstractServoTerm):
     """Each joint's backlash, full width, drawn by the servos' `Backlash`, in actuator order."""
 
     robot: Robot
+    unit: str = eqx.field(static=True)  # one for each joint where hinges and slides are driven
     part: str = eqx.field(static=True)
-    unit = "rad"
 
     def __init__(self, robot: Robot, part: str = "backlash"):
         self.robot, self.part = robot, part
+        self.unit = joint_unit(robot, robot.joint_names)
 
     @property
     def size(self) -> int:

@@ -1,13 +1,24 @@
 """Observation terms of joints by name, with or without an actuator."""
 
+from typing import Literal
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..robots import Mirror, Robot, encoded, joint_addresses, need_hinges, site_of
+from ..robots import Mirror, Robot, encoded, joint_addresses, joint_unit, need_hinges, site_of
 from .signals import Signals
 from .terms import AbstractStatelessTerm
+
+
+def _entries(
+    robot: Robot, joints: tuple[str, ...], asker: str, part: Literal["qpos", "qvel"]
+) -> tuple[tuple[int, ...], bool]:
+    """Where the joints lie in `part`, and whether the robot can measure all of them."""
+    qpos, qvel = joint_addresses(robot, joints, asker)
+    addresses = qpos if part == "qpos" else qvel
+    return addresses, set(addresses) <= encoded(robot, part)
 
 
 class HingeAngles(AbstractStatelessTerm):
@@ -32,8 +43,7 @@ class HingeAngles(AbstractStatelessTerm):
     def __init__(self, robot: Robot, joints: tuple[str, ...]):
         need_hinges(robot, joints, "HingeAngles")
         self.joints = joints
-        self.addresses, _ = joint_addresses(robot, joints, "HingeAngles")
-        self.measurable = set(self.addresses) <= encoded(robot, "qpos")
+        self.addresses, self.measurable = _entries(robot, joints, "HingeAngles", "qpos")
 
     @property
     def size(self) -> int:
@@ -65,13 +75,13 @@ class NamedJointVelocities(AbstractStatelessTerm):
     joints: tuple[str, ...] = eqx.field(static=True)
     addresses: tuple[int, ...] = eqx.field(static=True)
     measurable: bool = eqx.field(static=True)
-    unit = "rad/s"
+    unit: str = eqx.field(static=True)
     frame = "joint"
 
     def __init__(self, robot: Robot, joints: tuple[str, ...]):
         self.joints = joints
-        _, self.addresses = joint_addresses(robot, joints, "NamedJointVelocities")
-        self.measurable = set(self.addresses) <= encoded(robot, "qvel")
+        self.addresses, self.measurable = _entries(robot, joints, "NamedJointVelocities", "qvel")
+        self.unit = joint_unit(robot, joints, "/s")
 
     @property
     def size(self) -> int:

@@ -9,13 +9,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import rotation
-from ..arrays import Number, Pair, f32, uniform
+from ..arrays import Number, Numbers, Pair, f32, uniform
 from ..control import delay_line
+from ..module import AbstractModule
 from ..protocol import Call, Protocol
 from .signals import Signals
 
 
-class AbstractSensing(eqx.Module):
+class AbstractSensing(AbstractModule):
     """One way in which a reading differs from the truth; works on one term of an observation.
 
     What differs from episode to episode is drawn in `init` and kept in the state.
@@ -46,7 +47,7 @@ class Noise(AbstractSensing):
 
     std: Float[Array, "*n"]  # in the term's unit
 
-    def __init__(self, std: float | tuple[float, ...]):
+    def __init__(self, std: Number | Numbers):
         self.std = f32(std)
 
     def init(self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float) -> tuple[()]:
@@ -63,7 +64,7 @@ class Bias(AbstractSensing):
 
     std: Float[Array, "*n"]  # in the term's unit
 
-    def __init__(self, std: float | tuple[float, ...]):
+    def __init__(self, std: Number | Numbers):
         self.std = f32(std)
 
     def init(self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float) -> Float[Array, " n"]:
@@ -133,7 +134,7 @@ class ReadingDelay(AbstractSensing):
     seconds: Float[Array, " 2"]  # s
     longest: float = eqx.field(static=True)  # s
 
-    def __init__(self, seconds: tuple[float, float] = (0.0, 0.02), longest: float | None = None):
+    def __init__(self, seconds: Pair = (0.0, 0.02), longest: float | None = None):
         self.seconds = f32(seconds)
         self.longest = max(seconds) if longest is None else longest
 

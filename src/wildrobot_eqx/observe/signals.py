@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from ..arrays import check_vectors
 from ..control import Calibration
 from ..errors import WildRobotError, nearest
 from ..physics import PhysicsParams, PhysicsState
@@ -33,6 +34,9 @@ class Signals(eqx.Module):
     params: PhysicsParams | None = None  # this episode's draw; simulation only
     calibration: Calibration | None = None  # this episode's errors, where some are drawn; simulation only
     servo: Any = ()  # the servos' own state, by name of the part; simulation only
+
+    def __check_init__(self) -> None:
+        check_vectors(self.observed)
 
     def command(self, name: str, kind: type[Held], asker: object) -> Held:
         """The state of the command called `name`, a `kind`, which `asker` cannot do without.

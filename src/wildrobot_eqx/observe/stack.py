@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import named_key
 from ..errors import WildRobotError, nearest
+from ..module import AbstractModule
 from ..robots import Mirror
 from .sensing import AbstractSensing
 from .signals import Signals
@@ -30,7 +31,7 @@ class Slice(eqx.Module):
     age: int = eqx.field(static=True, default=0)  # in control steps: 0 is now
 
 
-class ObservationStack(eqx.Module):
+class ObservationStack(AbstractModule):
     """Concatenates terms in order; counts, names and describes every entry.
 
     What a policy gets may differ from the truth of the moment: readings go through `sensing`,
@@ -71,6 +72,14 @@ class ObservationStack(eqx.Module):
                     where=f"{type(term).__name__} ({term.source})",
                     hint="move it to the privileged observation, which only the critic reads",
                 )
+
+    def __check_init__(self) -> None:
+        if sorted(self.names) != sorted(self.terms):
+            raise WildRobotError(
+                f"The order of the stack is {', '.join(self.names)}, and its terms are {', '.join(self.terms)}.",
+                where="ObservationStack, names and terms",
+                hint="make a new ObservationStack of the terms, or replace both",
+            )
         for name in self.sensing:
             if name not in self.terms:
                 raise WildRobotError(
@@ -78,9 +87,9 @@ class ObservationStack(eqx.Module):
                     where="ObservationStack, sensing",
                     hint=nearest(name, self.names),
                 )
-        if history < 1:
+        if self.history < 1:
             raise WildRobotError(
-                f"A history of {history} control steps holds nothing.",
+                f"A history of {self.history} control steps holds nothing.",
                 where="ObservationStack, history",
                 hint="1 is the present alone",
             )

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..arrays import f32
+from ..arrays import Number, f32
 from ..errors import WildRobotError
 from ..physics import PhysicsState
 from ..physics.mujoco_tools.kinematics import feet_mirror
@@ -32,7 +32,7 @@ class FootSwitches(AbstractStatelessTerm):
     frame = "foot"
     measurable = True
 
-    def __init__(self, robot: Robot, threshold: float = 0.1):
+    def __init__(self, robot: Robot, threshold: Number = 0.1):
         for foot in robot.feet:
             if not foot.switch:
                 raise WildRobotError(

@@ -9,13 +9,14 @@ from jaxtyping import Array, Float
 
 from .. import rotation
 from ..control import AbstractController
+from ..module import AbstractModule
 from ..physics.mujoco_tools.kinematics import feet_mirror
 from ..protocol import Call, Protocol
-from ..robots import Foot, Ground, Mirror, Robot, Sensor, above
+from ..robots import Foot, Ground, Mirror, Robot, Sensor, above, joint_unit, one_unit
 from .signals import Channel, Signals
 
 
-class AbstractTerm(eqx.Module):
+class AbstractTerm(AbstractModule):
     """One named part of an observation, with a state of its own."""
 
     protocol: ClassVar[Protocol] = (
@@ -138,15 +139,15 @@ class AngularVelocity(AbstractStatelessTerm):
 
 
 class JointPositions(AbstractStatelessTerm):
-    """Servo angles relative to the home pose, in actuator order."""
+    """Joint angles, or places of slides, relative to the home pose, in actuator order."""
 
     robot: Robot
-    unit = "rad"
+    unit: str = eqx.field(static=True)  # one for each joint where hinges and slides are driven
     frame = "joint, minus home"
     measurable = True
 
     def __init__(self, robot: Robot):
-        self.robot = robot
+        self.robot, self.unit = robot, joint_unit(robot, robot.joint_names)
 
     @property
     def size(self) -> int:
@@ -170,15 +171,15 @@ class JointPositions(AbstractStatelessTerm):
 
 
 class JointVelocities(AbstractStatelessTerm):
-    """Servo velocities, in actuator order."""
+    """Joint velocities, in actuator order."""
 
     robot: Robot
-    unit = "rad/s"
+    unit: str = eqx.field(static=True)  # one for each joint where hinges and slides are driven
     frame = "joint"
     measurable = True
 
     def __init__(self, robot: Robot):
-        self.robot = robot
+        self.robot, self.unit = robot, joint_unit(robot, robot.joint_names, "/s")
 
     @property
     def size(self) -> int:
@@ -242,8 +243,7 @@ class CommandTerm(AbstractStatelessTerm):
 
     def __init__(self, name: str, channels: tuple[Channel, ...]):
         self.command, self.channels = name, channels
-        units = [channel.unit for channel in channels]
-        self.unit = units[0] if len(set(units)) == 1 else ", ".join(units)
+        self.unit = one_unit([channel.unit for channel in channels])
 
     @property
     def size(self) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..errors import WildRobotError
+from ..module import AbstractModule
 from ..robots import Model, Robot
 from .params import PhysicsParams, nominal_params
 
@@ -41,7 +42,7 @@ class PhysicsState(eqx.Module):
     carry: Any  # what one backend keeps to itself
 
 
-class AbstractPhysics(eqx.Module):
+class AbstractPhysics(AbstractModule):
     """Steps one robot for one control period (`n_substeps` simulation steps)."""
 
     robot: eqx.AbstractVar[Robot]

@@ -137,7 +137,7 @@ def recipe_names() -> list[str]:
     return sorted(shipped | set(plugin_names("recipes")))
 
 
-def find_recipe(path: str | os.PathLike) -> Path:
+def find_recipe(path: str | os.PathLike[str]) -> Path:
     """The recipe file at `path`, or the one of that name that ships with this package or another.
 
     Raises:
@@ -163,7 +163,7 @@ def find_recipe(path: str | os.PathLike) -> Path:
 _counter = itertools.count()
 
 
-def load_recipe(path: str | os.PathLike) -> RecipeFunction:
+def load_recipe(path: str | os.PathLike[str]) -> RecipeFunction:
     """Execute a recipe file and return its one `@recipe` function.
 
     Args:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -68,12 +69,15 @@ def record_cases(env: Env, gate: AbstractGate | None, policy: AbstractPolicy) ->
     if gate is not None:
         cases, judged, seconds = gate.cases(env), gate.prepare(judged), min(_SECONDS, gate.seconds)
     many = max(1, min(_CASES, round(_SECONDS / seconds)))
-    shown = cases[:many] if len(cases) > 1 else cases * many
+    shown, each = (cases[:many], 1) if len(cases) > 1 else (cases, many)
+    rows = None if gate is None else gate.rows(shown, each)
     steps = control_steps(env, seconds)
     scenes = []
-    for i, case in enumerate(shown):
+    for i, case in enumerate(shown * each):
         key = jax.random.fold_in(judge_key(_TIMESTEP), i + 1)
         held = hold_commands(judged, {name: f32(value) for name, value in case.values.items()})
+        if gate is not None:
+            held = gate.vary(held, jax.tree.map(lambda leaf, i=i: leaf[i], rows))
         qpos, marks, over = jax.device_get(_roll(held, policy, key, steps))
         caption = case.label or case.name
         number = f", {i + 1} of {many}" if len(cases) == 1 and many > 1 else ""
@@ -85,7 +89,7 @@ def record_cases(env: Env, gate: AbstractGate | None, policy: AbstractPolicy) ->
 def _roll(
     env: Env, policy: AbstractPolicy, key: Key[Array, ""], steps: int
 ) -> tuple[Float[Array, "time nq"], Float[Array, "time marks 3"], Bool[Array, " time"]]:
-    def step(loop: tuple, _: None) -> tuple[tuple, tuple]:
+    def step(loop: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         state, obs, carry, over = loop
         distribution, carry = policy(obs, carry)
         state, timestep = env.step(state, distribution.mode())

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -147,7 +148,9 @@ def _roll(
     zero = jnp.zeros((), jnp.float32)
     name, command = velocity_of(env.commands)
 
-    def step(loop: tuple, told: tuple[Float[Array, ""], Float[Array, " 2"]]) -> tuple[tuple, tuple]:
+    def step(
+        loop: tuple[Any, ...], told: tuple[Float[Array, ""], Float[Array, " 2"]]
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         state, obs, carry, fallen = loop
         asked = command.set(state.commands[name], channel_values(command, *told))
         state = dataclasses.replace(state, commands={**state.commands, name: asked})

@@ -4,7 +4,9 @@ from .ground import Ground as Ground
 from .ground import above as above
 from .joints import encoded as encoded
 from .joints import joint_addresses as joint_addresses
+from .joints import joint_unit as joint_unit
 from .joints import need_hinges as need_hinges
+from .joints import one_unit as one_unit
 from .joints import site_of as site_of
 from .load import load_robot as load_robot
 from .load import robot_names as robot_names

@@ -51,6 +51,20 @@ def need_hinges(robot: Robot, joints: Sequence[str], asker: str) -> None:
             )
 
 
+def one_unit(units: Sequence[str]) -> str:
+    """The unit of a vector: the entries' own where all have the same, else one for each, parted by commas."""
+    return units[0] if len(set(units)) == 1 else ", ".join(units)
+
+
+def joint_unit(robot: Robot, joints: Sequence[str], per: str = "") -> str:
+    """The unit of a vector with an entry for each joint: rad of a hinge, m of a slide, and `per` after it.
+
+    The joints have actuators, or are hinges and slides that `joint_addresses` knows; `per` is such as "/s".
+    """
+    slides = [robot.model.mj.joint(name).type[0] == _SLIDE for name in joints]
+    return one_unit([("m" if slide else "rad") + per for slide in slides])
+
+
 def encoded(robot: Robot, part: str) -> frozenset[int]:
     """The entries of `part` ("qpos" or "qvel") that sensors of the MJCF measure at a joint.
 

@@ -30,7 +30,7 @@ def robot_names() -> list[str]:
     return sorted(shipped | set(plugin_names("robots")))
 
 
-def load_robot(robot: str | os.PathLike) -> Robot:
+def load_robot(robot: str | os.PathLike[str]) -> Robot:
     """Load a robot by its name, or from a folder that holds a robot.toml.
 
     A name is that of a robot that ships with the package, or of one that another package offers

@@ -43,7 +43,7 @@ class RunFolder:
 
     path: Path
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
 
     @property
@@ -77,7 +77,7 @@ class RunFolder:
         return Checkpoints(self.path / "checkpoints")
 
     @staticmethod
-    def create(out: str | os.PathLike | None, name: str, seed: int) -> "RunFolder":
+    def create(out: str | os.PathLike[str] | None, name: str, seed: int) -> "RunFolder":
         """Make a new folder: `out`, which must be empty or absent, or one named by recipe, time and seed.
 
         Raises:
@@ -97,7 +97,7 @@ class RunFolder:
         return RunFolder(_new_folder(path, fresh=out is None))
 
     @staticmethod
-    def open(path: str | os.PathLike) -> "RunFolder":
+    def open(path: str | os.PathLike[str]) -> "RunFolder":
         """An existing run.
 
         Raises:

@@ -4,12 +4,12 @@ import abc
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import named_key
 from ..errors import WildRobotError, nearest
+from ..module import AbstractModule
 from ..observe import Channel
 from ..physics import PhysicsState
 from ..protocol import Call, Protocol
@@ -18,7 +18,7 @@ Commands = Mapping[str, Any]
 """The states of an env's commands, by name."""
 
 
-class AbstractCommand(eqx.Module):
+class AbstractCommand(AbstractModule):
     """What a robot is asked for: a velocity, a goal, the frame of a clip, the phase of a gait.
 
     Its state is a pytree of the command's own, the same tree from `sample`, `start`, `step` and

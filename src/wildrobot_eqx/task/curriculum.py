@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ..arrays import f32
+from ..arrays import Number, Numbers, f32
 from ..errors import WildRobotError, nearest
+from ..module import AbstractModule
 
 
 class CurriculumState(eqx.Module):
@@ -20,7 +21,7 @@ class CurriculumState(eqx.Module):
     mean: dict[str, Float[Array, ""]]  # of each figure of `success`, over the last iterations
 
 
-class Curriculum(eqx.Module):
+class Curriculum(AbstractModule):
     """Takes ranges of an env from where they start to the env's own, as training's figures allow.
 
     A level between 0 and 1 holds for all ranges and all robots; a range is on the straight line
@@ -48,11 +49,11 @@ class Curriculum(eqx.Module):
 
     def __init__(
         self,
-        start: Mapping[str, float | tuple[float, ...]],
-        success: Mapping[str, float],
-        rise: float = 0.01,
-        window: float = 20.0,
-        lower: float = 2.0,
+        start: Mapping[str, Number | Numbers | Float[Array, "..."]],
+        success: Mapping[str, Number],
+        rise: Number = 0.01,
+        window: Number = 20.0,
+        lower: Number = 2.0,
     ):
         self.start = {path: f32(value) for path, value in start.items()}
         self.success = {name: f32(limit) for name, limit in success.items()}

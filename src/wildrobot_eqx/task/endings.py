@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ..arrays import f32
+from ..arrays import Number, f32
+from ..module import AbstractModule
 from ..observe import Signals
 from ..protocol import Call, Protocol
 from ..robots import Ground, Robot, above, joint_addresses
 
 
-class AbstractEnding(eqx.Module):
+class AbstractEnding(AbstractModule):
     """One named way for an episode to end, with a state of its own.
 
     One that `truncates` is no failure: the clip is over, the goal was held, the arena ends. The
@@ -73,7 +74,7 @@ class Fallen(AbstractStatelessEnding):
     ground: Ground | None
     truncates = False
 
-    def __init__(self, robot: Robot, max_tilt: float = 0.8, ground: Ground | None = None):
+    def __init__(self, robot: Robot, max_tilt: Number = 0.8, ground: Ground | None = None):
         self.ground = ground
         self.body = robot.need("base", type(self).__name__).body
         self.min_height = robot.need("min_root_height", type(self).__name__)

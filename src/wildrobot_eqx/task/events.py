@@ -9,14 +9,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..arrays import f32, uniform
+from ..arrays import Number, Pair, f32, uniform
+from ..module import AbstractModule
 from ..physics import PhysicsParams, PhysicsState
 from ..physics.mujoco_tools.kinematics import base_translation
 from ..protocol import Call, Protocol
 from ..robots import Robot
 
 
-class AbstractEvent(eqx.Module):
+class AbstractEvent(AbstractModule):
     """Something that happens before a control step, to the physics' state or to its parameters for that step only.
 
     One that may write dry friction to a joint without any in the model says so by `adds_frictionloss`.
@@ -55,7 +56,7 @@ class VelocityKick(AbstractEvent):
     speed: Float[Array, " 2"]  # m/s, range
     interval: Float[Array, ""]  # s, mean time between kicks
 
-    def __init__(self, robot: Robot, speed: tuple[float, float] = (0.0, 0.3), interval: float = 3.0):
+    def __init__(self, robot: Robot, speed: Pair = (0.0, 0.3), interval: Number = 3.0):
         self.dofs, self.speed, self.interval = f32(base_translation(robot)), f32(speed), f32(interval)
 
     def init(self, key: PRNGKeyArray, dt: float) -> tuple[()]:
@@ -99,9 +100,9 @@ class Push(AbstractEvent):
 
     def __init__(
         self,
-        force: tuple[float, float] = (0.0, 10.0),
-        duration: tuple[float, float] = (0.05, 0.3),
-        interval: float = 3.0,
+        force: Pair = (0.0, 10.0),
+        duration: Pair = (0.05, 0.3),
+        interval: Number = 3.0,
     ):
         self.force, self.duration, self.interval = f32(force), f32(duration), f32(interval)
 

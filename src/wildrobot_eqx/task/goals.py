@@ -2,13 +2,13 @@
 
 import abc
 
-import equinox as eqx
 from jaxtyping import Array, Bool
 
+from ..module import AbstractModule
 from ..observe import Signals
 
 
-class AbstractGoal(eqx.Module):
+class AbstractGoal(AbstractModule):
     """What is to be reached, as a yes or no of one moment; it remembers nothing."""
 
     @abc.abstractmethod

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from .. import rotation
-from ..arrays import f32
+from ..arrays import Number, f32
 from ..observe import Signals
 from ..robots import Robot, joint_addresses, need_hinges
 from .goals import AbstractGoal
@@ -33,7 +33,7 @@ class HingeHeight(AbstractStatelessReward):
     target: Float[Array, ""]  # rad
     weight: Float[Array, ""]
 
-    def __init__(self, robot: Robot, joint: str, target: float = 0.0, weight: float = 1.0):
+    def __init__(self, robot: Robot, joint: str, target: Number = 0.0, weight: Number = 1.0):
         self.address, _ = _address(robot, joint, "HingeHeight")
         self.target, self.weight = f32(target), f32(weight)
 
@@ -60,7 +60,9 @@ class HingeStill(AbstractStatelessReward):
     target: Float[Array, ""]  # rad
     weight: Float[Array, ""]
 
-    def __init__(self, robot: Robot, joint: str, width: float, speed: float, target: float = 0.0, weight: float = 1.0):
+    def __init__(
+        self, robot: Robot, joint: str, width: Number, speed: Number, target: Number = 0.0, weight: Number = 1.0
+    ):
         self.address, self.dof = _address(robot, joint, "HingeStill")
         self.width, self.speed, self.target, self.weight = f32(width), f32(speed), f32(target), f32(weight)
 
@@ -83,7 +85,7 @@ class HingeAt(AbstractGoal):
     tolerance: Float[Array, ""]  # rad
     target: Float[Array, ""]  # rad
 
-    def __init__(self, robot: Robot, joint: str, tolerance: float, target: float = 0.0):
+    def __init__(self, robot: Robot, joint: str, tolerance: Number, target: Number = 0.0):
         self.address, _ = _address(robot, joint, "HingeAt")
         self.tolerance, self.target = f32(tolerance), f32(target)
 

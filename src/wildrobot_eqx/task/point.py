@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..arrays import f32
+from ..arrays import Number, Numbers, Pair, f32
 from ..errors import WildRobotError
 from ..observe import Channel
 from ..physics import PhysicsState
@@ -46,11 +46,11 @@ class PointCommand(AbstractCommand):
 
     def __init__(
         self,
-        centre: tuple[float, ...] = (0.0, 0.0),
-        half: tuple[float, ...] | None = None,
-        radius: tuple[float, float] | None = None,
-        angle: tuple[float, float] = (-np.pi, np.pi),
-        interval: float = np.inf,
+        centre: Numbers = (0.0, 0.0),
+        half: Numbers | None = None,
+        radius: Pair | None = None,
+        angle: Pair = (-np.pi, np.pi),
+        interval: Number = np.inf,
     ):
         n = len(centre)
         if n not in (2, 3) or (half is not None and len(half) != n):
@@ -127,7 +127,7 @@ class PointCommand(AbstractCommand):
 
 
 def points_in(states: Mapping[str, Any]) -> Float[Array, "points 3"]:
-    """The places that an env's commands ask for, m, world frame, for films to mark; z is 0 where it is not said."""
+    """The places that an env's commands ask for, m, world frame, for films to mark; z is NaN where it is free."""
     points = [state.point for _, state in sorted(states.items()) if isinstance(state, PointState)]
-    padded = [jnp.concatenate([point, jnp.zeros((3 - point.shape[0],), jnp.float32)]) for point in points]
+    padded = [jnp.concatenate([point, jnp.full((3 - point.shape[0],), jnp.nan, jnp.float32)]) for point in points]
     return jnp.stack(padded) if padded else jnp.zeros((0, 3), jnp.float32)

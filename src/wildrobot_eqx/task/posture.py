@@ -22,7 +22,7 @@ class FlatOrientation(AbstractStatelessReward):
     body: int = eqx.field(static=True)
     weight: Float[Array, ""]
 
-    def __init__(self, robot: Robot, weight: float = -2.0):
+    def __init__(self, robot: Robot, weight: Number = -2.0):
         self.body, self.weight = robot.need("base", type(self).__name__).body, f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
@@ -39,7 +39,9 @@ class BaseHeightError(AbstractStatelessReward):
     height: Float[Array, ""]  # m
     ground: Ground | None
 
-    def __init__(self, robot: Robot, weight: float = -20.0, height: float | None = None, ground: Ground | None = None):
+    def __init__(
+        self, robot: Robot, weight: Number = -20.0, height: Number | None = None, ground: Ground | None = None
+    ):
         self.body, self.weight, self.ground = robot.need("base", type(self).__name__).body, f32(weight), ground
         self.height = robot.home_height if height is None else f32(height)
 
@@ -78,7 +80,7 @@ class JointSpeedLimit(AbstractStatelessReward):
     weight: Float[Array, ""]
     limit: Float[Array, " nu"]  # rad/s
 
-    def __init__(self, robot: Robot, weight: float = -0.05, share: float = 0.8):
+    def __init__(self, robot: Robot, weight: Number = -0.05, share: float = 0.8):
         self.robot, self.weight = robot, f32(weight)
         self.limit = f32(share * robot.servo.no_load_speed)
 
@@ -98,7 +100,7 @@ class Posture(AbstractStatelessReward):
     weight: Float[Array, ""]
     mask: Float[Array, " nu"]
 
-    def __init__(self, robot: Robot, weight: float = -0.5, joints: tuple[str, ...] | None = None):
+    def __init__(self, robot: Robot, weight: Number = -0.5, joints: tuple[str, ...] | None = None):
         self.robot, self.weight = robot, f32(weight)
         joints = robot.joint_names if joints is None else joints
         for name in joints:

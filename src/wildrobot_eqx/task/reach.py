@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ..arrays import f32
+from ..arrays import Number, f32
 from ..observe import Signals
 from ..robots import Robot, site_of
 from .goals import AbstractGoal
@@ -33,7 +33,7 @@ class SiteDistance(AbstractStatelessReward):
     command: str = eqx.field(static=True)
     weight: Float[Array, ""]
 
-    def __init__(self, robot: Robot, site: str, command: str, weight: float = -1.0):
+    def __init__(self, robot: Robot, site: str, command: str, weight: Number = -1.0):
         self.site, self.command, self.weight = site_of(robot, site, "SiteDistance"), command, f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
@@ -56,7 +56,7 @@ class SiteNear(AbstractStatelessReward):
     weight: Float[Array, ""]
     width: Float[Array, ""]  # m
 
-    def __init__(self, robot: Robot, site: str, command: str, width: float, weight: float = 1.0):
+    def __init__(self, robot: Robot, site: str, command: str, width: Number, weight: Number = 1.0):
         self.site, self.command = site_of(robot, site, "SiteNear"), command
         self.weight, self.width = f32(weight), f32(width)
 
@@ -78,7 +78,7 @@ class SiteAt(AbstractGoal):
     command: str = eqx.field(static=True)
     tolerance: Float[Array, ""]  # m
 
-    def __init__(self, robot: Robot, site: str, command: str, tolerance: float):
+    def __init__(self, robot: Robot, site: str, command: str, tolerance: Number):
         self.site, self.command, self.tolerance = site_of(robot, site, "SiteAt"), command, f32(tolerance)
 
     def __call__(self, signals: Signals) -> Bool[Array, ""]:

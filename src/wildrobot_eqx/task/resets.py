@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .. import rotation
 from ..arrays import Number, Pair, f32, uniform
 from ..errors import WildRobotError
+from ..module import AbstractModule
 from ..protocol import Call, Protocol
 from ..robots import Ground, Robot, joint_addresses
 
@@ -24,7 +25,7 @@ def _range(bounds: Pair | None) -> Float[Array, " 2"] | None:
     return None if bounds is None else f32(bounds)
 
 
-class AbstractReset(eqx.Module):
+class AbstractReset(AbstractModule):
     """The distribution of first poses, which may depend on what the robot is asked for."""
 
     protocol: ClassVar[Protocol] = (Call("__call__", ("key", "commands"), ("qpos", "qvel")),)

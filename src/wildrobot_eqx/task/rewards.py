@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from ..module import AbstractModule
 from ..observe import Signals
 from ..protocol import Call, Protocol
 
 
-class AbstractReward(eqx.Module):
+class AbstractReward(AbstractModule):
     """One named, weighted reward term with a state; weights and widths are array leaves, free to change."""
 
     protocol: ClassVar[Protocol] = (

@@ -153,7 +153,7 @@ class _Log:
         recipe: Recipe,
         folder: RunFolder,
         state: Any,
-        kept: list,
+        kept: list[Any],
         wandb: WandB | None,
         say: Say,
         stop: Stop,

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WildRobotError
+from ..learn import PPO
+from ..learn.agent import need_mirrors
 from ..physics import engine_name
 from ..recipes.options import from_manifest, to_manifest
 from ..recipes.overrides import apply_overrides
@@ -31,8 +33,8 @@ def start(
     `trained_by` is one of `TRAINERS`, the recipe's own learner if None; `judged`: its gate will be asked.
 
     Raises:
-        WildRobotError: the recipe or an override is wrong, the gate judges what the env never asks for, the folder
-            is in use, or the trainer cannot be had.
+        WildRobotError: the recipe or an override is wrong, the gate judges what the env never asks for, a part
+            has no mirror image that the learner needs, the folder is in use, or the trainer cannot be had.
     """
     kept = to_manifest(function, options)
     made = function(**options)
@@ -42,6 +44,8 @@ def start(
     recipe = trainer(trained_by).schedule(apply_overrides(learned_by(made, trained_by), assignments))
     if judged:
         check_gate(recipe)
+    if wants_symmetry(recipe):
+        need_mirrors(recipe.env)
     around = environment()  # before the folder: it takes a while, and a Ctrl-C now leaves nothing behind
     folder = RunFolder.create(out, recipe.name, recipe.seed)
     digest = folder.adopt_recipe(function.path)
@@ -80,6 +84,11 @@ def check_gate(recipe: Recipe) -> None:
             where=f"{type(recipe.gate).__name__}, {first.leaf}",
             hint=first.fix,
         )
+
+
+def wants_symmetry(recipe: Recipe) -> bool:
+    """Whether the recipe's policy is to be left-right symmetric; one of its own kind looks after that itself."""
+    return isinstance(recipe.learner, PPO) and recipe.learner.symmetric and recipe.policy is None
 
 
 def reopen(

@@ -28,7 +28,7 @@ def damaged(what: str, where: str, hint: str = "export the bundle anew") -> Wild
     return WildRobotError(what, where=where, hint=hint, exit_code=1)
 
 
-def read_files(path: str | os.PathLike) -> dict[str, bytes]:
+def read_files(path: str | os.PathLike[str]) -> dict[str, bytes]:
     """Every file of a bundle by its name, from a folder or a zip.
 
     Names are relative, with forward slashes. Hidden files of a folder are passed over.

@@ -27,7 +27,7 @@ class Bundle:
     signed: bool = False  # whether there is a signature, checked or not
 
     @staticmethod
-    def open(path: str | os.PathLike, signer: str | os.PathLike | None = None) -> "Bundle":
+    def open(path: str | os.PathLike[str], signer: str | os.PathLike[str] | None = None) -> "Bundle":
         """Read a bundle from a folder or a zip, and hold every file against the contract.
 
         The contract's hashes find accidents. Only a signature finds malice: whoever can change a file

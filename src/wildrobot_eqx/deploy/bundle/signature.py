@@ -42,7 +42,7 @@ class Signer:
         WildRobotError: it cannot be read, is of another kind, or `cryptography` is not installed.
     """
 
-    def __init__(self, path: str | os.PathLike, passphrase: Callable[[], str] | None = None):
+    def __init__(self, path: str | os.PathLike[str], passphrase: Callable[[], str] | None = None):
         keys = _keys()
         where = os.fspath(path)
         try:
@@ -72,7 +72,7 @@ class Signer:
         return b"\n".join([_BEGIN, *lines, _END, b""])
 
 
-def check_signature(contract: bytes, signature: bytes | None, signer: str | os.PathLike, where: str) -> None:
+def check_signature(contract: bytes, signature: bytes | None, signer: str | os.PathLike[str], where: str) -> None:
     """Hold a contract's bytes and their signature against those who may sign.
 
     Args:
@@ -104,7 +104,7 @@ def check_signature(contract: bytes, signature: bytes | None, signer: str | os.P
         ) from error
 
 
-def _public_keys(signer: str | os.PathLike) -> set[bytes]:
+def _public_keys(signer: str | os.PathLike[str]) -> set[bytes]:
     """The raw Ed25519 keys of a file, or of a line."""
     keys = _keys()
     text = os.fspath(signer)

@@ -168,7 +168,7 @@ def _roll(
             **({"foot_switches": switches[0].closed(physics)} if switches else {}),
         }
 
-    def step(loop: tuple, now: tuple[Array, Array | None]) -> tuple[tuple, dict[str, Array]]:
+    def step(loop: tuple[Any, ...], now: tuple[Array, Array | None]) -> tuple[tuple[Any, ...], dict[str, Array]]:
         command, kick = now
         state, obs, carry, inner = loop
         distribution, carry = policy(obs, carry)

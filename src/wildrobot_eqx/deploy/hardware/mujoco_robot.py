@@ -185,7 +185,7 @@ class MujocoRobot(AbstractRobot):
         return slice(start, start + size)
 
 
-class Window(contextlib.AbstractContextManager):
+class Window(contextlib.AbstractContextManager["Window"]):
     """Shows a simulated robot in MuJoCo's viewer, no faster than it moves. Call it after each control step.
 
     Raises:

@@ -48,7 +48,7 @@ class SerialPort(AbstractPort):
         WildRobotError: it cannot be opened, or the system has no such speed.
     """
 
-    def __init__(self, path: str | os.PathLike, baud: int = 115_200):
+    def __init__(self, path: str | os.PathLike[str], baud: int = 115_200):
         try:
             import termios
             import tty

@@ -72,7 +72,7 @@ class Player:
 
     def __init__(
         self,
-        bundle: Bundle | str | os.PathLike,
+        bundle: Bundle | str | os.PathLike[str],
         *,
         joints: Iterable[str] | None = None,
         rate: float | None = None,
@@ -80,7 +80,7 @@ class Player:
         quaternion: Literal["wxyz", "xyzw"] = "wxyz",
         safe_pose: Mapping[str, float] | None = None,
         unguarded: bool = False,
-        signer: str | os.PathLike | None = None,
+        signer: str | os.PathLike[str] | None = None,
     ):
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle, signer)
         contract = self._contract = self.bundle.contract

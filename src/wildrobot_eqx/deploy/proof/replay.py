@@ -1,6 +1,7 @@
 """Golden vectors through the player: the same readings must give the same observations, actions and targets."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ def replay(bundle: Bundle, player: Player | None = None) -> Replay:
     return Replay(steps, **worst, wrong=wrong)
 
 
-def _readings(player: Player, rows: dict[str, NDArray[np.float32]], k: int) -> dict:
+def _readings(player: Player, rows: dict[str, NDArray[np.float32]], k: int) -> dict[str, Any]:
     return {
         "time": k * player.dt,
         "command": {name: float(rows[name][k]) for name in command_names(player.bundle)},

@@ -1,5 +1,6 @@
 """`eval RUN --robust`: a wrong world, each parameter by itself, terrain, pushes."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -24,6 +25,28 @@ Say = Callable[[str], None]
 EPISODES, SECONDS, TIMESTEP = 1024, 10.0, 0.005
 SWEEP_EPISODES, SWEEP_SECONDS = 32, 6.0  # per level
 _FEWEST_PHASES = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """What every part of an evaluation is given."""
+
+    env: Env
+    gate: AbstractGate | None
+    policy: AbstractPolicy
+    count: int  # of episodes
+    length: float  # s
+    say: Say
+
+    @property
+    def level(self) -> tuple[int, float]:
+        """Episodes per level of a sweep, and their seconds."""
+        episodes = min(SWEEP_EPISODES, max(1, SWEEP_EPISODES * self.count // EPISODES))
+        return episodes, min(SWEEP_SECONDS, self.length)
+
+    def tell(self, part: str) -> Say:
+        """What says how far a part is."""
+        return lambda text: self.say(f"{part}: {text}")
 
 
 def evaluate_robust(
@@ -57,8 +80,9 @@ def evaluate_robust(
         )
     result = RobustResult(timestep, shortfall(count, length))
     try:
+        job = _Job(env, gate, policy, count, length, say)
         for part in (_world, _sweep, _terrain, _ladder):
-            part(result, env, gate, policy, count, length, say)
+            part(result, job)
             keep(result)
     except KeyboardInterrupt:
         result.provisional = ", ".join(filter(None, (result.provisional, "stopped")))
@@ -75,91 +99,54 @@ def shortfall(episodes: int, seconds: float) -> str:
     return ", ".join(parts)
 
 
-def _world(
-    result: RobustResult,
-    env: Env,
-    gate: AbstractGate | None,
-    policy: AbstractPolicy,
-    count: int,
-    length: float,
-    say: Say,
-) -> None:
-    world, commands = wrong_world(env, result.timestep), commands_of(env, gate)
-    rows, which = rows_of(commands, count)
-    say(f"1 of 4, a wrong world: {count} episodes of {length:g} s")
+def _world(result: RobustResult, job: _Job) -> None:
+    world, commands = wrong_world(job.env, result.timestep), commands_of(job.env, job.gate)
+    rows, which = rows_of(commands, job.count)
+    job.say(f"1 of 4, a wrong world: {job.count} episodes of {job.length:g} s")
     judged: Env = world.env
-    keys = keys_of(result.timestep, count)
+    keys = keys_of(result.timestep, job.count)
     cases = (f32(rows[:, 0]), f32(rows[:, 1:]))
-    tally = run(judged, policy, _told, cases, keys, length, lambda text: say(f"wrong world: {text}"))
+    tally = run(judged, job.policy, _told, cases, keys, job.length, job.tell("wrong world"))
     error, upright = errors(tally, rows, judged.physics.control_dt), np.asarray(tally.upright)
     each = {commands[i]: score(upright[i :: len(commands)], error[i :: len(commands)]) for i in sorted(set(which))}
     # A turn's error has a unit of its own; its survival is as good as any.
     whole = score(upright, np.where(rows[:, 2] == 0.0, error, np.nan))
-    result.world = World(whole, each, count, length, world.sources, world.ranges)
+    result.world = World(whole, each, job.count, job.length, world.sources, world.ranges)
 
 
 def _told(env: Env, case: tuple[Float[Array, ""], Float[Array, " 2"]]) -> Env:
     return with_command(env, *case)
 
 
-def _sweep(
-    result: RobustResult,
-    env: Env,
-    gate: AbstractGate | None,
-    policy: AbstractPolicy,
-    count: int,
-    length: float,
-    say: Say,
-) -> None:
-    episodes, seconds = _level(count, length)
-    say(f"2 of 4, one parameter at a time: {episodes} episodes of {seconds:g} s per level")
-    dials = dial_env(env, result.timestep)
-    result.sweep = sweep(dials, policy, speeds_of(env, gate), episodes, seconds, lambda text: say(f"sweep: {text}"))
+def _sweep(result: RobustResult, job: _Job) -> None:
+    episodes, seconds = job.level
+    job.say(f"2 of 4, one parameter at a time: {episodes} episodes of {seconds:g} s per level")
+    dials = dial_env(job.env, result.timestep)
+    result.sweep = sweep(dials, job.policy, speeds_of(job.env, job.gate), episodes, seconds, job.tell("sweep"))
 
 
-def _level(count: int, length: float) -> tuple[int, float]:
-    """Episodes per level of a sweep, and their seconds."""
-    return min(SWEEP_EPISODES, max(1, SWEEP_EPISODES * count // EPISODES)), min(SWEEP_SECONDS, length)
-
-
-def _terrain(
-    result: RobustResult,
-    env: Env,
-    gate: AbstractGate | None,
-    policy: AbstractPolicy,
-    count: int,
-    length: float,
-    say: Say,
-) -> None:
-    episodes, seconds = _level(count, length)
-    base = env.physics.robot.base
+def _terrain(result: RobustResult, job: _Job) -> None:
+    episodes, seconds = job.level
+    base = job.env.physics.robot.base
     if base is None or not base.floating:
-        say("3 of 4, terrain: left out, for the robot's base is not free to go there")
+        job.say("3 of 4, terrain: left out, for the robot's base is not free to go there")
         return
-    say(f"3 of 4, slopes, bumps and steps: {episodes} episodes of {seconds:g} s per level")
-    commands, timestep = commands_of(env, gate), result.timestep
+    job.say(f"3 of 4, slopes, bumps and steps: {episodes} episodes of {seconds:g} s per level")
+    commands, timestep = commands_of(job.env, job.gate), result.timestep
     try:
-        result.terrain = cross(env, policy, commands, episodes, seconds, timestep, lambda text: say(f"terrain: {text}"))
+        result.terrain = cross(job.env, job.policy, commands, episodes, seconds, timestep, job.tell("terrain"))
     except WildRobotError as error:  # a robot whose floor cannot be replaced; the rest can be judged
-        say(f"3 of 4, terrain: left out. {error.what}")
+        job.say(f"3 of 4, terrain: left out. {error.what}")
 
 
-def _ladder(
-    result: RobustResult,
-    env: Env,
-    gate: AbstractGate | None,
-    policy: AbstractPolicy,
-    count: int,
-    length: float,
-    say: Say,
-) -> None:
-    phases = min(PHASES, max(_FEWEST_PHASES, PHASES * count // EPISODES))
-    speeds = speeds_of(env, gate)
+def _ladder(result: RobustResult, job: _Job) -> None:
+    phases = min(PHASES, max(_FEWEST_PHASES, PHASES * job.count // EPISODES))
+    speeds = speeds_of(job.env, job.gate)
     command = speeds[len(speeds) * 3 // 4] if len(speeds) > 1 else speeds[0]
-    say(f"4 of 4, pushes from 8 sides in {phases} phases of the step, at {command:g} m/s")
+    job.say(f"4 of 4, pushes from 8 sides in {phases} phases of the step, at {command:g} m/s")
 
     def keep(ladder: Ladder) -> None:
         result.ladder = ladder
 
-    dials = dial_env(env, result.timestep)
-    result.ladder = climb(dials, policy, command, phases, lambda text: say(f"pushes: {text}"), keep)
+    dials = dial_env(job.env, result.timestep)
+    result.ladder = climb(dials, job.policy, command, phases, job.tell("pushes"), keep)

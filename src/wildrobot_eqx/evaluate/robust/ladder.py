@@ -132,7 +132,7 @@ def climb(
     return dataclasses.replace(found, complete=True)
 
 
-def _walkers(env: Env, policy: AbstractPolicy, command: float, walkers: int, phases: int) -> tuple:
+def _walkers(env: Env, policy: AbstractPolicy, command: float, walkers: int, phases: int) -> tuple[Any, ...]:
     """Walking robots, `walkers` at each phase, phase by phase."""
     meter = meter_of(env, RECOVERY)
     cases = dials(jnp.full((walkers,), f32(command)))

@@ -1,6 +1,7 @@
 """One env in which each parameter of the sweep is a dial, so that all of its levels are one batch."""
 
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -109,7 +110,7 @@ def dial_env(env: Env, timestep: float) -> Env:
 def turn(env: Env, dials: Dials) -> Env:
     """An env of `dial_env` with its dials turned; only array leaves change."""
 
-    def where(env: Env) -> list:
+    def where(env: Env) -> list[Any]:
         disturbances = env.disturbances
         assert disturbances is not None
         assert disturbances.servos is not None

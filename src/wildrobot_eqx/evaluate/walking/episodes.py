@@ -1,6 +1,7 @@
 """Judged episodes of walking: what is asked for in words of a velocity command, and what is measured of one robot."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -90,8 +91,9 @@ def run_episodes(
     episodes: int,
     seconds: float,
     progress: Callable[[str], None] | None = None,
-    prepare: Callable[[EnvState], EnvState] | None = None,
     motions: tuple[tuple[float, float], ...] | None = None,
+    vary: Callable[[Env, Any], Env] | None = None,
+    rows: Any = None,
 ) -> list[GaitTally]:
     """Run `episodes` of `seconds` for each commanded speed (m/s), and tally each, as `run_cases` does.
 
@@ -100,4 +102,4 @@ def run_episodes(
     beside = ((0.0, 0.0),) * len(speeds) if motions is None else motions
     cases = [Case(f"{v:g}", velocity_values(env, v, *motion)) for v, motion in zip(speeds, beside)]
     whole = WalkMeter(meter, env.physics.robot)
-    return run_cases(env, policy, whole, cases, episodes, seconds, progress, prepare)
+    return run_cases(env, policy, whole, cases, episodes, seconds, progress, vary, rows)

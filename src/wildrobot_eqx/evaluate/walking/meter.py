@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ... import rotation
 from ...arrays import f32
+from ...module import AbstractModule
 from ...robots import Robot
 from .measure import Measurement
 
@@ -50,7 +51,7 @@ class GaitTally(eqx.Module):
     action: Float[Array, "*batch nu"]  # the latest
 
 
-class GaitMeter(eqx.Module):
+class GaitMeter(AbstractModule):
     """Gathers a `GaitTally` from measurements of one robot.
 
     A foot is loaded from `load_on` and stays so down to `load_off` (10% and 3% of body weight).

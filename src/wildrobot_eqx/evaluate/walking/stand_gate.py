@@ -6,13 +6,13 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-from ...env import Env, EnvState
+from ...env import Env
 from ...errors import WildRobotError
 from ..gate import AbstractGate, Case, CommandFigures, GateLine, Limit, Unasked, judge_case
 from .asked import speeds
 from .episodes import WalkMeter, velocity_values
 from .figures import figures, joint_torques
-from .kicks import DIRECTIONS, aim, direction_of, with_kicks
+from .kicks import DIRECTIONS, Kick, aim, direction_of, kicked, with_kicks
 from .limits import effort
 from .meter import GaitMeter, GaitTally
 
@@ -72,8 +72,11 @@ class StandGate(AbstractGate):
     def prepare(self, env: Env) -> Env:
         return with_kicks(env, self.kick_at)
 
-    def start(self, state: EnvState, cases: tuple[Case, ...], episodes: int) -> EnvState:
-        return aim(state, tuple(case.command or 0.0 for case in cases), episodes)
+    def rows(self, cases: tuple[Case, ...], episodes: int) -> Kick:
+        return aim(tuple(case.command or 0.0 for case in cases), episodes)
+
+    def vary(self, env: Env, row: Kick) -> Env:
+        return kicked(env, row)
 
     def describe(self) -> dict[str, Any]:
         return {

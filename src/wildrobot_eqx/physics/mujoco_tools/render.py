@@ -51,7 +51,7 @@ def _context(width: int, height: int) -> Any:
     return GLContext(width, height)
 
 
-class Renderer(contextlib.AbstractContextManager):
+class Renderer(contextlib.AbstractContextManager["Renderer"]):
     """Draws a model in given poses. Use it in a `with` block, in one thread.
 
     Args:
@@ -131,6 +131,8 @@ class Renderer(contextlib.AbstractContextManager):
     ) -> UInt8[np.ndarray, "height width 3"]:
         """The robot in the pose `qpos`, seen by the camera `camera`; `marks` are places (m) that get a ball each.
 
+        A mark whose z is NaN is a place of any height, and gets a vertical line about the height of its middle.
+
         Returns:
             The picture, top row first.
         """
@@ -153,10 +155,15 @@ class Renderer(contextlib.AbstractContextManager):
         return picture[::-1]
 
     def _mark(self, place: Float[np.ndarray, " 3"]) -> None:
-        """A ball at a place, m."""
+        """A ball at a place, m, or a vertical line where it has no z."""
         if self._scene.ngeom >= self._scene.maxgeom:
             return
-        size = np.full(3, _MARK * self._mj.stat.extent)
+        radius, extent = _MARK * self._mj.stat.extent, self._mj.stat.extent
+        shape, size = mujoco.mjtGeom.mjGEOM_SPHERE, np.full(3, radius)
+        if np.isnan(place[2]):
+            shape = mujoco.mjtGeom.mjGEOM_CYLINDER
+            size = np.array([0.3 * radius, 0.25 * extent, 0.0])  # radius, half the length
+            place = np.array([*place[:2], self._mj.stat.center[2]])
         geom, turn = self._scene.geoms[self._scene.ngeom], np.eye(3).ravel()
-        mujoco.mjv_initGeom(geom, mujoco.mjtGeom.mjGEOM_SPHERE, size, place, turn, np.array(_RED, np.float32))
+        mujoco.mjv_initGeom(geom, shape, size, place, turn, np.array(_RED, np.float32))
         self._scene.ngeom += 1

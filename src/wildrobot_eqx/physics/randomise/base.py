@@ -3,14 +3,14 @@
 import abc
 from typing import ClassVar
 
-import equinox as eqx
 from jaxtyping import PRNGKeyArray
 
+from ...module import AbstractModule
 from ...protocol import Call, Protocol
 from ..params import PhysicsParams
 
 
-class AbstractRandomiser(eqx.Module):
+class AbstractRandomiser(AbstractModule):
     """Draws new domain parameters for one episode of one env; ranges are array leaves.
 
     One that may write dry friction (`dof_frictionloss`) to a joint without any in the model says

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ... import rotation
-from ...arrays import Pair, f32, uniform
+from ...arrays import Numbers, Pair, f32, uniform
 from ...errors import WildRobotError, nearest
 from ...robots import Robot
 from ..params import PhysicsParams
@@ -60,7 +60,7 @@ class ShiftCentreOfMass(AbstractRandomiser):
     bodies: Float[Array, " nbody"]  # 1 for those that are moved
     range: Float[Array, " 2"]  # m
 
-    def __init__(self, robot: Robot, range: tuple[float, float] = (-0.01, 0.01), bodies: tuple[str, ...] | None = None):
+    def __init__(self, robot: Robot, range: Pair = (-0.01, 0.01), bodies: tuple[str, ...] | None = None):
         mass = robot.model.mj.body_mass
         chosen = np.flatnonzero(mass > 0.0) if bodies is None else [body_index(robot, name, self) for name in bodies]
         mask = np.zeros(len(mass))
@@ -94,10 +94,10 @@ class Payload(AbstractRandomiser):
     def __init__(
         self,
         robot: Robot,
-        mass: tuple[float, float] = (0.0, 0.3),
+        mass: Pair = (0.0, 0.3),
         body: str | None = None,
-        low: tuple[float, float, float] = (-0.03, -0.03, 0.0),
-        high: tuple[float, float, float] = (0.03, 0.03, 0.06),
+        low: Numbers = (-0.03, -0.03, 0.0),
+        high: Numbers = (0.03, 0.03, 0.06),
     ):
         self.body = robot.need("base", "Payload").body if body is None else body_index(robot, body, self)
         self.axes = f32(robot.model.mj.body_iquat[self.body])
