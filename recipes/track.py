@@ -11,6 +11,7 @@ def track(
     steps: int = 1_400_000,
     seed: int = 0,
     num_envs: int = 256,
+    max_kick: float = 0.6,
 ) -> we.Recipe:
     """Do what a motion clip asks for, frame by frame, without a fall.
 
@@ -44,7 +45,7 @@ def track(
             "near": we.rewards.TrackJointPositions(body, "clip", width=0.1, weight=3.0),
             "speed": we.rewards.TrackJointVelocities(body, "clip", width=1.5, weight=0.5),
             "height": we.rewards.TrackBaseHeight(body, "clip", width=0.03, weight=0.5),
-            "tilt": we.rewards.TrackBaseTilt(body, "clip", width=0.15, weight=1.0),
+            "tilt": we.rewards.TrackBaseTilt(body, "clip", width=0.15, weight=2.0),
             "slip": we.rewards.FeetSlip(body, weight=-0.1),
             "rate": we.rewards.ActionRate(weight=-0.02),
             "torque": we.rewards.Torque(weight=-0.004),
@@ -52,8 +53,12 @@ def track(
         endings={"fallen": we.endings.Fallen(body, max_tilt=1.0), "over": we.endings.ClipOver("clip")},
         reset_state=we.resets.ClipReset(body, "clip"),
         commands={"clip": command},
+        disturbances=we.Disturbances(
+            randomisers=(we.randomise.ScaleFriction(), we.randomise.ScaleMass(), we.randomise.ScaleGains()),
+            events={"kick": we.events.VelocityKick(body, speed=(0.1, max_kick), interval=2.0)},
+        ),
         episode_length=4.0,
     )
-    learner = we.PPO(num_envs=num_envs, symmetric=False, decay_steps=steps)
+    learner = we.PPO(num_envs=num_envs, symmetric=False, decay_steps=steps, discount=0.97, gae_lambda=0.9)
     gate = we.gates.ClipGate(seconds=float(motion.duration))
     return we.Recipe(env=env, learner=learner, steps=steps, seed=seed, gate=gate)

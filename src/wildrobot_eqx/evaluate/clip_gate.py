@@ -1,15 +1,19 @@
 """The clip gate: does the robot do what a motion clip asks for, over all of it, without a fall?"""
 
+import dataclasses
+from collections.abc import Mapping
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from ..env import Env, EnvState, Timestep
+from ..env import Disturbances, Env, EnvState, Timestep
 from ..errors import WildRobotError, nearest
 from ..imitation import ClipCommand, ClipState
 from ..robots import Robot
+from ..task import AbstractEvent
 from .gate import AbstractGate, AbstractMeter, Case, Figure, Limit
 
 _DEGREES = 180.0 / np.pi
@@ -95,6 +99,7 @@ class ClipGate(AbstractGate):
         command: name of the ClipCommand in the env.
         joint_error: the greatest mean distance of the joints from the clip, rad.
         survival: share of the episodes that must end without a failure.
+        events: what befalls the robot on the way, by name, such as kicks; nothing by default.
         episodes: how many per case and timestep.
         timesteps: of physics, s.
     """
@@ -103,6 +108,7 @@ class ClipGate(AbstractGate):
     seconds: float = eqx.field(static=True)  # s
     joint_error: float = eqx.field(static=True)  # rad
     survival: float = eqx.field(static=True)
+    events: dict[str, AbstractEvent]
     episodes: int = eqx.field(static=True)
     timesteps: tuple[float, ...] = eqx.field(static=True)  # s
 
@@ -112,6 +118,7 @@ class ClipGate(AbstractGate):
         command: str = "clip",
         joint_error: float = float(np.deg2rad(5.0)),
         survival: float = 1.0,
+        events: Mapping[str, AbstractEvent] | None = None,
         episodes: int = 256,
         timesteps: tuple[float, ...] = (0.005, 0.002),
     ):
@@ -120,7 +127,7 @@ class ClipGate(AbstractGate):
                 f"An episode of {seconds:g} s judges nothing.", where="ClipGate, seconds", hint="float(clip.duration)"
             )
         self.seconds, self.command, self.joint_error, self.survival = seconds, command, joint_error, survival
-        self.episodes, self.timesteps = episodes, timesteps
+        self.events, self.episodes, self.timesteps = dict(events or {}), episodes, timesteps
 
     def cases(self, env: Env) -> tuple[Case, ...]:
         """From the first frame at the recorded speed, and as the env draws.
@@ -141,6 +148,12 @@ class ClipGate(AbstractGate):
     def limits(self, env: Env) -> tuple[Limit, ...]:
         """Joint error and survival."""
         return Limit("joint_error", high=self.joint_error), Limit("survival", low=self.survival)
+
+    def prepare(self, env: Env) -> Env:
+        if not self.events:
+            return env
+        disturbances = Disturbances() if env.disturbances is None else env.disturbances
+        return dataclasses.replace(env, disturbances=dataclasses.replace(disturbances, events=self.events))
 
     def _find(self, env: Env) -> ClipCommand:
         command = env.commands.get(self.command)
