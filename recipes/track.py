@@ -8,10 +8,9 @@ def track(
     robot: str = "wildrobot",
     clip: str = "squat_bow_wave",
     physics: we.Backend = "auto",
-    steps: int = 1_400_000,
+    steps: int = 1_000_000,
     seed: int = 0,
     num_envs: int = 256,
-    max_kick: float = 0.6,
 ) -> we.Recipe:
     """Do what a motion clip asks for, frame by frame, without a fall.
 
@@ -53,12 +52,8 @@ def track(
         endings={"fallen": we.endings.Fallen(body, max_tilt=1.0), "over": we.endings.ClipOver("clip")},
         reset_state=we.resets.ClipReset(body, "clip"),
         commands={"clip": command},
-        disturbances=we.Disturbances(
-            randomisers=(we.randomise.ScaleFriction(), we.randomise.ScaleMass(), we.randomise.ScaleGains()),
-            events={"kick": we.events.VelocityKick(body, speed=(0.1, max_kick), interval=2.0)},
-        ),
         episode_length=4.0,
     )
-    learner = we.PPO(num_envs=num_envs, symmetric=False, decay_steps=steps, discount=0.97, gae_lambda=0.9)
+    learner = we.PPO(num_envs=num_envs, symmetric=False, decay_steps=steps)
     gate = we.gates.ClipGate(seconds=float(motion.duration))
     return we.Recipe(env=env, learner=learner, steps=steps, seed=seed, gate=gate)

@@ -19,19 +19,19 @@ HOME = {"drop": 0.0, "pitch": 0.0, "hips": 0.0, "waist": 0.0}
 # which moves the hips to the left (rad), and the waist's yaw (rad). The last pose is the first, so that the clip loops.
 KEYS = [
     (0.0, HOME),
-    (0.3, HOME),
-    (1.2, {**HOME, "drop": 0.06, "pitch": 0.45}),
-    (1.6, {**HOME, "drop": 0.06, "pitch": 0.45}),
-    (2.5, HOME),
-    (3.4, {**HOME, "pitch": 0.6, "drop": -0.005}),
-    (3.8, {**HOME, "pitch": 0.6, "drop": -0.005}),
-    (4.7, HOME),
-    (5.2, {**HOME, "hips": 0.13, "waist": 0.3}),
-    (5.9, {**HOME, "hips": -0.13, "waist": -0.3}),
-    (6.6, {**HOME, "hips": 0.13, "waist": 0.3}),
-    (7.3, {**HOME, "hips": -0.13, "waist": -0.3}),
-    (7.8, HOME),
-    (8.0, HOME),
+    (0.2, HOME),
+    (0.8, {**HOME, "drop": 0.06, "pitch": 0.45}),
+    (1.1, {**HOME, "drop": 0.06, "pitch": 0.45}),
+    (1.7, HOME),
+    (2.3, {**HOME, "pitch": 0.6, "drop": -0.005}),
+    (2.6, {**HOME, "pitch": 0.6, "drop": -0.005}),
+    (3.2, HOME),
+    (3.52, {**HOME, "hips": 0.13, "waist": 0.3}),
+    (3.98, {**HOME, "hips": -0.13, "waist": -0.3}),
+    (4.44, {**HOME, "hips": 0.13, "waist": 0.3}),
+    (4.9, {**HOME, "hips": -0.13, "waist": -0.3}),
+    (5.22, HOME),
+    (5.4, HOME),
 ]
 BASE = ("x", "y", "z", "roll", "pitch", "yaw")
 

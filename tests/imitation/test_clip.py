@@ -174,7 +174,7 @@ def test_make_clip(tmp_path, monkeypatch, capsys):
 def shipped(robot):
     """The clip's frames at every control step, and MuJoCo's kinematics of each."""
     clip = we.load_clip("squat_bow_wave", robot)
-    frames = jax.vmap(clip.at)(jnp.arange(0.0, float(clip.duration), robot.control_dt, jnp.float32))
+    frames = jax.vmap(clip.at)(robot.control_dt * jnp.arange(270.0))
     frames, poses = jax.tree.map(np.asarray, frames), []
     for joints, pos, quat in zip(frames.joint_pos, frames.base_pos, frames.base_quat):
         data = mujoco.MjData(robot.model.mj)
@@ -190,7 +190,7 @@ def shipped(robot):
 def test_its_feet_stay_flat_where_they_are(robot, shipped):
     """Between the frames, too, along the straight lines that the command plays."""
     _, _, poses = shipped
-    assert len(poses) == 400
+    assert len(poses) == 270
     for foot in robot.feet:
         places = np.array([data.site_xpos[foot.site] for data in poses])
         assert np.abs(places - places[0]).max() < 2e-3
@@ -213,25 +213,25 @@ def test_its_centre_of_mass_stays_over_the_feet(robot, shipped):
 
 
 def test_the_robot_can_do_it(robot, shipped):
-    """Within half of the servos' speed, and not at the ends of the joints."""
+    """Within 60% of the servos' speed, and not at the ends of the joints."""
     clip, frames, _ = shipped
-    assert (np.abs(frames.joint_vel) < 0.5 * robot.servo.no_load_speed).all()
+    assert (np.abs(frames.joint_vel) < 0.6 * robot.servo.no_load_speed).all()
     low, high = np.asarray(robot.joint_range).T
     assert (np.asarray(frames.joint_pos) > low + 0.03).all()
     assert (np.asarray(frames.joint_pos) < high - 0.03).all()
-    assert float(clip.duration) == 8.0
+    assert float(clip.duration) == pytest.approx(5.4)
 
 
 def test_it_squats_bows_and_waves_its_hips(robot, shipped):
     _, frames, _ = shipped
     height, y = frames.base_pos[:, 2], frames.base_pos[:, 1]
     pitch = jax.vmap(we.rotation.pitch)(frames.base_quat)
-    times = np.arange(400) * robot.control_dt
-    assert times[int(np.argmin(height))] == pytest.approx(1.4, abs=0.25)
+    times = np.arange(270) * robot.control_dt
+    assert times[int(np.argmin(height))] == pytest.approx(0.95, abs=0.2)
     assert height[0] - height.min() > 0.055
-    assert times[int(np.argmax(pitch))] == pytest.approx(3.6, abs=0.25)
+    assert times[int(np.argmax(pitch))] == pytest.approx(2.45, abs=0.2)
     assert pitch.max() > 0.55
-    wave = np.asarray(y)[times > 4.7]
+    wave = np.asarray(y)[times > 3.2]
     assert wave.max() > 0.035
     assert wave.min() < -0.035
     turns = np.sum(np.diff(np.sign(wave[np.abs(wave) > 0.02])) != 0)
