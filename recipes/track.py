@@ -10,7 +10,7 @@ def track(
     physics: we.Backend = "auto",
     steps: int = 1_000_000,
     seed: int = 0,
-    num_envs: int = 256,
+    num_envs: int = 128,
 ) -> we.Recipe:
     """Do what a motion clip asks for, frame by frame, without a fall.
 
@@ -19,7 +19,7 @@ def track(
     body = we.load_robot(robot)
     motion = we.load_clip(clip, body)
     command = we.commands.ClipCommand(body, motion, start=(0.0, 1.0))
-    controller = we.controllers.JointPosition(body, scale=0.4)
+    controller = we.controllers.JointPosition(body, scale=0.8)
     measured = {
         "gravity": we.terms.ProjectedGravity(body),
         "gyro": we.terms.AngularVelocity(body),
@@ -46,7 +46,7 @@ def track(
             "height": we.rewards.TrackBaseHeight(body, "clip", width=0.03, weight=0.5),
             "tilt": we.rewards.TrackBaseTilt(body, "clip", width=0.15, weight=2.0),
             "slip": we.rewards.FeetSlip(body, weight=-0.1),
-            "rate": we.rewards.ActionRate(weight=-0.02),
+            "rate": we.rewards.ActionRate(weight=-0.08),
             "torque": we.rewards.Torque(weight=-0.004),
         },
         endings={"fallen": we.endings.Fallen(body, max_tilt=1.0), "over": we.endings.ClipOver("clip")},
@@ -54,6 +54,6 @@ def track(
         commands={"clip": command},
         episode_length=4.0,
     )
-    learner = we.PPO(num_envs=num_envs, symmetric=False, decay_steps=steps)
+    learner = we.PPO(num_envs=num_envs, init_std=0.2, symmetric=False, decay_steps=steps)
     gate = we.gates.ClipGate(seconds=float(motion.duration))
     return we.Recipe(env=env, learner=learner, steps=steps, seed=seed, gate=gate)

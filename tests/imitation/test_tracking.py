@@ -217,7 +217,7 @@ class Follow(AbstractPolicy):
 
     def __call__(self, obs, carry):
         asked = self.share * obs[..., self.at : self.at + self.nu] + self.offset
-        return Normal(asked / 0.4, jnp.zeros((self.nu,), jnp.float32)), carry  # the controller's scale
+        return Normal(asked / 0.8, jnp.zeros((self.nu,), jnp.float32)), carry  # the controller's scale
 
     def update_norm(self, obs):
         return self
