@@ -38,12 +38,17 @@ def beyond(robot):
     return we.endings.JointsBeyond(robot, velocities=dict.fromkeys(robot.joint_names, 20.0))
 
 
+def swinging(robot):
+    return we.MotionClip.make(robot, 10.0, {robot.joint_names[0]: [0.1, 0.2, 0.3]}, loop=True)
+
+
 PARTS = {
     "commands": {
         "VelocityCommand": we.commands.VelocityCommand,
         "planar": lambda r: we.commands.VelocityCommand(r, lin_vel_y=(-0.2, 0.2), ang_vel_z=(-0.5, 0.5)),
         "Gait": lambda r: we.gaits.two_beat(r, period=0.7),
         "PointCommand": lambda r: we.commands.PointCommand(),
+        "ClipCommand": lambda r: we.commands.ClipCommand(r, swinging(r), speed=(0.5, 1.5)),
     },
     "controllers": {
         "JointPosition": we.controllers.JointPosition,
@@ -52,7 +57,11 @@ PARTS = {
         "JointTorque": lambda r: we.controllers.JointTorque(of_kind(r, "motor")),
         "JointVelocity": lambda r: we.controllers.JointVelocity(of_kind(r, "velocity")),
     },
-    "endings": {"Fallen": we.endings.Fallen, "JointsBeyond": lambda r: beyond(r)},
+    "endings": {
+        "ClipOver": lambda r: we.endings.ClipOver("clip"),
+        "Fallen": we.endings.Fallen,
+        "JointsBeyond": lambda r: beyond(r),
+    },
     "events": {"Push": lambda r: we.events.Push(), "VelocityKick": we.events.VelocityKick},
     "randomise": {
         **{
@@ -64,6 +73,7 @@ PARTS = {
         "ShiftCentreOfMass": we.randomise.ShiftCentreOfMass,
     },
     "resets": {
+        "ClipReset": lambda r: we.resets.ClipReset(r, "clip"),
         "HomeReset": we.resets.HomeReset,
         "JointReset": lambda r: bent(r),
         "MixedReset": lambda r: we.resets.MixedReset(we.resets.HomeReset(r), bent(r)),
@@ -100,9 +110,15 @@ CHECKS = {
 }
 
 
+def with_clip(env):
+    """The env, which asks for a clip, too."""
+    clip = we.commands.ClipCommand(env.physics.robot, swinging(env.physics.robot), start=(0.0, 1.0))
+    return dataclasses.replace(env, commands={**env.commands, "clip": clip})
+
+
 @pytest.mark.parametrize(("family", "name"), [(family, name) for family in PARTS for name in PARTS[family]])
 def test_a_shipped_part_conforms(family, name, hopper, hopper_env):
-    on = hopper_env if name == "Gait" else hopper
+    on = hopper_env if name == "Gait" else with_clip(hopper_env) if name in ("ClipOver", "ClipReset") else hopper
     if name in ("JointTorque", "JointVelocity"):
         on = of_kind(hopper, {"JointTorque": "motor", "JointVelocity": "velocity"}[name])
     extra = {"term": we.terms.ProjectedGravity(hopper)} if name == "MountingError" else {}
@@ -134,6 +150,20 @@ def arm_rewards():
     }
 
 
+@pytest.fixture(scope="module")
+def clip_rewards(hopper):
+    return {
+        "positions": we.rewards.TrackJointPositions(hopper, "clip", width=0.2),
+        "velocities": we.rewards.TrackJointVelocities(hopper, "clip", width=2.0),
+        "height": we.rewards.TrackBaseHeight(hopper, "clip", width=0.05),
+        "tilt": we.rewards.TrackBaseTilt(hopper, "clip", width=0.2),
+    }
+
+
+def test_rewards_for_a_clip_conform(clip_rewards, hopper_env):
+    testing.check_rewards(clip_rewards, with_clip(hopper_env))
+
+
 def test_parts_of_an_arm_conform(arm_terms, arm_rewards):
     """Those that name joints, sites and places: on a robot without feet, in the env that has its goals."""
     env = we.load_recipe("reach")(physics="native").env
@@ -155,12 +185,15 @@ def test_shipped_rewards_conform(hopper, hopper_env):
 
 
 @pytest.mark.parametrize("family", [*PARTS, "terms", "rewards"])
-def test_every_part_of_a_namespace_is_tried(family, hopper, arm_terms, arm_rewards):
+def test_every_part_of_a_namespace_is_tried(family, hopper, arm_terms, arm_rewards, clip_rewards):
     space = getattr(we, family)
     classes = [value for value in map(space.__dict__.get, space.__all__) if inspect.isclass(value)]
     bases = tuple(kind for kind in classes if kind.__name__.startswith("Abstract") and "State" not in kind.__name__)
     wanted = {kind for kind in classes if issubclass(kind, bases) and not kind.__name__.startswith("Abstract")}
-    groups = {"terms": {**all_terms(hopper), **arm_terms}, "rewards": {**all_rewards(hopper), **arm_rewards}}
+    groups = {
+        "terms": {**all_terms(hopper), **arm_terms},
+        "rewards": {**all_rewards(hopper), **arm_rewards, **clip_rewards},
+    }
     tried = groups[family].values() if family in groups else [make(hopper) for make in PARTS[family].values()]
     assert wanted - {we.terms.FootSwitches} <= {type(part) for part in tried}
 

@@ -91,6 +91,7 @@ def test_every_example_has_a_test():
         "brax_bool_done.py",
         "compose_env.py",
         "gymnasium_hopper.py",
+        "make_clip.py",
         "recurrent_hop.py",
         "system_identification.py",
     ]

@@ -19,7 +19,7 @@ from helpers import all_rewards, critic_terms, drawn_terms, make_env, random_sig
 from jaxtyping import AbstractArray, TypeCheckError
 
 import wildrobot_eqx as package
-from wildrobot_eqx import task
+from wildrobot_eqx import imitation, task
 from wildrobot_eqx.control import AbstractController
 from wildrobot_eqx.controllers import Delay, JointPosition, JointTorque, JointVelocity, LowPass
 from wildrobot_eqx.env import Env
@@ -241,14 +241,19 @@ def _terms(robot) -> dict[type, object]:
     parts += [task.HingeHeight(robot, joint), task.HingeStill(robot, joint, 0.3, 2.0)]
     parts += [task.SiteDistance(robot, site, "goal"), task.SiteNear(robot, site, "goal", 0.1)]
     parts.append(task.JointsBeyond(robot, {joint: 1.0}, {joint: 5.0}))
+    parts += [imitation.TrackJointPositions(robot, "clip", 0.1), imitation.TrackJointVelocities(robot, "clip", 1.0)]
+    parts += [imitation.TrackBaseHeight(robot, "clip", 0.03), imitation.TrackBaseTilt(robot, "clip", 0.1)]
+    parts.append(imitation.ClipOver("clip"))
     return {type(part): part for part in parts}
 
 
 def _signals(robot):
-    """Random ones, with a place to reach."""
+    """Random ones, with a place to reach and a clip to track."""
     signals = random_signals(robot)
     goal = task.PointState(jnp.asarray([0.1, 0.2], jnp.float32))
-    return dataclasses.replace(signals, commands={**signals.commands, "goal": goal})
+    moving = imitation.MotionClip.make(robot, 10.0, {robot.joint_names[0]: [-0.4, -0.3]})
+    clip = imitation.ClipCommand(robot, moving).sample(jax.random.key(0))
+    return dataclasses.replace(signals, commands={**signals.commands, "goal": goal, "clip": clip})
 
 
 def test_every_class_is_covered(robot):
@@ -362,7 +367,7 @@ FLOW = [
     {"control"},
     {"observe"},
     {"task"},
-    {"env", "locomotion"},
+    {"env", "imitation", "locomotion"},
     {"check"},
     {"adapters", "learn"},
     {"deploy"},

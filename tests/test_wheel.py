@@ -15,9 +15,10 @@ import wildrobot_eqx as we
 from wildrobot_eqx.recipes.recipe import recipe_names
 assert we.__file__.startswith(sys.argv[1]), we.__file__
 assert we.robot_names() == ["cartpole", "hopper", "reacher", "wildrobot"], we.robot_names()
-assert recipe_names() == ["cartpole", "hop", "reach", "stand", "walk", "walk_robust"], recipe_names()
+assert recipe_names() == ["cartpole", "hop", "reach", "stand", "track", "walk", "walk_robust"], recipe_names()
 for name in we.robot_names():
     print(we.load_robot(name).model)
+print(we.load_clip("squat_bow_wave", we.load_robot("wildrobot")).duration)
 print(we.load_recipe("hop")().name)
 """
 

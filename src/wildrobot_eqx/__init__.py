@@ -61,6 +61,9 @@ if TYPE_CHECKING:  # the same names as in the tables below, which a test compare
     from .env import ResetPool as ResetPool
     from .env import Timestep as Timestep
     from .errors import WildRobotError as WildRobotError
+    from .imitation import MotionClip as MotionClip
+    from .imitation import load_clip as load_clip
+    from .imitation import write_clip as write_clip
     from .learn import PPO as PPO
     from .learn import Agent as Agent
     from .learn import BraxPPO as BraxPPO
@@ -136,6 +139,11 @@ _EXPORTS = {
         "Timestep",
     ),
     "errors": ("WildRobotError",),
+    "imitation": (
+        "MotionClip",
+        "load_clip",
+        "write_clip",
+    ),
     "learn": (
         "Agent",
         "PPO",
@@ -218,6 +226,7 @@ _CHECKED = (
     "control",
     "env",
     "evaluate",
+    "imitation",
     "learn",
     "locomotion",
     "observe",

@@ -1,5 +1,6 @@
 """Commands: what a robot is asked for."""
 
+from .imitation import ClipCommand, ClipFrame, ClipState
 from .locomotion import AbstractMotionState, HeadingController, VelocityCommand, VelocityState
 from .observe import Channel
 from .task import (
@@ -13,6 +14,9 @@ __all__ = [
     "AbstractCommand",
     "AbstractMotionState",
     "Channel",
+    "ClipCommand",
+    "ClipFrame",
+    "ClipState",
     "HeadingController",
     "PointCommand",
     "PointState",

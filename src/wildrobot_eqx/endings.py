@@ -1,5 +1,6 @@
 """Endings: when an episode is over, by a failure or without one."""
 
+from .imitation import ClipOver
 from .task import (
     AbstractEnding,
     AbstractStatelessEnding,
@@ -10,6 +11,7 @@ from .task import (
 __all__ = [
     "AbstractEnding",
     "AbstractStatelessEnding",
+    "ClipOver",
     "Fallen",
     "JointsBeyond",
 ]

@@ -1,6 +1,17 @@
 """Gates: what counts as done."""
 
-from .evaluate import AbstractGate, AbstractMeter, Case, Figure, GateResult, GoalGate, Motion, StandGate, WalkGate
+from .evaluate import (
+    AbstractGate,
+    AbstractMeter,
+    Case,
+    ClipGate,
+    Figure,
+    GateResult,
+    GoalGate,
+    Motion,
+    StandGate,
+    WalkGate,
+)
 from .evaluate.gate_result import CommandFigures, GateLine, Limit
 from .task import AbstractGoal, HingeAt, SiteAt
 
@@ -9,6 +20,7 @@ __all__ = [
     "AbstractGoal",
     "AbstractMeter",
     "Case",
+    "ClipGate",
     "CommandFigures",
     "Figure",
     "GateLine",

@@ -1,5 +1,6 @@
 """Resets: the distribution of first poses."""
 
+from .imitation import ClipReset
 from .task import (
     AbstractReset,
     HomeReset,
@@ -9,6 +10,7 @@ from .task import (
 
 __all__ = [
     "AbstractReset",
+    "ClipReset",
     "HomeReset",
     "JointReset",
     "MixedReset",

@@ -1,5 +1,6 @@
 """Rewards: terms per second, each with a weight."""
 
+from .imitation import TrackBaseHeight, TrackBaseTilt, TrackJointPositions, TrackJointVelocities
 from .locomotion import (
     CapturePoint,
     FeetClearance,
@@ -50,7 +51,11 @@ __all__ = [
     "StandStill",
     "Torque",
     "TrackAngVelZ",
+    "TrackBaseHeight",
+    "TrackBaseTilt",
     "TrackHeading",
+    "TrackJointPositions",
+    "TrackJointVelocities",
     "TrackLinVelX",
     "TrackLinVelY",
     "kernel",

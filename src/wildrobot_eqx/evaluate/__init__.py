@@ -1,5 +1,6 @@
 """Evaluate: judged episodes, gates, and what robots do that are not as drawn."""
 
+from .clip_gate import ClipGate as ClipGate
 from .gate import AbstractGate as AbstractGate
 from .gate import AbstractMeter as AbstractMeter
 from .gate import Case as Case
