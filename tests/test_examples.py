@@ -90,10 +90,14 @@ def test_every_example_has_a_test():
     assert [path.name for path in EXAMPLES] == [
         "brax_bool_done.py",
         "compose_env.py",
+        "get_up.py",
         "gymnasium_hopper.py",
         "make_clip.py",
+        "motion_prior.py",
+        "push_object.py",
         "recurrent_hop.py",
         "system_identification.py",
+        "trot.py",
     ]
 
 

@@ -53,3 +53,11 @@ def arm(kind: str = "position", before: str = "", after: str = "", extra: str = 
     }[kind]
     drives = "".join(f'<{kind} name="{joint}" joint="{joint}" {own} {extra}/>' for joint in ("shoulder", "elbow"))
     return ARM.format(before=before, after=after, actuators=drives)
+
+
+TRACKED = '[bodies.object]\nbody = "puck"\ntracker = "puck_pos"\n'
+
+
+def tracked(sensor: str = '<framepos name="puck_pos" objtype="xbody" objname="puck"/>') -> str:
+    """The arm with a puck behind it, and a sensor of the puck's place."""
+    return arm(after=PUCK) + f"<sensor>{sensor}</sensor>"

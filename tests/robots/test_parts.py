@@ -1,11 +1,14 @@
 """What a robot may lack, and who asks for it in vain."""
 
 import dataclasses
+from collections.abc import Callable
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from made import PUCK, arm, folder_of, made
+from jaxtyping import Array, Float
+from made import PUCK, TRACKED, arm, folder_of, made, tracked
 
 import wildrobot_eqx as we
 from wildrobot_eqx import WildRobotError, load_robot
@@ -128,6 +131,76 @@ def test_a_free_body_takes_the_name_of_its_table(tmp_path):
     assert "'object'" in caught.value.hint
 
 
+def test_a_tracker_reads_where_a_free_body_is(tmp_path, getkey):
+    robot = made(tmp_path, tracked(), TRACKED)
+    puck = robot.free_body("object")
+    assert (puck.tracker.name, puck.tracker.size) == ("puck_pos", 3)
+    qpos = robot.home_qpos.at[puck.qpos_address : puck.qpos_address + 3].set(jnp.array([0.1, -0.2, 0.5]))
+    physics = we.NativePhysics(robot, 0.005)
+    state = physics.init(physics.params(), qpos, jnp.zeros(robot.nv))
+    np.testing.assert_allclose(puck.tracker.read(state.sensordata), [0.1, -0.2, 0.5], atol=1e-6)
+    assert made(tmp_path, tracked()).free_body("puck").tracker is None
+
+
+@pytest.mark.parametrize(
+    ("sensor", "told"),
+    [
+        ('<framepos name="puck_pos" objtype="xbody" objname="forearm"/>', "'forearm', not of 'puck'"),
+        ('<framepos name="puck_pos" objtype="xbody" objname="puck" reftype="xbody" refname="upper"/>', "world's frame"),
+        ('<framelinvel name="puck_pos" objtype="xbody" objname="puck"/>', "is no <framepos>"),
+        ('<framequat name="puck_pos" objtype="xbody" objname="puck"/>', "takes a sensor of 3 numbers"),
+        ('<framepos name="puck" objtype="xbody" objname="puck"/>', "'puck_pos', which made.xml does not have"),
+    ],
+    ids=["another body", "another frame", "a velocity", "an orientation", "no such sensor"],
+)
+def test_a_tracker_that_reads_something_else_is_refused(tmp_path, sensor, told):
+    with pytest.raises(WildRobotError) as caught:
+        made(tmp_path, tracked(sensor), TRACKED)
+    assert told in caught.value.what
+    assert caught.value.where.endswith("[bodies.object]")
+
+
+class Claims(we.terms.AbstractStatelessTerm):
+    """Says that the robot can measure whatever `read` takes from the signals."""
+
+    read: Callable[[we.Signals], Float[Array, ""]] = eqx.field(static=True)
+    size = 1
+    unit = "m"
+    frame = "world"
+    measurable = True
+    source = "a claim"
+
+    def __call__(self, signals: we.Signals) -> Float[Array, " 1"]:
+        return self.read(signals)[None]
+
+
+def test_a_policy_may_see_the_place_of_a_body_that_is_tracked_and_no_other(tmp_path):
+    hand = '<framepos name="hand_pos" objtype="site" objname="hand"/>'
+    mjcf = tracked(f'<framepos name="puck_pos" objtype="xbody" objname="puck"/>{hand}')
+
+    def refused(toml: str) -> set[str]:
+        robot = made(tmp_path, mjcf, toml)
+        puck, hand = robot.sensor("puck_pos"), robot.sensor("hand_pos")
+        terms = {
+            "tracker": Claims(lambda s: puck.read(s.physics.sensordata)[0]),
+            "hand": Claims(lambda s: hand.read(s.physics.sensordata)[0]),
+            "pose": Claims(lambda s: s.physics.qpos[2]),
+        }
+        env = we.Env(
+            physics=we.NativePhysics(robot, 0.005),
+            controller=we.controllers.JointPosition(robot),
+            observations={"policy": we.ObservationStack(terms)},
+            rewards={"alive": we.rewards.Alive()},
+            endings={},
+            reset_state=we.resets.HomeReset(robot),
+        )
+        found = [finding.leaf for finding in we.check_env(env).findings]
+        return {name for name in terms if f"env.observations['policy'].terms[{name!r}]" in found}
+
+    assert refused(TRACKED) == {"hand", "pose"}
+    assert refused("") == {"tracker", "hand", "pose"}
+
+
 def test_a_table_of_a_body_that_is_not_free_is_refused(tmp_path):
     with pytest.raises(WildRobotError, match="'forearm'") as caught:
         made(tmp_path, arm(before=PUCK), '[bodies.object]\nbody = "forearm"\n')
@@ -219,6 +292,7 @@ def test_a_servo_without_a_datasheet_can_do_what_its_actuator_can(tmp_path):
         ("[hom]\nelbow = 0.5\n", "hom", "home", "robot.toml"),
         ('[base]\nlinvell = "v"\n', "linvell", "linvel", "[base]"),
         ('[bodies.a]\nbody = "puck"\nbodi = "puck"\n', "bodi", "body", "[bodies.a]"),
+        ('[bodies.a]\nbody = "puck"\ntracked = "pos"\n', "tracked", "tracker", "[bodies.a]"),
     ],
 )
 def test_a_key_that_means_nothing_is_refused(tmp_path, toml, key, near, where):

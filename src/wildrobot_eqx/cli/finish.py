@@ -89,7 +89,7 @@ def _fuller(kept: dict[str, Any], new: dict[str, Any]) -> bool:
 
 
 def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
-    """Write the run's film: a walk with a picture of one stride, or the cases of another gate.
+    """Write the run's film: a walk with a picture of one stride, or the cases of a gate that holds no velocity.
 
     Raises:
         WildRobotError: there is no checkpoint, or nothing here can render.
@@ -99,12 +99,13 @@ def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
 
     state = restore(recipe, folder, say)
     policy, velocity = trainer_of(folder).policy(state), velocities(recipe.env.commands)
-    if not velocity:
+    cases = () if recipe.gate is None else recipe.gate.cases(recipe.env)
+    asked = [case.values[name] for case in cases for name in velocity if name in case.values]
+    if not velocity or (cases and not asked):
         with writing(folder.path / NAME):
             return film_cases(recipe.env, recipe.gate, policy, folder.path)
-    name, command = velocity_of(recipe.env.commands)
-    cases = () if recipe.gate is None else recipe.gate.cases(recipe.env)
-    stands = bool(cases) and not any(any(case.values.get(name, ())) for case in cases)
+    _, command = velocity_of(recipe.env.commands)
+    stands = bool(asked) and not any(any(values) for values in asked)
     walking: tuple[tuple[float, ...], ...] = PLANAR if command.planar else SCRIPT
     with writing(folder.path / "walk.mp4"):
         return render_walk(recipe.env, policy, folder.path, STANDING if stands else walking)

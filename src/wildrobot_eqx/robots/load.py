@@ -18,7 +18,7 @@ from .robot import Robot
 from .sensors import SensorCheck
 from .spec import Spec, read_spec
 
-_SIZES = {"gyro": 3, "accel": 3, "quat": 4, "force": 3, "linvel": 3, "angvel": 3}
+_SIZES = {"gyro": 3, "accel": 3, "quat": 4, "force": 3, "linvel": 3, "angvel": 3, "tracker": 3}
 _FREE, _BALL, _SLIDE = (int(getattr(mujoco.mjtJoint, f"mjJNT_{kind}")) for kind in ("FREE", "BALL", "SLIDE"))
 _SAME = 1e-4  # m
 _NO_LOAD_SPEED = 1e3  # rad/s, of a servo without a datasheet
@@ -115,7 +115,8 @@ class _Builder:
         base = self.base(root, joints)
         home = self.home(base, feet)
         self.check_sides(feet, home)
-        self.check_sensors(base, feet, imus, home)
+        bodies = self.bodies(base, home)
+        self.check_sensors(base, feet, imus, tuple(bodies.values()), home)
         for name in (name for pair in spec.mirror_pairs or () for name in pair):
             self.id("joint", name, "mirror_pairs")
         mirror = joint_mirror(spec, self.model, names, driven.joints, home.qpos[mj.jnt_qposadr[joints]])
@@ -132,7 +133,7 @@ class _Builder:
             base=base,
             feet=feet,
             imus=imus,
-            bodies=self.bodies(base, home),
+            bodies=bodies,
             servo=self.servo(names, driven),
             mirror=mirror,
             min_root_height=None if least is None else jnp.asarray(least, jnp.float32),
@@ -201,6 +202,10 @@ class _Builder:
                     hint=nearest(self.spec.bodies[name], [mj.body(b).name for b in free]),
                 )
         names = {body: named.get(body) or mj.body(body).name or f"body{body}" for body in free}
+        trackers = {
+            name: self.sensor({"tracker": sensor}, "tracker", f"bodies.{name}")
+            for name, sensor in self.spec.trackers.items()
+        }
         return {
             name: FreeBody(
                 name=name,
@@ -208,6 +213,7 @@ class _Builder:
                 qpos_address=int(mj.jnt_qposadr[free[body]]),
                 dof_address=int(mj.jnt_dofadr[free[body]]),
                 home=jnp.asarray(home.qpos[mj.jnt_qposadr[free[body]] :][:7], jnp.float32),
+                tracker=trackers.get(name),
             )
             for body, name in sorted(names.items(), key=lambda item: item[1])
         }
@@ -247,7 +253,12 @@ class _Builder:
         return data
 
     def check_sensors(
-        self, base: Base | None, feet: tuple[Foot, ...], imus: tuple[Imu, ...], home: mujoco.MjData
+        self,
+        base: Base | None,
+        feet: tuple[Foot, ...],
+        imus: tuple[Imu, ...],
+        bodies: tuple[FreeBody, ...],
+        home: mujoco.MjData,
     ) -> None:
         check = SensorCheck(self.spec, self.model)
         if base is not None:
@@ -256,6 +267,8 @@ class _Builder:
             check.foot(foot)
         for imu in imus:
             check.imu(imu)
+        for body in bodies:
+            check.body(body)
         check.weight(feet, home.qpos, [] if base is None else _rising(self.model.mj, base.body)[:1])
 
     def check_sides(self, feet: tuple[Foot, ...], home: mujoco.MjData) -> None:

@@ -57,13 +57,17 @@ class Base(eqx.Module):
 
 
 class FreeBody(eqx.Module):
-    """A body with a free joint beside the robot: a ball, a puck, a box."""
+    """A body with a free joint beside the robot: a ball, a puck, a box.
+
+    With a `tracker`, such as a camera above the table, the robot knows the body's place, and a policy may see it.
+    """
 
     name: str = eqx.field(static=True)
     body: int = eqx.field(static=True)
     qpos_address: int = eqx.field(static=True)  # of x, y, z (m) and the quaternion (w, x, y, z)
     dof_address: int = eqx.field(static=True)  # of the linear (world) and the angular velocity (body frame)
     home: Float[Array, " 7"]  # where the MJCF puts it: x, y, z (m), w, x, y, z
+    tracker: Sensor | None = None  # reads its place in the world, x, y, z (m)
 
 
 def _floats(values: Iterable[float]) -> tuple[float, ...]:

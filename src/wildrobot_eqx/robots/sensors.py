@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from ..errors import WildRobotError
 from .model import Model
-from .parts import Base, Foot, Imu, Sensor
+from .parts import Base, Foot, FreeBody, Imu, Sensor
 from .spec import Spec
 
 _TYPE, _OBJECT = mujoco.mjtSensor, mujoco.mjtObj
@@ -81,6 +81,13 @@ class SensorCheck:
             else:
                 continue
             raise self._error(sensor, field, key, what, "put all three on one site")
+
+    def body(self, body: FreeBody) -> None:
+        """A free body's tracker is its own place in the world's frame."""
+        if body.tracker is not None:
+            key = f"bodies.{body.name}"
+            self._in_world(body.tracker, _TYPE.mjSENS_FRAMEPOS, "tracker", key)
+            self._on(body.tracker, body.body, "tracker", key)
 
     def weight(self, feet: tuple[Foot, ...], home: Float[np.ndarray, " nq"], rising: list[int]) -> None:
         """Let down onto its feet in the home pose, the robot is pushed up through them.

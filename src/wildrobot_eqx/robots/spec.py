@@ -18,6 +18,7 @@ FOOT_FLAGS = ("switch",)
 IMU_KEYS = ("gyro", "accel", "quat")
 BASE_KEYS = ("body", "linvel", "angvel")
 BODY_KEYS = ("body",)
+BODY_SENSORS = ("tracker",)
 _LARGEST = float(np.finfo(np.float32).max)
 SERVO_KEYS = ("stall_torque", "no_load_speed", "continuous_torque")
 
@@ -39,6 +40,7 @@ class Spec:
     switches: tuple[str, ...]  # feet that carry a switch
     imu: dict[str, dict[str, str]]  # sensors, by IMU
     bodies: dict[str, str]  # the MJCF's body, by free body
+    trackers: dict[str, str]  # a sensor of its place, by free body that has one
     servo: dict[str, float]  # of all joints
     servos: dict[str, dict[str, float]]  # of one joint each, by joint
 
@@ -76,7 +78,8 @@ def read_spec(path: Path) -> Spec:
         feet=read.tables("feet", FOOT_KEYS, FOOT_FLAGS),
         switches=read.switches(),
         imu=read.tables("imu", IMU_KEYS),
-        bodies={name: table["body"] for name, table in read.tables("bodies", BODY_KEYS).items()},
+        bodies={name: table["body"] for name, table in read.tables("bodies", BODY_KEYS, BODY_SENSORS).items()},
+        trackers=read.trackers(),
         servo=servo,
         servos=servos,
     )
@@ -175,6 +178,15 @@ class _Reader:
                 raise _error(self.path, what, f"feet.{name}", "switch = true")
             found += [name] if has else []
         return tuple(found)
+
+    def trackers(self) -> dict[str, str]:
+        """The sensor that each free body's table calls its `tracker`, where it has one."""
+        tables = self.optional("bodies")
+        return {
+            name: self.name(f"bodies.{name}", "tracker", table["tracker"])
+            for name, table in tables.items()
+            if "tracker" in table
+        }
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Pairs of joint names, each name in one pair at most."""

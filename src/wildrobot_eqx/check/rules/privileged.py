@@ -27,7 +27,7 @@ _SWITCHED = 1 << 60  # the mark of a force that a foot's switch compares with it
 _FIX = (
     "set measurable = False and give the term to the critic, or compute it from the IMUs of robot.toml, "
     "the servos' angles and velocities, those of joints with a <jointpos> or <jointvel> sensor, the feet's switches "
-    "if it has them, what commands observe (CommandTerm) "
+    "if it has them, the trackers of bodies beside it, what commands observe (CommandTerm) "
     "and the actions"
 )
 
@@ -101,9 +101,10 @@ def _secrets(robot: Robot, signals: Signals) -> dict[str, np.ndarray]:
         if name == ".physics.qvel":
             mask[sorted(encoded(robot, "qvel"))] = False
         if name == ".physics.sensordata":
-            for imu in robot.imus:
-                for sensor in (imu.gyro, imu.accel, imu.quat):
-                    mask[sensor.address : sensor.address + sensor.size] = False
+            known = [sensor for imu in robot.imus for sensor in (imu.gyro, imu.accel, imu.quat)]
+            known += [body.tracker for body in robot.bodies.values() if body.tracker is not None]
+            for sensor in known:
+                mask[sensor.address : sensor.address + sensor.size] = False
         secret[name] = mask
     return secret
 
