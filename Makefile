@@ -19,8 +19,8 @@ check: $(STAMP) ## style and static types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-test-slow: $(STAMP) ## everything that the fast tests leave out
-	$(BIN)/python -m pytest -m slow
+test-slow: $(STAMP) ## everything that the fast tests leave out, a worker per core
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 bench: $(STAMP) ## the figures of docs/benchmarks.md, on this machine
 	$(BIN)/wildrobot-eqx bench

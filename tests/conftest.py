@@ -13,7 +13,7 @@ os.environ.setdefault("MUJOCO_GL", "egl")
 
 import jax
 import pytest
-from helpers import Batched, make_env, shifted
+from helpers import Batched, hearing, make_env, shifted
 
 from wildrobot_eqx import Env, Robot, load_robot
 
@@ -59,3 +59,10 @@ def getkey() -> Callable[[], jax.Array]:
     """A function that hands out a new typed PRNG key at every call, the same ones in every run of one offset."""
     keys = iter(jax.random.split(jax.random.key(shifted(20240229)), 1000))
     return lambda: next(keys)
+
+
+@pytest.fixture
+def heard():
+    """What the package logs during a test: `messages`."""
+    with hearing() as ear:
+        yield ear

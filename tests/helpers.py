@@ -1,6 +1,8 @@
 """Builders that the tests share: envs, states made by hand, and an engine whose physics fits on a page."""
 
+import contextlib
 import dataclasses
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -396,3 +398,26 @@ def still_env(robot: Robot, terms: Mapping[str, obs.AbstractTerm], **changes: An
         "reset_state": task.HomeReset(robot, velocity_noise=1.0),
     }
     return make_env(robot, **{**parts, **changes})
+
+
+class _Ear(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def hearing():
+    """What the package logs meanwhile, the level INFO included: `messages`."""
+    log, ear = logging.getLogger("wildrobot_eqx"), _Ear()
+    level = log.level
+    log.addHandler(ear)
+    log.setLevel(logging.INFO)
+    try:
+        yield ear
+    finally:
+        log.removeHandler(ear)
+        log.setLevel(level)

@@ -82,6 +82,7 @@ PARTS = {
         "Bias": lambda r: we.sensing.Bias(0.1),
         "DroppedPackets": lambda r: we.sensing.DroppedPackets(0.5),
         "EncoderOffset": lambda r: we.sensing.EncoderOffset(),
+        "HingeOffset": lambda r: we.sensing.HingeOffset(r, r.joint_names),
         "MountingError": lambda r: we.sensing.MountingError(),
         "Noise": lambda r: we.sensing.Noise(0.1),
         "ReadingDelay": lambda r: we.sensing.ReadingDelay((0.0, 0.03)),
@@ -121,7 +122,11 @@ def test_a_shipped_part_conforms(family, name, hopper, hopper_env):
     on = hopper_env if name == "Gait" else with_clip(hopper_env) if name in ("ClipOver", "ClipReset") else hopper
     if name in ("JointTorque", "JointVelocity"):
         on = of_kind(hopper, {"JointTorque": "motor", "JointVelocity": "velocity"}[name])
-    extra = {"term": we.terms.ProjectedGravity(hopper)} if name == "MountingError" else {}
+    read = {
+        "MountingError": we.terms.ProjectedGravity(hopper),
+        "HingeOffset": we.terms.HingeAngles(hopper, hopper.joint_names),
+    }
+    extra = {"term": read[name]} if name in read else {}
     CHECKS[family](PARTS[family][name](hopper), on, **extra)
 
 
@@ -289,7 +294,7 @@ class Lenient(we.gates.AbstractGate):
     def limits(self, env):
         return ()
 
-    def __call__(self, env, policy, *, episodes=None, timesteps=None, engine="native", progress=None):
+    def __call__(self, env, policy, *, episodes=None, timesteps=None, engine="native"):
         line = we.gates.GateLine("survival", 0.0, 0.005, 1.0, ">= 0.95", True)
         return we.gates.GateResult(lines=(line,), figures=(), provisional=self.cut)
 
@@ -320,6 +325,9 @@ class Deaf(we.commands.AbstractCommand):
 
     def set(self, state, value):
         return value
+
+    def asked(self, state):
+        return state
 
     def metrics(self, state, physics):
         return {}

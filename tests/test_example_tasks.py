@@ -74,7 +74,7 @@ def test_a_film_asks_for_what_the_gate_asks_for(made, monkeypatch, tmp_path):
     trot = made("trot")[1]
 
     def filmed(recipe: we.Recipe) -> object:
-        (shown,) = finish.render(recipe, SimpleNamespace(path=tmp_path), print)
+        (shown,) = finish.render(recipe, SimpleNamespace(path=tmp_path))
         return shown
 
     assert filmed(made("motion_prior")[1]) == "the gate's cases"

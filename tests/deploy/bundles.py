@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import functools
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -15,13 +16,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import onnx
 from helpers import shifted
 
 from wildrobot_eqx import PPO, Env, NativePhysics, ObservationStack, load_recipe, load_robot
 from wildrobot_eqx.controllers import Delay, LowPass
-from wildrobot_eqx.deploy.bundle.bundle import Bundle
-from wildrobot_eqx.deploy.bundle.contract import FILE, contract_digest, read_contract
-from wildrobot_eqx.deploy.export.export import bundle_files
+from wildrobot_eqx.deploy.bundle.bundle import GOLDEN, Bundle
+from wildrobot_eqx.deploy.bundle.contract import FILE, contract_digest, observation_digest
+from wildrobot_eqx.deploy.bundle.read import read_contract
+from wildrobot_eqx.deploy.export.export import _arrays, bundle_files
 from wildrobot_eqx.deploy.player.player import Player
 from wildrobot_eqx.evaluate.rollout import judged_env
 from wildrobot_eqx.learn.agent import make_agent
@@ -42,8 +45,7 @@ def env_and_policy(
     `calm` one hardly moves. With `switches`, an empty folder for its robot, the policy reads the switches of its feet.
     """
     recipe = load_recipe(name)()
-    env = judged_env(recipe.env, 0.005)
-    env = eqx.tree_at(lambda e: e.commands["velocity"].deadband, env, recipe.env.commands["velocity"].deadband)
+    env = judged_env(recipe.env, min(0.005, recipe.env.physics.timestep))
     if env.observations["policy"].sensing:  # a robot brings its own
         env = eqx.tree_at(lambda e: e.observations["policy"].sensing, env, {})
     if history > 1:
@@ -55,7 +57,8 @@ def env_and_policy(
         home = env.physics.robot.home_joints
         inner = LowPass(LowPass(env.controller, home, 0.6), home, 0.9)
         env = eqx.tree_at(lambda e: e.controller, env, Delay(inner, home, 2))
-    policy = make_agent(env, PPO(hidden=(16, 16)), jax.random.key(shifted(3))).policy
+    config = PPO(hidden=(16, 16), symmetric=recipe.learner.symmetric)
+    policy = make_agent(env, config, jax.random.key(shifted(3))).policy
     rng = np.random.default_rng(shifted(0))
     size = env.observations["policy"].size
     norm = dataclasses.replace(
@@ -105,7 +108,7 @@ def make_files(
 ) -> Files:
     """The files of a recipe's bundle."""
     env, policy = env_and_policy(name, history, calm, switches)
-    return bundle_files(env, policy, {"recipe": name}, verdict(env), lambda text: None)
+    return bundle_files(env, policy, {"recipe": name}, verdict(env))
 
 
 def opened(files: Files) -> Bundle:
@@ -124,6 +127,98 @@ def tampered(files: Files, change: Callable[[dict[str, Any], Files], None]) -> F
     return {**new, FILE: sealed(document)}
 
 
+def regraphed(change: Callable[[onnx.GraphProto], None]) -> Callable[[dict[str, Any], Files], None]:
+    """A change of a bundle's graph, for `tampered`."""
+
+    def apply(document: dict[str, Any], files: Files) -> None:
+        model = onnx.load_model_from_string(files["policy.onnx"])
+        change(model.graph)
+        files["policy.onnx"] = model.SerializeToString()
+
+    return apply
+
+
+def constant(name: str, change: Callable[[np.ndarray], Any]) -> Callable[[onnx.GraphProto], None]:
+    """A change of one of a graph's constants."""
+
+    def apply(graph: onnx.GraphProto) -> None:
+        (tensor,) = (tensor for tensor in graph.initializer if tensor.name == name)
+        old = onnx.numpy_helper.to_array(tensor)
+        new = np.broadcast_to(np.asarray(change(old.copy()), old.dtype), old.shape)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(new).reshape(old.shape), name))
+
+    return apply
+
+
+def constants(was: Any, now: Any) -> Callable[[onnx.GraphProto], None]:
+    """A change of a graph's constants, known by the numbers that they hold; there must be one of them."""
+    was = np.asarray(was)
+
+    def apply(graph: onnx.GraphProto) -> None:
+        arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        (name,) = (n for n, a in arrays.items() if a.dtype == np.float32 and a.shape == was.shape and (a == was).all())
+        constant(name, lambda _: now)(graph)
+
+    return apply
+
+
+def spliced(name: str, nodes: list[onnx.NodeProto], *more: onnx.TensorProto) -> Callable[[onnx.GraphProto], None]:
+    """Nodes put behind what a graph calls `name`: they read it as "own" and give it back under its name."""
+
+    def apply(graph: onnx.GraphProto) -> None:
+        (at,) = (i for i, node in enumerate(graph.node) if name in node.output)
+        graph.node[at].output[0] = "own"
+        for i, node in enumerate(nodes):
+            graph.node.insert(at + 1 + i, node)
+        graph.initializer.extend(more)
+
+    return apply
+
+
+def amplified(factor: float) -> Callable[[dict[str, Any], Files], None]:
+    """The targets go `factor` times as far from rest, whatever the policy's own."""
+
+    def apply(document: dict[str, Any], files: Files) -> None:
+        rest = np.float32([[joint["target"]["rest"] for joint in document["joints"]]])
+        tensors = [
+            onnx.numpy_helper.from_array(value, name)
+            for name, value in (("spliced.rest", rest), ("spliced.factor", np.float32([[factor]])))
+        ]
+        node = onnx.helper.make_node
+        nodes = [
+            node("Sub", ["own", "spliced.rest"], ["spliced.off"]),
+            node("Mul", ["spliced.off", "spliced.factor"], ["spliced.far"]),
+            node("Add", ["spliced.far", "spliced.rest"], ["target"]),
+        ]
+        regraphed(spliced("target", nodes, *tensors))(document, files)
+
+    return apply
+
+
+def restamped(document: dict[str, Any], files: Files) -> None:
+    """The graph's own mark of what its vectors mean, made that of the contract."""
+    model = onnx.load_model_from_string(files["policy.onnx"])
+    onnx.helper.set_model_props(model, {"observation": observation_digest(document)})
+    files["policy.onnx"] = model.SerializeToString()
+
+
+def spoilt_rows(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[dict[str, Any], Files], None]:
+    """A change of one of the golden vectors, for `tampered`."""
+
+    def apply(document: dict[str, Any], files: Files) -> None:
+        with np.load(io.BytesIO(files[GOLDEN])) as arrays:
+            rows = {n: arrays[n] for n in arrays.files}
+        rows[name] = change(rows[name].copy())
+        files[GOLDEN] = _arrays(rows)
+
+    return apply
+
+
+def with_rows(bundle: Bundle, rows: dict[str, np.ndarray]) -> Bundle:
+    """The bundle with other golden vectors."""
+    return Bundle(bundle.contract, {**bundle.files, GOLDEN: _arrays(rows)}, "bundle")
+
+
 def sealed(document: dict[str, Any]) -> bytes:
     """The contract as a file, its digest put right."""
     try:
@@ -136,15 +231,19 @@ def sealed(document: dict[str, Any]) -> bytes:
 def readings(player: Player, k: int, **changes) -> dict:
     """What the robot reads in control step `k`: its home pose, upright and at rest."""
     contract = player.bundle.contract
+    channels = [channel.name for channel in contract.channels]
     sensors = {
         s["name"]: [1.0, 0.0, 0.0, 0.0] if s["kind"] == "orientation" else [0.0] * s["size"]
         for s in contract.document["sensors"]
     }
     return {
         "time": 100.0 + k * player.dt,
-        "joint_positions": dict(zip(contract.joints, contract.home.tolist())),
-        "joint_velocities": dict.fromkeys(contract.joints, 0.0),
-        "command": {"speed": 0.1},
+        "joint_positions": {
+            **dict.fromkeys(contract.measured, 0.0),
+            **dict(zip(contract.joints, contract.home.tolist())),
+        },
+        "joint_velocities": dict.fromkeys(contract.measured, 0.0),
+        "command": {"lin_vel_x": 0.1} if "lin_vel_x" in channels else {},
         **({"foot_switches": dict.fromkeys(contract.feet, True)} if contract.feet else {}),
         **sensors,
         **changes,

@@ -9,13 +9,14 @@ import jsonschema
 import numpy as np
 import onnx
 import pytest
-from bundles import opened, readings, sealed, tampered
+from bundles import opened, readings, regraphed, sealed, spliced, tampered
 
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.deploy.bundle import archive
 from wildrobot_eqx.deploy.bundle.archive import read_files, write_zip
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
-from wildrobot_eqx.deploy.bundle.contract import FILE, observation_digest, read_contract
+from wildrobot_eqx.deploy.bundle.contract import FILE
+from wildrobot_eqx.deploy.bundle.read import read_contract
 from wildrobot_eqx.deploy.bundle.schema import contract_schema, violations
 from wildrobot_eqx.deploy.player.player import Player
 from wildrobot_eqx.deploy.proof.replay import replay
@@ -67,8 +68,8 @@ def test_one_bit_of_any_file_matters(name, folder):
 
 def test_one_digit_of_the_contract_matters(folder):
     text = (folder / FILE).read_text()
-    assert '"scale": 0.4' in text
-    (folder / FILE).write_text(text.replace('"scale": 0.4', '"scale": 0.5', 1))
+    assert '"ramp_speed": 1.0' in text
+    (folder / FILE).write_text(text.replace('"ramp_speed": 1.0', '"ramp_speed": 9.0', 1))
     with pytest.raises(WildRobotError, match="changed after it was written"):
         Bundle.open(folder)
 
@@ -216,13 +217,20 @@ def test_nothing_in_a_bundle_is_executable_or_pickled(packed):
 
 @pytest.mark.parametrize(
     ("version", "hint"),
-    [(1, "export the bundle anew"), (3, "update wildrobot-eqx"), ("2", "update"), (True, "update"), (None, "")],
+    [
+        (1, "export the bundle anew"),
+        (2, "export the bundle anew"),
+        (4, "update wildrobot-eqx"),
+        ("3", "update"),
+        (True, "update"),
+        (None, ""),
+    ],
 )
 def test_another_version_is_refused(version, hint, hop_files):
     def change(document, files):
         document["version"] = version
 
-    with pytest.raises(WildRobotError, match=r"has version .*, this player reads version 2") as caught:
+    with pytest.raises(WildRobotError, match=r"has version .*, this player reads version 3") as caught:
         read_contract(tampered(hop_files, change)[FILE])
     assert hint in caught.value.hint
 
@@ -276,7 +284,18 @@ STRUCTURE = {
     "text for a number": _set("joints", 0, "home", "0.3"),
     "truth for a number": _set("joints", 0, "home", True),
     "period of zero": _set("control", "dt", 0.0),
-    "unknown kind": _set("observation", 0, "kind", "camera"),
+    "kind of text": _set("observation", 0, "kind", 3),
+    "unknown actuator": _set("joints", 0, "target", "kind", "muscle"),
+    "joint without a target": _drop("joints", 0, "target"),
+    "target without a rest": _drop("joints", 0, "target", "rest"),
+    "target that never changes": _set("joints", 0, "target", "speed", 0.0),
+    "unknown unit": _set("joints", 0, "unit", "degrees"),
+    "encoder of a number": _set("encoders", [3]),
+    "channel without an end": _drop("command", "channels", 0, "high"),
+    "channel of text": _set("command", "channels", 0, "low", "slow"),
+    "no inputs": _set("policy", "inputs", []),
+    "input of nothing": _set("policy", "inputs", 0, "size", 0),
+    "state of another kind": _set("policy", "state", 0, "kind", "dream"),
     "unknown sensor": _set("sensors", 0, "kind", "camera"),
     "negative delay": _set("controller", "delay", -1),
     "delay of hours": _set("controller", "delay", 10**6),
@@ -285,14 +304,14 @@ STRUCTURE = {
     "step without end": _set("simulation", "timestep", 1e-12),
     "ramp without end": _set("safety", "ramp_speed", 1e-30),
     "half a delay": _set("controller", "delay", 0.5),
-    "filter that amplifies": _set("controller", "low_pass", 0, "alpha", 1.5),
+    "tilt of text": _set("safety", "tilt", "sensor"),
     "hash of nothing": _set("files", "policy.onnx", "sha256", "abc"),
     "no policy": _drop("policy"),
     "simulation of text": _set("simulation", "hopper"),
-    "up of two numbers": _set("safety", "upright", [0.0, 1.0]),
-    "empty name": _set("policy", "input", ""),
+    "up of two numbers": _set("safety", "tilt", "upright", [0.0, 1.0]),
+    "empty name": _set("policy", "inputs", 0, "name", ""),
     "gate without a verdict": _set("gate", {"lines": []}),
-    "one constant of text": _set("observation", 2, "constants", "home hip_pitch", "x"),
+    "one constant of text": _set("observation", 0, "constants", "home", "x"),
 }
 
 
@@ -319,27 +338,44 @@ def test_a_keyword_that_we_do_not_know_is_no_schema_of_ours():
         violations({}, {"oneOf": []})
 
 
+def _channel_twice(document):
+    channels = document["command"]["channels"]
+    channels.append(channels[0])
+    document["policy"]["inputs"][0]["size"] = 2
+
+
 NONSENSE = {
     "rate": (_set("control", "rate", 60.0), "a rate of 60.0 Hz"),
     "twins": (_set("joints", 1, "name", "hip_pitch"), "a joint is named twice"),
     "home": (_set("joints", 0, "home", 9.0), "home of joint 'hip_pitch' lies outside"),
-    "action": (_set("policy", "action_size", 4), "3 joints, and an action of 4"),
+    "encoder": (_set("encoders", [{"name": "hip_pitch", "unit": "rad"}]), "a joint is named twice"),
+    "rest": (_set("joints", 0, "target", "rest", 9.0), "target at rest of joint 'hip_pitch' lies outside"),
+    "no range": (
+        lambda d: d["joints"][0]["target"].update(low=0.4, high=0.4, rest=0.4),
+        "target at rest of joint 'hip_pitch' lies outside",
+    ),
     "pose": (_set("safety", "pose", [0.4, 0.8]), "safety.pose has 2 numbers for 3 joints"),
     "far pose": (_set("safety", "pose", [0.4, 0.8, 7.0]), "safe pose lies outside"),
-    "filter": (_set("controller", "low_pass", 0, "start", [0.0]), "controller.low_pass has 1 numbers"),
+    "input": (_set("policy", "inputs", 1, "size", 2), "reads 2 numbers as 'joint_positions', of which there are 3"),
+    "other input": (_set("policy", "inputs", 1, "name", "sensor.lidar"), "as 'sensor.lidar', of which there are 0"),
+    "input twice": (_set("policy", "inputs", 2, "name", "joint_positions"), "input of the policy is named twice"),
+    "unread": (_set("sensors", 1, "required", False), "as 'sensor.torso_imu_gyro', of which there are 0"),
     "quaternion": (_set("sensors", 0, "order", "xyz"), "'torso_imu_quat' has 4 numbers in the order xyz"),
     "size": (_set("sensors", 1, "size", 4), "gyro sensor 'torso_imu_gyro' has 4 numbers"),
-    "place": (_set("observation", 1, "start", 4), "lies at 4:6, not at 3:6"),
+    "place": (_set("observation", 1, "start", 4), "lies at 4:6, not from 3 on"),
     "length": (_set("policy", "observation_size", 99), "an observation of 99"),
-    "source": (_set("observation", 0, "source", "torso_imu_gyro"), "reads the orientation 'torso_imu_gyro'"),
-    "home of a part": (_set("observation", 2, "constants", "home hip_pitch", 0.1), "counts from another home"),
-    "hold": (_set("observation", 5, "constants", "heading gain", 9.0), "another heading gain"),
-    "compass": (_set("command", "heading_hold", "sensor", "torso_imu_gyro"), "no orientation"),
+    "compass": (_set("safety", "tilt", "sensor", "torso_imu_gyro"), "tilt is read from a sensor that is no orient"),
+    "no compass": (_set("safety", "tilt", "sensor", "nose"), "tilt is read from a sensor that is no orientation"),
+    "output": (_set("policy", "state", 0, "output", "target"), "inputs and outputs share a name"),
     "memory": (
         lambda d: d["policy"]["state"].append({"kind": "memory", "input": "a", "output": "b", "shape": [2**20, 2**20]}),
         "hands on 1099511627776 numbers as 'a'",
     ),
-    "speeds": (_set("command", "speed", "low", 9.0), "range of commanded speeds is empty"),
+    "channel": (_set("command", "channels", 0, "low", 9.0), "range of the commanded 'lin_vel_x' is empty"),
+    "rest of a channel": (_set("command", "channels", 0, "rest", 9.0), "'lin_vel_x' is empty, or does not hold"),
+    "lost channel": (lambda d: d["command"]["channels"].clear(), "1 numbers as 'command', of which there are 0"),
+    "channel twice": (_channel_twice, "two channels share a name"),
+    "owner of a channel": (_set("command", "channels", 0, "command", "dance"), "belongs to 'dance', which is no"),
 }  # fmt: skip
 
 
@@ -405,33 +441,21 @@ def test_spoilt_bytes_of_golden_vectors_are_refused(hop_files):
     assert refused > 40  # what is left is a byte that nobody reads, such as a date
 
 
-def _policy(size: int, nodes: list, weights: list) -> onnx.ModelProto:
-    """A graph of the hopper's policy's inputs and outputs."""
-    value = onnx.helper.make_tensor_value_info
-    inputs, outputs = [value("observation", 1, [1, size])], [value("action", 1, [1, 3])]
-    graph = onnx.helper.make_graph(nodes, "policy", inputs, outputs, weights)
-    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
-
-
 @pytest.mark.parametrize("numbers", [40_000_000_000, 400_000_000])
 def test_a_policy_that_asks_for_gigabytes_gives_up(numbers, hop_files):
     """Its file is small, its shapes are not: no memory is taken, and the robot goes to its safe pose."""
-    contract = opened(hop_files).contract
-    node, size = onnx.helper.make_node, contract.observation_size
+    node = onnx.helper.make_node
     nodes = [
-        node("ReduceMean", ["observation"], ["mean"], keepdims=0),
-        node("Expand", ["mean", "shape"], ["large"]),
+        node("ReduceMean", ["own"], ["mean"], keepdims=0),
+        node("Expand", ["mean", "spliced.shape"], ["large"]),
         node("ReduceSum", ["large"], ["sum"], keepdims=0),
-        node("Expand", ["sum", "three"], ["action"]),
+        node("Expand", ["sum", "spliced.three"], ["action"]),
     ]
-    weights = [
-        onnx.numpy_helper.from_array(np.array(n, np.int64), k) for k, n in (("shape", [numbers]), ("three", [1, 3]))
+    shapes = [
+        onnx.numpy_helper.from_array(np.array(shape, np.int64), name)
+        for name, shape in (("spliced.shape", [numbers]), ("spliced.three", [1, 3]))
     ]
-    model = _policy(size, nodes, weights)
-    model.metadata_props.add(key="observation", value=observation_digest(contract.document))
-    bundle = opened(
-        tampered(hop_files, lambda document, files: files.update({"policy.onnx": model.SerializeToString()}))
-    )
+    bundle = opened(tampered(hop_files, regraphed(spliced("action", nodes, *shapes))))
     player = Player(bundle)
     player.start(ramp=False)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -446,12 +470,11 @@ def test_a_policy_that_asks_for_gigabytes_gives_up(numbers, hop_files):
 def test_a_policy_reads_no_other_file(location, hop_files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights.bin").write_bytes(bytes(12))
-    weights = onnx.helper.make_tensor("action", 1, [1, 3], bytes(12), raw=True)
+    weights = onnx.helper.make_tensor("foreign", 1, [1, 3], bytes(12), raw=True)
     onnx.external_data_helper.set_external_data(weights, location)
     weights.ClearField("raw_data")
-    node = onnx.helper.make_node("Constant", [], ["action"], value=weights)  # no initializer: an attribute
-    model = _policy(opened(hop_files).contract.observation_size, [node], []).SerializeToString()
-    bundle = opened(tampered(hop_files, lambda document, files: files.update({"policy.onnx": model})))
+    node = onnx.helper.make_node("Constant", [], ["foreign"], value=weights)  # no initializer: an attribute
+    bundle = opened(tampered(hop_files, regraphed(lambda graph: graph.node.append(node))))
     with pytest.raises(WildRobotError, match="tensors in another file") as caught:
         Player(bundle)
     assert "policy.onnx" in caught.value.where

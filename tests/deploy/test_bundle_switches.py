@@ -73,7 +73,7 @@ def test_the_simulated_robot_has_the_switches_of_training(bundle):
 def test_switches_that_are_not_read_are_a_fault(wrong, bundle):
     player = Player(bundle)
     player.start(ramp=False)
-    part = next(p for p in bundle.contract.parts if p.kind == "foot_switches")
+    part = next(p for p in bundle.contract.parts if p.kind == "FootSwitches")
     for k, (left, right) in enumerate([(True, False), (0, 1)]):
         step = player.step(readings(player, k, foot_switches={"right": right, "left": left}))
         np.testing.assert_array_equal(step.observation[part.start : part.stop], [left, right])

@@ -4,26 +4,27 @@ import copy
 import dataclasses
 import json
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from bundles import env_and_policy, make_files, opened, sealed
-from jaxtyping import Array, Float
+from bundles import env_and_policy, make_files, opened, sealed, tampered
 
-import wildrobot_eqx as we
-from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.deploy.bundle.contract import read_contract
+from wildrobot_eqx import WildRobotError, load_recipe
+from wildrobot_eqx.deploy.bundle.bundle import Bundle
+from wildrobot_eqx.deploy.bundle.read import read_contract
 from wildrobot_eqx.deploy.hardware.mujoco_robot import MujocoRobot
-from wildrobot_eqx.evaluate.walking.episodes import run_episodes
-from wildrobot_eqx.evaluate.walking.figures import figures
-from wildrobot_eqx.evaluate.walking.kicks import aim, kicked, with_kicks
-from wildrobot_eqx.evaluate.walking.meter import GaitMeter
+from wildrobot_eqx.evaluate.gate import AbstractGate
 from wildrobot_eqx.gates import Motion, StandGate, WalkGate
 from wildrobot_eqx.physics.mujoco_tools.kinematics import base_translation
 from wildrobot_eqx.release.closed_loop import closed_loop
-from wildrobot_eqx.release.gate_codec import describe_gate, read_judge
+from wildrobot_eqx.release.gate_codec import RecordedReset, describe_gate, read_judge
 
 MOTIONS = (Motion("left", -0.1), Motion("turn", 0.2), Motion("turn", 0.9, required=False))
+
+
+def _held_to(files, gate: AbstractGate | None) -> Bundle:
+    """The bundle with a verdict of that gate, as its export describes it."""
+    told = {"passed": True, "provisional": None, "failed": [], "lines": [], **describe_gate(gate)}
+    return opened(tampered(files, lambda document, _: document.update(gate=json.loads(json.dumps(told)))))
 
 
 @pytest.mark.parametrize(
@@ -33,24 +34,59 @@ MOTIONS = (Motion("left", -0.1), Motion("turn", 0.2), Motion("turn", 0.9, requir
         StandGate(required=(0.0, 0.5), seconds=7.0, kick_at=2.0, recovery=1.5),
     ],
 )
-def test_a_gate_comes_back_from_the_contract(gate):
-    judge = read_judge(json.loads(json.dumps(describe_gate(gate))), 8)
-    same = dataclasses.replace(gate, reported=(), episodes=8)
+def test_a_gate_comes_back_from_the_contract(gate, walk_files):
+    """With an env of the same robot, the same commands, the same endings and the recorded first states."""
+    bundle = _held_to(walk_files, gate)
+    env, judge = read_judge(bundle)
+    same = dataclasses.replace(gate, reported=())
     if isinstance(gate, WalkGate):
-        same = dataclasses.replace(same, motions=())  # they are cases of their own
-        assert [case.motion for case in judge.cases] == [None, None, *MOTIONS[:2]]
-        assert [case.told for case in judge.cases[2:]] == [{"speed": 0.0, "lateral": -0.1}, {"speed": 0.0, "turn": 0.2}]
-        assert judge.warmup == 1.0
-    else:
-        assert [(case.kick, case.kick_at) for case in judge.cases] == [(0.0, 2.0), (0.5, 2.0)]
-        assert judge.warmup == 3.5
-    assert judge.gate == same
+        same = dataclasses.replace(same, motions=MOTIONS[:2])
+    assert judge == same
+    recipe = load_recipe("walk")()
+    assert env.physics.robot.model == recipe.env.physics.robot.model
+    assert env.physics.timestep == 0.005
+    for name, value in recipe.env.commands["velocity"].constants().items():
+        assert env.commands["velocity"].constants()[name] == value
+    assert np.array_equal(env.commands["velocity"].bounds(), recipe.env.commands["velocity"].bounds())
+    fallen, own = env.endings["fallen"], recipe.env.endings["fallen"]
+    assert (fallen.min_height, fallen.max_tilt) == (own.min_height, own.max_tilt)
+    assert isinstance(env.reset_state, RecordedReset)
+    assert np.array_equal(env.reset_state.qpos, bundle.golden()["start_qpos"])
+    if isinstance(gate, StandGate):
+        assert [case.required for case in judge.cases(env)] == [True, True]
 
 
-@pytest.mark.parametrize("told", [None, {"judge": "OtherGate"}])
-def test_a_gate_that_nobody_here_knows_judges_nothing(told):
-    assert read_judge(told, 8) is None
-    assert describe_gate(None) is None
+class OtherGate(WalkGate):
+    """One that a bundle does not describe."""
+
+    def describe(self):
+        return None
+
+
+def test_a_gate_that_no_bundle_describes_judges_nothing(walk_files):
+    assert describe_gate(None) == {}
+    assert describe_gate(OtherGate()) == {"judge": "OtherGate"}
+    assert read_judge(_held_to(walk_files, OtherGate())) is None
+    assert read_judge(_held_to(walk_files, None)) is None
+    gate = WalkGate(required=(0.0,))
+    assert read_judge(_held_to(walk_files, gate)) is not None
+    for lost in (
+        lambda d: d.update(simulation=None),
+        lambda d: d["gate"].pop("seconds"),
+        lambda d: d["command"]["parts"]["velocity"].update(kind="OtherCommand"),
+    ):
+        files = tampered(_files(_held_to(walk_files, gate)), lambda d, _, lost=lost: lost(d))
+        assert read_judge(opened(files)) is None
+
+
+def _files(bundle: Bundle) -> dict[str, bytes]:
+    return {"contract.json": sealed(bundle.contract.document), **bundle.files}
+
+
+def test_a_bundle_of_another_robot_is_not_judged(hop):
+    env, _ = env_and_policy("walk")
+    with pytest.raises(WildRobotError, match=r"is of the robot 'hopper', and not of the one in this env"):
+        closed_loop(hop, env, WalkGate(required=(0.0,)), 1)
 
 
 def test_a_stand_gate_that_does_not_say_when_it_kicks_is_refused(hop):
@@ -74,77 +110,66 @@ def test_a_kick_is_the_one_of_training(bundle, request):
 
 
 EPISODES, SECONDS = 8, 1.2
+KICKED = StandGate(required=(0.0, 0.4), reported=(), seconds=SECONDS, kick_at=0.4, recovery=0.0)
+STEERED = WalkGate(
+    required=(0.0,),
+    reported=(),
+    seconds=SECONDS,
+    warmup=0.4,
+    motions=(Motion("turn", 0.5), Motion("left", 0.12)),
+)
 
 
 @pytest.fixture(scope="module")
-def planar():
-    """The robust walk's bundle and env, with a policy that keeps the robot upright for a second."""
-    return opened(make_files("walk_robust", calm=True)), *env_and_policy("walk_robust", calm=True)
+def planar_files():
+    """The robust walk's bundle, of a policy that keeps the robot upright for a second."""
+    return make_files("walk_robust", calm=True)
 
 
-class From(we.resets.AbstractReset):
-    """Always this pose."""
-
-    qpos: Float[Array, " nq"]
-    qvel: Float[Array, " nv"]
-
-    def __call__(self, key, commands):
-        return self.qpos, self.qvel
-
-
-def _tallies(planar, env, warmup, commands, motions=None, vary=lambda env, row: env, kicks=None):
-    """The training env's, from the bundle's first poses."""
-    rows = planar[0].golden()
-    starts = (rows[name][:EPISODES] for name in ("start_qpos", "start_qvel"))
-    poses = tuple(jnp.tile(jnp.asarray(start), (len(commands), 1)) for start in starts)
-
-    def each(env, row):
-        pose, kick = row
-        return dataclasses.replace(vary(env, kick), reset_state=From(*pose))
-
-    meter = GaitMeter(env.physics.robot, SECONDS, warmup)
-    return meter, run_episodes(
-        env, planar[2], meter, commands, EPISODES, SECONDS, motions=motions, vary=each, rows=(poses, kicks)
-    )
-
-
-def _agree(meter, tally, shown, least):
+def _agree(found, wanted, least: int):
     """What the player's episodes came to is what the training env's came to."""
-    wanted = figures(meter, tally, 0.0)
-    compared = [name for name, value in shown.items() if name in wanted and np.isfinite(value)]
-    assert len(compared) >= least
-    for name in compared:
-        np.testing.assert_allclose(shown[name], wanted[name], atol=2e-3, rtol=1e-2, err_msg=name)
-
-
-@pytest.mark.slow
-def test_a_kicked_player_measures_as_a_kicked_env(planar):
-    bundle, env, _ = planar
-    kicks = (0.0, 0.4)
-    told = describe_gate(StandGate(required=kicks, seconds=SECONDS, kick_at=0.4, recovery=0.0))
-    found = closed_loop(bundle, read_judge(told, EPISODES), print)
-    meter, tallies = _tallies(planar, with_kicks(env, 0.4), 0.4, (0.0, 0.0), vary=kicked, kicks=aim(kicks, EPISODES))
-    for tally, shown in zip(tallies, found.figures):
-        _agree(meter, tally, shown.values, 8)
-    still, moved = (shown.values for shown in found.figures)
-    assert moved["base_speed"] > 2.0 * still["base_speed"]
-    assert found.columns == "kick"
-    assert {line.when for line in found.lines} == {"after a kick of"}
-
-
-@pytest.mark.slow
-def test_a_player_told_to_turn_measures_as_an_env_told_to(planar):
-    """The held heading turns on, and errors are against it: told nothing, they would be larger."""
-    bundle, env, _ = planar
-    assert [c.name for c in env.observations["policy"].terms["command"].channels] == [
-        "lin_vel_x",
-        "lin_vel_y",
-        "yaw_rate",
+    assert [(f.command, f.axis) for f in found.figures] == [(f.command, f.axis) for f in wanted.figures]
+    for one, other in zip(found.figures, wanted.figures):
+        compared = [name for name, value in other.values.items() if value is not None and np.isfinite(value)]
+        assert one.values.keys() == other.values.keys()
+        assert len(compared) >= least
+        for name in compared:
+            np.testing.assert_allclose(one.values[name], other.values[name], atol=2e-3, rtol=1e-2, err_msg=name)
+    assert [(line.name, line.command, line.axis, line.limit) for line in found.lines] == [
+        (line.name, line.command, line.axis, line.limit) for line in wanted.lines
     ]
-    gate = WalkGate(required=(0.0,), seconds=SECONDS, warmup=0.4, motions=(Motion("turn", 0.5), Motion("left", 0.12)))
-    found = closed_loop(bundle, read_judge(describe_gate(gate), EPISODES), print)
-    assert [(f.axis, f.command) for f in found.figures] == [("", 0.0), ("turn", 0.5), ("left", 0.12)]
-    assert {line.axis for line in found.lines} == {"", "turn", "left"}
-    meter, tallies = _tallies(planar, env, 0.4, (0.0,) * 3, motions=((0.0, 0.0), (0.0, 0.5), (0.12, 0.0)))
-    for tally, shown in zip(tallies, found.figures):
-        _agree(meter, tally, shown.values, 6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("described", [False, True], ids=["of the recipe", "of the bundle"])
+@pytest.mark.parametrize(("gate", "least"), [(KICKED, 8), (STEERED, 6)], ids=["kicked", "steered"])
+def test_a_player_measures_as_the_env_does(gate, least, described, planar_files):
+    """From the same first states: those of the recipe's env, or those that the bundle has recorded of it."""
+    bundle, (env, policy) = _held_to(planar_files, gate), env_and_policy("walk_robust", calm=True)
+    judge_env, judge = read_judge(bundle) if described else (env, gate)
+    assert judge == gate
+    found = closed_loop(bundle, judge_env, judge, EPISODES)
+    wanted = gate(
+        dataclasses.replace(env, reset_state=judge_env.reset_state), policy, episodes=EPISODES, timesteps=(0.005,)
+    )
+    _agree(found, wanted, least)
+    assert found.episodes == EPISODES
+    if gate is KICKED:
+        still, moved = (shown.values for shown in found.figures)
+        assert moved["base_speed"] > 2.0 * still["base_speed"]
+        assert found.columns == "kick"
+        assert {line.when for line in found.lines} == {"after a kick of"}
+    else:
+        assert [(f.axis, f.command) for f in found.figures] == [("", 0.0), ("turn", 0.5), ("left", 0.12)]
+        assert {line.axis for line in found.lines} == {"", "turn", "left"}
+
+
+@pytest.mark.slow
+def test_a_player_reaches_as_the_env_does():
+    """A gate of goals, which only the recipe has."""
+    bundle, (env, policy) = opened(make_files("reach")), env_and_policy("reach")
+    gate = dataclasses.replace(load_recipe("reach")().gate, seconds=1.0, hold=0.2)
+    found = closed_loop(bundle, env, gate, 16)
+    wanted = gate(env, policy, episodes=16, timesteps=(0.005,))
+    assert read_judge(bundle) is None
+    _agree(found, wanted, 1)

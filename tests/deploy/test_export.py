@@ -1,7 +1,8 @@
 """The exported graph is the policy, the contract is the env to the last bit, and what cannot be told is refused."""
 
+import dataclasses
 import json
-from typing import Any
+import re
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,23 +11,19 @@ import onnx
 import onnxruntime
 import pytest
 from bundles import env_and_policy, make_files, tampered
-from jaxtyping import Array, Float
+from own import Lacking, Sees, Wrapped
 
 from wildrobot_eqx import ObservationStack, WildRobotError
-from wildrobot_eqx.control import AbstractController
-from wildrobot_eqx.controllers import Delay, JointPosition, LowPass
+from wildrobot_eqx.controllers import LowPass
 from wildrobot_eqx.deploy.bundle.archive import read_files
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE
 from wildrobot_eqx.deploy.export import export as exporting
 from wildrobot_eqx.deploy.export import place
-from wildrobot_eqx.deploy.export.describe import describe, split_controller, used_sensors
 from wildrobot_eqx.deploy.export.export import export_bundle
 from wildrobot_eqx.deploy.export.onnx.graph import policy_graph
 from wildrobot_eqx.deploy.proof.replay import Replay
 from wildrobot_eqx.learn.squashed import SquashedPolicy
-from wildrobot_eqx.locomotion import Gait
-from wildrobot_eqx.robots import Mirror
 
 
 @pytest.fixture(scope="module", params=["hop", "walk"])
@@ -92,19 +89,41 @@ def test_every_figure_is_that_of_the_env(walk):
     env, _ = env_and_policy("walk")
     contract = walk.contract
     assert contract.joints == env.physics.robot.joint_names
+    assert contract.measured == contract.joints
     assert np.array_equal(contract.home, np.asarray(env.controller.home))
-    assert np.array_equal(contract.scale, np.asarray(env.controller.scale))
-    assert np.array_equal(np.stack([contract.low, contract.high], 1), np.asarray(env.controller.range))
+    ranges = np.asarray(env.controller.range)
+    assert np.array_equal(np.stack([contract.low, contract.high], 1), ranges)
+    assert np.array_equal(np.stack([contract.target_low, contract.target_high], 1), ranges)
+    assert np.array_equal(contract.target_rest, np.asarray(env.controller.rest()))
+    assert contract.servos.all()
     document = contract.document
     assert np.float32(document["clock"]["period"]) == env.commands["gait"].period
-    assert np.float32(document["command"]["speed"]["high"]) == env.commands["velocity"].lin_vel_x[1]
+    (channel,) = contract.channels
+    assert (channel.name, channel.command, channel.unit, channel.rest) == ("lin_vel_x", "velocity", "m/s", 0.0)
+    assert [np.float32(channel.low), np.float32(channel.high)] == env.commands["velocity"].bounds()[0].tolist()
+    hold = document["command"]["parts"]["velocity"]
+    assert hold["kind"] == "VelocityCommand"
+    assert np.float32(hold["constants"]["heading gain"]) == env.commands["velocity"].heading.gain
+    assert np.float32(hold["constants"]["deadband"]) == env.commands["velocity"].deadband > 0.0
+    assert document["command"]["parts"]["gait"]["kind"] == "Gait"
     assert [(p["name"], p["start"], p["stop"], p["unit"]) for p in document["observation"]] == [
         (s.name, s.start, s.stop, s.unit) for s in env.observations["policy"].layout
     ]
     assert document["joints"][0]["kp"] == pytest.approx(21.1)
     assert document["joints"][0]["kd"] == pytest.approx(0.5)
     assert document["control"]["dt"] == env.physics.control_dt
-    assert document["safety"]["upright"] == pytest.approx([0.0, 0.0, 1.0])
+    assert [(p["name"], p["kind"]) for p in document["observation"]] == [
+        (name, type(env.observations["policy"].terms[name]).__name__) for name in env.observations["policy"].names
+    ]
+    assert document["safety"]["tilt"]["upright"] == pytest.approx([0.0, 0.0, 1.0])
+    assert document["safety"]["tilt"]["sensor"] == "chest_imu_quat"
+    assert document["policy"]["inputs"] == [
+        {"name": "command", "size": 1},
+        {"name": "joint_positions", "size": 11},
+        {"name": "joint_velocities", "size": 11},
+        {"name": "sensor.chest_imu_gyro", "size": 3},
+        {"name": "sensor.chest_imu_quat", "size": 4},
+    ]
     assert {s["name"]: s["required"] for s in document["sensors"]} == {
         "chest_imu_quat": True,
         "chest_imu_gyro": True,
@@ -113,83 +132,42 @@ def test_every_figure_is_that_of_the_env(walk):
 
 
 def test_filters_and_delays_are_told_apart(hop):
-    """A delay is the robot's own: the player must not wait once more."""
+    """A delay is the robot's own: the player must not wait once more. Filters are part of the graph."""
     controller = hop.contract.document["controller"]
-    assert [round(stage["alpha"], 6) for stage in controller["low_pass"]] == [0.6, 0.9]
-    assert controller["delay"] == 2
+    assert (controller["kind"], controller["delay"]) == ("LowPass", 2)
+    held = {state.input: state.shape for state in hop.contract.states if ".controller." in state.input}
+    assert held == {"state.controller.0.1": (1, 3), "state.controller.1": (1, 3)}
 
 
 def test_equal_runs_give_equal_bytes(hop_files):
     assert make_files("hop") == hop_files
 
 
-class Crooked(AbstractController):
-    """A controller of another kind."""
-
-    inner: JointPosition
-
-    @property
-    def action_size(self) -> int:
-        return self.inner.action_size
-
-    @property
-    def mirror(self) -> Mirror | None:
-        return self.inner.mirror
-
-    def rest(self) -> Float[Array, " nu"]:
-        return self.inner.rest()
-
-    def init(self) -> Any:
-        return ()
-
-    def __call__(self, state: Any, action: Float[Array, " nu"]) -> tuple[Float[Array, " nu"], Any]:
-        return self.inner(state, action)
-
-
-def _with(env, where, value):
-    return eqx.tree_at(where, env, value, is_leaf=lambda leaf: leaf is None)
-
-
-def test_what_no_robot_could_compute_is_refused():
-    env, _ = env_and_policy("hop")
-    base = split_controller(env.controller)[0]
-    crooked = Crooked(JointPosition(env.physics.robot))
-    with pytest.raises(WildRobotError, match="The controller is a Crooked"):
-        split_controller(LowPass(crooked, base.start, 0.5))
-    with pytest.raises(WildRobotError, match="Delay of the controller does not start from the home pose"):
-        split_controller(Delay(base, base.start + 0.1, 1))
-    stack = env.observations["critic"]
-    env = _with(env, lambda e: e.observations["policy"], ObservationStack(stack.terms, policy=False))
-    with pytest.raises(WildRobotError, match="'height' is a BaseHeight"):
-        used_sensors(env)
-
-
-class OtherGait(Gait):
-    """A gait of another kind."""
-
-
-@pytest.mark.parametrize(
-    ("gait", "told"),
-    [
-        (OtherGait(("left", "right"), (0.25, 0.75), 0.7), "gait is a OtherGait"),
-        (Gait(("left", "right"), (0.5, 0.5), 0.7, beats=1), "gait is a gait of 1 beat"),
-        (Gait(("left", "right"), (0.25, 0.75), 0.7, command="hop"), "gait is a gait that follows 'hop'"),
-        (Gait(tuple("abcd"), (0.25, 0.75, 0.75, 0.25), 0.7), "gait is a gait of more than two feet"),
-    ],
-)
-def test_a_gait_of_another_kind_is_refused(gait, told):
-    env, _ = env_and_policy("walk")
-    env = _with(env, lambda e: e.commands["gait"], gait)
-    with pytest.raises(WildRobotError, match=told) as caught:
-        describe(env, np.ones(11), None)
-    assert caught.value.where == "env.commands['gait']"
+def test_what_no_robot_could_compute_is_refused_before_the_rollout(monkeypatch):
+    """And told by `bundle_files`, whatever finds it."""
+    env, policy = env_and_policy("hop")
+    monkeypatch.setattr(exporting, "record", lambda *_: pytest.fail("it was rolled out"))
+    stack = env.observations["policy"].terms
+    for changes, told in (
+        (
+            {"observations": {"policy": ObservationStack({**stack, "site": Sees("site_xpos")})}},
+            "reads physics.site_xpos",
+        ),
+        (
+            {"observations": {"policy": ObservationStack({**stack, "lacking": Lacking("sorted")})}},
+            "computes with `sort`",
+        ),
+        ({"controller": LowPass(Wrapped(env.controller), env.controller.rest(), 0.5)}, "A Delay lies within a Wrapped"),
+    ):
+        with pytest.raises(WildRobotError, match=re.escape(told)):
+            exporting.bundle_files(dataclasses.replace(env, **changes), policy, {}, None)
 
 
 @pytest.fixture
 def written(monkeypatch, hop_files):
     """`export_bundle` of files that are there already: nothing is compiled."""
     monkeypatch.setattr(exporting, "bundle_files", lambda *_: dict(hop_files))
-    return lambda folder: export_bundle(*env_and_policy("hop"), folder, {}, None, print)
+    return lambda folder: export_bundle(*env_and_policy("hop"), folder, {}, None)
 
 
 def test_an_older_bundle_is_replaced(tmp_path, written, monkeypatch, hop_files):
@@ -222,15 +200,14 @@ def test_a_full_disk_is_told(tmp_path, written, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_robot_that_cannot_travel_is_left_out(hop_files, monkeypatch):
+def test_a_robot_that_cannot_travel_is_left_out(hop_files, monkeypatch, heard):
     def stays(robot):
         raise WildRobotError("It stays at home.", where="here")
 
     monkeypatch.setattr(exporting, "pack_robot", stays)
-    told = []
-    files = exporting.bundle_files(*env_and_policy("hop"), {}, None, told.append)
+    files = exporting.bundle_files(*env_and_policy("hop"), {}, None)
     assert json.loads(files[FILE])["simulation"] is None
-    assert "cannot be played in simulation" in told[0]
+    assert "cannot be played in simulation" in heard.messages[0]
     assert not any(name.startswith("robot/") for name in files)
 
 

@@ -66,7 +66,7 @@ def puppet(hop):
 def test_a_drive_ramps_walks_and_lets_go(puppet):
     told, modes = [], []
     watch = lambda readings, step: modes.append(step.mode)  # noqa: E731
-    went = drive(puppet.player, puppet, lambda t: told.append(t) or 0.1, 1.0, watch=watch, rest=False)
+    went = drive(puppet.player, puppet, lambda t: told.append(t) or {"lin_vel_x": 0.1}, 1.0, watch=watch, rest=False)
     assert (went.steps, went.late, went.failed_reads, went.failed_writes, went.fault) == (150, 0, 0, 0, None)
     assert modes == ["ramp"] * 100 + ["run"] * 50
     assert len(went.step_seconds) == 150
@@ -82,7 +82,7 @@ def test_the_torque_goes_off_in_the_safe_pose(hop):
     player = Player(hop, safe_pose={"knee_pitch": 1.2})
     puppet, modes = Puppet(player), []
     puppet.release = lambda: modes.append("released")
-    went = drive(player, puppet, lambda t: 0.1, 0.2, ramp=False, watch=lambda r, step: modes.append(step.mode))
+    went = drive(player, puppet, {"lin_vel_x": 0.1}, 0.2, ramp=False, watch=lambda r, step: modes.append(step.mode))
     resting = modes.count("safe")
     assert modes == ["run"] * 10 + ["safe"] * resting + ["released"]
     assert (went.steps, went.fault) == (10 + resting, None)
@@ -94,13 +94,13 @@ def test_the_torque_goes_off_in_the_safe_pose(hop):
 
 def test_a_lost_answer_is_no_fall(puppet):
     puppet.bad_reads = {10, 11, 40}
-    went = drive(puppet.player, puppet, lambda t: 0.1, 1.0, ramp=False)
+    went = drive(puppet.player, puppet, {"lin_vel_x": 0.1}, 1.0, ramp=False)
     assert (went.failed_reads, went.fault) == (3, None)
 
 
 def test_many_lost_answers_are(puppet):
     puppet.bad_reads = set(range(10, 20))
-    went = drive(puppet.player, puppet, lambda t: 0.1, 1.0, ramp=False)
+    went = drive(puppet.player, puppet, {"lin_vel_x": 0.1}, 1.0, ramp=False)
     assert "stale" in went.fault
     assert puppet.released == 1
 
@@ -115,7 +115,7 @@ def test_a_lost_first_reading_moves_nothing_and_is_asked_for_again(lost, ramp, p
     home = puppet.player.bundle.contract.home
     puppet.pose = (home + FAR).tolist() if ramp else home.tolist()
     puppet.bad_reads = lost
-    went = drive(puppet.player, puppet, lambda t: 0.1, 0.1, ramp=ramp, rest=False)
+    went = drive(puppet.player, puppet, {"lin_vel_x": 0.1}, 0.1, ramp=ramp, rest=False)
     assert (went.failed_reads, went.fault) == (len(lost), None)
     assert puppet.writes == went.steps == len(went.step_seconds)
     assert puppet.reads == went.steps + len(lost)
@@ -128,7 +128,7 @@ def test_a_lost_first_reading_moves_nothing_and_is_asked_for_again(lost, ramp, p
 def test_a_robot_that_never_answers_is_sent_nothing(ramp, puppet):
     puppet.bad_reads = set(range(1000))
     with pytest.raises(WildRobotError) as caught:
-        drive(puppet.player, puppet, lambda t: 0.1, 0.1, ramp=ramp)
+        drive(puppet.player, puppet, {"lin_vel_x": 0.1}, 0.1, ramp=ramp)
     assert (caught.value.where, caught.value.exit_code) == ("read", 1)
     assert isinstance(caught.value.__cause__, TimeoutError)
     assert puppet.sent == []
@@ -153,33 +153,33 @@ def test_a_first_reading_without_one_joint_moves_nothing(puppet, monkeypatch):
     for spoil in spoils:
         puppet.reads, puppet.sent = 0, []
         monkeypatch.setattr(puppet, "read", lambda spoil=spoil: read(spoil))
-        assert drive(puppet.player, puppet, lambda t: 0.1, 0.1, rest=False).fault is None
+        assert drive(puppet.player, puppet, {"lin_vel_x": 0.1}, 0.1, rest=False).fault is None
         assert np.abs(puppet.targets[0] - puppet.pose).max() < 1e-3
 
 
 def test_lost_targets_are_told_when_they_are_many(puppet):
     puppet.bad_writes = {3, 4}
-    assert drive(puppet.player, puppet, lambda t: 0.1, 1.0, ramp=False).failed_writes == 2
+    assert drive(puppet.player, puppet, {"lin_vel_x": 0.1}, 1.0, ramp=False).failed_writes == 2
     puppet.bad_writes = set(range(puppet.writes + 3, 1000))
     with pytest.raises(WildRobotError, match="does not take targets any more: gone"):
-        drive(puppet.player, puppet, lambda t: 0.1, 1.0, ramp=False)
+        drive(puppet.player, puppet, {"lin_vel_x": 0.1}, 1.0, ramp=False)
     assert puppet.released == 2
 
 
 def test_a_slow_bus_is_counted_and_not_made_up_for(puppet):
     puppet.slow = 0.03  # and the control period is 0.02
-    went = drive(puppet.player, puppet, lambda t: 0.1, 1.0, ramp=False, rest=False)
+    went = drive(puppet.player, puppet, {"lin_vel_x": 0.1}, 1.0, ramp=False, rest=False)
     assert went.steps == 50
     assert went.late == pytest.approx(25, abs=2)
     assert puppet.time == pytest.approx(101.5, abs=0.05)
 
 
 def test_a_robot_that_stands_may_be_left_standing(puppet):
-    drive(puppet.player, puppet, lambda t: 0.1, 0.2, ramp=False, hold=True)
+    drive(puppet.player, puppet, {"lin_vel_x": 0.1}, 0.2, ramp=False, hold=True)
     assert puppet.released == 0
     np.testing.assert_allclose(puppet.targets[-1], puppet.player.bundle.contract.safe_pose)
     puppet.bad_reads = set(range(puppet.reads + 3, 1000))
-    assert drive(puppet.player, puppet, lambda t: 0.1, 0.2, ramp=False, hold=True).fault is not None
+    assert drive(puppet.player, puppet, {"lin_vel_x": 0.1}, 0.2, ramp=False, hold=True).fault is not None
     assert puppet.released == 1
 
 
@@ -188,5 +188,5 @@ def test_whatever_happens_the_torque_goes_off(puppet):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        drive(puppet.player, puppet, lambda t: 0.1, 1.0, watch=stop)
+        drive(puppet.player, puppet, {"lin_vel_x": 0.1}, 1.0, watch=stop)
     assert puppet.released == 1

@@ -37,8 +37,8 @@ WALK = """
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.proof.play import play
 
-walked = play(Bundle.open(sys.argv[1]), 0.1, 0.2)
-assert walked.step_us["p50"] > 0.0
+played = play(Bundle.open(sys.argv[1]), {"lin_vel_x": 0.1}, 0.2)
+assert played.step_us["p50"] > 0.0
 heavy = {"jax", "jaxlib", "equinox", "onnx", "jsonschema"} & set(sys.modules)
 sys.exit(f"loaded {heavy}" if heavy else 0)
 """

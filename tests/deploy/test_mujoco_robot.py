@@ -5,14 +5,14 @@ import shutil
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bundles import env_and_policy, opened, tampered
+from bundles import amplified, env_and_policy, opened, restamped, tampered
 
 from wildrobot_eqx import WildRobotError, load_robot
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.mjcf import check_mjcf
 from wildrobot_eqx.deploy.export.robot_files import bundled_robot, pack_robot
 from wildrobot_eqx.deploy.hardware import mujoco_robot
-from wildrobot_eqx.deploy.hardware.mujoco_robot import SNAPSHOT, MujocoRobot, Window
+from wildrobot_eqx.deploy.hardware.mujoco_robot import MujocoRobot, Window
 from wildrobot_eqx.deploy.proof.play import play
 from wildrobot_eqx.deploy.proof.replay import replay
 from wildrobot_eqx.deploy.proof.retrace import retrace
@@ -20,7 +20,7 @@ from wildrobot_eqx.paths import data_dir
 
 
 def test_it_moves_as_the_native_engine_does(walk):
-    """Same state, same targets, several control periods: what gates measure and robots read agrees."""
+    """Same state, same targets, several control periods: where it is and what it reads agrees."""
     env, _ = env_and_policy("walk")
     robot = MujocoRobot(walk)
     rows = walk.golden()
@@ -30,16 +30,16 @@ def test_it_moves_as_the_native_engine_does(walk):
     robot.reset(qpos, qvel)
     rng = np.random.default_rng(0)
     for step in range(6):
-        for name, found in robot.snapshot().items():
+        for name in ("qpos", "qvel", "xpos", "xquat", "site_xpos", "actuator_force", "sensordata"):
             size = 1e-2 if name == "sensordata" else 1e-3  # accelerations at a touch-down
+            wanted = getattr(state, name)
             np.testing.assert_allclose(
-                found, getattr(state, name), atol=size, rtol=1e-3, err_msg=f"{name}, step {step}"
+                getattr(robot.data, name), wanted, atol=size, rtol=1e-3, err_msg=f"{name}, step {step}"
             )
         target = (walk.contract.home + 0.05 * rng.normal(size=11)).astype(np.float32)
         state = env.physics.step(params, state, jnp.asarray(target))
         robot.write(dict(zip(robot.joints, target)), 0.02)
         robot.advance()
-    assert set(SNAPSHOT) == set(robot.snapshot())
     assert robot.now() == pytest.approx(6 * 0.02)
 
 
@@ -55,14 +55,23 @@ def _heavier(document, files):
     files["robot/hopper.xml"] = files["robot/hopper.xml"].replace(b'mass="1.0"', b'mass="1.01"')
 
 
+def _renamed(document, files):
+    """Two joints have each other's names, and the graph says so, too: only where the robot goes tells."""
+    one, _, other = document["joints"]
+    one["name"], other["name"] = other["name"], one["name"]
+    one["low"], one["high"] = other["low"], other["high"] = -1.1, 1.1
+    restamped(document, files)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda d, f: d["controller"].update(delay=1),
         lambda d, f: d["simulation"].update(timestep=0.004),
         _heavier,
+        _renamed,
     ],
-    ids=["delay", "timestep", "mass"],
+    ids=["delay", "timestep", "mass", "names"],
 )
 def test_another_robot_goes_elsewhere(change, hop_files):
     """What golden vectors cannot see, since they give the player its readings."""
@@ -160,19 +169,17 @@ def test_a_model_that_reaches_outside_is_refused(text, told):
 def test_a_walk_is_summed_up(walk_files):
     """A policy of random weights that takes great steps falls, and the summary says so."""
 
-    def great(document, files):
-        for joint in document["joints"]:
-            joint["scale"] = 4.0
-
     looked = []
-    walked = play(opened(tampered(walk_files, great)), 0.2, 3.0, look=lambda robot: looked.append(robot.now()))
+    great = opened(tampered(walk_files, amplified(10.0)))
+    walked = play(great, {"lin_vel_x": 0.2}, 3.0, look=lambda robot: looked.append(robot.now()))
     document = walked.to_json()
     assert not document["survived"]
     assert document["upright_s"] < 3.0
     assert "tilted" in document["fault"]
-    assert len(looked) == len(walked.qpos) == len(walked.commands) == len(walked.speeds) == len(walked.fell)
+    assert document["command"] == {"lin_vel_x": 0.2}
+    assert len(looked) == len(walked.qpos) == len(walked.active) == len(walked.walk.speeds) == len(walked.fell)
     assert 240 <= len(looked) <= 260  # two seconds of ramp, three of policy
-    assert set(walked.commands[:100].tolist()) == {0.0}
+    assert walked.active.tolist() == [False] * 100 + [True] * (len(looked) - 100)
     assert not walked.fell[:100].any()
     assert walked.fell[-1]
 
@@ -180,14 +187,10 @@ def test_a_walk_is_summed_up(walk_files):
 def test_a_robot_that_stands_is_summed_up(walk_files):
     """Actions of no size: the home pose stands."""
 
-    def still(document, files):
-        for joint in document["joints"]:
-            joint["scale"] = 0.0
-
-    document = play(opened(tampered(walk_files, still)), 0.0, 1.0, ramp=False).to_json()
+    document = play(opened(tampered(walk_files, amplified(0.0))), {}, 1.0, ramp=False).to_json()
     assert document["survived"]
     assert document["fault"] is None
-    assert document["speed_error_mps"] < 0.02
+    assert document["error"]["lin_vel_x"] < 0.02
     assert abs(document["heading_error_deg"]) < 1.0
 
 

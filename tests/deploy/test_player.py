@@ -4,8 +4,9 @@ import math
 import time
 
 import numpy as np
+import onnx
 import pytest
-from bundles import opened, readings, tampered
+from bundles import amplified, opened, readings, regraphed, spliced, tampered
 
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
@@ -81,19 +82,19 @@ def test_the_policy_starts_afresh_after_the_ramp(hop):
 # --- limits ----------------------------------------------------------------------------------------------
 
 
-def _mad(bundle_files, **changes) -> Player:
-    """A player whose actions are huge, and whose targets may change as fast as `changes` say."""
+def _mad(bundle_files, speed: float) -> Player:
+    """A player whose policy gives huge targets, and whose targets may change by so much per second."""
 
     def change(document, files):
+        amplified(1e4)(document, files)
         for joint in document["joints"]:
-            joint["scale"] = 1e4
-            joint.update(changes)
+            joint["target"]["speed"] = speed
 
     return Player(opened(tampered(bundle_files, change)))
 
 
 def test_targets_stay_within_limits(hop_files):
-    player = _mad(hop_files, target_speed=1e6)
+    player = _mad(hop_files, 1e6)
     contract = player.bundle.contract
     player.start(ramp=False)
     targets = np.array([player.step(readings(player, k)).target for k in range(50)])
@@ -103,7 +104,7 @@ def test_targets_stay_within_limits(hop_files):
 
 
 def test_targets_change_no_faster_than_they_may(hop_files):
-    player = _mad(hop_files, target_speed=2.0)
+    player = _mad(hop_files, 2.0)
     player.start(ramp=False)
     targets = np.array([player.bundle.contract.home, *(player.step(readings(player, k)).target for k in range(50))])
     fastest = np.abs(np.diff(targets, axis=0)).max() / player.dt
@@ -116,14 +117,14 @@ def test_commands_stay_within_what_was_trained(hop):
     for name, speed, unguarded in [("limit", 0.3, False), ("beyond", 9.0, False), ("free", 9.0, True)]:
         player = Player(hop, unguarded=unguarded)
         player.start(ramp=False)
-        seen[name] = player.step(readings(player, 0, command={"speed": speed})).observation
+        seen[name] = player.step(readings(player, 0, command={"lin_vel_x": speed})).observation
     assert np.array_equal(seen["limit"], seen["beyond"])
     assert seen["free"][-2] == 9.0
 
 
 def test_a_small_command_means_stand(player):
     _running(player)
-    step = player.step(readings(player, 3, command={"speed": 0.04}))
+    step = player.step(readings(player, 3, command={"lin_vel_x": 0.04}))
     assert step.observation[-2] == 0.0
 
 
@@ -136,14 +137,17 @@ FAULTS = {
     "no joints": ({"joint_positions": None}, "no 'joint_positions'"),
     "joint not finite": ({"joint_positions": dict.fromkeys(JOINTS, math.nan)}, "no finite number"),
     "joint of text": ({"joint_velocities": dict.fromkeys(JOINTS, "x")}, "no finite number"),
-    "joint far away": ({"joint_positions": dict(zip(JOINTS, (3.0, 0.8, -0.4)))}, "'hip_pitch' reads 3.000 rad"),
+    "joint far away": ({"joint_positions": dict(zip(JOINTS, (3.0, 0.8, -0.4)))}, "'hip_pitch' reads 3.000, far"),
     "gyro missing": ({"torso_imu_gyro": None}, "'torso_imu_gyro' is missing"),
     "gyro infinite": ({"torso_imu_gyro": [0.0, math.inf, 0.0]}, "'torso_imu_gyro'"),
     "gyro of two": ({"torso_imu_gyro": [0.0, 0.0]}, "does not read 3 finite numbers"),
     "quaternion of zeros": ({"torso_imu_quat": [0.0] * 4}, "has the length 0.000"),
     "tilted": ({"torso_imu_quat": TILTED}, "tilted by 57 degrees"),
     "no command": ({"command": None}, "'command'"),
-    "command not finite": ({"command": {"speed": math.nan}}, "finite 'speed'"),
+    "command of one number": ({"command": 0.1}, "no 'command' by channel"),
+    "command not finite": ({"command": {"lin_vel_x": math.nan}}, "finite 'lin_vel_x'"),
+    "command of text": ({"command": {"lin_vel_x": "fast"}}, "finite 'lin_vel_x'"),
+    "another command": ({"command": {"lin_vel_y": 0.1}}, "names 'lin_vel_y', which is no channel"),
     "no time": ({"time": None}, "no 'time'"),
     "clock backwards": ({"time": 1.0}, "ran backwards"),
     "loop stood still": ({"time": 200.0}, "control loop stood still for"),
@@ -258,15 +262,18 @@ def test_a_first_reading_that_is_bad_moves_nothing_quickly(player):
     assert np.abs(step.target - np.float32([0.9, 0.2, 0.3])).max() <= 1.01 * player.dt
 
 
-def test_an_action_that_is_not_finite_is_no_target(player, monkeypatch):
-    k = _running(player)
-
-    class Broken:
-        def run(self, *_):
-            return [np.full((1, 3), np.nan, np.float32)]
-
-    monkeypatch.setattr(player, "_session", Broken())
-    step = player.step(readings(player, k))
+@pytest.mark.parametrize("what", ["action", "target"])
+def test_an_action_that_is_not_finite_is_no_target(what, hop_files):
+    """It is divided by 1 in the first step, and by 0 in the next."""
+    one = onnx.numpy_helper.from_array(np.float32([[1.0]]), "spliced.one")
+    nodes = [
+        onnx.helper.make_node("Sub", ["spliced.one", "begun"], ["spliced.first"]),
+        onnx.helper.make_node("Div", ["own", "spliced.first"], [what]),
+    ]
+    player = Player(opened(tampered(hop_files, regraphed(spliced(what, nodes, one)))))
+    player.start(ramp=False)
+    assert player.step(readings(player, 0)).mode == "run"
+    step = player.step(readings(player, 1))
     assert (step.mode, step.fault) == ("safe", "the policy's action is not finite")
     assert np.isfinite(step.target).all()
 
@@ -291,7 +298,10 @@ def test_quaternions_in_the_other_order(hop):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"joints": ["hip_pitch", "ankle_pitch"]}, "moves the joint 'knee_pitch', which this robot does not have"),
+        (
+            {"joints": ["hip_pitch", "ankle_pitch"]},
+            "reads or moves the joint 'knee_pitch', which this robot does not have",
+        ),
         ({"rate": 60.0}, "trained at 50 Hz, and is to run at 60 Hz"),
         ({"rate": math.nan}, "trained at 50 Hz"),
         (
@@ -326,7 +336,7 @@ def test_what_is_handed_out_is_a_copy(player):
     for array in (step.target, step.action, step.observation):
         array[:] = 9.0
     following = player.step(readings(player, 1))
-    part = next(p for p in player.bundle.contract.parts if p.kind == "last_action")
+    part = next(p for p in player.bundle.contract.parts if p.kind == "LastAction")
     assert np.array_equal(following.observation[part.start : part.stop], kept)
     assert following.target.max() < 9.0
 

@@ -6,12 +6,10 @@ import zipfile
 import numpy as np
 import onnx
 import pytest
-from bundles import opened, tampered
+from bundles import constant, constants, opened, regraphed, restamped, spoilt_rows, tampered, with_rows
 
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.deploy.bundle.bundle import GOLDEN
-from wildrobot_eqx.deploy.bundle.contract import observation_digest
-from wildrobot_eqx.deploy.export.export import _arrays
 from wildrobot_eqx.deploy.player.player import Player
 from wildrobot_eqx.deploy.proof.replay import TOLERANCE, replay
 
@@ -33,118 +31,81 @@ def test_a_player_that_starts_again_remembers_nothing(bundle):
 def test_golden_vectors_are_worth_something(bundle):
     """They stand, walk and stop, and nothing in them is constant that a mistake could hide behind."""
     rows = bundle.golden()
-    assert {0.0} < set(rows["speed"].tolist())
-    assert rows["speed"][0] == rows["speed"][-1] == 0.0
+    assert {0.0} < set(rows["command"][:, 0].tolist())
+    assert rows["command"][0] == rows["command"][-1] == 0.0
     assert rows["target"].std(axis=0).min() > 1e-3
     assert (rows["observation"][:, :6].std(axis=0) > 1e-4).sum() >= 3
     np.testing.assert_allclose(rows["time"], np.arange(100) * bundle.contract.dt, atol=1e-5)
 
 
-def _graph(change):
-    """A change of the policy's graph."""
-
-    def apply(document, files):
-        model = onnx.load_model_from_string(files["policy.onnx"])
-        change(model.graph, model)
-        files["policy.onnx"] = model.SerializeToString()
-
-    return apply
-
-
-def _constant(graph, name):
-    return next(tensor for tensor in graph.initializer if tensor.name == name)
-
-
-def _without_normaliser(graph, model):
-    for name, value in (("norm.mean", 0.0), ("norm.sd", 1.0)):
-        tensor = _constant(graph, name)
-        array = onnx.numpy_helper.to_array(tensor)
-        tensor.CopyFrom(onnx.numpy_helper.from_array(np.full_like(array, value), name))
-
-
-def _without_symmetry(graph, model):
-    _constant(graph, "mirror.zero").CopyFrom(onnx.numpy_helper.from_array(np.float32(-2.0), "mirror.zero"))
+def _without_normaliser(graph):
+    constant("norm.mean", np.zeros_like)(graph)
+    constant("norm.sd", np.ones_like)(graph)
 
 
 def _swap_joints(document, files):
     """Joints in another order throughout, as in a robot whose servos are counted otherwise."""
     joints = document["joints"]
     joints[0], joints[1] = joints[1], joints[0]
-    _restamp(document, files)
+    restamped(document, files)
 
 
-def _restamp(document, files):
-    model = onnx.load_model_from_string(files["policy.onnx"])
-    onnx.helper.set_model_props(model, {"observation": observation_digest(document)})
-    files["policy.onnx"] = model.SerializeToString()
+def _last_bias(graph):
+    name = max(tensor.name for tensor in graph.initializer if tensor.name.startswith("mlp.bias"))
+    constant(name, lambda bias: bias + np.float32(1e-3))(graph)
 
 
-def _rescale(document, files):
-    for joint in document["joints"]:
-        joint["scale"] *= 1.01
+def _kept(state):
+    """A state of which every step gets what was there at first."""
 
+    def change(graph):
+        for node in graph.node:
+            node.input[:] = ["never" if name == state else name for name in node.input]
+        like = next(value for value in graph.input if value.name == state)
+        shape = [entry.dim_value for entry in like.type.tensor_type.shape.dim]
+        graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(shape, np.float32), "never"))
 
-def _rescale_action(graph, model):
-    name = max(t.name for t in graph.initializer if t.name.startswith("mlp.bias"))
-    tensor = _constant(graph, name)
-    tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) + np.float32(1e-3), name))
-
-
-def _golden(name, change):
-    def apply(document, files):
-        with np.load(io.BytesIO(files[GOLDEN])) as arrays:
-            rows = {n: arrays[n] for n in arrays.files}
-        rows[name] = change(rows[name])
-        files[GOLDEN] = _arrays(rows)
-
-    return apply
-
-
-def _part(kind, **changes):
-    def apply(document, files):
-        part = next(p for p in document["observation"] if p["kind"] == kind)
-        part.update(changes)
-
-    return apply
-
-
-def _faster_clock(document, files):
-    document["clock"]["period"] *= 1.05
-    _part("gait_phase", constants={"period": document["clock"]["period"]})(document, files)
-
-
-def _weaker_hold(document, files):
-    hold = document["command"]["heading_hold"]
-    hold["gain"] *= 0.9
-    part = next(p for p in document["observation"] if p["kind"] == "velocity_command")
-    part["constants"]["heading gain"] = hold["gain"]
+    return change
 
 
 def _narrower(document, files):
     for joint in document["joints"]:
-        joint["high"] = joint["home"] + 0.02
+        joint["target"]["high"] = joint["home"] + 0.02
 
 
 def _slower(document, files):
     for joint in document["joints"]:
-        joint["target_speed"] = 0.05
+        joint["target"]["speed"] = 0.05
 
 
+SCALE = np.full(11, 0.4, np.float32)
+STEP = np.float32(2.0 * np.pi * 0.02) / np.float32(0.7)  # rad, of the biped's clock in a control step
+DOWN = np.array([0.0, 0.0, -1.0], np.float32)
+HOME = np.array([0.4, 0.8, -0.4], np.float32)
 WRONG = {
-    "normaliser removed": ("walk", _graph(_without_normaliser), "the action"),
-    "symmetry removed": ("walk", _graph(_without_symmetry), "the action"),
-    "two joints swapped": ("hop", _swap_joints, "joint_pos"),
-    "action rescaled": ("walk", _rescale, "the target"),
-    "network's output moved": ("walk", _graph(_rescale_action), "the action"),
-    "sensors a step late": ("walk", _golden("sensor/chest_imu_gyro", lambda rows: np.roll(rows, 1, 0)), "gyro"),
-    "joints a step late": ("hop", _golden("joint_positions", lambda rows: np.roll(rows, 1, 0)), "joint_pos"),
-    "clock too fast": ("walk", _faster_clock, "gait_phase"),
-    "heading hold too weak": ("walk", _weaker_hold, "command"),
-    "filter stronger": ("hop", lambda d, f: d["controller"]["low_pass"][0].update(alpha=0.5), "the target"),
-    "filter left out": ("hop", lambda d, f: d["controller"]["low_pass"].pop(), "the target"),
+    "normaliser removed": ("walk", regraphed(_without_normaliser), "the action"),
+    "symmetry removed": ("walk", regraphed(constant("mirror.zero", lambda _: -2.0)), "the action"),
+    "two joints swapped": ("hop", _swap_joints, "the target"),
+    "action rescaled": ("walk", regraphed(constants(SCALE, SCALE * 1.01)), "the target"),
+    "network's output moved": ("walk", regraphed(_last_bias), "the action"),
+    "gravity upside down": ("hop", regraphed(constants(DOWN, -DOWN)), "gravity"),
+    "sensors a step late": ("walk", spoilt_rows("sensor/chest_imu_gyro", lambda rows: np.roll(rows, 1, 0)), "gyro"),
+    "joints a step late": ("hop", spoilt_rows("joint_positions", lambda rows: np.roll(rows, 1, 0)), "joint_pos"),
+    "another home": ("hop", regraphed(constants(HOME, HOME + 0.01)), "joint_pos"),
+    "clock too fast": ("walk", regraphed(constants(STEP, STEP * 1.05)), "gait_phase"),
+    "clock never handed on": ("walk", regraphed(_kept("state.commands.gait.phase")), "gait_phase"),
+    "heading hold too weak": ("walk", regraphed(constants(np.float32(1.5), 1.35)), "command"),
+    "heading never handed on": ("walk", regraphed(_kept("state.commands.velocity.origin")), "command"),
+    "deadband too wide": ("walk", regraphed(constants(np.float32(0.05), 9.0)), "gait_phase"),
+    "last action forgotten": ("walk", regraphed(_kept("state.action")), "step 1: the observation 'last_action'"),
+    "filter stronger": ("hop", regraphed(constants(np.float32(0.9), 0.5)), "the target"),
+    "filter forgotten": ("hop", regraphed(_kept("state.controller.1")), "the target"),
+    "every step the first": ("walk", regraphed(constant("begun.zero", lambda _: 2.0)), "step 1: the observation"),
+    "no step the first": ("hop", regraphed(constant("begun.zero", lambda _: -1.0)), "step 0"),
     "limits narrower": ("walk", _narrower, "the target"),
     "speed limit too low": ("walk", _slower, "the target"),
-    "golden targets moved": ("hop", _golden("target", lambda rows: rows + np.float32(2e-5)), "the target"),
+    "golden targets moved": ("hop", spoilt_rows("target", lambda rows: rows + np.float32(2e-5)), "the target"),
+    "golden command moved": ("hop", spoilt_rows("command", lambda rows: rows * np.float32(1.01)), "command"),
 }
 
 
@@ -156,27 +117,25 @@ def test_a_player_that_does_something_else_is_found(what, request):
     assert told in found.wrong
 
 
-def test_a_last_action_that_is_a_step_late_is_found(walk, monkeypatch):
-    """The history that the policy sees, shifted by one."""
+def test_states_that_are_handed_on_a_step_late_are_found(walk):
+    """By a player that is mistaken, whatever the policy's file."""
     player = Player(walk, unguarded=True)
-    observe = player._observer.__class__.__call__
-    seen = [np.zeros(11, np.float32)]
+    session, held = player._session, []
 
-    def late(self, sensors, positions, velocities, speed, last_action, *beside):
-        seen.append(last_action)
-        return observe(self, sensors, positions, velocities, speed, seen[-2], *beside)
+    class Lagging:
+        def run(self, outputs, inputs):
+            held.append(inputs["state.action"])
+            return session.run(outputs, {**inputs, "state.action": held[max(len(held) - 2, 0)]})
 
-    monkeypatch.setattr(player._observer.__class__, "__call__", late)
-    found = replay(walk, player)
-    assert "step 1: the observation 'last_action'" in found.wrong
+    player._session = Lagging()
+    assert "step 1: the observation 'last_action'" in replay(walk, player).wrong
 
 
 def test_a_player_that_gives_up_is_found(walk):
     """A guarded player would not go on with a robot that lies on its side."""
     rows = walk.golden()
     rows["sensor/chest_imu_quat"][50:] = [0.7071, 0.7071, 0.0, 0.0]
-    files = {**walk.files, GOLDEN: _arrays(rows)}
-    found = replay(type(walk)(walk.contract, files, "bundle"), Player(walk))
+    found = replay(with_rows(walk, rows), Player(walk))
     assert found.wrong == "step 50: the player gave up: the robot is tilted by 90 degrees"
 
 
@@ -193,7 +152,7 @@ def test_golden_vectors_that_do_not_fit_are_refused(change, told, hop):
     rows = hop.golden()
     change(rows)
     with pytest.raises(WildRobotError, match=told):
-        replay(type(hop)(hop.contract, {**hop.files, GOLDEN: _arrays(rows)}, "bundle"))
+        replay(with_rows(hop, rows))
 
 
 def test_golden_vectors_hold_no_objects(hop):

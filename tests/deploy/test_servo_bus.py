@@ -300,7 +300,7 @@ def test_a_policy_drives_servos(hop, bus, servos, clock):
     robot = ServoRobot([bus], MOUNTS, _imu, clock=clock)
     player = Player(hop, joints=robot.joints, limits=robot.limits)
     targets = []
-    went = drive(player, robot, lambda t: 0.1, 0.5, ramp=False, watch=lambda r, s: targets.append(s.target))
+    went = drive(player, robot, {"lin_vel_x": 0.1}, 0.5, ramp=False, watch=lambda r, s: targets.append(s.target))
     assert (went.fault, went.late) == (None, 0)
     assert len(targets) == went.steps
     assert not any(servos.loaded.values())
@@ -311,6 +311,6 @@ def test_a_policy_drives_servos(hop, bus, servos, clock):
     servos.heard.clear()
     bus._timeout = 0.01
     with pytest.raises(WildRobotError) as caught:
-        drive(player, robot, lambda t: 0.1, 0.3, ramp=False)
+        drive(player, robot, {"lin_vel_x": 0.1}, 0.3, ramp=False)
     assert caught.value.where == "read"
     assert {p.command for p in servos.heard} <= {Command.POS_READ, Command.LOAD_OR_UNLOAD_WRITE}

@@ -18,7 +18,7 @@ def standing():
 @pytest.mark.slow
 def test_the_golden_rollout_is_kicked_and_walked_again(standing):
     rows = standing.golden()
-    assert not rows["speed"].any()
+    assert not rows["command"].any()
     (at,) = np.flatnonzero(rows["kick"].any(axis=1))
     assert np.linalg.norm(rows["kick"][at]) == pytest.approx(0.5)
     np.testing.assert_allclose(rows["qvel"][at + 1, :2], rows["kick"][at, :2], atol=0.25)

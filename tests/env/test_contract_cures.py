@@ -135,6 +135,9 @@ class GoalCommand(AbstractCommand):
     def set(self, state, value):
         return Goal(value)
 
+    def asked(self, state):
+        return state.goal
+
     def metrics(self, state, physics):
         return {}
 
@@ -169,6 +172,9 @@ class LosesGoal(AbstractCommand):
 
     def set(self, state, value):
         return Goal(value)
+
+    def asked(self, state):
+        return state.goal
 
     def metrics(self, state, physics):
         return {}

@@ -69,6 +69,13 @@ def test_a_policy_sees_what_the_clip_asks_for(robot, clip):
     )
 
 
+def test_a_clip_has_no_mirror_image_that_is_known(robot, clip):
+    """So a learner that is to be symmetric is refused by name, instead of taught to wave to the other side."""
+    assert we.terms.CommandTerm("clip", we.commands.ClipCommand(robot, clip).observed).mirror is None
+    velocity = we.commands.VelocityCommand(robot)
+    assert we.terms.CommandTerm("velocity", velocity.observed).mirror is not None
+
+
 def test_episodes_begin_all_over_a_clip_each_at_a_speed_of_its_own(robot, clip):
     command = we.commands.ClipCommand(robot, clip, start=(0.0, 1.0), speed=(0.5, 1.5))
     states = jax.vmap(command.sample)(jax.random.split(jax.random.key(1), 512))

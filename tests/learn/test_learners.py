@@ -57,7 +57,7 @@ def test_the_recipe_names_its_trainer_unless_another_is_asked_for(asked, trainer
     assert manifest["learner"] == {**dataclasses.asdict(recipe.learner), "hidden": [128, 128]}
     assert recipe.learner.num_envs == 16
     assert getattr(recipe.learner, "batch_size", None) == (8 if asked is None else None)
-    again, _ = session.reopen(folder, False, lambda text: None)
+    again, _ = session.reopen(folder, False)
     assert again.learner == recipe.learner
 
 

@@ -69,6 +69,16 @@ def test_encoders_read_their_offset_too_much(signals):
     np.testing.assert_allclose(out - ramp(2), np.tile([0.01, -0.02, 0.03], (2, 1)), atol=1e-5)
 
 
+def test_a_hinge_seen_as_sine_and_cosine_reads_its_encoders_offset(signals, hopper):
+    """One without an actuator, as the pitch of the hopper's base, has none."""
+    hinges = ("root_pitch", *reversed(hopper.joint_names))
+    angles = jnp.linspace(-3.0, 3.0, 8 * len(hinges), dtype=jnp.float32).reshape(8, len(hinges))
+    read = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=1)
+    out = run(we.sensing.HingeOffset(hopper, hinges), read, signals)
+    wanted = np.asarray(angles) + np.array([0.0, 0.03, -0.02, 0.01])
+    np.testing.assert_allclose(out, np.concatenate([np.sin(wanted), np.cos(wanted)], axis=1), atol=1e-6)
+
+
 def test_an_imu_askew_sees_vectors_turned_back(signals):
     """Pitched by 0.1 rad about y, it sees gravity lean by that angle."""
     out = run(we.sensing.MountingError(), jnp.asarray([[0.0, 0.0, -1.0], [0.0, 2.0, 0.0]], jnp.float32), signals)

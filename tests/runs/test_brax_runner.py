@@ -51,7 +51,7 @@ class Easy(AbstractGate):
     def limits(self, env):
         return ()
 
-    def __call__(self, env, policy, *, episodes=None, timesteps=None, progress=None):
+    def __call__(self, env, policy, *, episodes=None, timesteps=None):
         good = policy.log_std.shape == (env.action_size,)
         return GateResult((GateLine("size", 0.0, 0.005, 1.0, ">= 1", good),), (), 1, 1.0)
 
@@ -76,8 +76,8 @@ def trained_by_brax(tmp_path_factory) -> RunFolder:
 
 def _policy(folder):
     """What `eval` and `render` judge, and the state that it came from."""
-    recipe, _ = opening.reopen(folder, False, print)
-    state = opening.restore(recipe, folder, print)
+    recipe, _ = opening.reopen(folder, False)
+    state = opening.restore(recipe, folder)
     return recipe, state, trainers.trainer_of(folder).policy(state)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import shutil
 import sys
 
 import equinox as eqx
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from helpers import shifted
 from tiny import TINY
@@ -22,7 +24,6 @@ from wildrobot_eqx.deploy.bundle.archive import read_files, write_zip
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE, contract_digest
 from wildrobot_eqx.deploy.export.export import export_bundle
-from wildrobot_eqx.deploy.player.observer import projected_gravity
 from wildrobot_eqx.evaluate.rollout import judged_env
 from wildrobot_eqx.learn.agent import make_agent
 from wildrobot_eqx.observe import Noise, ObservationStack
@@ -49,7 +50,6 @@ def standing(tmp_path_factory):
     """
     recipe = load_recipe("hop")(physics="native")
     env = judged_env(recipe.env, recipe.env.physics.timestep)
-    env = eqx.tree_at(lambda e: e.commands["velocity"].deadband, env, recipe.env.commands["velocity"].deadband)
     policy = make_agent(env, PPO(hidden=(16,)), jax.random.key(shifted(0))).policy
     rng = np.random.default_rng(shifted(0))
     norm = dataclasses.replace(
@@ -59,7 +59,7 @@ def standing(tmp_path_factory):
     )
     policy = eqx.tree_at(lambda p: p.norm, policy, norm)
     out = tmp_path_factory.mktemp("standing") / "hop"
-    export_bundle(env, policy, out, {"recipe": "hop"}, None, pytest.fail)
+    export_bundle(env, policy, out, {"recipe": "hop"}, None)
     return out
 
 
@@ -71,7 +71,7 @@ def test_a_run_is_exported(exported, trained):
     assert training["steps"] == 16 * 8 * 40
     assert training["recipe_sha256"] == trained.manifest()["recipe"]["sha256"]
     assert contract.document["gate"] is None
-    assert contract.document["command"]["speed"]["deadband"] == pytest.approx(0.05)
+    assert contract.document["command"]["parts"]["velocity"]["constants"]["deadband"] == pytest.approx(0.05)
     assert Bundle.open(f"{exported}.zip").contract.document == contract.document
 
 
@@ -85,38 +85,49 @@ def test_it_is_verified(exported, cli):
     assert document["retrace"]["passed"]
     assert document["gate"] is None
     assert "no verdict" in document["note"]
-    assert "golden vectors: 100 steps" in cli("bundle", "verify", exported).out
+    done = cli("bundle", "verify", exported)
+    assert "golden vectors: 100 steps" in done.out
+    assert "closed loop: the golden rollout run again, 99 steps within" in done.out
+    assert "The player does what training did." in done.out
 
 
 def test_simulated_sensor_errors_stay_behind(trained, tmp_path):
     """The golden vectors of a policy that trained with bad sensors are what good ones read: the export replays them."""
-    recipe, _ = reopen(trained, False, print)
+    recipe, _ = reopen(trained, False)
     blurred = ObservationStack(recipe.env.observations["policy"].terms, sensing={"gyro": (Noise(0.5),)})
     recipe = dataclasses.replace(recipe, env=eqx.tree_at(lambda e: e.observations["policy"], recipe.env, blurred))
-    folder, _ = bundles.export(recipe, trained, tmp_path / "bundle", print)
+    folder, _ = bundles.export(recipe, trained, tmp_path / "bundle")
     assert Bundle.open(folder).contract.document["training"]["recipe"] == "hop"
 
 
 def test_it_is_played(exported, cli):
-    done = cli("play", exported, "--speed=0.1", "--seconds=0.5", "--json")
+    done = cli("play", exported, "--ask=lin_vel_x=0.1", "--seconds=0.5", "--json")
     document = json.loads(done.out)
     assert done.status == (0 if document["survived"] else 1)
-    assert document["command_mps"] == 0.1
+    assert document["command"] == {"lin_vel_x": 0.1}
+    assert document["error"].keys() == document["reached"].keys() == {"lin_vel_x"}
     assert 0.0 < document["player_us"]["p50"] <= document["player_us"]["max"]
-    done = cli("play", exported, "--speed=5", "--seconds=0.2", "--no-ramp")
-    assert "it was trained for 0 to 0.3 m/s, and goes no further" in done.err
-    assert "commanded 0.30 m/s" in done.out
+    done = cli("play", exported, "--ask", "lin_vel_x = 5", "--seconds=0.2", "--no-ramp")
+    assert "lin_vel_x: it was trained for 0 to 0.3 m/s, and goes no further" in done.err
+    assert "asked for: lin_vel_x 0.3" in done.out
     assert "a step of the player took" in done.out
 
 
-@pytest.mark.parametrize(("option", "told"), [("--turn=0.3", "'turn'"), ("--lateral=-0.1", "'lateral'")])
-def test_a_policy_is_steered_no_way_that_it_was_not_trained_for(option, told, exported, cli):
-    done = cli("play", exported, option)
-    assert done.status == 2
-    text = " ".join(done.err.replace("│", " ").split())
-    assert f"cannot be steered by {told}" in text
-    assert "this one knows speed" in text
-    assert f"has a {told[1:-1]}_range" in text
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("ang_vel_z=0.3", "cannot be asked for 'ang_vel_z': its training never did"),
+        ("lin_vel=0.3", "did you mean 'lin_vel_x'?"),
+        ("lin_vel_x", "'lin_vel_x' asks for no number"),
+        ("lin_vel_x=fast", "'lin_vel_x=fast' asks for no number"),
+        ("lin_vel_x=nan", "'lin_vel_x=nan' asks for no number"),
+        ("=1", "cannot be asked for ''"),
+    ],
+)
+def test_a_policy_is_asked_for_nothing_that_it_was_not_trained_for(asked, told, exported, cli):
+    done = cli("play", exported, f"--ask={asked}")
+    assert (done.status, done.out) == (2, "")
+    assert told in " ".join(done.err.replace("│", " ").split())
 
 
 def test_it_is_filmed(exported, cli, tmp_path):
@@ -160,8 +171,6 @@ def test_wrong_usage_is_told(arguments, status, told, cli, tmp_path, monkeypatch
 
 
 def test_an_edited_bundle_is_refused(exported, cli, tmp_path):
-    import shutil
-
     shutil.copytree(exported, tmp_path / "edited")
     (tmp_path / "edited" / "README.md").write_text("better")
     for command in (["play"], ["bundle", "verify"], ["bundle", "show"]):
@@ -194,7 +203,7 @@ def _history_shifted(document, files):
     """The last actions that the policy saw, one step later."""
     from wildrobot_eqx.deploy.export.export import _arrays
 
-    (part,) = (p for p in document["observation"] if p["kind"] == "last_action")
+    (part,) = (p for p in document["observation"] if p["kind"] == "LastAction")
     with np.load(io.BytesIO(files["golden.npz"])) as arrays:
         rows = {name: arrays[name].copy() for name in arrays.files}
     seen = rows["observation"][:, part["start"] : part["stop"]]
@@ -202,11 +211,17 @@ def _history_shifted(document, files):
     files["golden.npz"] = _arrays(rows)
 
 
-def _action_rescaled(document, files):
-    document["joints"][2]["scale"] *= 1.05
+def _target_moved(document, files):
+    """The last joint's, by less than a degree."""
+    model = onnx.load_model_from_string(files["policy.onnx"])
+    (given,) = (node for node in model.graph.node if "target" in node.output)
+    given.output[0] = "own"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32([[0.0, 0.0, 0.01]]), "off"))
+    model.graph.node.append(onnx.helper.make_node("Add", ["own", "off"], ["target"]))
+    files["policy.onnx"] = model.SerializeToString()
 
 
-@pytest.mark.parametrize("tamper", [_without_normaliser, _joints_swapped, _history_shifted, _action_rescaled])
+@pytest.mark.parametrize("tamper", [_without_normaliser, _joints_swapped, _history_shifted, _target_moved])
 def test_a_bundle_that_plays_otherwise_fails_though_its_hashes_are_right(tamper, standing, cli, tmp_path):
     files = read_files(standing)
     document = json.loads(files.pop(FILE))
@@ -231,14 +246,41 @@ def test_a_player_that_goes_elsewhere_is_not_judged(standing, cli, tmp_path):
     done = cli("bundle", "verify", tmp_path / "late.zip")
     assert done.status == 1
     assert "ok    golden vectors" in done.out
-    assert "FAIL  closed loop: the golden rollout walked again" in done.out
+    assert "FAIL  closed loop: the golden rollout run again" in done.out
     assert "The player does not do what training did." in done.out
 
 
-def test_episodes_that_the_bundle_has_no_start_for_are_refused(walked, cli):
-    done = cli("bundle", "verify", walked, "--episodes=99")
+def test_a_run_is_verified_by_its_recipe(trained, cli, tmp_path):
+    """Its recipe is executed, and only of a run; there must be a bundle."""
+    shutil.copytree(trained.path, tmp_path / "run")
+    done = cli("bundle", "verify", tmp_path / "run")
     assert done.status == 2
-    assert "holds 16 first states, not 99" in done.err
+    assert "There is no bundle" in done.err
+    assert cli("export", tmp_path / "run", "--no-eval").status == 0
+    done = cli("bundle", "verify", tmp_path / "run", "--json")
+    document = json.loads(done.out)
+    assert (done.status, document["passed"]) == (0, True)
+    assert document["bundle"] == str(tmp_path / "run" / "bundle.zip")
+    assert document["gate"] is None
+    assert "no verdict" in document["note"]
+
+
+def test_the_network_alone_is_written_too(trained, cli, tmp_path):
+    """From the observation to the action, for other tools."""
+    network = tmp_path / "files" / "network.onnx"
+    command = ["export", trained.path, "--no-eval", f"--out={tmp_path / 'bundle'}", f"--network={network}", "--json"]
+    done = cli(*command)
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["network"] == str(network)
+    bundle = Bundle.open(tmp_path / "bundle.zip")
+    session = onnxruntime.InferenceSession(str(network), providers=["CPUExecutionProvider"])
+    rows = bundle.golden()
+    found = [session.run(["action"], {"observation": row[None]})[0][0] for row in rows["observation"]]
+    np.testing.assert_allclose(found, rows["action"], atol=1e-5)
+    done = cli(*command)
+    assert (done.status, done.out) == (2, "")
+    assert "--network" in done.err
+    assert cli(*command, "--force").status == 0
 
 
 # --- closed loop -----------------------------------------------------------------------------------------
@@ -333,7 +375,7 @@ def test_a_run_ends_with_its_bundle(tmp_path, cli, monkeypatch):
     assert bundles.current_bundle(RunFolder(run), 40) == str(run / "bundle.zip")
     assert bundles.current_bundle(RunFolder(run), 41) is None
     assert Bundle.open(run / "bundle.zip").contract.document["training"]["iteration"] == 40
-    assert f"walk it: wildrobot-eqx play {run / 'bundle.zip'}" in done.err
+    assert f"it: wildrobot-eqx play {run / 'bundle.zip'}" in done.err
 
 
 def test_without_the_extra_a_run_says_how_to_get_its_bundle(copied, cli, monkeypatch):
@@ -374,9 +416,12 @@ def test_a_walk_is_exported_and_walks_through_the_player(tmp_path, cli, monkeypa
     document = json.loads(done.out)
     assert done.status == 0, document["lost"]
     assert document["gate"]["passed"]
-    played = json.loads(cli("play", run / "bundle.zip", "--speed=0.4", "--json").out)
+    done = cli("bundle", "verify", run, "--json")  # the same by the recipe's own gate, in the recipe's own env
+    assert done.status == 0, json.loads(done.out)["lost"]
+    assert json.loads(done.out)["gate"]["passed"]
+    played = json.loads(cli("play", run / "bundle.zip", "--ask=lin_vel_x=0.4", "--json").out)
     assert played["survived"]
-    assert played["speed_error_mps"] < 0.03
+    assert played["error"]["lin_vel_x"] < 0.03
     assert played["distance_m"] == pytest.approx(4.0, abs=0.4)
     _walks_without_an_orientation_sensor(Bundle.open(run / "bundle.zip"))
 
@@ -393,13 +438,19 @@ def _walks_without_an_orientation_sensor(bundle):
         true = readings["chest_imu_quat"]
         readings["chest_imu_gyro"] += np.array([0.005, -0.005, 0.0])
         quat = attitude.update(readings["chest_imu_gyro"], readings["chest_imu_accel"], player.dt)
-        step = player.step({**readings, "chest_imu_quat": quat, "command": {"speed": 0.3}})
+        step = player.step({**readings, "chest_imu_quat": quat, "command": {"lin_vel_x": 0.3}})
         robot.write(dict(zip(player.joints, step.target)), player.dt)
         robot.advance()
-        off.append(np.degrees(np.arccos(np.clip(projected_gravity(quat) @ projected_gravity(true), -1.0, 1.0))))
+        off.append(np.degrees(np.arccos(np.clip(_up(quat) @ _up(true), -1.0, 1.0))))
     assert player.fault is None
     assert not robot.fallen
     assert np.median(off) < 4.0
+
+
+def _up(quat):
+    """The world's up as the IMU sees it."""
+    w, x, y, z = np.asarray(quat, float)
+    return np.array([2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)])
 
 
 # --- files of a user's are sacred --------------------------------------------------------------------------
@@ -407,10 +458,10 @@ def _walks_without_an_orientation_sensor(bundle):
 
 @pytest.mark.parametrize("options", [(), ("--force",)])
 def test_a_film_takes_the_place_of_no_file_unasked(options, exported, cli, tmp_path, monkeypatch):
-    def filmed(bundle, walked, path):
+    def filmed(bundle, played, path):
         path.write_bytes(b"film")
 
-    monkeypatch.setattr("wildrobot_eqx.release.film.film_walk", filmed)
+    monkeypatch.setattr("wildrobot_eqx.release.film.film_played", filmed)
     film = tmp_path / "wedding.mp4"
     film.write_bytes(b"dear")
     done = cli("play", exported, "--seconds=0.1", "--no-ramp", f"--video={film}", *options)

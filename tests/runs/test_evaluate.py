@@ -34,8 +34,7 @@ class Fussy(AbstractGate):
     def limits(self, env):
         return ()
 
-    def __call__(self, env, policy, *, episodes=None, timesteps=None, progress=None):
-        progress("judging")
+    def __call__(self, env, policy, *, episodes=None, timesteps=None):
         distribution, _ = policy(_zeros(env), policy.init())
         assert distribution.mean.shape == (env.action_size,)
         episodes = episodes or 8
@@ -124,22 +123,21 @@ def test_a_verdict_on_what_is_trained_anew_is_dropped(gated):
     gated.drop_verdict_after(1)  # there is none
 
 
-def test_a_machine_that_cannot_render_still_gets_a_report(gated, monkeypatch):
+def test_a_machine_that_cannot_render_still_gets_a_report(gated, monkeypatch, heard):
     def cannot(*_):
         raise WildRobotError("no graphics here")
 
     monkeypatch.setattr(evaluate, "render", cannot)
     (gated.path / "report.html").unlink(missing_ok=True)
-    said = []
-    recipe, _ = opening.reopen(gated, False, said.append)
-    result = evaluate.finish(recipe, gated, said.append)
+    recipe, _ = opening.reopen(gated, False)
+    result = evaluate.finish(recipe, gated)
     assert result is not None
-    assert any("no video: no graphics here" in line for line in said)
+    assert any("no video: no graphics here" in line for line in heard.messages)
     assert (gated.path / "report.html").is_file()
 
 
 def test_render_names_its_files(gated, cli, monkeypatch):
-    monkeypatch.setattr(commands, "render", lambda _, folder, say: [folder.path / "walk.mp4"])
+    monkeypatch.setattr(commands, "render", lambda _, folder: [folder.path / "walk.mp4"])
     files = [str(gated.path / name) for name in ("walk.mp4", "report.html")]
     assert json.loads(cli("render", gated.path, "--json").out) == {"run": str(gated.path), "files": files}
     assert cli("render", gated.path).out.split() == files

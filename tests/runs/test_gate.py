@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import default_commands, make_env, shifted, wrong_world
+from helpers import default_commands, hearing, make_env, shifted, wrong_world
 from puppets import DT, PERIOD, Constant, March, gather, walk
 from rich.console import Console
 
@@ -228,9 +228,9 @@ def calm(robot) -> Env:
 def standing(calm) -> GateResult:
     """A policy that only ever stands, judged by the engine."""
     gate = WalkGate(required=(0.0, 0.2), reported=(0.5,), seconds=3.0, warmup=1.0)
-    told: list[str] = []
-    result = gate(calm, Constant(calm.action_size), episodes=2, timesteps=(0.005,), progress=told.append)
-    assert told[-1] == "5 ms steps: 3 of 3 s, 6 of 6 upright"
+    with hearing() as heard:
+        result = gate(calm, Constant(calm.action_size), episodes=2, timesteps=(0.005,))
+    assert heard.messages[-1] == "5 ms steps: 3 of 3 s, 6 of 6 upright"
     return result
 
 

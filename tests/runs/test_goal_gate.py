@@ -16,8 +16,6 @@ from test_report import Page
 import wildrobot_eqx as we
 from wildrobot_eqx.evaluate.gate import Figure, Limit
 from wildrobot_eqx.evaluate.goal_gate import GoalTally
-from wildrobot_eqx.evaluate.robust.cases import why_not
-from wildrobot_eqx.evaluate.robust.evaluate import evaluate_robust
 from wildrobot_eqx.evaluate.rollout import hold_commands
 from wildrobot_eqx.physics.mujoco_tools.render import NoRenderer, Renderer
 from wildrobot_eqx.release.gate_codec import describe_gate
@@ -186,18 +184,11 @@ def test_a_command_that_the_env_does_not_have_is_refused(reach):
         assert error.value.where == where
 
 
-def test_a_robust_evaluation_says_that_it_is_about_walking(reach, hopper_env):
-    assert why_not(reach.env, reach.gate) is not None
-    assert why_not(hopper_env, reach.gate) is not None
-    assert why_not(hopper_env, we.gates.WalkGate()) is None
-    assert why_not(hopper_env, None) is None
-    with pytest.raises(we.WildRobotError):
-        evaluate_robust(reach.env, reach.gate, Constant(2), print)
-
-
 def test_only_gates_of_walking_are_described_to_a_bundle(reach):
-    assert describe_gate(reach.gate) is None
-    assert describe_gate(we.gates.StandGate())["judge"] == "StandGate"
+    assert describe_gate(reach.gate) == {"judge": "GoalGate"}
+    told = describe_gate(we.gates.StandGate())
+    assert told["judge"] == "StandGate"
+    assert {"required", "seconds", "warmup", "kick_at", "recovery"} <= told.keys()
 
 
 @pytest.fixture(scope="module")

@@ -44,10 +44,18 @@ def test_a_run_of_them_is_judged_and_reported(brief, cli):
     assert (brief / "report.html").is_file()
 
 
-def test_a_robust_evaluation_of_them_is_left_out_with_a_notice(brief, cli):
-    done = cli("eval", brief, "--robust", "--json")
-    assert done.status == 0, done.err
-    assert "velocity" in json.loads(done.out)["skipped"]
+@pytest.mark.slow
+def test_a_robust_evaluation_of_them_is_by_their_gate(brief, cli):
+    done = cli("eval", brief, "--robust", "--episodes=8", "--json")
+    assert done.status in (0, 1), done.err
+    document = json.loads(done.out)
+    assert done.status == (0 if document["passed"] else 1)
+    assert document["kind"] == "gate"
+    assert {line["name"] for line in document["lines"]} == LINES[brief.name]
+    assert document["sweep"]["figure"] in LINES[brief.name]
+    assert json.loads((brief / "robust.json").read_text())["sweep"] == document["sweep"]
+    assert (brief / "plots" / "robust_sweep.png").is_file()
+    assert "Robustness" in (brief / "report.html").read_text()
 
 
 @pytest.mark.slow

@@ -137,8 +137,8 @@ def test_a_refused_resume_leaves_the_run_as_it_was(wrong, copied, cli, monkeypat
     assert cli("run", f"--resume={copied.path}", "--no-eval", *wrong).status == 2
     assert {path: path.read_bytes() for path in before} == before
     assert cli("run", f"--resume={copied.path}", "--no-eval").status == 0
-    recipe, _ = opening.reopen(copied, False, pytest.fail)  # as `eval` and `render` do
-    assert int(opening.restore(recipe, copied, pytest.fail).iteration) == ITERATIONS
+    recipe, _ = opening.reopen(copied, False)  # as `eval` and `render` do
+    assert int(opening.restore(recipe, copied).iteration) == ITERATIONS
     assert copied.manifest()["status"] == "trained"
 
 

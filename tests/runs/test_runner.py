@@ -159,7 +159,7 @@ def test_a_disk_that_is_full_in_earnest(what, tmp_path):
     else:
         assert done.returncode == 1, done.stderr
         assert f"{'figures' if what == 'all' else 'checkpoint'} of iteration 3 could not be written" in done.stderr
-        assert RunFolder(out).checkpoints.load_latest(pytest.fail)[0] == 2
+        assert RunFolder(out).checkpoints.load_latest()[0] == 2
         assert len(done.stderr.splitlines()) < 9, done.stderr
 
 
@@ -286,8 +286,8 @@ def test_verify_fails_when_the_wiring_is_wrong(setting, failed, cli):
 def test_verify_notices_a_checkpoint_that_differs(cli, monkeypatch):
     load = checkpoint.Checkpoints.load_latest
 
-    def other(self, notice):
-        iteration, flat = load(self, notice)
+    def other(self):
+        iteration, flat = load(self)
         return iteration, {**flat, ".iteration": flat[".iteration"] + 1}
 
     monkeypatch.setattr(checkpoint.Checkpoints, "load_latest", other)

@@ -37,7 +37,7 @@ def test_it_learns_to_step_and_to_stand_again(tmp_path, cli):
     run = tmp_path / "run"
     assert cli("run", "stand", "--no-eval", f"--out={run}").status == 0
     folder = RunFolder.open(run)
-    recipe, _ = reopen(folder, False, print)
-    policy = trainer_of(folder).policy(restore(recipe, folder, print))
+    recipe, _ = reopen(folder, False)
+    policy = trainer_of(folder).policy(restore(recipe, folder))
     result = StandGate()(recipe.env, policy, episodes=64, timesteps=(0.005,))
     assert result.failed_lines() == []

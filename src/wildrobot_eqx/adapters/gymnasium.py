@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, UInt8
 from ..env import Env, EnvState
 from ..env.rollout import where
 from ..errors import WildRobotError, WrongMaskError, nearest
-from .gymnasium_bridge import Bridge, Observation, Told, draw_words, gymnasium, refuse
+from .gymnasium_bridge import Bridge, HostOutcome, Observation, draw_words, gymnasium, refuse
 
 AutoresetMode = gymnasium.vector.AutoresetMode
 
@@ -93,10 +93,10 @@ class GymnasiumEnv(gymnasium.Env[Any, np.ndarray]):
         """Free what the pictures took."""
         self._bridge.close()
 
-    def _observation(self, outcome: Told) -> Observation:
+    def _observation(self, outcome: HostOutcome) -> Observation:
         return self._bridge.told({role: np.array(obs[0]) for role, obs in outcome.obs.items()})
 
-    def _info(self, outcome: Told) -> dict[str, Any]:
+    def _info(self, outcome: HostOutcome) -> dict[str, Any]:
         return dict(zip(self._bridge.metrics, np.array(outcome.metrics[0])))
 
 
@@ -151,7 +151,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
         seeded = [gymnasium.utils.seeding.np_random() for _ in range(num_envs)]
         self._rngs, self._seeds = [rng for rng, _ in seeded], [seed for _, seed in seeded]
         self._words = np.zeros((num_envs, 2), np.uint32)
-        self._next: tuple[EnvState, Told] | None = None  # each env's next first state
+        self._next: tuple[EnvState, HostOutcome] | None = None  # each env's next first state
         self._used = np.ones(num_envs, bool)  # where that one is taken
         self._now: tuple[EnvState, dict[str, np.ndarray]] | None = None
         self._over = np.zeros(num_envs, bool)
@@ -232,7 +232,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
         """Free what the pictures took."""
         self._bridge.close()
 
-    def _take(self, mask: Bool[np.ndarray, " envs"]) -> Told:
+    def _take(self, mask: Bool[np.ndarray, " envs"]) -> HostOutcome:
         """Put the envs of `mask` into their next first states, and say how those look."""
         if self._next is None or (mask & self._used).any():
             for i in np.flatnonzero(self._used):
@@ -269,7 +269,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
             infos[name], infos[f"_{name}"] = np.where(mask, column, np.float32(0.0)), mask.copy()
         return infos
 
-    def _final(self, outcome: Told, done: Bool[np.ndarray, " envs"]) -> dict[str, Any]:
+    def _final(self, outcome: HostOutcome, done: Bool[np.ndarray, " envs"]) -> dict[str, Any]:
         """What is lost to a reset in the same step: a true last observation per env, or None, and its info."""
         last = np.full(self.num_envs, None, object)
         for i in np.flatnonzero(done):

@@ -38,7 +38,7 @@ class Outcome(eqx.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
+class HostOutcome:
     """The same on the host; its arrays may be views, to be copied before they are given away."""
 
     obs: dict[str, Float[np.ndarray, "envs _"]]
@@ -48,9 +48,9 @@ class Told:
     metrics: Float[np.ndarray, "envs metrics"]
 
     @staticmethod
-    def of(outcome: Outcome) -> "Told":
+    def of(outcome: Outcome) -> "HostOutcome":
         """`outcome`, fetched in one go."""
-        return Told(
+        return HostOutcome(
             **jax.device_get({field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)})
         )
 
@@ -156,15 +156,15 @@ class Bridge:
         self._render_mode, self._size = render_mode, picture_size
         self._renderer: Renderer | None = None
 
-    def reset(self, words: UInt[np.ndarray, "envs 2"]) -> tuple[EnvState, Told]:
+    def reset(self, words: UInt[np.ndarray, "envs 2"]) -> tuple[EnvState, HostOutcome]:
         """A fresh episode per row."""
         state, outcome = jitted_reset(self._constant, self._limit, words)
-        return state, Told.of(outcome)
+        return state, HostOutcome.of(outcome)
 
-    def step(self, state: EnvState, action: Float[np.ndarray, "envs nu"]) -> tuple[EnvState, Told]:
+    def step(self, state: EnvState, action: Float[np.ndarray, "envs nu"]) -> tuple[EnvState, HostOutcome]:
         """One control period of every env."""
         state, outcome = jitted_step(self._constant, self._limit, self._scale, state, action)
-        return state, Told.of(outcome)
+        return state, HostOutcome.of(outcome)
 
     def actions(self, action: Any, envs: int | None = None) -> Float[np.ndarray, "*envs nu"]:
         """`action` as float32, if it is one finite real number per actuator (and env).
@@ -223,7 +223,7 @@ def draw_words(rng: np.random.Generator) -> UInt[np.ndarray, " 2"]:
 
 
 def refuse(options: dict[str, Any] | None, where: str) -> None:
-    """Told, rather than ignored.
+    """HostOutcome, rather than ignored.
 
     Raises:
         WildRobotError: there are options.

@@ -1,6 +1,7 @@
 """The training benchmark: how fast PPO runs end to end, and how long the first update takes to come."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -10,13 +11,14 @@ from pathlib import Path
 
 from ..errors import WildRobotError
 from ..train.log import read_metrics
-from ..train.session import Say
 from ..train.startup import CACHE_VARIABLE
+
+_log = logging.getLogger(__name__)
 
 _LARGE = ("learner.num_envs=1024", "learner.num_minibatches=8", "learner.num_epochs=4")
 
 
-def bench_train(say: Say, recipe: str = "walk", steps: int = 200_000) -> dict[str, float]:
+def bench_train(recipe: str = "walk", steps: int = 200_000) -> dict[str, float]:
     """Train `recipe` in new processes: with an empty compilation cache, then a warm one, then with a large batch.
 
     The first two take `steps` control steps with the recipe's own settings, the last four times
@@ -30,7 +32,7 @@ def bench_train(say: Say, recipe: str = "walk", steps: int = 200_000) -> dict[st
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="wildrobot-eqx-bench-") as scratch:
         for kind, settings in {"cold": (), "warm": (), "1024_envs": _LARGE}.items():
-            say(f"training {recipe}: {kind} ...")
+            _log.info(f"training {recipe}: {kind} ...")
             folder = Path(scratch) / kind
             run_apart(recipe, 4 * steps if settings else steps, settings, folder, Path(scratch) / "cache")
             figures |= {f"{name}_{kind}": value for name, value in speed(folder).items()}

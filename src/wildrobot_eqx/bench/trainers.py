@@ -1,6 +1,7 @@
 """The comparison of trainers: our PPO and Brax's on the same env, networks, batches and steps, on two engines."""
 
 import importlib.util
+import logging
 import os
 import statistics
 import tempfile
@@ -19,8 +20,10 @@ from ..learn.networks import AbstractPolicy
 from ..recipes.recipe import load_recipe
 from ..runs.folder import RunFolder
 from ..train.registry import trainer_of
-from ..train.session import Say, reopen, restore
+from ..train.session import reopen, restore
 from .train import run_apart, speed
+
+_log = logging.getLogger(__name__)
 
 # What Brax's PPO has no counterpart of is switched off in ours.
 _EQUAL = ("learner.symmetric=false", "learner.decay_steps=null")  # of our own PPO; Brax's knows neither
@@ -28,7 +31,7 @@ _EPISODES = 64
 
 
 def bench_trainers(
-    say: Say, recipe: str = "walk", steps: int = 100_000, seeds: int = 3, engines: tuple[str, ...] = ("native", "mjx")
+    recipe: str = "walk", steps: int = 100_000, seeds: int = 3, engines: tuple[str, ...] = ("native", "mjx")
 ) -> dict[str, Any]:
     """Train `recipe` for `steps` control steps with each trainer on each engine, every run in a new process.
 
@@ -51,31 +54,31 @@ def bench_trainers(
     with_brax = importlib.util.find_spec("brax") is not None
     cases = [(trainer, engine) for engine in engines for trainer in ("ppo", "brax-ppo")[: 1 + with_brax]]
     if not with_brax:
-        say("Brax is not installed, so only our own trainer runs: pip install 'wildrobot-eqx[brax]'")
+        _log.info("Brax is not installed, so only our own trainer runs: pip install 'wildrobot-eqx[brax]'")
     found: dict[str, Any] = {"steps": steps, "episodes": _EPISODES}
     with tempfile.TemporaryDirectory(prefix="wildrobot-eqx-bench-") as scratch:
         for seed in range(seeds):
             for trainer, physics in cases:
                 name = f"{trainer}_{physics}".replace("-", "_")
-                say(f"training {recipe} with {trainer} on {physics}, seed {seed} ...")
+                _log.info(f"training {recipe} with {trainer} on {physics}, seed {seed} ...")
                 folder = Path(scratch) / f"{name}_{seed}"
                 figures = _timed(recipe, trainer, physics, seed, steps, folder)
                 case = found.setdefault(name, {**figures, "returns": []})
-                case["returns"].append(_judged(folder, say))
+                case["returns"].append(_judged(folder))
                 told = ", ".join(f"{key} {value:,.1f}" for key, value in figures.items())
-                say(f"  {told}, return {case['returns'][-1]:.1f}")
+                _log.info(f"  {told}, return {case['returns'][-1]:.1f}")
         if "brax_ppo_mjx" in found:
             found |= _compared(found)
             ours, theirs = found["ppo_native"], found["brax_ppo_mjx"]
             left = theirs["wall_s"] - ours["wall_s"] + steps / ours["steps_per_second"]
             more = max(steps, int(left * ours["steps_per_second"]))
-            say(f"training {recipe} with ppo on native for as long as Brax took on mjx: {more} steps ...")
+            _log.info(f"training {recipe} with ppo on native for as long as Brax took on mjx: {more} steps ...")
             folder = Path(scratch) / "equal_time"
             figures = _timed(recipe, "ppo", "native", 0, more, folder)
             found["ours_given_the_time_of_brax"] = {
                 "wall_s": figures["wall_s"],
                 "steps": more,
-                "return": _judged(folder, say),
+                "return": _judged(folder),
             }
     return found
 
@@ -108,11 +111,11 @@ def _timed(recipe: str, trainer: str, physics: str, seed: int, steps: int, folde
     }
 
 
-def _judged(folder: Path, say: Say) -> float:
+def _judged(folder: Path) -> float:
     """The mean return of the policy that a run has learned."""
     run = RunFolder.open(folder)
-    recipe, _ = reopen(run, False, say)
-    policy = trainer_of(run).policy(restore(recipe, run, say))
+    recipe, _ = reopen(run, False)
+    policy = trainer_of(run).policy(restore(recipe, run))
     native = load_recipe(recipe.name)(physics="native").env
     return float(_returns(native, policy, jax.random.key(1), int(native.episode_steps)))
 

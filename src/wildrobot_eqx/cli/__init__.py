@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import inspect
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,10 +15,12 @@ from .. import __version__
 from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
 from .lists import RECIPES, ROBOTS
-from .shared import PROGRAM, Json, Run, Trust, results, say, verbatim
+from .shared import PROGRAM, Json, Run, Trust, notices, results, verbatim
 
 if TYPE_CHECKING:
     from ..recipes.recipe import RecipeFunction
+
+_log = logging.getLogger(__name__)
 
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a figure of the recipe by its path.")
@@ -31,6 +34,11 @@ RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 (a failed gate or run), 2 (wrong usage), 130 (Ctrl-C)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    with notices():
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # a recipe may print while it loads
             recipe = _recipe_of(arguments)
@@ -47,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _exit_status(code: object) -> int:
     """Python's own rule for what `sys.exit` was given; a Ctrl-C is told in one line."""
     if code == 130 or not isinstance(code, int | None):
-        say("stopped" if code == 130 else str(code))
+        _log.info("stopped" if code == 130 else str(code))
     return code if isinstance(code, int) else 0 if code is None else 1
 
 
@@ -208,11 +216,11 @@ def run(
     with results(json) as show:
         if verify:
             without = {"--wandb": wandb, "--no-eval": no_eval, "--trust": trust}
-            passed = verify_recipe(recipe, options, set_ or [], out, resume, say, show, trainer, without)
+            passed = verify_recipe(recipe, options, set_ or [], out, resume, show, trainer, without)
         else:
             named = Path(recipe_path) if recipe_path else None
             how: dict[str, Any] = {"wandb": wandb, "trust": trust, "judge": not no_eval, "trainer": trainer}
-            passed = run_recipe(recipe, options, set_ or [], out, resume, named, say, show, **how)
+            passed = run_recipe(recipe, options, set_ or [], out, resume, named, show, **how)
     raise typer.Exit(0 if passed else 1)
 
 
@@ -228,7 +236,7 @@ def check(
     from .checks import check_recipe
 
     with results(json) as show:
-        passed = check_recipe(recipe, options, set_ or [], say, show, simulate=run_)
+        passed = check_recipe(recipe, options, set_ or [], show, simulate=run_)
     raise typer.Exit(0 if passed else 1)
 
 
@@ -257,9 +265,9 @@ def evaluate(
     timesteps = tuple(timestep or ())
     with results(json) as show:
         if robust:
-            passed = evaluate_robustly(run, episodes, seconds, timesteps, trust, say, show)
+            passed = evaluate_robustly(run, episodes, seconds, timesteps, trust, show)
         else:
-            passed = evaluate_run(run, episodes, timesteps or None, physics, trust, say, show)
+            passed = evaluate_run(run, episodes, timesteps or None, physics, trust, show)
     raise typer.Exit(0 if passed else 1)
 
 
@@ -268,7 +276,7 @@ def render(run: Run, trust: Trust = False, json: Json = False) -> None:
     from .commands import render_run
 
     with results(json) as show:
-        render_run(run, trust, say, show)
+        render_run(run, trust, show)
 
 
 def bench(
@@ -280,4 +288,4 @@ def bench(
     from .commands import run_benchmarks
 
     with results(json) as show:
-        show(*run_benchmarks(what, seeds, say))
+        show(*run_benchmarks(what, seeds))

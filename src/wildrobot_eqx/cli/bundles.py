@@ -2,6 +2,8 @@
 
 import contextlib
 import json as json_text
+import logging
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import WildRobotError
-from .shared import Json, Run, Trust, results, say
+from .shared import Json, Run, Trust, results
+
+_log = logging.getLogger(__name__)
 
 BUNDLE = typer.Typer(no_args_is_help=True, help="Look after policy bundles.")
 BundleArgument = Annotated[
@@ -32,16 +36,26 @@ def export(
     sign: Annotated[
         Path | None, typer.Option(metavar="KEY", help="Sign it by this SSH key (Ed25519), for --signer.")
     ] = None,
+    network: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the network alone, too: an .onnx from observation to action."),
+    ] = None,
     trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Write a run's newest policy as a bundle that a robot can run: RUN/bundle and RUN/bundle.zip."""
-    from .export_run import export_run
+    from .export_run import export_network, export_run
 
+    if network is not None:
+        _free(network, force, "--network")
     with results(json) as show:
-        folder, archive = export_run(run, out, not no_eval, trust, say, force, sign, _passphrase)
+        folder, archive = export_run(run, out, not no_eval, trust, force, sign, _passphrase)
         lines = [f"{folder}", f"{archive}", f"try it: wildrobot-eqx play {archive}"]
         document = {"run": str(run), "folder": str(folder), "zip": str(archive), "signed": sign is not None}
+        if network is not None:
+            export_network(run, network, trust)
+            lines.insert(2, str(network))
+            document["network"] = str(network)
         show(document, lines)
 
 
@@ -52,12 +66,13 @@ def _passphrase() -> str:
 
 def play(
     bundle: BundleArgument,
-    speed: Annotated[
-        float | None,
-        typer.Option(help="Commanded speed, m/s; by default half of the fastest, or 0 beside the next two."),
+    ask: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Ask for a value of a channel, such as lin_vel_x=0.2; by default half of what the first one goes to.",
+        ),
     ] = None,
-    lateral: Annotated[float, typer.Option(help="Commanded speed to the left, m/s; negative: to the right.")] = 0.0,
-    turn: Annotated[float, typer.Option(help="Commanded turn to the left, rad/s; negative: to the right.")] = 0.0,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long, s.")] = 10.0,
     video: Annotated[Path | None, typer.Option(help="Film it: an .mp4.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file of the film's name.")] = False,
@@ -66,55 +81,75 @@ def play(
     no_ramp: Annotated[bool, typer.Option("--no-ramp", help="Leave out the way to the home pose.")] = False,
     json: Json = False,
 ) -> None:
-    """Walk a bundle's robot in plain MuJoCo, through the player that runs on the real one."""
+    """Run a bundle's robot in plain MuJoCo, through the player that runs on the real one."""
     _need("onnxruntime")
     from ..deploy.bundle.bundle import Bundle
-    from ..deploy.proof.play import play as walk
+    from ..deploy.proof.play import play as run
 
     if video is not None:
         _free(video, force)
     with results(json) as show:
         opened = Bundle.open(bundle, signer)
-        beside = {
-            "lateral": _within(opened, "lateral", lateral, "m/s to the left"),
-            "turn": _within(opened, "turn", turn, "rad/s to the left"),
-        }
-        fastest = opened.contract.document["command"]["speed"]["high"]
-        usual = 0.0 if any(beside.values()) else 0.5 * fastest
-        told = _within(opened, "speed", usual if speed is None else speed, "m/s")
+        asked = _asked(opened, ask or [])
         with _window(view) as look:
-            walked = walk(opened, told, seconds, ramp=not no_ramp, look=look, **beside)
+            played = run(opened, asked, seconds, ramp=not no_ramp, look=look)
         if video is not None:
-            from ..release.film import film_walk
+            from ..release.film import film_played
 
-            _free(video, force)  # a walk takes a while
-            film_walk(opened, walked, video)
-        document = {"bundle": str(bundle), **walked.to_json(), "video": None if video is None else str(video)}
+            _free(video, force)  # it takes a while
+            film_played(opened, played, video)
+        document = {"bundle": str(bundle), **played.to_json(), "video": None if video is None else str(video)}
         show(document, _summary(document))
-    raise typer.Exit(0 if walked.survived else 1)
+    raise typer.Exit(0 if played.survived else 1)
 
 
 @BUNDLE.command("verify")
 def verify(
-    bundle: BundleArgument,
-    episodes: Annotated[int, typer.Option(min=1, help="Episodes per command in closed loop.")] = 8,
+    bundle: Annotated[
+        Path,
+        typer.Argument(
+            metavar="BUNDLE|RUN",
+            help="A bundle, or a run: then of its own bundle, judged by its recipe's gate.",
+            show_default=False,
+        ),
+    ],
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes per case in closed loop.")] = 8,
     signer: Signer = None,
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Prove that the player does what training did: golden vectors, then the gate in closed loop."""
+    """Prove that the player does what training did: golden vectors, then the gate in closed loop.
+
+    A bundle alone is data: it can be held to a walk or stand gate, which it describes. Of a run the
+    recipe is executed, as by eval, so that its own gate judges, whatever it is.
+    """
     _need("jsonschema", "onnx", "onnxruntime")
-    from ..deploy.bundle.bundle import Bundle
     from ..release.verify import verify_bundle
     from ..train.startup import enable_compilation_cache
 
     with results(json) as show:
         enable_compilation_cache()
-        opened = Bundle.open(bundle, signer)
-        say(_signature(opened, signer))
-        found = verify_bundle(opened, episodes, say)
-        document = {"bundle": str(bundle), "signed_by": None if signer is None else str(signer), **found.to_json()}
+        opened, judge = _opened(bundle, signer, trust)
+        _log.info(_signature(opened, signer))
+        found = verify_bundle(opened, episodes, judge)
+        document = {"bundle": opened.path, "signed_by": None if signer is None else str(signer), **found.to_json()}
         show(document, _findings(found))
     raise typer.Exit(0 if found.passed else 1)
+
+
+def _opened(path: Path, signer: str | None, trust: bool) -> tuple[Any, Any]:
+    """A bundle, and of a run the env and the gate that judge it."""
+    from ..deploy.bundle.bundle import Bundle
+    from ..release.bundle import FOLDER
+    from ..runs.folder import RunFolder
+    from ..train.session import reopen
+
+    if not (path / "manifest.json").is_file():
+        return Bundle.open(path, signer), None
+    folder = RunFolder.open(path)
+    bundle = Bundle.open(path / f"{FOLDER}.zip", signer)
+    recipe, _ = reopen(folder, trust)
+    return bundle, None if recipe.gate is None else (recipe.env, recipe.gate)
 
 
 @BUNDLE.command("show")
@@ -132,7 +167,7 @@ def _signature(bundle: Any, signer: str | None) -> str:
     return f"signature: {'there is one, not checked: --signer PUBKEY' if bundle.signed else 'none'}"
 
 
-def _free(path: Path, force: bool) -> None:
+def _free(path: Path, force: bool, option: str = "--video") -> None:
     """A file may be written there.
 
     Raises:
@@ -140,24 +175,38 @@ def _free(path: Path, force: bool) -> None:
     """
     if os.path.lexists(path) and not (force and path.is_file()):
         hint = "name another file" + ("; or say --force" if path.is_file() else "")
-        raise WildRobotError(f"{str(path)!r} exists already.", where="--video", hint=hint)
+        raise WildRobotError(f"{str(path)!r} exists already.", where=option, hint=hint)
 
 
-def _within(bundle: Any, name: str, value: float, unit: str) -> float:
-    """What is asked for, within what the policy was trained for; 0 is always that.
+def _asked(bundle: Any, given: list[str]) -> dict[str, float]:
+    """What is asked for by channel, within what the policy was trained for.
 
     Raises:
-        WildRobotError: it was trained for nothing of the kind.
+        WildRobotError: it was trained for nothing of the kind, or that is no value.
     """
-    if not value:
-        return 0.0
-    from ..deploy.player.loop import check_steering
+    from ..deploy.player.loop import check_channels
 
-    check_steering(bundle, name)
-    bounds = bundle.contract.document["command"][name]
-    if not bounds["low"] <= value <= bounds["high"]:
-        say(f"it was trained for {bounds['low']:g} to {bounds['high']:g} {unit}, and goes no further")
-    return min(max(value, bounds["low"]), bounds["high"])
+    channels = bundle.contract.channels
+    if not given:
+        return {c.name: 0.5 * (c.rest + (c.high if c.high > c.rest else c.low)) for c in channels[:1]}
+    asked = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        try:
+            asked[name.strip()] = float(number)
+        except ValueError:
+            asked[name.strip()] = math.nan
+        if not math.isfinite(asked[name.strip()]):
+            raise WildRobotError(f"{text!r} asks for no number.", where="--ask", hint="such as --ask lin_vel_x=0.2")
+    check_channels(bundle, asked)
+    for channel in channels:
+        if channel.name in asked and not channel.low <= asked[channel.name] <= channel.high:
+            _log.info(
+                f"{channel.name}: it was trained for {channel.low:g} to {channel.high:g} {channel.unit}, "
+                "and goes no further"
+            )
+            asked[channel.name] = min(max(asked[channel.name], channel.low), channel.high)
+    return asked
 
 
 def _need(*libraries: str) -> None:
@@ -183,46 +232,40 @@ def _window(view: bool) -> Iterator[Any]:
 def _summary(document: dict[str, Any]) -> list[str]:
     took = document["player_us"]
 
-    def text(name: str, unit: str, digits: int = 3) -> str:
-        value = document[name]
-        return "–" if value is None else f"{value:.{digits}f} {unit}"
+    def text(value: float | None, unit: str, digits: int = 3) -> str:
+        return "–" if value is None else f"{value:.{digits}f} {unit}".rstrip()
 
-    ending = "upright to the end" if document["survived"] else f"fell after {document['upright_s']:.2f} s"
-    return [
-        f"{ending}" + (f"; the player gave up: {document['fault']}" if document["fault"] else ""),
-        f"commanded {document['command_mps']:.2f} m/s, walked {text('speed_mps', 'm/s')}, "
-        f"error {text('speed_error_mps', 'm/s')}",
-        *_beside(document),
-        f"distance {text('distance_m', 'm', 2)} in {document['seconds']:g} s, "
-        f"drift {text('drift_m', 'm', 2)}, heading off by {text('heading_error_deg', 'degrees', 1)}",
-        f"a step of the player took {took['p50']:.0f} us (median), {took['p99']:.0f} us (99%), "
-        f"{took['max']:.0f} us (most)",
-        *([f"film: {document['video']}"] if document["video"] else []),
+    ending = "it ran to the end" if document["survived"] else f"fell after {document['upright_s']:.2f} s"
+    asked = ", ".join(f"{name} {value:g}" for name, value in document["command"].items())
+    lines = [f"{ending}" + (f"; the player gave up: {document['fault']}" if document["fault"] else "")]
+    lines += [f"asked for: {asked}"] if asked else []
+    lines += [
+        f"{name}: {text(value, '')}, off by {text(document['error'][name], '')}"
+        for name, value in document.get("reached", {}).items()
     ]
-
-
-def _beside(document: dict[str, Any]) -> list[str]:
-    """What it was told beside a speed ahead, and what it did."""
-    lines = []
-    for name, unit, words in (("lateral", "mps", "m/s to the left"), ("turn", "radps", "rad/s to the left")):
-        if f"{name}_command_{unit}" in document:
-            done = document[f"{name}_{unit}"]
-            did = "–" if done is None else f"{done:.3f}"
-            lines.append(f"told {document[f'{name}_command_{unit}']:.2f} {words}, did {did}")
-    return lines
+    if "distance_m" in document:
+        lines.append(
+            f"distance {text(document['distance_m'], 'm', 2)} in {document['seconds']:g} s, drift "
+            f"{text(document['drift_m'], 'm', 2)}, heading off by {text(document['heading_error_deg'], 'degrees', 1)}"
+        )
+    lines.append(
+        f"a step of the player took {took['p50']:.0f} us (median), {took['p99']:.0f} us (99%), "
+        f"{took['max']:.0f} us (most)"
+    )
+    return lines + ([f"film: {document['video']}"] if document["video"] else [])
 
 
 def _findings(found: Any) -> list[Any]:
     replay = found.replay
     lines: list[Any] = [
         f"{'ok  ' if replay.passed else 'FAIL'}  golden vectors: {replay.steps} steps, targets within "
-        f"{replay.target:.1e} rad, actions within {replay.action:.1e} rad, observations within {replay.observation:.1e}"
+        f"{replay.target:.1e}, actions within {replay.action:.1e}, observations within {replay.observation:.1e}"
     ]
     if replay.wrong:
         lines.append(f"      {replay.wrong}")
     if (walked := found.retrace) is not None:
         lines.append(
-            f"{'ok  ' if walked.passed else 'FAIL'}  closed loop: the golden rollout walked again, "
+            f"{'ok  ' if walked.passed else 'FAIL'}  closed loop: the golden rollout run again, "
             f"{walked.steps} steps within {walked.qpos:.1e} (m, rad)"
         )
     if found.gate is not None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import logging
 import time
 from typing import Any
 
@@ -13,18 +14,20 @@ from ..learn.agent import MIRROR_FIX, without_mirror
 from ..recipes.overrides import apply_overrides
 from ..recipes.recipe import RecipeFunction
 from ..report.tables import env_json, env_tables, plain_table
-from ..train.session import Say, wants_symmetry
+from ..train.session import wants_symmetry
 from ..train.startup import enable_compilation_cache
 from .commands import Show
+
+_log = logging.getLogger(__name__)
 
 _GRADES = {"problems": True, "notices": False}
 
 
 def check_recipe(
-    function: RecipeFunction, options: dict[str, Any], assignments: list[str], say: Say, show: Show, *, simulate: bool
+    function: RecipeFunction, options: dict[str, Any], assignments: list[str], show: Show, *, simulate: bool
 ) -> bool:
     """Print a recipe's layouts and reward terms, prove its env's contract, perhaps try it; False on a problem."""
-    stages, brax = _stages(say)
+    stages, brax = _stages()
     began = time.monotonic()  # imports are done
     recipe = apply_overrides(function(**options), assignments)
     proof = check.check_env(recipe.env, stages)
@@ -68,10 +71,10 @@ def check_recipe(
     return passed
 
 
-def _stages(say: Say) -> tuple[list[check.Stage], str]:
+def _stages() -> tuple[list[check.Stage], str]:
     """The adapters' own checks, and whether Brax's is among them."""
     if importlib.util.find_spec("brax") is None:
-        say("Brax is not installed, so its wrappers are not checked: pip install 'wildrobot-eqx[brax]'")
+        _log.info("Brax is not installed, so its wrappers are not checked: pip install 'wildrobot-eqx[brax]'")
         return [], "not installed"
     from ..adapters import brax_stage
 

@@ -1,5 +1,6 @@
 """What the commands do, apart from reading their arguments."""
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -14,10 +15,12 @@ from ..recipes.recipe import RecipeFunction, find_recipe
 from ..release.bundle import current_bundle
 from ..runs.folder import RunFolder, sha256
 from ..train.loop import Trained, train
-from ..train.session import Say, check_gate, reopen, start
+from ..train.session import check_gate, reopen, start
 from ..train.startup import enable_compilation_cache
 from ..train.verify import short, verify
 from .finish import evaluate, evaluate_engines, finish, render, report
+
+_log = logging.getLogger(__name__)
 
 Show = Callable[[Any, Sequence[Any]], None]
 
@@ -29,7 +32,6 @@ def run_recipe(
     out: Path | None,
     resume: Path | None,
     named: Path | None,
-    say: Say,
     show: Show,
     *,
     wandb: bool,
@@ -54,18 +56,22 @@ def run_recipe(
                 hint="leave --trainer away, or start a new run",
             )
         if named is not None and sha256(find_recipe(named)) != sha256(folder.recipe):
-            say(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
-        recipe, changes = reopen(folder, trust, say, options, assignments)
+            _log.info(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
+        recipe, changes = reopen(folder, trust, options, assignments)
         if judge:
             check_gate(recipe)
     physics = recipe.env.physics
     engine, why = fastest_engine(physics.robot, physics.timestep, recipe.steps)
     chosen = engine_name(physics)
-    say(f"physics: {chosen}" + (f"; {why}" if chosen == engine else f", as asked for; --physics auto takes {engine}"))
-    say(f"{recipe.name}: {recipe.iterations} iterations of {recipe.learner.steps_per_iteration} steps -> {folder.path}")
-    trained = train(recipe, folder, say, wandb, changes)
+    _log.info(
+        f"physics: {chosen}" + (f"; {why}" if chosen == engine else f", as asked for; --physics auto takes {engine}")
+    )
+    _log.info(
+        f"{recipe.name}: {recipe.iterations} iterations of {recipe.learner.steps_per_iteration} steps -> {folder.path}"
+    )
+    trained = train(recipe, folder, wandb, changes)
     try:
-        result = finish(recipe, folder, say) if judge else None
+        result = finish(recipe, folder) if judge else None
     except KeyboardInterrupt as error:
         raise WildRobotError(
             "Stopped; the training is complete and saved.",
@@ -116,7 +122,6 @@ def verify_recipe(
     assignments: list[str],
     out: Path | None,
     resume: Path | None,
-    say: Say,
     show: Show,
     trainer: str | None = None,
     without: dict[str, bool] | None = None,
@@ -136,7 +141,7 @@ def verify_recipe(
         recipe, folder = start(
             function, {**function.options, **options}, assignments, out or Path(scratch) / "run", trainer
         )
-        checks = verify(short(recipe), folder, say)
+        checks = verify(short(recipe), folder)
     seconds = time.monotonic() - began
     passed = all(check.passed for check in checks)
     document = {
@@ -155,21 +160,20 @@ def evaluate_run(
     timesteps: tuple[float, ...] | None,
     engines: str | None,
     trust: bool,
-    say: Say,
     show: Show,
 ) -> bool:
     """Judge a run's newest policy and renew its report, or judge it on `engines`; False where a gate is not passed."""
     enable_compilation_cache()
     folder = RunFolder.open(run)
     names = None if engines is None else engine_names(engines)
-    recipe, _ = reopen(folder, trust, say)
+    recipe, _ = reopen(folder, trust)
     if names is not None:
-        matrix = evaluate_engines(recipe, folder, names, say, episodes, timesteps)
+        matrix = evaluate_engines(recipe, folder, names, episodes, timesteps)
         failed = [f"  {line}" for line in matrix.failed_lines()]
         words = "The gate is passed on every engine." if not failed else f"{len(failed)} lines failed:"
         show({"run": str(run), **matrix.to_json()}, [matrix.table(), words, *failed])
         return matrix.passed
-    result = evaluate(recipe, folder, say, episodes, timesteps)
+    result = evaluate(recipe, folder, episodes, timesteps)
     report(folder)
     show({"run": str(run), **result.to_json()}, _verdict(result, folder))
     return result.passed
@@ -181,12 +185,10 @@ def evaluate_robustly(
     seconds: float | None,
     timesteps: tuple[float, ...],
     trust: bool,
-    say: Say,
     show: Show,
 ) -> bool:
     """Judge a run's newest policy in wrong worlds and under pushes; False where it does not hold."""
     from ..evaluate.robust.cases import why_not
-    from ..evaluate.robust.evaluate import TIMESTEP
     from .robust import evaluate_run_robustly
 
     if len(timesteps) > 1:
@@ -197,11 +199,11 @@ def evaluate_robustly(
         )
     enable_compilation_cache()
     folder = RunFolder.open(run)
-    recipe, _ = reopen(folder, trust, say)
+    recipe, _ = reopen(folder, trust)
     if (why := why_not(recipe.env, recipe.gate)) is not None:
         show({"run": str(run), "skipped": why}, [f"Left out: {why}"])
         return True
-    result = evaluate_run_robustly(recipe, folder, say, episodes, seconds, *(timesteps or (TIMESTEP,)))
+    result = evaluate_run_robustly(recipe, folder, episodes, seconds, *timesteps)
     report(folder)
     failed = [f"  {line}" for line in result.failed_lines()]
     words = [f"{len(failed)} lines failed:", *failed] if failed else []
@@ -211,17 +213,17 @@ def evaluate_robustly(
     return result.passed
 
 
-def render_run(run: Path, trust: bool, say: Say, show: Show) -> None:
+def render_run(run: Path, trust: bool, show: Show) -> None:
     """Film a run's newest policy, renew its report, and show the files."""
     enable_compilation_cache()
     folder = RunFolder.open(run)
-    recipe, _ = reopen(folder, trust, say)
-    files = render(recipe, folder, say)
+    recipe, _ = reopen(folder, trust)
+    files = render(recipe, folder)
     paths = [str(path) for path in (*files, report(folder))]
     show({"run": str(run), "files": paths}, paths)
 
 
-def run_benchmarks(what: str, seeds: int, say: Say) -> tuple[dict[str, Any], list[str]]:
+def run_benchmarks(what: str, seeds: int) -> tuple[dict[str, Any], list[str]]:
     """The figures of `what` ("physics", "train", "trainers" or "all"), as a document and as lines."""
     from ..bench.growth import bench_growth
     from ..bench.physics import bench_physics
@@ -231,22 +233,22 @@ def run_benchmarks(what: str, seeds: int, say: Say) -> tuple[dict[str, Any], lis
     document: dict[str, Any] = {}
     if what in ("all", "physics"):
         document["device"] = device_name()
-        say("physics: every engine at 1024 envs ...")
+        _log.info("physics: every engine at 1024 envs ...")
         document["physics"] = bench_physics(backends=("native", "mjx", "mjx-warp", "tree"))
-        say(_rates(document["physics"]))
+        _log.info(_rates(document["physics"]))
         document["physics by envs"] = {}
         for envs in (1, 16, 64, 256, 4096, *(() if on_cpu() else (8192, 32768))):
-            say(f"physics: {envs} envs ...")
+            _log.info(f"physics: {envs} envs ...")
             engines = ("native", "tree") if on_cpu() else ("mjx", "mjx-warp", "tree")
             figures = bench_physics(backends=engines, num_envs=envs, seconds=3.0)
             document["physics by envs"][str(envs)] = figures
-            say(_rates(figures))
-        say("physics: more legs ...")
+            _log.info(_rates(figures))
+        _log.info("physics: more legs ...")
         document["physics by legs"] = bench_growth()
     if what in ("all", "train"):
-        document["train"] = bench_train(say)
+        document["train"] = bench_train()
     if what in ("all", "train", "trainers"):
-        document["trainers"] = bench_trainers(say, seeds=seeds)
+        document["trainers"] = bench_trainers(seeds=seeds)
     return document, _lines(document)
 
 

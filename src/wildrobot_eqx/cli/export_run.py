@@ -1,19 +1,22 @@
 """What `export` does: the bundle of a run's newest policy, judged first where nobody has."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..deploy.bundle.extra import INSTALL, missing
 from ..errors import WildRobotError
-from ..release.bundle import check, export, newest, verdict
+from ..release.bundle import check, export, newest, verdict, write_network
 from ..runs.folder import RunFolder
-from ..train.session import Say, reopen
+from ..train.session import reopen
 from ..train.startup import enable_compilation_cache
 from .finish import QUICK_EPISODES, evaluate
 
 if TYPE_CHECKING:
     from ..deploy.bundle.signature import Signer
+
+_log = logging.getLogger(__name__)
 
 
 def export_run(
@@ -21,7 +24,6 @@ def export_run(
     out: Path | None,
     judge: bool,
     trust: bool,
-    say: Say,
     force: bool = False,
     key: Path | None = None,
     passphrase: Callable[[], str] | None = None,
@@ -46,14 +48,25 @@ def export_run(
     enable_compilation_cache()
     folder = RunFolder.open(run)
     check(folder, out, force)
-    recipe, _ = reopen(folder, trust, say)
+    recipe, _ = reopen(folder, trust)
     if judge and recipe.gate is not None and verdict(folder, newest(folder)) is None:
-        say(f"nobody has judged this policy: {QUICK_EPISODES} episodes per command (--no-eval goes without)")
-        evaluate(recipe, folder, say, QUICK_EPISODES)
-    return export(recipe, folder, out, say, force, signer)
+        _log.info(f"nobody has judged this policy: {QUICK_EPISODES} episodes per command (--no-eval goes without)")
+        evaluate(recipe, folder, QUICK_EPISODES)
+    return export(recipe, folder, out, force, signer)
 
 
 def _signer(key: Path, passphrase: Callable[[], str] | None) -> "Signer":
     from ..deploy.bundle.signature import Signer
 
     return Signer(key, passphrase)
+
+
+def export_network(run: Path, out: Path, trust: bool) -> None:
+    """Write the network of a run's newest policy alone: an ONNX file from observation to action.
+
+    Raises:
+        WildRobotError: there is no run or no checkpoint, or it computes with what an exported policy cannot.
+    """
+    folder = RunFolder.open(run)
+    recipe, _ = reopen(folder, trust)
+    write_network(recipe, folder, out)

@@ -1,5 +1,6 @@
 """After training: the gate's verdict, the video and the report of a run."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,9 @@ from ..recipes.recipe import Recipe
 from ..runs.files import read_object, writing
 from ..runs.folder import RunFolder, now, write_json
 from ..train.registry import trainer_of
-from ..train.session import Say, restore
+from ..train.session import restore
+
+_log = logging.getLogger(__name__)
 
 QUICK_EPISODES = 64  # per command, for the verdict at the end of a training
 
@@ -21,7 +24,6 @@ QUICK_EPISODES = 64  # per command, for the verdict at the end of a training
 def evaluate(
     recipe: Recipe,
     folder: RunFolder,
-    say: Say,
     episodes: int | None = None,
     timesteps: tuple[float, ...] | None = None,
 ) -> GateResult:
@@ -33,10 +35,10 @@ def evaluate(
         WildRobotError: the recipe has no gate, or there is no checkpoint.
     """
     gate = _gate(recipe, folder)
-    state = restore(recipe, folder, say)
+    state = restore(recipe, folder)
     began = time.monotonic()
     policy = trainer_of(folder).policy(state)
-    result = gate(recipe.env, policy, episodes=episodes, timesteps=timesteps, progress=say)
+    result = gate(recipe.env, policy, episodes=episodes, timesteps=timesteps)
     verdict: dict[str, Any] = {
         "iteration": int(state.iteration),
         "when": now(),
@@ -45,7 +47,7 @@ def evaluate(
     }
     kept = read_object(folder.verdict)
     if result.provisional and kept.get("iteration") == verdict["iteration"] and _fuller(kept, verdict):
-        say(f"{folder.verdict} keeps the fuller verdict of this iteration; this one is only printed")
+        _log.info(f"{folder.verdict} keeps the fuller verdict of this iteration; this one is only printed")
     else:
         write_json(folder.verdict, verdict)
     return result
@@ -55,7 +57,6 @@ def evaluate_engines(
     recipe: Recipe,
     folder: RunFolder,
     engines: Sequence[str],
-    say: Say,
     episodes: int | None = None,
     timesteps: tuple[float, ...] | None = None,
 ) -> EngineMatrix:
@@ -65,12 +66,12 @@ def evaluate_engines(
         WildRobotError: the recipe has no gate, there is no checkpoint, or an engine cannot simulate the robot.
     """
     gate = _gate(recipe, folder)
-    state = restore(recipe, folder, say)
+    state = restore(recipe, folder)
 
     def keep(matrix: EngineMatrix) -> None:
         write_json(folder.path / "engines.json", {"iteration": int(state.iteration), "when": now(), **matrix.to_json()})
 
-    return judge_on_engines(recipe.env, gate, trainer_of(folder).policy(state), engines, say, episodes, timesteps, keep)
+    return judge_on_engines(recipe.env, gate, trainer_of(folder).policy(state), engines, episodes, timesteps, keep)
 
 
 def _gate(recipe: Recipe, folder: RunFolder) -> AbstractGate:
@@ -88,7 +89,7 @@ def _fuller(kept: dict[str, Any], new: dict[str, Any]) -> bool:
     return not kept.get("provisional") or (isinstance(episodes, int) and episodes > new["episodes"])
 
 
-def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
+def render(recipe: Recipe, folder: RunFolder) -> list[Path]:
     """Write the run's film: a walk with a picture of one stride, or the cases of a gate that holds no velocity.
 
     Raises:
@@ -97,7 +98,7 @@ def render(recipe: Recipe, folder: RunFolder, say: Say) -> list[Path]:
     from ..report.case_film import NAME, film_cases
     from ..report.film import PLANAR, SCRIPT, STANDING, render_walk
 
-    state = restore(recipe, folder, say)
+    state = restore(recipe, folder)
     policy, velocity = trainer_of(folder).policy(state), velocities(recipe.env.commands)
     cases = () if recipe.gate is None else recipe.gate.cases(recipe.env)
     asked = [case.values[name] for case in cases for name in velocity if name in case.values]
@@ -118,7 +119,7 @@ def report(folder: RunFolder) -> Path:
     return write_report(folder.path)
 
 
-def bundle(recipe: Recipe, folder: RunFolder, say: Say) -> None:
+def bundle(recipe: Recipe, folder: RunFolder) -> None:
     """Write the run's bundle, where the libraries that it takes are installed.
 
     Raises:
@@ -127,15 +128,17 @@ def bundle(recipe: Recipe, folder: RunFolder, say: Say) -> None:
     from ..deploy.bundle.extra import INSTALL, missing
 
     if missing():
-        say(f"no bundle for the robot, {', '.join(missing())} not installed: {INSTALL}, then export {folder.path}")
+        _log.info(
+            f"no bundle for the robot, {', '.join(missing())} not installed: {INSTALL}, then export {folder.path}"
+        )
         return
     from ..release.bundle import export
 
-    _, archive = export(recipe, folder, None, say)
-    say(f"the bundle for the robot: {archive}; walk it: wildrobot-eqx play {archive}")
+    _, archive = export(recipe, folder, None)
+    _log.info(f"the bundle for the robot: {archive}; walk it: wildrobot-eqx play {archive}")
 
 
-def finish(recipe: Recipe, folder: RunFolder, say: Say) -> GateResult | None:
+def finish(recipe: Recipe, folder: RunFolder) -> GateResult | None:
     """Everything after training: gate, bundle, video and report. A machine that cannot render still gets the rest.
 
     The gate takes `QUICK_EPISODES` per command here, not its full number, which `eval` takes.
@@ -145,16 +148,16 @@ def finish(recipe: Recipe, folder: RunFolder, say: Say) -> GateResult | None:
     """
     result = None
     if recipe.gate is not None:
-        say(f"judging {QUICK_EPISODES} episodes per command; the full gate: wildrobot-eqx eval {folder.path}")
-        result = evaluate(recipe, folder, say, QUICK_EPISODES)
-    _attempt("bundle", lambda: bundle(recipe, folder, say), say)
-    _attempt("video", lambda: render(recipe, folder, say), say)
-    _attempt("report", lambda: report(folder), say)
+        _log.info(f"judging {QUICK_EPISODES} episodes per command; the full gate: wildrobot-eqx eval {folder.path}")
+        result = evaluate(recipe, folder, QUICK_EPISODES)
+    _attempt("bundle", lambda: bundle(recipe, folder))
+    _attempt("video", lambda: render(recipe, folder))
+    _attempt("report", lambda: report(folder))
     return result
 
 
-def _attempt(what: str, work: Callable[[], object], say: Say) -> None:
+def _attempt(what: str, work: Callable[[], object]) -> None:
     try:
         work()
     except WildRobotError as error:
-        say(f"no {what}: {error}")
+        _log.info(f"no {what}: {error}")

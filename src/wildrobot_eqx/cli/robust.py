@@ -4,34 +4,32 @@ import time
 from typing import Any
 
 from ..errors import WildRobotError
-from ..evaluate.robust.evaluate import TIMESTEP, evaluate_robust
-from ..evaluate.robust.result import RobustResult
+from ..evaluate.robust.evaluate import Found, evaluate_robust
 from ..recipes.recipe import Recipe
 from ..report.robust_plots import write_robust_plots
 from ..runs.files import read_object
 from ..runs.folder import RunFolder, now, write_json
 from ..train.registry import trainer_of
-from ..train.session import Say, restore
+from ..train.session import restore
 
 
 def evaluate_run_robustly(
     recipe: Recipe,
     folder: RunFolder,
-    say: Say,
     episodes: int | None = None,
     seconds: float | None = None,
-    timestep: float = TIMESTEP,
-) -> RobustResult:
+    timestep: float | None = None,
+) -> Found:
     """Judge the run's newest policy; robust.json is written after each part that is done.
 
     Raises:
         WildRobotError: there is no checkpoint; or it was stopped, exit code 130, what was done being written.
     """
-    state = restore(recipe, folder, say)
+    state = restore(recipe, folder)
     path = folder.path / "robust.json"
     began = time.monotonic()
 
-    def save(result: RobustResult) -> None:
+    def save(result: Found) -> None:
         document: dict[str, Any] = {
             "iteration": int(state.iteration),
             "when": now(),
@@ -45,7 +43,7 @@ def evaluate_run_robustly(
 
     policy = trainer_of(folder).policy(state)
     try:
-        result = evaluate_robust(recipe.env, recipe.gate, policy, say, episodes, seconds, timestep, save)
+        result = evaluate_robust(recipe.env, recipe.gate, policy, episodes, seconds, timestep, save)
     except KeyboardInterrupt as error:
         draw()
         raise WildRobotError(

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,9 +17,27 @@ Trust = Annotated[bool, typer.Option("--trust", help="Run the folder's recipe co
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
 
 
-def say(text: str) -> None:
-    """A notice for the user; standard output is for results."""
-    typer.echo(text, err=True)
+class _Notices(logging.Handler):
+    """Messages of the package as lines on standard error: standard output is for results."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(record.getMessage(), err=True)
+
+
+@contextlib.contextmanager
+def notices() -> Iterator[None]:
+    """Meanwhile the package's messages, those of the level INFO included, are shown."""
+    log, handler = logging.getLogger(__name__.partition(".")[0]), _Notices()
+    level, spread = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        log.propagate = spread
 
 
 def verbatim(text: str) -> str:

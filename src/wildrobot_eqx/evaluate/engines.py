@@ -110,7 +110,6 @@ def judge_on_engines(
     gate: AbstractGate,
     policy: AbstractPolicy,
     engines: Sequence[str],
-    say: Callable[[str], None],
     episodes: int | None = None,
     timesteps: tuple[float, ...] | None = None,
     keep: Callable[[EngineMatrix], None] = lambda _: None,
@@ -125,12 +124,8 @@ def judge_on_engines(
     results: dict[str, GateResult] = {}
     seconds: dict[str, float] = {}
     for engine in engines:
-
-        def tell(text: str, engine: str = engine) -> None:
-            say(f"{engine}: {text}")
-
         began = time.monotonic()
-        results[engine] = gate(env, policy, episodes=episodes, timesteps=timesteps, engine=engine, progress=tell)
+        results[engine] = gate(env, policy, episodes=episodes, timesteps=timesteps, engine=engine)
         seconds[engine] = time.monotonic() - began
         keep(EngineMatrix(dict(results), dict(seconds)))
     return EngineMatrix(results, seconds)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
+from jaxtyping import Array, Key
 
 from ..env import Env
 from ..errors import WildRobotError
@@ -92,7 +93,6 @@ class AbstractGate(AbstractModule):
         episodes: int | None = None,
         timesteps: tuple[float, ...] | None = None,
         engine: str = "native",
-        progress: Callable[[str], None] | None = None,
     ) -> GateResult:
         """Judge `policy`.
 
@@ -103,7 +103,6 @@ class AbstractGate(AbstractModule):
                 fewer, the result says so: it is `provisional`.
             timesteps: of physics, s; the gate's own if None. The same goes for these.
             engine: the physics backend that simulates; a verdict of another than `native` is that engine's only.
-            progress: told how far it is, now and then.
 
         Raises:
             WildRobotError: a timestep does not divide the control period, or there is nothing to judge.
@@ -118,23 +117,62 @@ class AbstractGate(AbstractModule):
                 where=type(self).__name__,
                 hint="ask for more",
             )
-        shown = meter.shown() | {limit.figure: limit.shown for limit in limits if limit.shown is not None}
         lines: list[GateLine] = []
         found: list[CommandFigures] = []
         for timestep in timesteps:
-            judged = self.prepare(judged_env(env, timestep, engine))
-            meter = self.meter(judged)
-            for batch in batches(cases):
-                rows = self.rows(batch, count)
-                tallies = run_cases(judged, policy, meter, batch, count, self.seconds, progress, self.vary, rows)
-                for case, tally in zip(batch, tallies):
-                    figures, held = judge_case(
-                        case, meter.figures(tally, case), limits, timestep, meter.joints(tally), shown
-                    )
-                    found.append(figures)
-                    lines += held
+            label = f"{timestep * 1e3:g} ms steps" if engine == "native" else f"{engine}: {timestep * 1e3:g} ms steps"
+            figures, held = judge_as_is(self, judged_env(env, timestep, engine), policy, cases, limits, count, label)
+            found += figures
+            lines += held
+        shown = shown_of(meter, limits)
         provisional = shortfall(self.episodes, self.timesteps, count, timesteps)
         return GateResult(tuple(lines), tuple(found), count, self.seconds, provisional, self.columns, shown)
+
+
+def judge_as_is(
+    gate: AbstractGate,
+    env: Env,
+    policy: AbstractPolicy,
+    cases: Sequence[Case],
+    limits: Sequence[Limit],
+    episodes: int,
+    label: str = "",
+    keys: Callable[[int], Key[Array, " n"]] | None = None,
+) -> tuple[list[CommandFigures], list[GateLine]]:
+    """Judge in an env as it is, with its engine, its timestep and all that is wrong with it.
+
+    Args:
+        gate: prepares the env, measures, and sets episodes apart.
+        env: where episodes are simulated; `judged_env` makes the one of a gate's own verdict.
+        policy: its distribution's mean is the action.
+        cases: of the gate's, those to simulate.
+        limits: what the required ones are held to.
+        episodes: per case.
+        label: what the log says before how far it is.
+        keys: of so many episodes, those of one batch; None: those of `rollout.judge_key`.
+
+    Returns:
+        Each case's figures, and the lines that they are held to.
+    """
+    judged = gate.prepare(env)
+    meter, timestep = gate.meter(judged), env.physics.timestep
+    shown = shown_of(meter, limits)
+    lines: list[GateLine] = []
+    found: list[CommandFigures] = []
+    for batch in batches(cases):
+        rows = gate.rows(batch, episodes)
+        drawn = None if keys is None else keys(len(batch) * episodes)
+        tallies = run_cases(judged, policy, meter, batch, episodes, gate.seconds, label, gate.vary, rows, drawn)
+        for case, tally in zip(batch, tallies):
+            figures, held = judge_case(case, meter.figures(tally, case), limits, timestep, meter.joints(tally), shown)
+            found.append(figures)
+            lines += held
+    return found, lines
+
+
+def shown_of(meter: AbstractMeter, limits: Sequence[Limit]) -> dict[str, Figure]:
+    """How figures are shown, by name: as the meter says, or a limit of theirs."""
+    return meter.shown() | {limit.figure: limit.shown for limit in limits if limit.shown is not None}
 
 
 def batches(cases: Sequence[Case]) -> Iterator[tuple[Case, ...]]:

@@ -38,6 +38,23 @@ class Limit:
         below = self.high is None or value <= self.high
         return bool(np.isfinite(value)) and above and below
 
+    def margin(self, value: float) -> float:
+        """How far a figure is within its bounds, as a share of the nearer one; negative outside, -inf of a NaN.
+
+        Of a bound of 0 it is the distance itself.
+        """
+        if not np.isfinite(value):
+            return float("-inf")
+        low = np.inf if self.low is None else (value - self.low) / (abs(self.low) or 1.0)
+        high = np.inf if self.high is None else (self.high - value) / (abs(self.high) or 1.0)
+        return float(min(low, high))
+
+    def loosened(self, share: float) -> "Limit":
+        """The same, each bound moved outward by that share of itself."""
+        low = None if self.low is None else self.low - share * abs(self.low)
+        high = None if self.high is None else self.high + share * abs(self.high)
+        return dataclasses.replace(self, low=low, high=high)
+
     @property
     def text(self) -> str:
         """The bounds in the units that the figure is shown in."""
@@ -69,13 +86,24 @@ class GateLine:
     shown: Figure | None = None  # as of the limit
 
     def __str__(self) -> str:
+        return f"{self.told} ({self.timestep * 1e3:g} ms physics): {self.text}, must be {self.limit}"
+
+    @property
+    def told(self) -> str:
+        """The figure and its case, such as "survival at 0.2 m/s"."""
+        case = self.case or f"{self.axis} {self.command:g} {AXES[self.axis]}".lstrip()
+        return " ".join(filter(None, (self.label, self.when, case)))
+
+    @property
+    def label(self) -> str:
+        """The figure's label."""
+        return (self.shown or describe(self.name)).label
+
+    @property
+    def text(self) -> str:
+        """The value in the shown unit, with it."""
         shown = self.shown or describe(self.name)
-        unit = f" {shown.unit}" if shown.unit else ""
-        told = self.case or f"{self.axis} {self.command:g} {AXES[self.axis]}".lstrip()
-        return (
-            f"{shown.label} {self.when} {told} ({self.timestep * 1e3:g} ms physics): "
-            f"{shown.text(self.value)}{unit}, must be {self.limit}"
-        )
+        return f"{shown.text(self.value)} {shown.unit}".rstrip()
 
     @property
     def column(self) -> str:

@@ -1,6 +1,7 @@
 """Judged episodes: a policy's mean actions, on the native engine unless told otherwise, all commands in one batch."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from ..locomotion import VelocityCommand
 from ..physics import make_physics
 from ..task import AbstractCommand
 from .meter import AbstractMeter, Case
+
+_log = logging.getLogger(__name__)
 
 _MAX_CHUNK = 50  # control steps per compiled call: progress is told in between
 _SEED = 0x7FFF_6A7E  # with the fold below a domain of keys that no training seed reaches
@@ -88,9 +91,10 @@ def run_cases(
     cases: Sequence[Case],
     episodes: int,
     seconds: float,
-    progress: Callable[[str], None] | None = None,
+    label: str = "",
     vary: Callable[[Env, Any], Env] | None = None,
     rows: Any = None,
+    keys: Key[Array, " n"] | None = None,
 ) -> list[Any]:
     """Run `episodes` of `seconds` for each case, and tally each.
 
@@ -101,10 +105,11 @@ def run_cases(
         cases: all of them hold the same commands.
         episodes: how many per case.
         seconds: their length, s.
-        progress: told how far it is, now and then.
+        label: what the log says before how far it is; the physics timestep if it is empty.
         vary: the env of the episode of a row of `rows`, from its reset on; only array leaves may differ.
             None: the episodes of a case are in one env.
         rows: a tree of arrays with a row per episode, `episodes` for each case.
+        keys: one per episode, `episodes` for each case; None: those of `judge_key`.
 
     Returns:
         One tally per case, NumPy leaves whose first axis is the episodes.
@@ -112,19 +117,26 @@ def run_cases(
     Raises:
         WildRobotError: the env has no such command.
     """
-    held = {name: np.asarray([case.values[name] for case in cases], np.float32) for name in cases[0].values}
-    values = {name: jnp.repeat(f32(rows), episodes, axis=0) for name, rows in held.items()}
-    keys = jax.random.split(judge_key(env.physics.timestep), len(cases) * episodes)
-    each, cases_of = _Held(same if vary is None else vary), (values, rows)
+    if keys is None:
+        keys = jax.random.split(judge_key(env.physics.timestep), len(cases) * episodes)
+    each, cases_of = episode_of(cases, episodes, vary, rows)
     loop = begin(env, policy, meter, each, cases_of, keys)
-
-    def tell(text: str) -> None:
-        if progress is not None:
-            progress(f"{env.physics.timestep * 1e3:g} ms steps: {text}")
-
-    tally = play_out(env, policy, meter, loop, seconds, tell, each, cases_of)
+    label = label or f"{env.physics.timestep * 1e3:g} ms steps"
+    tally = play_out(env, policy, meter, loop, seconds, label, each, cases_of)
     tally = jax.tree.map(lambda leaf: leaf.reshape(len(cases), episodes, *leaf.shape[1:]), tally)
     return [jax.tree.map(lambda leaf, i=i: leaf[i], tally) for i in range(len(cases))]
+
+
+def episode_of(
+    cases: Sequence[Case], episodes: int, vary: Callable[[Env, Any], Env] | None = None, rows: Any = None
+) -> tuple[Callable[[Env, Any], Env], Any]:
+    """The env of each episode of a batch: a function of an env and a row, and a tree of rows, `episodes` per case.
+
+    `vary` and `rows` are as `run_cases` has them.
+    """
+    held = {name: np.asarray([case.values[name] for case in cases], np.float32) for name in cases[0].values}
+    values = {name: jnp.repeat(f32(rows), episodes, axis=0) for name, rows in held.items()}
+    return _Held(same if vary is None else vary), (values, rows)
 
 
 class _Held(eqx.Module):
@@ -153,17 +165,21 @@ def play_out(
     meter: AbstractMeter,
     loop: tuple[Any, ...],
     seconds: float,
-    tell: Callable[[str], None],
+    label: str,
     vary: Callable[[Env, Any], Env] = same,
     cases: Any = None,
 ) -> Any:
-    """Run episodes that `begin` has begun to their end, or until none is running; NumPy leaves, a row per episode."""
+    """Run episodes that `begin` has begun to their end, or until none is running; NumPy leaves, a row per episode.
+
+    The log says how far it is, after `label`.
+    """
     steps = control_steps(env, seconds)
     chunk = max(n for n in range(1, _MAX_CHUNK + 1) if steps % n == 0)
     for done in range(chunk, steps + 1, chunk):
         loop, running = advance(env, policy, meter, loop, chunk, vary, cases)
         count = loop[0].steps.size
-        tell(f"{done * env.physics.control_dt:.0f} of {seconds:g} s, {int(running)} of {count} {meter.lasting}")
+        now = done * env.physics.control_dt
+        _log.info(f"{label}: {now:.0f} of {seconds:g} s, {int(running)} of {count} {meter.lasting}")
         if not int(running):
             break
     return jax.tree.map(np.asarray, loop[-1])

@@ -64,9 +64,9 @@ class ClipCommand(AbstractCommand):
     @property
     def observed(self) -> tuple[Channel, ...]:
         """Each joint's position from home, each joint's velocity, and the phase."""
-        positions = tuple(Channel(name, "rad", 1.0) for name in self.joint_names)
-        velocities = tuple(Channel(f"{name}_vel", "rad/s", 1.0) for name in self.joint_names)
-        return (*positions, *velocities, Channel("phase_sin", "1", 1.0), Channel("phase_cos", "1", 1.0))
+        positions = tuple(Channel(name, "rad", None) for name in self.joint_names)
+        velocities = tuple(Channel(f"{name}_vel", "rad/s", None) for name in self.joint_names)
+        return (*positions, *velocities, Channel("phase_sin", "1", None), Channel("phase_cos", "1", None))
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -101,6 +101,9 @@ class ClipCommand(AbstractCommand):
     def set(self, state: ClipState, value: Float[Array, " channels"]) -> ClipState:
         """The clip goes on from where it is, at the speed `value`."""
         return self._at(state.phase, value[0])
+
+    def asked(self, state: ClipState) -> Float[Array, " channels"]:
+        return state.speed[None]
 
     def metrics(self, state: ClipState, physics: PhysicsState) -> dict[str, Float[Array, ""]]:
         """The mean distance of the joints from the clip, rad."""

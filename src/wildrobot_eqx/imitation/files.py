@@ -20,7 +20,7 @@ _LARGEST = 64 * 2**20  # bytes
 _DIGITS = 5  # after the point, rad and m
 
 
-def load_clip(clip: str | os.PathLike, robot: Robot) -> MotionClip:
+def load_clip(clip: str | os.PathLike[str], robot: Robot) -> MotionClip:
     """Read a motion clip from a file, or one of a name from the folder `clips` beside the robot's robot.toml.
 
     The file is a JSON object: `version` (1), `rate` (frames per second), `loop` (true or false),
@@ -51,7 +51,7 @@ def load_clip(clip: str | os.PathLike, robot: Robot) -> MotionClip:
 
 
 def write_clip(
-    path: str | os.PathLike, rate: float, joints: Columns, base: Columns | None = None, loop: bool = False
+    path: str | os.PathLike[str], rate: float, joints: Columns, base: Columns | None = None, loop: bool = False
 ) -> None:
     """Write a clip as `load_clip` reads it, rounded to five digits after the point.
 
@@ -87,7 +87,7 @@ def _table(columns: Columns) -> str:
     return "{\n" + ",\n".join(lines) + "\n  }"
 
 
-def _find(clip: str | os.PathLike, robot: Robot) -> Path:
+def _find(clip: str | os.PathLike[str], robot: Robot) -> Path:
     path = Path(clip)
     if path.suffix == ".json" or path.is_file():
         if not path.is_file():

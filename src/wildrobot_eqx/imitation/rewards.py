@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import rotation
-from ..arrays import f32
+from ..arrays import Number, f32
 from ..observe import Signals
 from ..robots import Robot
 from ..task import AbstractStatelessReward, kernel
@@ -27,7 +27,7 @@ class TrackJointPositions(AbstractStatelessReward):
     width: Float[Array, ""]  # rad
     weight: Float[Array, ""]
 
-    def __init__(self, robot: Robot, command: str, width: float, weight: float = 1.0):
+    def __init__(self, robot: Robot, command: str, width: Number, weight: Number = 1.0):
         self.robot, self.command, self.width, self.weight = robot, command, f32(width), f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
@@ -50,7 +50,7 @@ class TrackJointVelocities(AbstractStatelessReward):
     width: Float[Array, ""]  # rad/s
     weight: Float[Array, ""]
 
-    def __init__(self, robot: Robot, command: str, width: float, weight: float = 1.0):
+    def __init__(self, robot: Robot, command: str, width: Number, weight: Number = 1.0):
         self.robot, self.command, self.width, self.weight = robot, command, f32(width), f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
@@ -73,7 +73,7 @@ class TrackBaseHeight(AbstractStatelessReward):
     width: Float[Array, ""]  # m
     weight: Float[Array, ""]
 
-    def __init__(self, robot: Robot, command: str, width: float, weight: float = 1.0):
+    def __init__(self, robot: Robot, command: str, width: Number, weight: Number = 1.0):
         self.body, self.command = robot.need("base", "TrackBaseHeight").body, command
         self.width, self.weight = f32(width), f32(weight)
 
@@ -99,7 +99,7 @@ class TrackBaseTilt(AbstractStatelessReward):
     width: Float[Array, ""]  # rad
     weight: Float[Array, ""]
 
-    def __init__(self, robot: Robot, command: str, width: float, weight: float = 1.0):
+    def __init__(self, robot: Robot, command: str, width: Number, weight: Number = 1.0):
         self.body, self.command = robot.need("base", "TrackBaseTilt").body, command
         self.width, self.weight = f32(width), f32(weight)
 

@@ -153,6 +153,9 @@ class Gait(AbstractCommand):
     def set(self, state: GaitState, value: Float[Array, " channels"]) -> GaitState:
         return state
 
+    def asked(self, state: GaitState) -> Float[Array, " channels"]:
+        return jnp.zeros((0,), jnp.float32)
+
     def metrics(self, state: GaitState, physics: PhysicsState) -> dict[str, Float[Array, ""]]:
         return {}
 

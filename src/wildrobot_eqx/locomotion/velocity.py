@@ -160,7 +160,10 @@ class VelocityCommand(AbstractCommand):
         return ()
 
     def bounds(self) -> Float[Array, "channels 2"]:
-        return jnp.stack([b for b in (self.lin_vel_x, self.lin_vel_y, self.ang_vel_z) if b is not None])
+        """The ranges, and 0 where standing is asked for now and then."""
+        ranges = jnp.stack([b for b in (self.lin_vel_x, self.lin_vel_y, self.ang_vel_z) if b is not None])
+        with_rest = jnp.stack([jnp.minimum(ranges[:, 0], 0.0), jnp.maximum(ranges[:, 1], 0.0)], axis=1)
+        return jnp.where(self.stand_probability > 0.0, with_rest, ranges)
 
     def sample(self, key: PRNGKeyArray) -> VelocityState:
         zero = jnp.zeros((), jnp.float32)
@@ -217,6 +220,8 @@ class VelocityCommand(AbstractCommand):
         return held
 
     def set(self, state: VelocityState, value: Float[Array, " channels"]) -> VelocityState:
+        """The state that asks for `value`; what is below the deadband is 0, as in training."""
+        value = jnp.where(jnp.abs(value) < self.deadband, 0.0, value)
         state = eqx.tree_at(lambda s: s.lin_vel_x, state, value[0])
         rest = iter(value[1:])
         if state.lin_vel_y is not None:
@@ -224,6 +229,10 @@ class VelocityCommand(AbstractCommand):
         if state.ang_vel_z is not None:
             state = eqx.tree_at(lambda s: s.ang_vel_z, state, next(rest))
         return state
+
+    def asked(self, state: VelocityState) -> Float[Array, " channels"]:
+        known = (state.lin_vel_x, state.lin_vel_y, state.ang_vel_z)
+        return jnp.stack([value for value in known if value is not None])
 
     def metrics(self, state: VelocityState, physics: PhysicsState) -> dict[str, Float[Array, ""]]:
         """Measured and commanded velocity by channel, along the commanded heading."""
@@ -237,7 +246,8 @@ class VelocityCommand(AbstractCommand):
         return found
 
     def constants(self) -> dict[str, Float[Array, ""]]:
-        return {"heading gain": self.heading.gain, "yaw rate limit": self.heading.limit, "deadband": self.deadband}
+        known = {"heading gain": self.heading.gain, "yaw rate limit": self.heading.limit, "deadband": self.deadband}
+        return known if self.max_heading_lead is None else known | {"heading lead": self.max_heading_lead}
 
     def _draw(self, key: PRNGKeyArray) -> tuple[Float[Array, ""], Float[Array, ""] | None, Float[Array, ""] | None]:
         """Speed ahead, to the left (m/s), and turn (rad/s); None for a channel that there is not."""

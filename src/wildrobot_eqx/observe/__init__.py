@@ -11,6 +11,7 @@ from .drawn import JointRatios as JointRatios
 from .drawn import MassRatios as MassRatios
 from .drawn import MotorStrengths as MotorStrengths
 from .joints import HingeAngles as HingeAngles
+from .joints import HingeOffset as HingeOffset
 from .joints import NamedJointVelocities as NamedJointVelocities
 from .joints import SitePosition as SitePosition
 from .sensing import AbstractSensing as AbstractSensing

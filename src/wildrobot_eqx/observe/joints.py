@@ -5,9 +5,10 @@ from typing import Literal
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..robots import Mirror, Robot, encoded, joint_addresses, joint_unit, need_hinges, site_of
+from .sensing import AbstractSensing
 from .signals import Signals
 from .terms import AbstractStatelessTerm
 
@@ -57,6 +58,39 @@ class HingeAngles(AbstractStatelessTerm):
     def __call__(self, signals: Signals) -> Float[Array, " {self.size}"]:
         angle = signals.physics.qpos[np.array(self.addresses, int)]
         return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)])
+
+
+class HingeOffset(AbstractSensing):
+    """`HingeAngles` of encoders that are off by the episode's offsets, as `EncoderOffset` has it of joint angles.
+
+    A hinge without an actuator has no offset: `RandomCalibrationError` draws those of servos.
+
+    Args:
+        robot: whose hinges they are.
+        joints: their names, in the order of the `HingeAngles`.
+
+    Raises:
+        WildRobotError: the robot has no such hinge.
+    """
+
+    drives: tuple[int, ...] = eqx.field(static=True)  # by hinge, its actuator; `nu` where it has none
+
+    def __init__(self, robot: Robot, joints: tuple[str, ...]):
+        need_hinges(robot, joints, "HingeOffset")
+        addresses, _ = joint_addresses(robot, joints, "HingeOffset")
+        of = {address: i for i, address in enumerate(robot.joint_qpos)}
+        self.drives = tuple(of.get(address, robot.nu) for address in addresses)
+
+    def init(self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float) -> tuple[()]:
+        return ()
+
+    def __call__(
+        self, key: PRNGKeyArray, state: tuple[()], value: Float[Array, " n"], signals: Signals
+    ) -> tuple[Float[Array, " n"], tuple[()]]:
+        offset = jnp.append(signals.errors_for(self).joint_offset, 0.0)[np.array(self.drives, int)]
+        sine, cosine = jnp.split(value, 2)
+        along, across = jnp.cos(offset), jnp.sin(offset)
+        return jnp.concatenate([sine * along + cosine * across, cosine * along - sine * across]), state
 
 
 class NamedJointVelocities(AbstractStatelessTerm):

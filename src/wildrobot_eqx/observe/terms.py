@@ -251,8 +251,9 @@ class CommandTerm(AbstractStatelessTerm):
         return len(self.channels)
 
     @property
-    def mirror(self) -> Mirror:
-        return Mirror(tuple(range(self.size)), tuple(channel.mirror for channel in self.channels))
+    def mirror(self) -> Mirror | None:
+        signs = tuple(channel.mirror for channel in self.channels if channel.mirror is not None)
+        return Mirror(tuple(range(self.size)), signs) if len(signs) == self.size else None
 
     @property
     def side(self) -> int | None:

@@ -8,10 +8,10 @@ import equinox as eqx
 from ..errors import WildRobotError
 from ..evaluate.rollout import judged_env
 from ..recipes.recipe import Recipe
-from ..runs.files import read_object
+from ..runs.files import read_object, writing
 from ..runs.folder import RunFolder
 from ..train.registry import trainer_of
-from ..train.session import Say, restore
+from ..train.session import restore
 from .gate_codec import describe_gate
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ def export(
     recipe: Recipe,
     folder: RunFolder,
     out: Path | None,
-    say: Say,
     force: bool = False,
     signer: "Signer | None" = None,
 ) -> tuple[Path, Path]:
@@ -54,7 +53,7 @@ def export(
     """
     from ..deploy.export.export import export_bundle
 
-    state = restore(recipe, folder, say)
+    state = restore(recipe, folder)
     iteration = int(state.iteration)
     manifest = folder.manifest()
     training = {
@@ -69,22 +68,38 @@ def export(
         "versions": manifest["versions"],
     }
     gate = verdict(folder, iteration)
-    required = describe_gate(recipe.gate)
-    if gate is not None and required is not None:
-        gate |= required
-    elif gate is not None:
-        training, gate = {**training, "verdict": gate}, None
+    if gate is not None:
+        gate |= describe_gate(recipe.gate)
     env = judged_env(recipe.env, recipe.env.physics.timestep)
     if env.observations["policy"].sensing:  # the robot's sensors are as bad as they are without our help
         env = eqx.tree_at(lambda e: e.observations["policy"].sensing, env, {})
     place = _place(folder, out)
-    return export_bundle(env, trainer_of(folder).policy(state), place, training, gate, say, force, signer)
+    return export_bundle(env, trainer_of(folder).policy(state), place, training, gate, force, signer)
+
+
+def write_network(recipe: Recipe, folder: RunFolder, out: Path) -> None:
+    """Write the network of the run's newest policy alone: an ONNX file from observation to action.
+
+    Raises:
+        WildRobotError: there is no checkpoint, it computes with what an exported policy cannot, or `out` cannot
+            be written.
+    """
+    from ..atomic import replacing
+    from ..deploy.export.onnx.graph import policy_graph
+
+    stack, policy = recipe.env.observations["policy"], trainer_of(folder).policy(restore(recipe, folder))
+    model = policy_graph(policy, stack.size // stack.history, {}, stack.history)
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(out) as partial:
+            partial.write_bytes(model)
 
 
 def current_bundle(folder: RunFolder, iteration: int) -> str | None:
     """The zip of the run's bundle, where it holds that iteration's policy and not an older one."""
     from ..deploy.bundle.archive import read_files
-    from ..deploy.bundle.contract import FILE, read_contract
+    from ..deploy.bundle.contract import FILE
+    from ..deploy.bundle.read import read_contract
 
     archive = folder.path / f"{FOLDER}.zip"
     try:

@@ -1,28 +1,47 @@
-"""A film of what the player walked in plain MuJoCo."""
+"""A film of what the player did in plain MuJoCo."""
 
 from pathlib import Path
 
+import numpy as np
+
 from ..deploy.bundle.bundle import Bundle
 from ..deploy.export.robot_files import bundled_robot
-from ..deploy.proof.play import Walked
+from ..deploy.proof.play import AXES, Played
 from ..physics.mujoco_tools.render import Renderer
-from ..report.film import SIZE, Walk, in_words, over_a_cycle, write_video
+from ..report.case_film import Scene, write_scenes
+from ..report.encode import SIZE
+from ..report.film import Walk, in_words, over_a_cycle, write_video
 from ..runs.files import writing
 
+_CYCLE = 0.7  # s, over which a speed is averaged where there is no gait
 
-def film_walk(bundle: Bundle, walked: Walked, path: Path) -> None:
-    """Film a walk.
+
+def film_played(bundle: Bundle, played: Played, path: Path) -> None:
+    """Film it.
 
     Raises:
         NoRenderer: no OpenGL context can be had.
         WildRobotError: the film cannot be written.
     """
-    robot, dt = bundled_robot(bundle), bundle.contract.dt
-    period = float(bundle.contract.document["clock"]["period"])
-    speed = over_a_cycle(walked.speeds, period / dt)
-    words = tuple(
-        in_words(float(v), **walked.beside) if active else "stand" for v, active in zip(walked.commands, walked.active)
-    )
-    with Renderer(robot.model, *SIZE) as renderer, writing(path):
+    robot = bundled_robot(bundle)
+    with Renderer(robot.model, *SIZE, follow=robot.base is not None) as renderer, writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_video(renderer, Walk(walked.qpos, walked.commands, speed, walked.fell, dt, period, words), path)
+        if played.walk is not None:
+            write_video(renderer, _walk(bundle, played), path)
+        else:
+            asked = ", ".join(f"{name} {value:.2f}" for name, value in played.command.items())
+            none = np.zeros((len(played.qpos), 0, 3), np.float32)
+            scene = Scene(asked or "the player", played.qpos, none, played.fell, bundle.contract.dt)
+            write_scenes(renderer, [scene], path)
+
+
+def _walk(bundle: Bundle, played: Played) -> Walk:
+    assert played.walk is not None
+    dt, clock = bundle.contract.dt, bundle.contract.document["clock"]
+    period = _CYCLE if clock is None else float(clock["period"])
+    ahead, left, turn = (played.command.get(name, 0.0) for name in AXES)
+    words = in_words(ahead, 0.0, left, turn)
+    told = tuple(words if active else "stand" for active in played.active)
+    commands = np.where(played.active, np.float32(ahead), np.float32(0.0)).astype(np.float32)
+    speed = over_a_cycle(played.walk.speeds, period / dt)
+    return Walk(played.qpos, commands, speed, played.fell, dt, period, told)

@@ -1,85 +1,104 @@
-"""A gate as a bundle holds it: what was required of the policy, so that the player can be held to the same."""
+"""A gate as a bundle describes it, and the env that it judges in: what a bundle can be held to without its recipe."""
 
-import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
-from ..evaluate.gate import AbstractGate, CommandFigures, GateLine
-from ..evaluate.walking.meter import GaitMeter, GaitTally
-from ..evaluate.walking.motions import Motion, judge_motion
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..arrays import f32
+from ..control import AbstractController
+from ..deploy.bundle.bundle import Bundle
+from ..deploy.export.robot_files import bundled_robot
+from ..env import Env
+from ..evaluate.gate import AbstractGate
+from ..evaluate.walking.motions import Motion
 from ..evaluate.walking.stand_gate import StandGate
 from ..evaluate.walking.walk_gate import WalkGate
+from ..locomotion import HeadingController, VelocityCommand
+from ..observe import AbstractTerm, FootSwitches, ObservationStack
+from ..physics import make_physics
+from ..robots import Robot
+from ..task import AbstractReset, Fallen
+from .sent import Sent
+
+_GATES = ("WalkGate", "StandGate")
 
 
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """What the episodes of one line of a gate have in common."""
+class RecordedReset(AbstractReset):
+    """One of the first states that a bundle has recorded of its training env."""
 
-    told: dict[str, float]  # the command, by the names of the contract
-    words: str  # of it
-    kick: float = 0.0  # m/s
-    kick_at: float = 0.0  # s
-    motion: Motion | None = None
+    qpos: Float[Array, "starts nq"]
+    qvel: Float[Array, "starts nv"]
 
-
-@dataclasses.dataclass(frozen=True)
-class Judge:
-    """A gate that judges the player's episodes: its required cases, no others."""
-
-    gate: WalkGate | StandGate
-    cases: tuple[Case, ...]
-
-    @property
-    def warmup(self) -> float:
-        """From when on samples are judged, s."""
-        gate = self.gate
-        return gate.warmup if isinstance(gate, WalkGate) else gate.kick_at + gate.recovery
-
-    @property
-    def columns(self) -> str:
-        """What the figures' commands are."""
-        return "kick" if isinstance(self.gate, StandGate) else "command"
-
-    def judge(
-        self, meter: GaitMeter, tally: GaitTally, case: Case, timestep: float
-    ) -> tuple[CommandFigures, Sequence[GateLine]]:
-        """The figures and lines of one case's episodes, by the code that judges in training."""
-        if case.motion is not None:
-            return judge_motion(meter, tally, case.motion, timestep)
-        command = case.kick if isinstance(self.gate, StandGate) else case.told["speed"]
-        return self.gate.judge(meter, tally, command, timestep)
+    def __call__(self, key: PRNGKeyArray, commands: Any) -> tuple[Float[Array, " nq"], Float[Array, " nv"]]:
+        i = jax.random.randint(key, (), 0, self.qpos.shape[0])
+        return self.qpos[i], self.qvel[i]
 
 
-def describe_gate(gate: AbstractGate | None) -> dict[str, Any] | None:
-    """What a bundle says of a gate, beside its verdict; None for one that only its own code could judge by."""
-    return None if gate is None else gate.describe()
+def describe_gate(gate: AbstractGate | None) -> dict[str, Any]:
+    """What a bundle says of a gate beside its verdict: its kind, and, of those that it can be held to, all figures."""
+    return {} if gate is None else {"judge": type(gate).__name__, **(gate.describe() or {})}
 
 
-def read_judge(told: dict[str, Any] | None, episodes: int) -> Judge | None:
-    """The judge that a contract's `gate` describes, for `episodes` per case; None where there is none."""
-    if told is None or told.get("judge") not in ("WalkGate", "StandGate"):
+def read_judge(bundle: Bundle) -> tuple[Env, AbstractGate] | None:
+    """The gate that a contract describes, and an env with the bundle's robot and commands; None where there is none.
+
+    The env's first states are those that the bundle has recorded.
+    """
+    document = bundle.contract.document
+    gate = _gate(document["gate"])
+    parts = document["command"]["parts"]
+    walks = [name for name, part in parts.items() if part["kind"] == "VelocityCommand"]
+    others = {channel.command for channel in bundle.contract.channels} - set(walks)
+    if gate is None or len(walks) != 1 or others or document["simulation"] is None:
+        return None
+    robot, rows = bundled_robot(bundle), bundle.golden()
+    simulation, (name,) = document["simulation"], walks
+    endings = {}
+    if None not in (simulation["min_height"], simulation["max_tilt"]):
+        fallen = Fallen(robot, simulation["max_tilt"])
+        endings["fallen"] = eqx.tree_at(lambda f: f.min_height, fallen, f32(simulation["min_height"]))
+    controller: AbstractController = Sent(f32(bundle.contract.target_rest))
+    env = Env(
+        physics=make_physics("native", robot, simulation["timestep"]),
+        controller=controller,
+        observations={"policy": ObservationStack(_switches(robot, document))},
+        rewards={},
+        endings=endings,
+        reset_state=RecordedReset(jnp.asarray(rows["start_qpos"]), jnp.asarray(rows["start_qvel"])),
+        commands={name: _velocity(robot, bundle, parts[name]["constants"])},
+    )
+    return env, gate
+
+
+def _switches(robot: Robot, document: dict[str, Any]) -> dict[str, AbstractTerm]:
+    """The term that reads the feet's switches, where the policy reads them."""
+    if "feet" not in document:
+        return {}
+    term = FootSwitches(robot)
+    return {"switches": eqx.tree_at(lambda t: t.threshold, term, f32(document["feet"][0]["threshold"]))}
+
+
+def _velocity(robot: Robot, bundle: Bundle, constants: dict[str, float]) -> VelocityCommand:
+    ranges: dict[str, Any] = {channel.name: (channel.low, channel.high) for channel in bundle.contract.channels}
+    lead: dict[str, Any] = {"max_heading_lead": constants["heading lead"]} if "heading lead" in constants else {}
+    return VelocityCommand(
+        robot,
+        heading=HeadingController(constants["heading gain"], constants["yaw rate limit"]),
+        deadband=constants["deadband"],
+        **ranges,
+        **lead,
+    )
+
+
+def _gate(told: dict[str, Any] | None) -> AbstractGate | None:
+    if told is None or told.get("judge") not in _GATES or not {"required", "seconds", "warmup"} <= set(told):
         return None
     required, seconds = tuple(float(value) for value in told["required"]), float(told["seconds"])
     if told["judge"] == "StandGate":
-        at = float(told["kick_at"])
-        stand = StandGate(
-            required=required,
-            reported=(),
-            episodes=episodes,
-            seconds=seconds,
-            kick_at=at,
-            recovery=float(told["recovery"]),
-        )
-        still = {"speed": 0.0}
-        return Judge(stand, tuple(Case(still, f"after a kick of {kick:g} m/s", kick, at) for kick in required))
-    walk = WalkGate(
-        required=required, reported=(), episodes=episodes, seconds=seconds, warmup=float(told["warmup"]), motions=()
-    )
-    motions = [Motion(m["axis"], float(m["command"])) for m in told.get("motions", ())]
-    return Judge(walk, (*(Case({"speed": v}, f"at {v:g} m/s") for v in required), *map(_moved, motions)))
-
-
-def _moved(motion: Motion) -> Case:
-    left = motion.axis == "left"
-    told = {"speed": 0.0, "lateral" if left else "turn": motion.command}
-    return Case(told, f"at {motion.axis} {motion.command:g} {'m/s' if left else 'rad/s'}", motion=motion)
+        at, recovery = float(told["kick_at"]), float(told["recovery"])
+        return StandGate(required=required, reported=(), seconds=seconds, kick_at=at, recovery=recovery)
+    motions = tuple(Motion(m["axis"], float(m["command"])) for m in told.get("motions", ()))
+    return WalkGate(required=required, reported=(), seconds=seconds, warmup=float(told["warmup"]), motions=motions)

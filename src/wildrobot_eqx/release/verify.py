@@ -1,7 +1,6 @@
 """`bundle verify`: the golden vectors through the player, then the player in closed loop before the gate."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,12 @@ from ..deploy.export.export import check_schema
 from ..deploy.export.onnx.check import check_graph
 from ..deploy.proof.replay import TOLERANCE, Replay, replay
 from ..deploy.proof.retrace import Retrace, retrace
-from ..evaluate.gate import GateResult
+from ..env import Env
+from ..evaluate.gate import AbstractGate, GateResult
 from .closed_loop import closed_loop
 from .gate_codec import read_judge
 
 EPISODES = 8  # per command
-Say = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Verified:
     """What was found of one bundle."""
 
     replay: Replay
-    retrace: Retrace | None  # None: the bundle carries no robot, or is not let walk
+    retrace: Retrace | None  # None: the bundle carries no robot, or is not let run
     gate: GateResult | None  # the player's, in closed loop; None where there is nothing to hold it against
     lost: tuple[str, ...]  # what the training env passed and the player fails
     note: str
@@ -53,13 +52,19 @@ def _plain(found: Replay | Retrace) -> dict[str, Any]:
     return {**figures, **dict.fromkeys(broken), "passed": found.passed}
 
 
-def verify_bundle(bundle: Bundle, episodes: int, say: Say) -> Verified:
+def verify_bundle(bundle: Bundle, episodes: int, judge: tuple[Env, AbstractGate] | None = None) -> Verified:
     """Prove that the player does what training did.
 
     The golden vectors come first: the recorded readings through the player. Then the golden
-    rollout is walked again in plain MuJoCo. Where either fails, nothing more is walked. Then the
-    player does `episodes` of each required command, motion or kick, measured and judged like
-    the training env. It loses a line that the training env's verdict passes and its own fails.
+    rollout is run again in plain MuJoCo. Where either fails, nothing more is run. Then the
+    player does `episodes` of each required case of a gate, measured and judged like the
+    training env. It loses a line that the training env's verdict passes and its own fails.
+
+    Args:
+        bundle: the bundle.
+        episodes: for each case of the gate.
+        judge: the env that the policy was trained in, and its gate; None: what the contract describes of them,
+            which it does of walk and stand gates.
 
     Raises:
         WildRobotError: the bundle is damaged, or does not fit its own schema.
@@ -70,25 +75,28 @@ def verify_bundle(bundle: Bundle, episodes: int, say: Say) -> Verified:
     document = bundle.contract.document
     gate = document["gate"]
     if not replayed.passed:
-        return Verified(replayed, None, None, (), "the player was not let walk: it does not repeat the golden vectors")
-    if document["simulation"] is None:
-        return Verified(replayed, None, None, (), "the bundle carries no robot that the player could walk")
-    walked = retrace(bundle)
-    if not walked.passed:
-        return Verified(replayed, walked, None, (), "not judged: the player does not go where training went")
-    judge = read_judge(gate, episodes)
-    if gate is None or judge is None:
-        return Verified(replayed, walked, None, (), "not judged: the bundle holds no verdict of a walk or stand gate")
-    result = closed_loop(bundle, judge, say)
+        return Verified(replayed, None, None, (), "the player was not let run: it does not repeat the golden vectors")
+    if document["simulation"] is None and judge is None:
+        return Verified(replayed, None, None, (), "the bundle carries no robot that the player could run")
+    again = None if document["simulation"] is None else retrace(bundle)
+    if again is not None and not again.passed:
+        return Verified(replayed, again, None, (), "not judged: the player does not go where training went")
+    if gate is None:
+        return Verified(replayed, again, None, (), "not judged: the bundle holds no verdict of a gate")
+    judge = read_judge(bundle) if judge is None else judge
+    if judge is None:
+        note = f"not judged: only the recipe has this {gate.get('judge', 'gate')}: wildrobot-eqx bundle verify RUN"
+        return Verified(replayed, again, None, (), note)
+    result = closed_loop(bundle, *judge, episodes)
     failed = {_key(line) for line in gate["lines"] if not line["passed"]}
-    lost = [line for line in result.lines if not line.passed and (line.name, line.command, line.axis) not in failed]
+    lost = [line for line in result.lines if not line.passed and _key(line.to_json()) not in failed]
     words = "passed" if gate["passed"] else f"failed ({len(failed)} lines)"
     note = f"the training env's verdict: {words}" + (
         f", provisional: {gate['provisional']}" if gate.get("provisional") else ""
     )
-    return Verified(replayed, walked, result, tuple(str(line) for line in lost), note)
+    return Verified(replayed, again, result, tuple(str(line) for line in lost), note)
 
 
-def _key(line: dict[str, Any]) -> tuple[str, float, str]:
+def _key(line: dict[str, Any]) -> tuple[str, float, str, str]:
     """What a line of a verdict is about, at whatever timestep."""
-    return line["name"], line["command"], line.get("axis", "")
+    return line["name"], line["command"], line.get("axis", ""), line.get("case", "")

@@ -55,10 +55,15 @@ def film_cases(env: Env, gate: AbstractGate | None, policy: AbstractPolicy, fold
     robot = env.physics.robot
     with Renderer(robot.model, *SIZE, follow=robot.base is not None) as renderer:  # first: it may refuse
         scenes = record_cases(env, gate, policy)
-        every = frames_apart(env.physics.control_dt)
         with writing(folder / NAME):
-            write_film(_frames(renderer, scenes, every), 1.0 / (every * env.physics.control_dt), folder / NAME)
+            write_scenes(renderer, scenes, folder / NAME)
     return [folder / NAME]
+
+
+def write_scenes(renderer: Renderer, scenes: list[Scene], path: Path) -> None:
+    """A film of episodes one after the other, whole or not at all."""
+    every = frames_apart(scenes[0].dt)
+    write_film(_frames(renderer, scenes, every), 1.0 / (every * scenes[0].dt), path)
 
 
 def record_cases(env: Env, gate: AbstractGate | None, policy: AbstractPolicy) -> list[Scene]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluate.gate_result import asked
-from ..evaluate.walking.shown import Figure, describe
+from ..evaluate.robust.tables import told_left_out
+from ..evaluate.walking.shown import Figure
 from ..runs.files import read_object, replace_text, writing
 from .case_film import NAME
 from .plots import (
@@ -226,18 +227,27 @@ def _robust(run_dir: Path) -> Iterator[str]:
     for line in lines if isinstance(lines, list) else []:
         if not isinstance(line, dict):
             continue
-        shown = describe(str(line.get("name")))
+        shown = shown_as(document, str(line.get("name")))
         unit = f" {shown.unit}" if shown.unit else ""
         value = shown.text(number(line.get("value")))
-        limit = _text(line.get("limit"))
-        yield f"<li>{_text(shown.label)} {_text(value)}{_text(unit)}, must be {limit}</li>"
+        limit, case = _text(line.get("limit")), f" ({line['case']})" if line.get("case") else ""
+        yield f"<li>{_text(shown.label + case)} {_text(value)}{_text(unit)}, must be {limit}</li>"
     for part in ("sweep", "terrain"):
         if isinstance(found := document.get(part), dict):
             yield f"<li>{_text(found.get('told', ''))}</li>"
+    for part in ("world", "sweep"):
+        for sentence in told_left_out(_left_out(document.get(part))):
+            yield f"<li>{_text(sentence)}</li>"
     yield "</ul></div>"
     for name in ("robust_sweep", "robust_terrain", "robust_pushes"):
         if (path := run_dir / "plots" / f"{name}.png").is_file():
             yield _image(path, name.replace("_", " "))
+
+
+def _left_out(part: Any) -> dict[str, str]:
+    """What a part of a robust.json leaves out, as far as it is what it should be."""
+    found = part.get("left_out") if isinstance(part, dict) else None
+    return {str(name): str(why) for name, why in found.items()} if isinstance(found, dict) else {}
 
 
 def _learning(run_dir: Path, plots: list[Path]) -> Iterator[str]:

@@ -1,13 +1,18 @@
 """Plots of a robust evaluation, drawn from robust.json alone."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.projections.polar import PolarAxes
 
+from .plots import number, shown_as
+
 _INK, _GRID, _BLUE, _RED, _BAND = "#1b2a3a", "#d8dee4", "#1f5f99", "#c0392b", "#e4f2e8"
+_CASES = (_BLUE, "#d2691e", "#2e8b57", "#7b4ea3", "#8795a1")
 
 
 def write_robust_plots(folder: Path, document: dict[str, Any]) -> list[Path]:
@@ -18,12 +23,47 @@ def write_robust_plots(folder: Path, document: dict[str, Any]) -> list[Path]:
     """
     drawn: list[Path] = []
     folder.mkdir(exist_ok=True)
-    for part, draw in (("sweep", _sweep), ("terrain", _sweep), ("pushes", _pushes)):
+    by_gate = document.get("kind") == "gate"
+    for part, draw in (("sweep", _by_gate if by_gate else _sweep), ("terrain", _sweep), ("pushes", _pushes)):
         name, found = f"robust_{part}", document.get(part)
         if isinstance(found, dict):
             drawn.append(folder / f"{name}.png")
-            draw(found).savefig(drawn[-1], dpi=110, facecolor="white")
+            draw(found | {"shown": document.get("shown")}).savefig(drawn[-1], dpi=110, facecolor="white")
     return drawn
+
+
+def _by_gate(sweep: dict[str, Any]) -> Canvas:
+    """The figure of the gate's first limit, each case a line, the levels at which all limits hold shaded."""
+    parameters, shown = sweep["parameters"], shown_as(sweep, sweep["figure"])
+    columns = min(4, len(parameters))
+    rows = -(-len(parameters) // columns)
+    canvas = Canvas(figsize=(3.25 * columns + 0.3, 0.9 + 2.9 * rows), layout="constrained")
+    canvas.suptitle(f"One at a time: {sweep['told']}", fontsize=10, color=_INK, wrap=True)
+    first: Axes | None = None
+    for i, parameter in enumerate(parameters):
+        axes = canvas.add_subplot(rows, columns, i + 1, sharey=first)
+        first = axes if first is None else first
+        levels = parameter["levels"]
+        if parameter["holds"]:
+            axes.axvspan(*parameter["holds"], color=_BAND, zorder=0)
+        axes.axvline(parameter["nominal"], color=_INK, linewidth=0.8, linestyle=":")
+        for bound in sweep["bounds"]:
+            if bound is not None:
+                axes.axhline(shown.scale * bound, color=_RED, linewidth=0.8, linestyle="--")
+        for case, colour in zip(levels[0]["figures"], itertools.cycle(_CASES)):
+            values = [shown.scale * number(entry["figures"][case].get(sweep["figure"])) for entry in levels]
+            x = [entry["level"] for entry in levels]
+            axes.plot(x, values, color=colour, marker="o", markersize=4, label=case)
+        axes.set_xlabel(f"{parameter['label']}, {parameter['unit']}", fontsize=9)
+        axes.set_title(parameter["name"], fontsize=10, weight="bold" if parameter["name"] == sweep["worst"] else None)
+        if i % columns == 0:
+            axes.set_ylabel(shown.heading)
+        axes.tick_params(labelsize=8)
+        axes.grid(color=_GRID, linewidth=0.6)
+    handles, labels = canvas.axes[0].get_legend_handles_labels()
+    if len(labels) > 1:
+        canvas.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6), frameon=False)
+    return canvas
 
 
 def _sweep(sweep: dict[str, Any]) -> Canvas:

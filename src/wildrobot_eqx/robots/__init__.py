@@ -5,6 +5,7 @@ from .ground import above as above
 from .joints import encoded as encoded
 from .joints import joint_addresses as joint_addresses
 from .joints import joint_unit as joint_unit
+from .joints import measured_joints as measured_joints
 from .joints import need_hinges as need_hinges
 from .joints import one_unit as one_unit
 from .joints import site_of as site_of

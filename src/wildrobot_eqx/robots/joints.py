@@ -90,3 +90,15 @@ def site_of(robot: Robot, name: str, asker: str) -> int:
             f"Robot {robot.name!r} has no site {name!r}.", where=f"{asker}, site", hint=nearest(name, known)
         )
     return known[name]
+
+
+def measured_joints(robot: Robot) -> tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]:
+    """Hinges and slides whose position is measured: names, and where they lie in qpos and in qvel.
+
+    Those with an actuator come first, in its order, then those with a <jointpos> sensor alone.
+    """
+    mj, known = robot.model.mj, encoded(robot, "qpos") - set(robot.joint_qpos)
+    others = [i for i in range(mj.njnt) if mj.jnt_type[i] in (_HINGE, _SLIDE) and int(mj.jnt_qposadr[i]) in known]
+    names = (*robot.joint_names, *(mj.joint(i).name for i in others))
+    qpos = (*robot.joint_qpos, *(int(mj.jnt_qposadr[i]) for i in others))
+    return names, qpos, (*robot.joint_dof, *(int(mj.jnt_dofadr[i]) for i in others))

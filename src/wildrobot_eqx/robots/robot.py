@@ -97,6 +97,16 @@ class Robot(eqx.Module):
         return self.model.mj.nu
 
     @property
+    def measured_sensors(self) -> tuple[tuple[str, Sensor], ...]:
+        """What it measures beside its joints and its feet's switches: the kind of each sensor, and where it lies.
+
+        The kinds are "orientation", "gyro" and "accelerometer" of an IMU, and "tracker" of a free body.
+        """
+        imus = [(("orientation", i.quat), ("gyro", i.gyro), ("accelerometer", i.accel)) for i in self.imus]
+        trackers = [("tracker", body.tracker) for body in self.bodies.values() if body.tracker is not None]
+        return (*(sensor for imu in imus for sensor in imu), *trackers)
+
+    @property
     def weight(self) -> float:
         """Weight of the robot, N: mass of the base, or of everything, and of all that hangs on it, times gravity."""
         mj = self.model.mj

@@ -3,10 +3,10 @@
 import errno
 import functools
 import hashlib
+import logging
 import os
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from jaxtyping import PyTree, Shaped
 
 from .. import jax_compat
 from ..errors import WildRobotError, first_line
+
+_log = logging.getLogger(__name__)
 
 KEEP = 3  # checkpoints per run
 _DIGEST = "__sha256__"
@@ -177,8 +179,8 @@ class Checkpoints:
             )
         return flat
 
-    def load_latest(self, notice: Callable[[str], None]) -> tuple[int, dict[str, Shaped[np.ndarray, "..."]]]:
-        """The newest intact checkpoint and its iteration; `notice` hears of damaged ones passed over.
+    def load_latest(self) -> tuple[int, dict[str, Shaped[np.ndarray, "..."]]]:
+        """The newest intact checkpoint and its iteration; a damaged one that is passed over is logged.
 
         Raises:
             WildRobotError: there is none.
@@ -195,7 +197,7 @@ class Checkpoints:
                 return iteration, self.load(iteration)
             except WildRobotError as error:
                 before = "; trying the one before" if iteration != iterations[0] else ""
-                notice(f"{error.what.splitlines()[0]} ({error.where}){before}")
+                _log.warning(f"{error.what.splitlines()[0]} ({error.where}){before}")
         raise WildRobotError(
             f"None of the {len(iterations)} checkpoints is intact.",
             where=str(self.folder),

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+import logging
 from typing import Any
 
 import equinox as eqx
@@ -13,6 +13,8 @@ from ..errors import WildRobotError
 from ..robots import Robot
 from ..robots.model import Model
 from .folder import package_version
+
+_log = logging.getLogger(__name__)
 
 
 def robot_identity(robot: Robot) -> dict[str, Any]:
@@ -27,7 +29,7 @@ def robot_identity(robot: Robot) -> dict[str, Any]:
     }
 
 
-def check_robot(robot: Robot, made_with: dict[str, Any] | None, trust: bool, say: Callable[[str], None]) -> None:
+def check_robot(robot: Robot, made_with: dict[str, Any] | None, trust: bool) -> None:
     """Compare a robot with the identity that a manifest holds, if it does.
 
     Another MuJoCo may compile the same files to another model: that alone is only told.
@@ -43,7 +45,9 @@ def check_robot(robot: Robot, made_with: dict[str, Any] | None, trust: bool, say
     differ = [words for key, words in parts.items() if now[key] != made_with.get(key)]
     if not comparable and parts["model"] in differ:
         differ.remove(parts["model"])
-        say(f"MuJoCo {made_with.get('mujoco')} compiled the robot of this run, now it is {now['mujoco']}: not compared")
+        _log.info(
+            f"MuJoCo {made_with.get('mujoco')} compiled the robot of this run, now it is {now['mujoco']}: not compared"
+        )
     if not differ:
         return
     what = f"The robot {robot.name!r} is not the one that the run was made with; changed: {', '.join(differ)}."
@@ -51,7 +55,7 @@ def check_robot(robot: Robot, made_with: dict[str, Any] | None, trust: bool, say
         raise WildRobotError(
             what, where="the robot's files, against the manifest", hint="restore them; if the change is meant: --trust"
         )
-    say(what)
+    _log.warning(what)
 
 
 def _content(value: Any) -> str:

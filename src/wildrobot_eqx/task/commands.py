@@ -23,7 +23,7 @@ class AbstractCommand(AbstractModule):
 
     Its state is a pytree of the command's own, the same tree from `sample`, `start`, `step` and
     `set`. Evaluation, films, joysticks and bundles speak to a command through `channels`,
-    `hold` and `set`, never through its fields.
+    `hold`, `set` and `asked`, never through its fields.
     """
 
     protocol: ClassVar[Protocol] = (
@@ -33,6 +33,7 @@ class AbstractCommand(AbstractModule):
         Call("step", ("key", "state", "physics", "dt", "others"), ("state",)),
         Call("observe", ("state",), ("observed",)),
         Call("set", ("state", "value"), ("state",)),
+        Call("asked", ("state",), ("value",)),
         Call("metrics", ("state", "physics"), ("metrics",)),
         Call("constants", (), ("metrics",)),
     )
@@ -79,6 +80,10 @@ class AbstractCommand(AbstractModule):
     @abc.abstractmethod
     def set(self, state: Any, value: Float[Array, " channels"]) -> Any:
         """The state that asks for `value` from now on."""
+
+    @abc.abstractmethod
+    def asked(self, state: Any) -> Float[Array, " channels"]:
+        """What the state asks for, one number for each channel, such as `set` gave it."""
 
     @abc.abstractmethod
     def metrics(self, state: Any, physics: PhysicsState) -> dict[str, Float[Array, ""]]:

@@ -119,6 +119,9 @@ class PointCommand(AbstractCommand):
     def set(self, state: PointState, value: Float[Array, " channels"]) -> PointState:
         return PointState(value)
 
+    def asked(self, state: PointState) -> Float[Array, " channels"]:
+        return state.point
+
     def metrics(self, state: PointState, physics: PhysicsState) -> dict[str, Float[Array, ""]]:
         return {}
 

@@ -48,7 +48,7 @@ def _check_channels(channels: tuple[Channel, ...], what: str) -> None:
     names = [channel.name for channel in channels]
     require(len(set(names)) == len(names), f"{what} has a name twice: {', '.join(names)}")
     for channel in channels:
-        require(channel.mirror in (1.0, -1.0), f"{what}, {channel.name}: its mirror sign is {channel.mirror}")
+        require(channel.mirror in (1.0, -1.0, None), f"{what}, {channel.name}: its mirror sign is {channel.mirror}")
         require(not channel.side or channel.mirror == -1.0, f"{what}, {channel.name}: a side changes in the mirror")
 
 
@@ -67,6 +67,8 @@ def _check_hold(command: AbstractCommand, env: Env, name: str) -> None:
         require_same(seen[0], seen[1], f"{kind}.hold({value}) asks for two things with two keys")
         plain = run(env, 0, 0)[0][0]
         told = held.set(plain.commands[name], value)
+        asked = held.asked(told)
+        require(np.allclose(asked, value, atol=1e-6), f"{kind}.asked is {asked} after set({value})")
         others = {needed: plain.commands[needed] for needed in command.needs}
         after = [
             command.observe(held.step(jax.random.key(0), state, plain.physics, env.physics.control_dt, others))

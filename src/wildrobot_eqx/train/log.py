@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import time
@@ -11,6 +12,8 @@ from typing import Any
 
 from ..errors import WildRobotError
 from ..runs.files import replace_text, writing
+
+_log = logging.getLogger(__name__)
 
 _LONGEST = 1e10  # s, of any training
 _FLUSH_EVERY = 10.0  # s between TensorBoard's flushes
@@ -110,15 +113,15 @@ class TensorBoard:
     """TensorBoard events; those after `start` from an earlier attempt are purged.
 
     It writes by tensorboardX's file writer, without the thread of its SummaryWriter: a full
-    disk kills that thread, and who writes then waits for ever. Here it is told to `say`, once,
+    disk kills that thread, and who writes then waits for ever. Here it is logged, once,
     and training goes on without.
     """
 
-    def __init__(self, folder: Path, start: int, say: Callable[[str], None]):
+    def __init__(self, folder: Path, start: int):
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-        self._folder, self._say, self._flushed = folder, say, 0.0
+        self._folder, self._flushed = folder, 0.0
         self._writer: Any = None
         with self._giving_up():
             folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +158,7 @@ class TensorBoard:
         except OSError as error:
             self._writer = None
             why = error.strerror or error
-            self._say(f"no more TensorBoard events: {why} ({self._folder}); training goes on without them")
+            _log.warning(f"no more TensorBoard events: {why} ({self._folder}); training goes on without them")
 
 
 class WandB:

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import dataclasses
+import logging
 import math
 import secrets
 import time
@@ -19,10 +20,12 @@ from ..runs.checkpoint import flatten, non_finite
 from ..runs.folder import RunFolder, now
 from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress, read_metrics, wall_clock
 from .registry import trainer_of
-from .session import Say, restore
+from .session import restore
 from .startup import import_in_background, process_age
 from .stopping import Stop, stop_signals
 from .trainer import Trainer
+
+_log = logging.getLogger(__name__)
 
 SAVE_EVERY = 20.0  # s of wall clock between checkpoints; when they happen changes no result
 _LEARNED = (".agent", ".opt_state", ".params", ".reward_model")
@@ -38,9 +41,7 @@ class Trained:
     figures: Figures  # of the last iteration; empty where nothing was left to do
 
 
-def train(
-    recipe: Recipe, folder: RunFolder, say: Say, wandb: bool = False, changes: dict[str, Any] | None = None
-) -> Trained:
+def train(recipe: Recipe, folder: RunFolder, wandb: bool = False, changes: dict[str, Any] | None = None) -> Trained:
     """Train from the newest checkpoint, or from the seed, until `recipe.iterations`.
 
     Every iteration is appended to metrics.jsonl; a checkpoint is saved now and then and at
@@ -51,10 +52,10 @@ def train(
         WildRobotError: a figure is not finite (exit code 1), too many simulations diverged (1), something
             cannot be written (1), the user stopped it (130), or the folder does not fit.
     """
-    with folder.lock(), stop_signals(say) as stop:
+    with folder.lock(), stop_signals() as stop:
         attempt = _Attempt(folder, changes or {})
         try:
-            trained = _train(recipe, folder, say, wandb, attempt, stop)
+            trained = _train(recipe, folder, wandb, attempt, stop)
         except BaseException as error:
             if not (stop.forced or isinstance(error, KeyboardInterrupt)):
                 attempt.note(error)
@@ -93,10 +94,10 @@ class _Attempt:
                 self.folder.update_manifest(status=status, finished=now(), error=text)
 
 
-def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _Attempt, stop: Stop) -> Trained:
+def _train(recipe: Recipe, folder: RunFolder, wandb: bool, attempt: _Attempt, stop: Stop) -> Trained:
     import_in_background("orbax.checkpoint", "tensorboardX")
     chosen = trainer_of(folder)
-    state = restore(recipe, folder, say) if folder.checkpoints.iterations() else chosen.init(recipe)
+    state = restore(recipe, folder) if folder.checkpoints.iterations() else chosen.init(recipe)
     chosen.admit(recipe, state)
     first = int(state.iteration)
     initial = flatten(state.agent)
@@ -109,18 +110,18 @@ def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _A
                 attempt.changes["wandb_id"] = secrets.token_hex(8)
             online = WandB(folder.path, {**known, **attempt.changes}, first)
             stack.callback(online.close)
-        shares = _shares(chosen, recipe, folder, say)
+        shares = _shares(chosen, recipe, folder)
         attempt.begin(shares)  # nothing above changes the folder
         folder.checkpoints.remove_after(first)
         folder.drop_verdict_after(first)
         kept = keep_metrics_until(folder.metrics, first)
-        log = _Log(stack, recipe, folder, state, kept, online, say, stop)
+        log = _Log(stack, recipe, folder, state, kept, online, stop)
         stop.patient = True
         chosen.run(recipe, state, log.tell, shares)
     if log.diverged:
-        say(f"{log.diverged} control steps diverged; each ended its episode with reward 0 and entered no mean.")
+        _log.info(f"{log.diverged} control steps diverged; each ended its episode with reward 0 and entered no mean.")
     if first >= recipe.iterations:
-        say(f"{folder.path} has its {recipe.iterations} iterations already; give more --steps to train on.")
+        _log.info(f"{folder.path} has its {recipe.iterations} iterations already; give more --steps to train on.")
     folder.update_manifest(
         status="trained",
         finished=now(),
@@ -130,17 +131,17 @@ def _train(recipe: Recipe, folder: RunFolder, say: Say, wandb: bool, attempt: _A
     return Trained(log.state, initial, log.figures)
 
 
-def _shares(chosen: Trainer, recipe: Recipe, folder: RunFolder, say: Say) -> int:
+def _shares(chosen: Trainer, recipe: Recipe, folder: RunFolder) -> int:
     """In how many shares the envs step: as many as when the run began, so that a resume changes no bit."""
     kept = folder.manifest().get("shares")
     before = kept if isinstance(kept, int) and not isinstance(kept, bool) else None
     shares, own = chosen.shares(recipe, before), chosen.shares(recipe, None)
     if before is not None and shares != before:
-        say(
+        _log.info(
             f"the run began in {before} shares of its envs and goes on in {shares}: sums are taken in another order now"
         )
     elif shares != own:
-        say(f"the envs step in {shares} shares, as the run began; this machine alone would take {own}")
+        _log.info(f"the envs step in {shares} shares, as the run began; this machine alone would take {own}")
     return shares
 
 
@@ -155,12 +156,11 @@ class _Log:
         state: Any,
         kept: list[Any],
         wandb: WandB | None,
-        say: Say,
         stop: Stop,
     ):
         self.recipe, self.folder, self.state, self.stop = recipe, folder, state, stop
         self.first, self.figures = int(state.iteration), dict[str, float]()
-        self.writers: list[TensorBoard | WandB] = [TensorBoard(folder.tensorboard, self.first, say)]
+        self.writers: list[TensorBoard | WandB] = [TensorBoard(folder.tensorboard, self.first)]
         self.writers += [] if wandb is None else [wandb]
         self.metrics = MetricsFile(folder.metrics)
         for writer in (self.metrics, self.writers[0]):

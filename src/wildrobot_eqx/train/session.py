@@ -1,7 +1,6 @@
 """A run's beginning: the recipe built, its folder made or opened again, its newest state restored."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from ..runs.checkpoint import unflatten
 from ..runs.folder import RunFolder, environment, now
 from ..runs.identity import check_robot, robot_identity
 from .registry import learned_by, template, trainer, trainer_of
-
-Say = Callable[[str], None]
 
 
 def start(
@@ -94,7 +91,6 @@ def wants_symmetry(recipe: Recipe) -> bool:
 def reopen(
     folder: RunFolder,
     trust: bool,
-    say: Say,
     options: dict[str, Any] | None = None,
     assignments: list[str] | None = None,
 ) -> tuple[Recipe, dict[str, Any]]:
@@ -115,7 +111,7 @@ def reopen(
     kept = to_manifest(function, merged)
     overrides = [*manifest["overrides"], *assignments]
     made = function(**merged)
-    check_robot(made.env.physics.robot, manifest.get("robot"), trust, say)
+    check_robot(made.env.physics.robot, manifest.get("robot"), trust)
     made = learned_by(made, manifest.get("trainer", "ppo"))
     recipe = trainer_of(folder).schedule(apply_overrides(made, overrides))
     if recipe.seed != manifest["seed"]:
@@ -135,11 +131,11 @@ def reopen(
     return recipe, changes if options or assignments or trust else {}
 
 
-def restore(recipe: Recipe, folder: RunFolder, say: Say) -> Any:
+def restore(recipe: Recipe, folder: RunFolder) -> Any:
     """The training state of the newest intact checkpoint.
 
     Raises:
         WildRobotError: there is none, or it does not fit the recipe.
     """
-    _, flat = folder.checkpoints.load_latest(say)
+    _, flat = folder.checkpoints.load_latest()
     return unflatten(template(trainer_of(folder), recipe), flat)

@@ -1,10 +1,13 @@
 """Ctrl-C and SIGTERM while training: the first ends it after an iteration, a second at once."""
 
 import contextlib
+import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
+
+_log = logging.getLogger(__name__)
 
 
 class Stop:
@@ -17,7 +20,7 @@ class Stop:
 
 
 @contextlib.contextmanager
-def stop_signals(say: Callable[[str], None]) -> Iterator[Stop]:
+def stop_signals() -> Iterator[Stop]:
     """Turns the first SIGINT or SIGTERM into `asked`; a second, or one while not `patient`, interrupts at once."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -30,7 +33,7 @@ def stop_signals(say: Callable[[str], None]) -> Iterator[Stop]:
             raise KeyboardInterrupt
         stop.asked = True
         with contextlib.suppress(RuntimeError):  # the signal came in the midst of another message
-            say("stopping after this iteration; once more stops at once")
+            _log.info("stopping after this iteration; once more stops at once")
 
     previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

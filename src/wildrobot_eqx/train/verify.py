@@ -7,7 +7,6 @@ import numpy as np
 from ..recipes.recipe import Recipe
 from ..runs.checkpoint import flatten
 from ..runs.folder import RunFolder
-from ..train.session import Say
 from .log import read_metrics
 from .loop import train
 
@@ -28,20 +27,20 @@ def short(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, steps=ITERATIONS * recipe.learner.steps_per_iteration)
 
 
-def verify(recipe: Recipe, folder: RunFolder, say: Say) -> list[Check]:
+def verify(recipe: Recipe, folder: RunFolder) -> list[Check]:
     """Train ten iterations of `recipe` into `folder` and check the wiring.
 
     Raises:
         WildRobotError: training itself failed.
     """
-    trained = train(short(recipe), folder, say)
+    trained = train(short(recipe), folder)
     lines = read_metrics(folder.metrics)
     # Brax tells of rewards when episodes end: its first lines may not know any.
     rewards = np.array([line["reward_per_step"] for line in lines if line.get("episode_length") != 0.0] or [0.0])
     final = flatten(trained.state.agent)
     still = [name for name, before in trained.initial.items() if np.array_equal(before, final[name])]
     whole = flatten(trained.state)
-    iteration, read_back = folder.checkpoints.load_latest(say)
+    iteration, read_back = folder.checkpoints.load_latest()
     same = read_back.keys() == whole.keys() and all(np.array_equal(read_back[name], whole[name]) for name in whole)
     events = list(folder.tensorboard.glob("events.*"))
     return [

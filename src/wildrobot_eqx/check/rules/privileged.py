@@ -1,6 +1,5 @@
 """Proof that a policy sees what the robot can measure: the true state is followed through each of its terms."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -12,18 +11,9 @@ from ...observe import Signals
 from ...robots import Robot, encoded
 from ..trace import source
 from ..trace.findings import Finding
+from ..trace.flow import COMPARED, follow
 from ..trace.tracing import Traced, trace
 
-# Entry i of the result reads entry i of the inputs.
-_EACH = (
-    "abs acos add and asin atan atan2 ceil clamp convert_element_type copy copy_p cos cosh div eq erf "
-    "exp exp2 expm1 floor ge gt integer_pow is_finite le log log1p logistic lt max min mul ne neg "
-    "nextafter not or pow rem round rsqrt select_n sign sin sinh sqrt square stop_gradient sub tan tanh "
-    "xor "
-)
-_MOVES = ["slice", "squeeze", "reshape", "broadcast_in_dim", "transpose", "rev", "concatenate", "expand_dims"]
-_COMPARED = ("gt", "ge", "lt", "le")
-_SWITCHED = 1 << 60  # the mark of a force that a foot's switch compares with its threshold
 _FIX = (
     "set measurable = False and give the term to the critic, or compute it from the IMUs of robot.toml, "
     "the servos' angles and velocities, those of joints with a <jointpos> or <jointvel> sensor, the feet's switches "
@@ -101,9 +91,7 @@ def _secrets(robot: Robot, signals: Signals) -> dict[str, np.ndarray]:
         if name == ".physics.qvel":
             mask[sorted(encoded(robot, "qvel"))] = False
         if name == ".physics.sensordata":
-            known = [sensor for imu in robot.imus for sensor in (imu.gyro, imu.accel, imu.quat)]
-            known += [body.tracker for body in robot.bodies.values() if body.tracker is not None]
-            for sensor in known:
+            for _, sensor in robot.measured_sensors:
                 mask[sensor.address : sensor.address + sensor.size] = False
         secret[name] = mask
     return secret
@@ -126,14 +114,14 @@ def _read(traced: Traced, secret: dict[str, np.ndarray], robot: Robot) -> list[s
             bits[len(bits)] = path
         mark = np.asarray(np.where(mask, bit, 0), np.int64)
         if mask.any() and path == ".physics.foot_force" and all(foot.switch for foot in robot.feet):
-            mark[..., 2] = _SWITCHED
+            mark[..., 2] = COMPARED
         marks.append(mark)
     known: dict[Any, np.ndarray] = dict(zip(jaxpr.constvars, map(np.asarray, consts)))
     out = 0
-    for mark in _follow(jaxpr, marks, known):
+    for mark in follow(jaxpr, marks, known):
         out |= int(np.bitwise_or.reduce(mark.ravel(), initial=0))
     paths = [f"signals{path}" for i, path in bits.items() if out >> (i % 60) & 1]
-    paths += ["signals.physics.foot_force"] if out & _SWITCHED else []
+    paths += ["signals.physics.foot_force"] if out & COMPARED else []
     return [_place(path, robot) for path in dict.fromkeys(paths)]
 
 
@@ -144,69 +132,3 @@ def _place(path: str, robot: Robot) -> str:
         "signals.physics.sensordata": f"sensors of signals.physics.sensordata that are no IMU of {robot.name!r}",
     }
     return parts.get(path, path)
-
-
-def _follow(jaxpr: Any, marks: list[np.ndarray], known: dict[Any, np.ndarray]) -> list[np.ndarray]:
-    """The marks of a jaxpr's results, entry by entry where an operation keeps entries apart, else of all it reads.
-
-    `known` holds the values of constants, which tell what an index picks.
-    """
-    mark = dict(zip(jaxpr.invars, marks))
-    known = dict(known)
-
-    def value(atom: Any) -> Any:
-        return np.asarray(atom.val) if jax_compat.is_constant(atom) else known.get(atom)
-
-    def of(atom: Any) -> np.ndarray:
-        unmarked = jax_compat.is_constant(atom) or atom not in mark
-        return np.zeros(atom.aval.shape, np.int64) if unmarked else mark[atom]
-
-    for eqn in jaxpr.eqns:
-        values = [value(atom) for atom in eqn.invars]
-        ins = [of(atom) for atom in eqn.invars]
-        if all(v is not None for v in values) and eqn.primitive.name not in ("random_bits", "pure_callback"):
-            known.update(zip(eqn.outvars, map(np.asarray, jax_compat.apply(eqn, *values))))
-            continue
-        for var, result in zip(eqn.outvars, _through(eqn, ins, values)):
-            mark[var] = np.asarray(result)
-    return [of(atom) for atom in jaxpr.outvars]
-
-
-def _through(eqn: Any, ins: list[np.ndarray], values: list[Any]) -> Iterator[np.ndarray]:
-    name, shapes = eqn.primitive.name, [var.aval.shape for var in eqn.outvars]
-    called = jax_compat.called(eqn)
-    if name in _EACH.split() and all(mark.shape in ((), shapes[0]) for mark in ins):
-        total = np.zeros(shapes[0], np.int64)
-        for mark in ins:
-            total = total | mark
-        yield np.asarray(total & ~_SWITCHED if name in _COMPARED else total)
-    elif name in _MOVES:
-        yield _moved(eqn, ins)
-    elif name in ("gather", "dynamic_slice") and all(v is not None for v in values[1:]):
-        yield _moved(eqn, [ins[0], *values[1:]])
-    elif called is not None:
-        jaxpr, consts = jax_compat.opened(called)
-        known = dict(zip(jaxpr.constvars, map(np.asarray, consts)))
-        known |= {var: v for var, v in zip(jaxpr.invars, values) if v is not None}
-        yield from _follow(jaxpr, ins, known)
-    else:
-        every = 0
-        for mark in ins:
-            every |= int(np.bitwise_or.reduce(mark.ravel(), initial=0))
-        for shape in shapes:
-            yield np.full(shape, every, np.int64)
-
-
-def _moved(eqn: Any, ins: list[Any]) -> np.ndarray:
-    """The same rearrangement, of the marks: bit by bit, since each fits an exact float32."""
-    total = np.zeros(eqn.outvars[0].aval.shape, np.int64)
-    first = len(ins) if eqn.primitive.name == "concatenate" else 1
-    bits = int(np.bitwise_or.reduce([np.bitwise_or.reduce(mark.ravel(), initial=0) for mark in ins[:first]], initial=0))
-    bit = 1
-    while bit <= bits:
-        if bits & bit:
-            marks = [((mark & bit) > 0).astype(np.float32) for mark in ins[:first]]
-            (moved,) = jax_compat.apply(eqn, *marks, *ins[first:])
-            total = total | np.where(np.asarray(moved) > 0, bit, 0)
-        bit <<= 1
-    return np.asarray(total)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ...errors import WildRobotError
 from .archive import damaged, read_files, read_zip
-from .contract import FILE, Contract, read_contract
+from .contract import FILE, Contract
+from .read import read_contract
 from .signature import SIGNATURE, check_signature
 
 GOLDEN = "golden.npz"

@@ -3,8 +3,8 @@
 import hashlib
 import io
 import json
+import logging
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,22 @@ from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
 from ..bundle.archive import damaged
 from ..bundle.bundle import GOLDEN, Bundle
-from ..bundle.contract import FILE, FORMAT, VERSION, contract_digest, observation_digest, read_contract
+from ..bundle.contract import FILE, FORMAT, VERSION, contract_digest, observation_digest
 from ..bundle.extra import require
+from ..bundle.read import read_contract
 from ..bundle.schema import SCHEMA_FILE, contract_schema
 from ..bundle.signature import SIGNATURE, Signer
 from ..proof.replay import replay
-from .describe import describe, split_controller, used_sensors
+from .describe import describe
 from .golden import record
-from .onnx.graph import INPUT, OPSET, OUTPUT, policy_graph, policy_states
+from .onnx.control import control_graph
+from .onnx.graph import OPSET
 from .place import check_place, place
 from .readme import readme
 from .robot_files import pack_robot
+from .robot_side import robot_side
+
+_log = logging.getLogger(__name__)
 
 POLICY, README = "policy.onnx", "README.md"
 
@@ -37,7 +42,6 @@ def export_bundle(
     folder: Path,
     training: dict[str, Any],
     gate: dict[str, Any] | None,
-    say: Callable[[str], None],
     force: bool = False,
     signer: Signer | None = None,
 ) -> tuple[Path, Path]:
@@ -49,7 +53,6 @@ def export_bundle(
         folder: the bundle's folder; files of an older bundle are replaced, others stay. The zip lies beside it.
         training: where the policy comes from, plain JSON values.
         gate: the gate's verdict on it in the training env, if there is one.
-        say: told what the bundle has to go without, and what else lies in its folder.
         force: overwrite files of those names that no export has written, or that were changed since.
         signer: signs the contract, if given.
 
@@ -62,7 +65,7 @@ def export_bundle(
     """
     archive = folder.with_name(folder.name + ".zip")
     check_place(folder, archive, force)
-    files = bundle_files(env, policy, training, gate, say)
+    files = bundle_files(env, policy, training, gate)
     contract = read_contract(files[FILE])
     bundle = Bundle(contract, {name: data for name, data in files.items() if name != FILE}, str(folder))
     found = replay(bundle)
@@ -70,13 +73,14 @@ def export_bundle(
         raise WildRobotError(
             f"The player does not do what training does: {found.wrong}.",
             where="golden vectors",
-            hint="this is a mistake of the exporter: please report it with the run's recipe",
+            hint="a command that draws what its `hold` does not fix cannot be repeated by a robot; where there is "
+            "none, this is a mistake of the exporter: please report it with the run's recipe",
             exit_code=1,
         )
     if signer is not None:
         files[SIGNATURE] = signer.sign(files[FILE])
     if others := place(files, folder, archive, force):
-        say(
+        _log.info(
             f"other files lie in {folder} and stay: {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}; "
             f"with them it is no bundle, hand on {archive.name}"
         )
@@ -88,50 +92,50 @@ def bundle_files(
     policy: AbstractPolicy,
     training: dict[str, Any],
     gate: dict[str, Any] | None,
-    say: Callable[[str], None],
 ) -> dict[str, bytes]:
     """Every file of the bundle, by name. Equal arguments give equal bytes.
 
     Raises:
         WildRobotError: as `export_bundle`.
     """
-    controller, _, _ = split_controller(env.controller)
-    sensors, _, _ = used_sensors(env)
-    stack = env.observations["policy"]
-    size, history = stack.size // stack.history, stack.history
-    policy_graph(policy, size, {}, history)  # it may refuse: before the rollout, which takes a while
-    recording = record(env, controller, policy, sensors)
+    side, stack = robot_side(env), env.observations["policy"]
+    size, history, reads = side.stack.size, stack.history, side.reads()
+    meaning = describe(env, side, reads, np.zeros(side.robot.nu), None)
+    # It may refuse: before the rollout, which takes a while.
+    graph = control_graph(side, reads, policy, history, {"observation": observation_digest(meaning)})
+    recording = record(env, side, policy)
     files: dict[str, bytes] = {}
     simulated: dict[str, str] | None = None
     try:
         files, simulated = pack_robot(env.physics.robot)
     except WildRobotError as error:
-        say(f"the bundle goes without its robot, so it cannot be played in simulation: {error}")
+        _log.info(f"the bundle goes without its robot, so it cannot be played in simulation: {error}")
     document: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "digest": "",
-        **describe(env, recording.target_speed, simulated),
-        "policy": {
-            "file": POLICY,
-            "kind": type(policy).__name__,
-            "input": INPUT,
-            "output": OUTPUT,
-            "input_size": size,
-            "observation_size": stack.size,
-            "action_size": env.action_size,
-            "history": history,
-            "state": [
-                {"kind": state.kind, "input": state.input, "output": state.output, "shape": list(state.shape)}
-                for state in policy_states(policy, size, history)
-            ],
-            "opset": OPSET,
-        },
+        **describe(env, side, reads, recording.target_speed, simulated),
         "training": training,
         "gate": gate,
     }
-    files[POLICY] = policy_graph(policy, size, {"observation": observation_digest(document)}, history)
-    files[GOLDEN] = _arrays(recording.golden)
+    document["policy"] = {
+        "file": POLICY,
+        "kind": type(policy).__name__,
+        "inputs": [{"name": name, "size": length} for name, length in graph.inputs],
+        "input_size": size,
+        "observation_size": stack.size,
+        "action_size": env.action_size,
+        "history": history,
+        "state": [
+            {"kind": state.kind, "input": state.input, "output": state.output, "shape": list(state.shape)}
+            for state in graph.states
+        ],
+        "opset": OPSET,
+    }
+    told = {f"sensor/{sensor['name']}" for sensor in document["sensors"]}
+    kept = {name: rows for name, rows in recording.golden.items() if not name.startswith("sensor/") or name in told}
+    files[POLICY] = graph.model
+    files[GOLDEN] = _arrays(kept)
     files[SCHEMA_FILE.name] = SCHEMA_FILE.read_bytes()
     files[README] = readme(document).encode()
     document["files"] = {

@@ -1,4 +1,4 @@
-"""Golden vectors: a real rollout of the training env, recorded from the sensors to the targets."""
+"""Golden vectors: a real rollout of the training env, recorded from the readings to the targets."""
 
 import dataclasses
 import functools
@@ -11,18 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray, Shaped
 
-from ...control import AbstractController
 from ...env import Env, EnvState
 from ...learn.networks import AbstractPolicy
-from ...locomotion import velocity_of
 from ...physics.mujoco_tools.kinematics import base_translation
-from ...robots import Sensor
-from .describe import foot_switches
+from ..bundle.contract import ACTION, COMMAND, OBSERVATION, POSITIONS, SWITCHES, TARGET, VELOCITIES
 from .onnx.graph import memory_names
+from .robot_side import RobotSide
 
 STEPS = 100  # control steps of golden vectors
 STARTS = 16  # first states for a player's own episodes
-_STAND, _WALK = 15, 60  # control steps of the golden rollout's start and walk; it stops for the rest
+_REST, _ASKED = 15, 60  # control steps at the golden rollout's start, and of what it is asked for then
 _OTHERS, _LONGER = 7, 250  # further rollouts, and control steps of each: how fast do targets change?
 _KICKS = (0.5, 0.8)  # m/s, of a robot that only stands: in the golden rollout, and at most in the others
 _SEED = 0x601D
@@ -34,75 +32,82 @@ class Recording(eqx.Module):
     """What was recorded. `golden` has a row per control step by name; the rest is of all rollouts."""
 
     golden: dict[str, Float[np.ndarray, "time ..."]]
-    target_speed: Float[np.ndarray, " nu"]  # rad/s, the greatest of each joint
+    target_speed: Float[np.ndarray, " nu"]  # per second, the greatest of each joint
 
 
-def record(env: Env, controller: AbstractController, policy: AbstractPolicy, sensors: dict[str, Sensor]) -> Recording:
+def record(env: Env, side: RobotSide, policy: AbstractPolicy) -> Recording:
     """Roll out `policy`'s mean action and record every step.
 
     Args:
         env: the recipe's env with nominal parameters on the native engine.
-        controller: its controller as the robot computes it, without delay.
+        side: its part that runs on the robot.
         policy: the trained policy.
-        sensors: the raw readings to keep, by name.
 
     Returns:
-        Each row holds what the robot would have read (`time` in s, `speed` commanded in m/s,
-        sensors as `sensor/NAME`, `joint_positions`, `joint_velocities`, and `foot_switches` where
-        the policy reads them), and what training made of
-        it: `observation`, `action`, `target` (rad) and, where the policy has a memory, what became
-        of it as `state/NAME`; `qpos` and `qvel` are where the simulated robot was. `start_qpos` and
-        `start_qvel` are first states. A robot that is only ever told to stand is kicked on the way,
-        or nothing would happen: `kick` (m/s, in the world) is what each row ends with.
+        Each row holds what the robot would have read (`time` in s, `command` by channel, sensors as
+        `sensor/NAME`, `joint_positions`, `joint_velocities`, and `foot_switches` where its feet have
+        them), and what training made of it: `observation`, `action`, `target` and, where the policy
+        has a memory, what became of it as `state/NAME`; `qpos` and `qvel` are where the simulated
+        robot was. `start_qpos` and `start_qvel` are first states. A robot that is asked for nothing
+        is kicked on the way, where its base moves: `kick` (m/s, in the world) is what each row ends with.
     """
-    name, command = velocity_of(env.commands)
-    high = float(command.lin_vel_x[1])
-    low = max(float(command.lin_vel_x[0]), float(command.deadband), 0.2 * high)
-    speeds = np.zeros((_LONGER, 1 + _OTHERS), np.float32)
-    stands = not (command.planar or np.any(command.lin_vel_x))
-    if not stands:
-        speeds[_STAND : _STAND + _WALK, 0] = 0.6 * high
-        speeds[_STAND:, 1:] = np.linspace(low, high, _OTHERS)
-    # Episodes begin standing. What is not recorded (rewards, the critic's view) is not traced either.
-    standing = dataclasses.replace(
+    # Episodes begin at rest. What is not recorded (rewards, the critic's view) is not traced either.
+    rest = side.values(jnp.asarray(_rest(side)))
+    resting = dataclasses.replace(
         env,
         observations={"policy": env.observations["policy"]},
         rewards={},
         endings={},
-        commands={**env.commands, name: command.hold(jnp.zeros((len(command.channels),), jnp.float32))},
+        commands={name: c.hold(rest[name]) if name in rest else c for name, c in env.commands.items()},
     )
     n = 1 + _OTHERS
-    following = jnp.asarray(np.concatenate([speeds[1:], speeds[-1:]])[..., None] * _directions(env))
-    kicks = jnp.asarray(_kicks()) if stands else None
+    asked = _asked(side)
+    told = jnp.asarray(asked)
+    following = jnp.asarray(np.concatenate([asked[1:], asked[-1:]]))
+    kicks = jnp.asarray(_kicks()) if side.robot.base is not None and not np.ptp(asked, axis=0).any() else None
     keys = jax.random.split(jax.random.key(_SEED), n + STARTS)
-    blank = jax.tree.map(lambda leaf: _blank(leaf, keys[0]), eqx.filter_eval_shape(_first, standing, keys[:n]))
+    blank = jax.tree.map(lambda leaf: _blank(leaf, keys[0]), eqx.filter_eval_shape(_first, resting, keys[:n]))
     with ThreadPoolExecutor(1) as pool:  # two compiles, two cores
-        roll = pool.submit(_roll.lower(standing, controller, policy, sensors, *blank, following, kicks).compile)
-        state, obs = _reset(standing, keys)
+        roll = pool.submit(_roll.lower(resting, side, policy, *blank, told, following, kicks).compile)
+        state, obs = _reset(resting, keys)
         first, obs = jax.tree.map(lambda leaf: leaf[:n], (state, obs))
-        rows = jax.device_get(roll.result()(standing, controller, policy, sensors, first, obs, following, kicks))
+        rows = jax.device_get(roll.result()(resting, side, policy, first, obs, told, following, kicks))
     starts = {f"start_{name}": np.asarray(getattr(state.physics, name)[n:]) for name in ("qpos", "qvel")}
-    targets = np.concatenate([np.broadcast_to(env.physics.robot.home_joints, rows["target"][:1].shape), rows["target"]])
+    targets = np.concatenate([np.broadcast_to(side.controller.rest(), rows[TARGET][:1].shape), rows[TARGET]])
     speed = np.abs(np.diff(targets, axis=0)).max(axis=(0, 1)) / env.physics.control_dt
     golden = {name: np.ascontiguousarray(row[:STEPS, 0]) for name, row in rows.items()}
     return Recording({**golden, **starts}, speed)
 
 
-def _directions(env: Env) -> Float[np.ndarray, "time n 3"]:
-    """Shares of speed, lateral speed and turn by which each rollout's speed is multiplied.
+def _bounds(side: RobotSide) -> Float[np.ndarray, "channels 2"]:
+    found = [np.asarray(side.commands[name].bounds()) for name in sorted(side.commands)]
+    return np.concatenate([np.zeros((0, 2)), *found]).astype(np.float32)
 
-    All are told to walk ahead. Where the command knows more, the golden one turns and walks
-    sideways in the second half of its walk, and so do the others from time to time.
+
+def _rest(side: RobotSide) -> Float[np.ndarray, " channels"]:
+    """What is asked for where nothing is: 0, or what is nearest to it."""
+    bounds = _bounds(side)
+    return np.minimum(np.maximum(np.zeros(len(bounds), np.float32), bounds[:, 0]), bounds[:, 1])
+
+
+def _asked(side: RobotSide) -> Float[np.ndarray, "time n channels"]:
+    """What each rollout is asked for in each control step.
+
+    After a time at rest the first channel goes towards the larger of its ends, each rollout to
+    another place; the other channels follow later, and go to one end and to the other. The golden
+    rollout goes back to rest.
     """
-    command = velocity_of(env.commands)[1]
-    shares = np.zeros((_LONGER, 1 + _OTHERS, 3), np.float32)
-    shares[..., 0] = 1.0
-    high = max(float(command.lin_vel_x[1]), 1e-6)
-    for i, bounds in ((1, command.lin_vel_y), (2, command.ang_vel_z)):
-        if bounds is not None:
-            shares[_STAND + _WALK // 2 :, :, i] = float(bounds[1]) / high
-            shares[_STAND + _WALK :, ::2, i] *= -1.0
-    return shares
+    bounds, rest = _bounds(side), _rest(side)
+    asked = np.tile(rest, (_LONGER, 1 + _OTHERS, 1))
+    shares = np.concatenate([[0.6], np.linspace(0.2, 1.0, _OTHERS)])[:, None].astype(np.float32)
+    low, high = bounds[:, 0] - rest, bounds[:, 1] - rest
+    far, near = np.where(high >= -low, high, low), np.where(high >= -low, low, high)
+    if len(rest):
+        asked[_REST:, :, :1] = rest[:1] + shares * far[:1]
+        asked[_REST + _ASKED // 2 :, :, 1:] = rest[1:] + shares * far[1:]
+        asked[_REST + _ASKED :, ::2, 1:] = rest[1:] + shares[::2] * near[1:]
+        asked[_REST + _ASKED :, 0] = rest
+    return asked.astype(np.float32)
 
 
 def _kicks() -> Float[np.ndarray, "time n 3"]:
@@ -110,7 +115,7 @@ def _kicks() -> Float[np.ndarray, "time n 3"]:
     kicks = np.zeros((_LONGER, 1 + _OTHERS, 3), np.float32)
     speed = np.concatenate([_KICKS[:1], np.linspace(0.3, _KICKS[1], _OTHERS)])
     angle = 2.0 * np.pi * (np.arange(1 + _OTHERS) + 0.5) / (1 + _OTHERS)
-    kicks[_STAND, :, 0], kicks[_STAND, :, 1] = speed * np.cos(angle), speed * np.sin(angle)
+    kicks[_REST, :, 0], kicks[_REST, :, 1] = speed * np.cos(angle), speed * np.sin(angle)
     return kicks
 
 
@@ -129,56 +134,50 @@ def _first(env: Env, keys: Key[Array, " n"]) -> tuple[EnvState, Float[Array, "n 
 _reset = _jit_once(_first)
 
 
-def _commands(state: EnvState, name: str) -> dict[str, Array]:
-    """What the robot is asked for, by name."""
-    command = state.commands[name]
-    commands = {"speed": command.lin_vel_x, "lateral": command.lin_vel_y, "turn": command.ang_vel_z}
-    return {name: value for name, value in commands.items() if value is not None}
-
-
 @_jit_once
 def _roll(
     env: Env,
-    controller: AbstractController,
+    side: RobotSide,
     policy: AbstractPolicy,
-    sensors: dict[str, Sensor],
     state: EnvState,
     obs: Float[Array, "n nobs"],
-    following: Float[Array, "time n 3"],
+    told: Float[Array, "time n channels"],
+    following: Float[Array, "time n channels"],
     kicks: Float[Array, "time n 3"] | None,
 ) -> dict[str, Float[Array, "time n ..."]]:
-    """Rows of all rollouts; the commands are those that follow upon each step."""
-    robot = env.physics.robot
-    n = following.shape[1]
-    remembered, switches = memory_names(policy), foot_switches(env)
-    velocity = velocity_of(env.commands)[0]
-    names = tuple(_commands(state, velocity))
-    dofs = jnp.asarray(base_translation(robot), jnp.float32)
+    """Rows of all rollouts; what is told belongs to a row, what follows is asked for in the step after it."""
+    n, remembered = told.shape[1], memory_names(policy)
+    dofs = None if kicks is None else jnp.asarray(base_translation(side.robot), jnp.float32)
+    switches = side.switches()
+    qpos, qvel = np.array(side.qpos, int), np.array(side.qvel, int)
 
     def reading(state: EnvState) -> dict[str, Array]:
         physics = state.physics
         return {
             "time": physics.time,
-            **_commands(state, velocity),
             "qpos": physics.qpos,
             "qvel": physics.qvel,
-            "joint_positions": robot.joints(physics.qpos),
-            "joint_velocities": robot.joint_velocities(physics.qvel),
-            **{f"sensor/{name}": sensor.read(physics.sensordata) for name, sensor in sensors.items()},
-            **({"foot_switches": switches[0].closed(physics)} if switches else {}),
+            POSITIONS: physics.qpos[qpos],
+            VELOCITIES: physics.qvel[qvel],
+            **{f"sensor/{name}": sensor.read(physics.sensordata) for name, sensor in side.sensors.items()},
+            **({SWITCHES: switches[0].closed(physics)} if switches else {}),
         }
 
-    def step(loop: tuple[Any, ...], now: tuple[Array, Array | None]) -> tuple[tuple[Any, ...], dict[str, Array]]:
-        command, kick = now
+    def ask(state: EnvState, command: Float[Array, " channels"]) -> EnvState:
+        values = side.values(command)
+        asked = {name: side.commands[name].set(state.commands[name], value) for name, value in values.items()}
+        return dataclasses.replace(state, commands={**state.commands, **asked})
+
+    def step(loop: tuple[Any, ...], now: tuple[Array, Array, Array | None]) -> tuple[tuple[Any, ...], dict[str, Array]]:
+        command, then, kick = now
         state, obs, carry, inner = loop
         distribution, carry = policy(obs, carry)
-        target, inner = jax.vmap(controller)(inner, distribution.mode())
-        row = {**jax.vmap(reading)(state), "observation": obs, "action": distribution.mode(), "target": target}
+        target, inner = jax.vmap(side.controller)(inner, distribution.mode())
+        row = {**jax.vmap(reading)(state), OBSERVATION: obs, ACTION: distribution.mode(), TARGET: target}
+        row |= {COMMAND: command}
         row |= {f"state/{name}": leaf for name, leaf in zip(remembered, jax.tree.leaves(carry))}
-        asked = jnp.stack([command[:, i] for i, n in enumerate(("speed", "lateral", "turn")) if n in names], axis=1)
-        told = jax.vmap(env.commands[velocity].set)(state.commands[velocity], asked)
-        state = eqx.tree_at(lambda s: s.commands[velocity], state, told)
-        if kick is not None:
+        state = jax.vmap(ask)(state, then)
+        if kick is not None and dofs is not None:
             row["kick"] = kick
             state = eqx.tree_at(lambda s: s.physics.qvel, state, state.physics.qvel + kick @ dofs.T)
         state, timestep = jax.vmap(env.step)(state, distribution.mode())
@@ -187,5 +186,5 @@ def _roll(
     def all_alike(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n, *jnp.shape(leaf))), tree)
 
-    loop = (state, obs, all_alike(policy.init()), all_alike(controller.init()))
-    return jax.lax.scan(step, loop, (following, kicks))[1]
+    loop = (state, obs, all_alike(policy.init()), all_alike(side.controller.init()))
+    return jax.lax.scan(step, loop, (told, following, kicks))[1]

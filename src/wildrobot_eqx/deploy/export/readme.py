@@ -2,13 +2,16 @@
 
 from typing import Any
 
+from ..bundle.contract import COMMAND, SWITCHES, VELOCITIES
+
 
 def readme(document: dict[str, Any]) -> str:
     """The text for one contract, in Markdown."""
-    joints, control, safety = document["joints"], document["control"], document["safety"]
+    joints, control = document["joints"], document["control"]
     rows = "\n".join(
-        f"| {i} | `{j['name']}` | {j['home']:.4f} | {j['low']:.4f} | {j['high']:.4f} | {j['scale']:.4f} "
-        f"| {j['target_speed']:.2f} | {j['kp']:g} | {j['kd']:g} |"
+        f"| {i} | `{j['name']}` | {j['home']:.4f} | {j['target']['kind']} | {j['target']['unit']} "
+        f"| {j['target']['low']:.4f} | {j['target']['high']:.4f} | {j['target']['speed']:.2f} "
+        f"| {j['kp']:g} | {j['kd']:g} |"
         for i, j in enumerate(joints)
     )
     parts = "\n".join(
@@ -16,31 +19,12 @@ def readme(document: dict[str, Any]) -> str:
         for p in document["observation"]
         if not p["age"]
     )
-    lasting = _lasting(document["policy"])
-    sensors = "\n".join(
-        f'readings["{s["name"]}"]  # {s["size"]} numbers, {s["order"]}, {s["unit"]}, frame: {s["frame"]}'
-        for s in document["sensors"]
-        if s["required"]
-    )
-    if "feet" in document:
-        feet = ", ".join(repr(foot["name"]) for foot in document["feet"])
-        sensors += f'\nreadings["foot_switches"]  # {{foot: 1 or 0}}, 1 while its switch is closed, of {feet}'
-    command = document["command"]
-    speed = command["speed"]
-    more = [
-        f"{name!r}: {unit} to the left, {command[name]['low']:g} to {command[name]['high']:g}"
-        for name, unit in (("lateral", "m/s"), ("turn", "rad/s"))
-        if name in command
-    ]
-    commands = f"{speed['low']:g} to {speed['high']:g}; below {speed['deadband']:g}: stand"
-    commands += f"\n# and in it, 0 where absent: {'; '.join(more)}" if more else ""
     model = document["simulation"]
     packed = (
-        f"The robot it was trained in travels along (`{model['model']}`): `wildrobot-eqx play` walks it."
+        f"The robot it was trained in travels along (`{model['model']}`): `wildrobot-eqx play` runs it."
         if model
         else "The robot it was trained in could not be packed, so this bundle cannot be played in simulation."
     )
-    up = [round(v, 3) + 0.0 for v in safety["upright"]]
     return f"""# A policy for {document["robot"]["name"]}
 
 {document["robot"]["description"]}
@@ -61,47 +45,89 @@ from wildrobot_eqx.deploy import Player
 
 player = Player("bundle.zip", joints=my_joint_names, rate={control["rate"]:g})
 player.start()
-while walking:  # every {control["dt"] * 1e3:g} ms
+while running:  # every {control["dt"] * 1e3:g} ms
     step = player.step(readings)
-    send(dict(zip(player.joints, step.target)))  # rad; nothing, while step.mode is "wait"
+    send(dict(zip(player.joints, step.target)))  # see the table; nothing, while step.mode is "wait"
 ```
 
 where `readings` maps names to what was just measured:
 
 ```py
-readings["time"]  # s, when that was, on a clock that never runs backwards
-readings["command"]  # {{"speed": m/s}}, {commands}
-readings["joint_positions"]  # {{joint: rad}}
-readings["joint_velocities"]  # {{joint: rad/s}}
-{sensors}
+{_readings(document)}
 ```
 
-## Joints, in the order of the action
+## Joints, in the order of the targets
 
-Targets are `clip(home + scale * action, low, high)`. Angles in rad; `target_speed` in rad/s; `kp` (N m/rad) and `kd`
-(N m s/rad) are those of the simulated servo.
+The policy's file gives the targets; the player keeps them within `low` and `high`, and lets them change no faster than
+`speed` (per second). Homes are in rad, m of slides; `kp` (N m/rad) and `kd` (N m s/rad) are of the simulated servo.
 
-| | joint | home | low | high | scale | target_speed | kp | kd |
-|---|---|---|---|---|---|---|---|---|
+| | joint | home | target | unit | low | high | speed | kp | kd |
+|---|---|---|---|---|---|---|---|---|---|
 {rows}
 
 ## Observation, {document["policy"]["input_size"]} numbers
 
+The policy's file computes it from the readings: this is what it means.
+
 | where | name | kind | unit | frame | source |
 |---|---|---|---|---|---|
 {parts}
-{lasting}
-## Before it walks
+{_lasting(document["policy"])}
+{_before(document)}"""
 
-1. Hang the robot up. Check each joint's sign and zero by hand against the table: home is a pose, not zero.
-2. Check the IMU: upright in the home pose, it must see the world's up at `{up}` in its own frame.
-3. `player.start()` moves from the pose that it finds to the home pose, within {safety["ramp_seconds"]:g} s or more.
-   Let it, with the feet in the air.
-4. Then set it down and command a speed of 0.
 
-It goes to its safe pose and stays there, and `step.fault` says why, when readings are missing, not finite, impossible,
-older than {safety["stale_seconds"]:g} s, or when the IMU is tilted by more than {safety["max_tilt"]:.2f} rad.
-Keep a switch at hand that cuts the power.
+def _readings(document: dict[str, Any]) -> str:
+    """What the player is given in each control step, as lines of Python."""
+    inputs = {read["name"] for read in document["policy"]["inputs"]}
+    names = [joint["name"] for joint in document["encoders"]]
+    beside = f", and of {', '.join(names)} (without an actuator)" if names else ""
+    lines = ['readings["time"]  # s, when that was, on a clock that never runs backwards']
+    channels = document["command"]["channels"]
+    if COMMAND in inputs:
+        lines.append('readings["command"]  # {channel: value}, of what is asked for; of the others, nothing is')
+        lines += [f"# {c['name']!r}: {c['unit']}, {c['low']:g} to {c['high']:g}" for c in channels]
+    lines.append(f'readings["joint_positions"]  # {{joint: rad; m of a slide}}, of the joints below{beside}')
+    if VELOCITIES in inputs:
+        lines.append('readings["joint_velocities"]  # {joint: rad/s; m/s of a slide}')
+    lines += [
+        f'readings["{s["name"]}"]  # {s["size"]} numbers, {s["order"]}, {s["unit"]}, frame: {s["frame"]}'
+        for s in document["sensors"]
+        if s["required"]
+    ]
+    if SWITCHES in inputs:
+        feet = ", ".join(repr(foot["name"]) for foot in document["feet"])
+        lines.append(f'readings["foot_switches"]  # {{foot: 1 or 0}}, 1 while its switch is closed, of {feet}')
+    return "\n".join(lines)
+
+
+def _before(document: dict[str, Any]) -> str:
+    """What to look at first."""
+    safety, tilt = document["safety"], document["safety"]["tilt"]
+    servos = any(joint["target"]["kind"] == "position" for joint in document["joints"])
+    steps = ["Fix the robot so that it can hurt nobody, a robot with legs by hanging it up."]
+    steps.append("Check each joint's sign and zero by hand against the table: home is a pose, not zero.")
+    if tilt is not None:
+        up = [round(v, 3) + 0.0 for v in tilt["upright"]]
+        steps.append(f"Check the IMU: upright in the home pose, it must see the world's up at `{up}` in its own frame.")
+    if servos:
+        steps.append(
+            "`player.start()` moves from the pose that it finds to the home pose, within "
+            f"{safety['ramp_seconds']:g} s or more. Let it, with the feet in the air."
+        )
+    else:
+        steps.append(
+            "The policy has the robot from the first reading on: its actuators know no positions to begin with."
+        )
+    steps.append("Then set it down, and ask for nothing at first.")
+    listed = "\n".join(f"{i}. {step}" for i, step in enumerate(steps, 1))
+    tilted = f", or when the IMU is tilted by more than {tilt['max']:.2f} rad" if tilt is not None else ""
+    ending = "It goes to its safe pose and stays there" if servos else "It takes its actuators to rest"
+    return f"""## Before it moves
+
+{listed}
+
+{ending}, and `step.fault` says why, when readings are missing, not finite, impossible or older than
+{safety["stale_seconds"]:g} s{tilted}. Keep a switch at hand that cuts the power.
 """
 
 

@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 from ...errors import WildRobotError
 from ..bundle.archive import damaged
 from ..bundle.bundle import Bundle
+from ..bundle.contract import SWITCHES
 from ..bundle.mjcf import unpacked
-from ..player.guard import SWITCHES
 from ..player.loop import AbstractRobot
-
-SNAPSHOT = ("qpos", "qvel", "xpos", "xquat", "site_xpos", "sensordata", "actuator_force")
 
 
 class MujocoRobot(AbstractRobot):
@@ -49,25 +47,26 @@ class MujocoRobot(AbstractRobot):
         # A simulation that diverges must stay so, not start anew in silence.
         self.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
         self.data = mujoco.MjData(self.model)
-        self._actuators = np.array([self._id("actuator of joint", name) for name in self.joints])
-        hinges = self.model.actuator_trnid[self._actuators, 0]
-        self._qpos, self._dof = self.model.jnt_qposadr[hinges], self.model.jnt_dofadr[hinges]
-        self._base = self._id("body", simulation["base"])
+        self._actuators = np.array([self._id("actuator of joint", name) for name in self._contract.joints])
+        measured = np.array([self._id("joint", name) for name in self.joints])
+        self._qpos, self._dof = self.model.jnt_qposadr[measured], self.model.jnt_dofadr[measured]
+        self._base = None if simulation["base"] is None else self._id("body", simulation["base"])
         self._sensors = {s["name"]: self._sensor(s["name"], s["size"]) for s in document["sensors"]}
         self._feet = [
             (foot["name"], self._sensor(foot["sensor"], 3), np.float32(foot["threshold"]))
             for foot in document.get("feet", ())
         ]
         self._home = np.array(simulation["home_qpos"], np.float64)
-        self._floor, self._level = float(simulation["min_height"]), float(np.cos(simulation["max_tilt"]))
-        self._compass = document["command"]["heading_hold"]["sensor"]
+        height, tilt = simulation["min_height"], simulation["max_tilt"]
+        self._floor = -np.inf if height is None else float(height)
+        self._level = -np.inf if tilt is None else float(np.cos(min(float(tilt), np.pi)))
         if self._home.shape != (self.model.nq,):
             raise damaged("The home pose is not one of the robot in the bundle.", bundle.path)
         self.reset()
 
     @property
     def joints(self) -> tuple[str, ...]:
-        return self._contract.joints
+        return self._contract.measured
 
     def reset(
         self, qpos: NDArray[np.floating[Any]] | None = None, qvel: NDArray[np.floating[Any]] | None = None
@@ -76,8 +75,9 @@ class MujocoRobot(AbstractRobot):
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:] = self._home if qpos is None else qpos
         self.data.qvel[:] = 0.0 if qvel is None else qvel
-        self._queue = deque([self._contract.home] * self._contract.document["controller"]["delay"])
-        self.data.ctrl[self._actuators] = self._target = self._contract.home
+        rest = self._contract.target_rest
+        self._queue = deque([rest] * self._contract.document["controller"]["delay"])
+        self.data.ctrl[self._actuators] = self._target = rest
         self.broken = False
         mujoco.mj_forward(self.model, self.data)
 
@@ -100,7 +100,7 @@ class MujocoRobot(AbstractRobot):
         return {name: float(forces[place][2] > threshold) for name, place, threshold in self._feet}
 
     def write(self, targets: Mapping[str, float], seconds: float) -> None:
-        self._target = np.array([targets[name] for name in self.joints], np.float32)
+        self._target = np.array([targets[name] for name in self._contract.joints], np.float32)
 
     def wait(self, until: float) -> None:
         while self.data.time < until - 0.5 * self.model.opt.timestep and not self.broken:
@@ -128,9 +128,11 @@ class MujocoRobot(AbstractRobot):
     def kick(self, velocity: NDArray[np.floating[Any]]) -> None:
         """The whole robot gets a velocity (m/s, in the world) on top of its own, in one instant.
 
-        A robot whose base moves on slides takes the part along their axes.
+        A robot whose base moves on slides takes the part along their axes, one without a base nothing.
         """
         model = self.model
+        if self._base is None:
+            return
         first = model.body_jntadr[self._base]
         for joint in range(first, first + model.body_jntnum[self._base]):
             dof = model.jnt_dofadr[joint]
@@ -145,28 +147,27 @@ class MujocoRobot(AbstractRobot):
     @property
     def fallen(self) -> bool:
         """Its base is too low or tilts too far, or the simulation has diverged."""
-        up = self.data.xmat[self._base, 8]
-        return self.broken or not (self.data.xpos[self._base, 2] > self._floor and up > self._level)
+        if self.broken or self._base is None:
+            return self.broken
+        return not (self.data.xpos[self._base, 2] > self._floor and self.data.xmat[self._base, 8] > self._level)
 
     @property
     def position(self) -> NDArray[np.float64]:
-        """Where its base is, m, in the world."""
-        return self.data.xpos[self._base].copy()
+        """Where its base is, m, in the world; the origin of a robot without one."""
+        return np.zeros(3) if self._base is None else self.data.xpos[self._base].copy()
 
     @property
     def heading(self) -> float:
-        """The heading of the IMU that holds it, rad, in the world."""
-        w, x, y, z = self.data.sensordata[self._sensors[self._compass]]
-        return float(np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z)))
-
-    def snapshot(self) -> dict[str, NDArray[np.float32]]:
-        """Everything that a gate measures, by MuJoCo's names."""
-        return {name: np.array(getattr(self.data, name), np.float32) for name in SNAPSHOT}
+        """The heading of its base, rad, in the world; 0 of a robot without one."""
+        if self._base is None:
+            return 0.0
+        turned = self.data.xmat[self._base]
+        return float(np.arctan2(turned[3], turned[0]))
 
     def _id(self, kind: str, name: str) -> int:
         model = self.model
-        if kind == "body":
-            found = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, name)
+        if kind in ("body", "joint"):
+            found = mujoco.mj_name2id(model, getattr(mujoco.mjtObj, f"mjOBJ_{kind.upper()}"), name)
         else:
             joint = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, name)
             driven = np.flatnonzero(

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.contract import Contract
+from ...errors import nearest
+from ..bundle.contract import COMMAND, POSITIONS, SWITCHES, VELOCITIES, Contract
 
-POSITIONS, VELOCITIES, COMMAND, TIME = "joint_positions", "joint_velocities", "command", "time"
-SWITCHES = "foot_switches"
+TIME = "time"
 _UNIT = 0.05  # how far from 1 the length of a quaternion may be: a bus may round it
 _EXACT = 1e-5  # up to which it is left as it is
 
@@ -22,12 +22,10 @@ class Reading:
 
     time: float  # s, when they were taken
     sensors: dict[str, NDArray[np.float32]]
-    positions: NDArray[np.float32]  # rad
-    velocities: NDArray[np.float32]  # rad/s
+    positions: NDArray[np.float32]  # of the measured joints, rad; m of slides
+    velocities: NDArray[np.float32]  # rad/s; m/s of slides
     switches: NDArray[np.float32]  # of the contract's feet: 1 is closed, 0 open
-    speed: float  # m/s, commanded
-    lateral: float  # m/s, commanded, to the left
-    turn: float  # rad/s, commanded, to the left
+    command: NDArray[np.float32]  # of the contract's channels
 
 
 class Unfit(Exception):  # noqa: N818 - a verdict on readings, not a mistake of the user
@@ -47,14 +45,17 @@ class Guard:
         safety = contract.document["safety"]
         self._contract = contract
         self._stale = float(safety["stale_seconds"])
-        self._upright = np.array(safety["upright"], np.float64)
-        self._level = -math.inf if trusting else math.cos(min(float(safety["max_tilt"]), math.pi))
+        tilt = safety["tilt"]
+        self._compass = None if tilt is None or trusting else str(tilt["sensor"])
+        self._upright = np.array([0.0, 0.0, 1.0] if tilt is None else tilt["upright"], np.float64)
+        self._level = -math.inf if tilt is None else math.cos(min(float(tilt["max"]), math.pi))
         margin = np.float32(math.inf if trusting else safety["position_margin"])
         self._low, self._high = contract.low - margin, contract.high + margin
         self._turned = [3, 0, 1, 2] if quaternion == "xyzw" else None
-        self._compass = contract.document["command"]["heading_hold"]["sensor"]
         self._quats = {s["name"] for s in contract.document["sensors"] if s["kind"] == "orientation"}
-        self._still = np.zeros_like(contract.home)
+        self._still = np.zeros_like(contract.low)
+        self._channels = {channel.name: i for i, channel in enumerate(contract.channels)}
+        self._rest = np.array([channel.rest for channel in contract.channels], np.float32)
         self.start()
 
     def start(self) -> None:
@@ -73,12 +74,13 @@ class Guard:
         sensors = {name: self._sensor(name, size, readings) for name, size in self._contract.sensors.items()}
         positions = self.positions(readings)
         velocities = self._joints(VELOCITIES, readings) if self._contract.needs_velocities else self._still
-        self._level_enough(sensors[self._compass])
+        if self._compass is not None:
+            self._level_enough(sensors[self._compass])
         switches = self._switches(readings.get(SWITCHES))
-        return Reading(time, sensors, positions, velocities, switches, *self._command(readings.get(COMMAND)))
+        return Reading(time, sensors, positions, velocities, switches, self._command(readings.get(COMMAND)))
 
     def positions(self, readings: Mapping[str, Any]) -> NDArray[np.float32]:
-        """Where the joints are, rad, in the contract's order.
+        """Where the measured joints are, rad or m, in the contract's order.
 
         Raises:
             Unfit: one is unknown, or reads what it cannot be.
@@ -87,7 +89,7 @@ class Guard:
             raise Unfit("there are no readings")
         positions = self._joints(POSITIONS, readings)
         for i in np.flatnonzero((positions < self._low) | (positions > self._high)):
-            raise Unfit(f"the joint {self._contract.joints[i]!r} reads {positions[i]:.3f} rad, far beyond its limits")
+            raise Unfit(f"the joint {self._contract.measured[i]!r} reads {positions[i]:.3f}, far beyond its limits")
         return positions
 
     def _fresh(self, taken: Any, now: float | None) -> float:
@@ -129,10 +131,11 @@ class Guard:
         given = readings.get(kind)
         if not isinstance(given, Mapping):
             raise Unfit(f"the readings have no {kind!r} by joint name")
-        missing = [name for name in self._contract.joints if name not in given]
+        names = self._contract.measured
+        missing = [name for name in names if name not in given]
         if missing:
             raise Unfit(f"{kind!r} lacks the joint {missing[0]!r}")
-        value = _vector([given[name] for name in self._contract.joints], len(self._contract.joints))
+        value = _vector([given[name] for name in names], len(names))
         if value is None:
             raise Unfit(f"{kind!r} holds something that is no finite number")
         return value
@@ -158,16 +161,21 @@ class Guard:
         if cosine < self._level:
             raise Unfit(f"the robot is tilted by {math.degrees(math.acos(max(cosine, -1.0))):.0f} degrees")
 
-    def _command(self, command: Any) -> tuple[float, float, float]:
-        """Forward and lateral speed, and turn: the speed must be there, of the others what is absent is 0."""
-        values = []
-        for name in ("speed", "lateral", "turn"):
-            given = command.get(name, None if name == "speed" else 0.0) if isinstance(command, Mapping) else None
+    def _command(self, command: Any) -> NDArray[np.float32]:
+        """What is asked for, by the contract's channels; of what is absent, nothing."""
+        values = self._rest.copy()
+        if command is None and not self._channels:
+            return values
+        if not isinstance(command, Mapping):
+            raise Unfit(f"the readings have no {COMMAND!r} by channel")
+        for name, given in command.items():
+            if name not in self._channels:
+                raise Unfit(f"{COMMAND!r} names {name!r}, which is no channel: {nearest(str(name), self._channels)}")
             value = _number(given)
             if value is None:
-                raise Unfit(f"the readings have no {COMMAND!r} with a finite {name!r}")
-            values.append(value)
-        return values[0], values[1], values[2]
+                raise Unfit(f"{COMMAND!r} has no finite {name!r}")
+            values[self._channels[name]] = value
+        return values
 
 
 def _number(value: Any) -> float | None:

@@ -3,23 +3,24 @@
 import abc
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ...errors import WildRobotError
+from ...errors import WildRobotError, nearest
 from ..bundle.bundle import Bundle
+from ..bundle.contract import COMMAND
 from .player import Player, Step
 
 Watch = Callable[[Mapping[str, Any], Step], None]
 
 
 class AbstractRobot(abc.ABC):
-    """Joints that can be read and sent somewhere, and sensors, by name."""
+    """Joints that can be read and driven, and sensors, by name."""
 
     @property
     @abc.abstractmethod
     def joints(self) -> tuple[str, ...]:
-        """The names of its joints."""
+        """The names of its joints, those that are only measured included."""
 
     @abc.abstractmethod
     def now(self) -> float:
@@ -35,7 +36,7 @@ class AbstractRobot(abc.ABC):
 
     @abc.abstractmethod
     def write(self, targets: Mapping[str, float], seconds: float) -> None:
-        """Send joint targets (rad) by name, each to be reached within `seconds`: the control period.
+        """Send targets by joint, positions (rad) of servos, each to be reached within `seconds`: the control period.
 
         Raises:
             OSError, WildRobotError: they could not be sent.
@@ -62,32 +63,28 @@ class DriveSummary:
     step_seconds: list[float]  # what each of the player's steps took
 
 
-def check_steering(bundle: Bundle, name: str) -> None:
-    """See that a policy was trained to be told `name`: "speed", "lateral" or "turn".
+def check_channels(bundle: Bundle, names: Iterable[str]) -> None:
+    """See that a policy was trained to be asked for these channels.
 
     Raises:
         WildRobotError: it was not.
     """
-    known = bundle.contract.document["command"]
-    if name not in known:
-        others = " and ".join(other for other in ("speed", "lateral", "turn") if other in known)
-        raise WildRobotError(
-            f"The policy cannot be steered by {name!r}: its training never told it to "
-            f"{'turn' if name == 'turn' else 'walk sideways'}.",
-            where=f"{bundle.path}, command",
-            hint=f"this one knows {others}; train one with a VelocityCommand that has a {name}_range, "
-            "such as recipes/walk_robust.py's",
-        )
+    known = [channel.name for channel in bundle.contract.channels]
+    for name in names:
+        if name not in known:
+            raise WildRobotError(
+                f"The policy cannot be asked for {name!r}: its training never did.",
+                where=f"{bundle.path}, command",
+                hint=nearest(name, known),
+            )
 
 
 def drive(
     player: Player,
     robot: AbstractRobot,
-    speed: Callable[[float], float],
+    command: Mapping[str, float] | Callable[[float], Mapping[str, float]],
     seconds: float,
     *,
-    lateral: Callable[[float], float] | None = None,
-    turn: Callable[[float], float] | None = None,
     ramp: bool = True,
     watch: Watch | None = None,
     hold: bool = False,
@@ -102,22 +99,20 @@ def drive(
     Args:
         player: a player of the robot's bundle.
         robot: the robot.
-        speed: the commanded forward speed (m/s) by the time since the policy took over (s).
+        command: what is asked for, by the contract's channels, such as `{"lin_vel_x": 0.2}` (m/s); or that as a
+            function of the time since the policy took over (s).
         seconds: for how long the policy is to have the robot, s; the ramp comes on top.
-        lateral, turn: likewise the speed (m/s) and the turn (rad/s) to the left.
         ramp: move to the home pose first.
         watch: told every step.
         hold: leave the torque on at a good end, for a robot that stands by itself in its safe pose.
         rest: move to the safe pose at a good end; a simulation may do without.
 
     Raises:
-        WildRobotError: the policy was not trained to be steered so, or for longer than readings may
+        WildRobotError: the policy was not trained to be asked for that, or for longer than readings may
             be old the joints could not be found at first, or the targets not be sent.
     """
-    given = {"speed": speed, "lateral": lateral, "turn": turn}
-    steering = {name: by for name, by in given.items() if by is not None}
-    for name in steering:
-        check_steering(player.bundle, name)
+    fixed = None if callable(command) else dict(command)
+    check_channels(player.bundle, command(0.0) if callable(command) else command)
     patience = float(player.bundle.contract.document["safety"]["stale_seconds"])
     player.start(ramp=ramp)
     readings: dict[str, Any] = {}
@@ -137,9 +132,9 @@ def drive(
             except (OSError, WildRobotError) as error:  # one lost answer is no fall: the player counts the last's age
                 failed_reads += 1
                 unread = error
-            command = {name: float(by(walked * player.dt)) for name, by in steering.items()}
+            asked = command(walked * player.dt) if callable(command) else fixed
             began = time.perf_counter()
-            step = player.step({**readings, "command": command}, robot.now())
+            step = player.step({**readings, COMMAND: asked}, robot.now())
             needed = time.perf_counter() - began
             if step.mode == "wait":
                 if robot.now() - begun > patience:

@@ -20,9 +20,18 @@ from numpy.typing import NDArray
 from ...errors import WildRobotError, first_line, nearest
 from ..bundle.archive import damaged
 from ..bundle.bundle import Bundle
-from ..bundle.contract import observation_digest
+from ..bundle.contract import (
+    ACTION,
+    COMMAND,
+    OBSERVATION,
+    POSITIONS,
+    SENSOR,
+    SWITCHES,
+    TARGET,
+    VELOCITIES,
+    observation_digest,
+)
 from .guard import Guard, Reading, Unfit, slew
-from .observer import Observer
 
 Mode = Literal["wait", "ramp", "run", "safe"]
 _NEAR = 1e-4  # rad
@@ -34,12 +43,13 @@ _MEMORY = 2**29  # bytes, of all policies
 class Step:
     """What one control step yields.
 
-    `target` holds joint targets (rad) in the order of `Player.joints`. In the mode "wait" no
-    reading has said yet where the joints are: `target` is empty, nothing may be sent, and `fault`
-    says what is missing. In "ramp" the robot moves from the pose it was found in to its home pose;
-    in "run" the policy has it; in "safe" it moves to the safe pose and stays there, and `fault`
-    says why, or is None where it was asked to rest. `observation` and `action` are the policy's,
-    None where it was not asked.
+    `target` holds what is sent to the actuators, in the order of `Player.joints`: positions (rad) of
+    servos, torques or speeds of others, as the contract says. In the mode "wait" no reading has said
+    yet where the joints are: `target` is empty, nothing may be sent, and `fault` says what is
+    missing. In "ramp" the robot moves from the pose it was found in to its home pose; in "run" the
+    policy has it; in "safe" servos move to the safe pose and stay there, other actuators rest, and
+    `fault` says why, or is None where it was asked to rest. `observation` and `action` are the
+    policy's, None where it was not asked.
     """
 
     target: NDArray[np.float32]
@@ -88,20 +98,15 @@ class Player:
         self._fits(joints, rate, limits, quaternion)
         document = contract.document
         self._session = _session(self.bundle)
-        self._input = document["policy"]["input"]
-        self._outputs = [document["policy"]["output"], *(state.output for state in contract.states)]
+        self._outputs = [OBSERVATION, ACTION, TARGET, *(state.output for state in contract.states)]
         self._history = next((state.input for state in contract.states if state.kind == "history"), None)
-        self._guard, self._observer = Guard(contract, quaternion, unguarded), Observer(contract)
-        self._filters = [
-            (np.float32(stage["alpha"]), np.array(stage["start"], np.float32))
-            for stage in document["controller"]["low_pass"]
-        ]
-        command, safety = document["command"], document["safety"]
-        still = {"low": 0.0, "high": 0.0}  # for what it was not trained
-        ranges = [command["speed"], command.get("lateral", still), command.get("turn", still)]
-        self._ranges = [(-np.inf, np.inf) if unguarded else (float(r["low"]), float(r["high"])) for r in ranges]
+        self._guard = Guard(contract, quaternion, unguarded)
+        bounds = np.array([(c.low, c.high) for c in contract.channels], np.float32).reshape(-1, 2)
+        self._asked = np.full_like(bounds, [-np.inf, np.inf]) if unguarded else bounds
+        safety = document["safety"]
         self._reach = contract.target_speed * np.float32(contract.dt)
-        self._slow = float(safety["ramp_speed"]) * contract.dt
+        slow = np.float32(float(safety["ramp_speed"]) * contract.dt)
+        self._slow = np.where(contract.servos, slow, np.float32(np.inf))  # what is no position may rest at once
         self._ramp = float(safety["ramp_seconds"])
         self._safe_pose = self._pose(safe_pose)
         self.start()
@@ -113,15 +118,12 @@ class Player:
         that is not in its home pose the first target is a jump.
         """
         self._guard.start()
-        self._observer.start()
         self._fault: str | None = None
         self._resting = False
         self._found = False  # a reading has said where the joints are
-        self._last: NDArray[np.float32] = self._contract.home  # replaced by where the joints are found
-        self._mode: Mode = "ramp" if ramp else "run"
+        self._last: NDArray[np.float32] = self._contract.target_rest  # of servos, where the joints are found
+        self._mode: Mode = "ramp" if ramp and self._contract.servos.any() else "run"
         self._way: tuple[NDArray[np.float32], int, int] | None = None  # from where, steps done, steps in all
-        self._action = np.zeros_like(self._contract.home)
-        self._filtered = [start for _, start in self._filters]
         self._state = {state.input: np.zeros(state.shape, np.float32) for state in self._contract.states}
 
     @property
@@ -133,11 +135,6 @@ class Player:
     def state(self) -> dict[str, NDArray[np.float32]]:
         """What the policy's file hands on to the next step, by the names of its inputs."""
         return dict(self._state)
-
-    @property
-    def held_heading(self) -> float:
-        """The heading that the policy is to hold, rad from the first one; it moves on while it is told to turn."""
-        return float(self._observer.target)
 
     def rest(self) -> None:
         """From now on move to the safe pose, slowly, and stay there, until `start`."""
@@ -155,10 +152,10 @@ class Player:
 
         Args:
             readings: `time` (s, when they were taken), the contract's sensors by name,
-                `joint_positions` and `joint_velocities` by joint (rad, rad/s), `foot_switches`
-                by foot where the policy reads them (1 or true: closed), and `command` with the
-                forward `speed` (m/s) and, where the policy knows them, the `lateral` speed (m/s)
-                and the `turn` (rad/s), both to the left.
+                `joint_positions` and `joint_velocities` by joint (rad, rad/s; m, m/s of slides),
+                `foot_switches` by foot where the policy reads them (1 or true: closed), and
+                `command` by channel, such as `lin_vel_x` (m/s); of those that are absent, nothing
+                is asked.
             now: the present on the same clock, s; without it, readings are as old as their
                 time stands still.
         """
@@ -170,7 +167,7 @@ class Player:
             except Unfit as unfit:
                 if not self._found:
                     try:
-                        self._last = self._guard.positions(readings)
+                        self._last = self._found_at(self._guard.positions(readings))
                     except Unfit as unknown:
                         self._guard.start()
                         return Step(_NOWHERE, "wait", str(unknown))
@@ -181,12 +178,14 @@ class Player:
         return Step(self._last.copy(), "safe", self._fault)
 
     def _begin(self, reading: Reading) -> Step:
-        """On the way from the pose found to the home pose, along a smooth step in time."""
+        """On the way from the pose found to the home pose, along a smooth step in time; what is no servo rests."""
+        contract = self._contract
         if self._way is None:
-            far = float(np.abs(reading.positions - self._contract.home).max())
+            found = self._found_at(reading.positions)
+            far = float(np.abs(found - contract.home)[contract.servos].max())
             # A smooth step is half as fast again in its middle as on average.
-            seconds = max(self._ramp, 1.5 * far / self._slow * self.dt)
-            self._way = (reading.positions, 0, max(1, round(seconds / self.dt)))
+            seconds = max(self._ramp, 1.5 * far / float(self._slow[contract.servos].min()) * self.dt)
+            self._way = (found, 0, max(1, round(seconds / self.dt)))
         found, done, steps = self._way
         share = (done + 1) / steps
         smooth = np.float32(share * share * (3.0 - 2.0 * share))
@@ -194,45 +193,55 @@ class Player:
         if done + 1 >= steps:
             self._mode = "run"
         # A joint may be found beyond its limits: clipped to them, its first target would be a jump.
-        self._last = self._contract.home if done + 1 >= steps else found + smooth * (self._contract.home - found)
+        home = np.where(contract.servos, contract.home, contract.target_rest)
+        self._last = home if done + 1 >= steps else found + smooth * (home - found)
         return Step(self._last.copy(), "ramp")
 
+    def _found_at(self, positions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The targets that hold the robot where its joints are: of servos their positions, of others rest."""
+        contract = self._contract
+        return np.where(contract.servos, positions[: len(contract.joints)], contract.target_rest)
+
     def _run(self, reading: Reading) -> Step:
-        command = (reading.speed, reading.lateral, reading.turn)
-        speed, lateral, turn = (min(max(v, low), high) for v, (low, high) in zip(command, self._ranges))
-        joints = (reading.positions, reading.velocities)
-        observation = self._observer(reading.sensors, *joints, speed, self._action, lateral, turn, reading.switches)
+        contract = self._contract
+        given = {
+            COMMAND: np.minimum(np.maximum(reading.command, self._asked[:, 0]), self._asked[:, 1]),
+            POSITIONS: reading.positions,
+            VELOCITIES: reading.velocities,
+            SWITCHES: reading.switches,
+            **{f"{SENSOR}{name}": value for name, value in reading.sensors.items()},
+        }
+        inputs = {name: given[name][None] for name in contract.inputs}
         try:
-            (action,), *after = self._session.run(self._outputs, {self._input: observation[None], **self._state})
+            found = self._session.run(self._outputs, {**inputs, **self._state})
         except Exception as error:  # onnxruntime's own types; such as one for a graph that asks for too much memory
             raise Unfit(f"the policy cannot be computed: {first_line(error)}") from error
-        if not np.isfinite(action).all():
+        (observation,), (action,), (target,) = found[:3]
+        if not (np.isfinite(action).all() and np.isfinite(target).all()):
             raise Unfit("the policy's action is not finite")
-        self._action, self._state = action, dict(zip(self._state, after))
+        self._state = dict(zip(self._state, found[3:]))
         if self._history is not None:  # what the policy saw, out of the policy itself
             observation = self._state[self._history].ravel()
-        contract = self._contract
-        target = np.minimum(np.maximum(contract.home + contract.scale * action, contract.low), contract.high)
-        for i, (alpha, _) in enumerate(self._filters):
-            target = self._filtered[i] = self._filtered[i] + alpha * (target - self._filtered[i])
+        target = np.minimum(np.maximum(target, contract.target_low), contract.target_high)
         target = slew(target, self._last, self._reach)
-        self._last = np.minimum(np.maximum(target, contract.low), contract.high)
-        return Step(self._last.copy(), "run", None, observation, action.copy())
+        self._last = np.minimum(np.maximum(target, contract.target_low), contract.target_high)
+        return Step(self._last.copy(), "run", None, observation.copy(), action.copy())
 
     def _pose(self, given: Mapping[str, float] | None) -> NDArray[np.float32]:
-        pose = self._contract.safe_pose.copy()
+        contract, pose = self._contract, self._contract.safe_pose.copy()
         for name, angle in (given or {}).items():
             if name not in self.joints:
                 raise WildRobotError(
                     f"The safe pose names the joint {name!r}.", where="safe_pose", hint=nearest(name, self.joints)
                 )
             pose[self.joints.index(name)] = angle
-        wrong = ~((pose >= self._contract.low) & (pose <= self._contract.high))
+        wrong = ~((pose >= contract.target_low) & (pose <= contract.target_high))
         for i in np.flatnonzero(wrong):
+            unit = contract.document["joints"][i]["target"]["unit"]
             raise WildRobotError(
-                f"The safe pose puts the joint {self.joints[i]!r} at {pose[i]:.3f} rad, outside of its limits.",
+                f"The safe pose puts the joint {self.joints[i]!r} at {pose[i]:.3f} {unit}, outside of its limits.",
                 where="safe_pose",
-                hint=f"{self._contract.low[i]:.3f} to {self._contract.high[i]:.3f} rad",
+                hint=f"{contract.target_low[i]:.3f} to {contract.target_high[i]:.3f} {unit}",
             )
         return pose
 
@@ -244,9 +253,10 @@ class Player:
         quaternion: str,
     ) -> None:
         """The robot has what the contract asks for."""
-        for name, low, high in zip(self.joints, self._contract.low, self._contract.high):
+        contract = self._contract
+        for name, servo, low, high in zip(self.joints, contract.servos, contract.low, contract.high):
             own_low, own_high = (low, high) if limits is None else limits.get(name, (low, high))
-            if not (own_low - _NEAR <= low and high <= own_high + _NEAR):
+            if servo and not (own_low - _NEAR <= low and high <= own_high + _NEAR):
                 raise WildRobotError(
                     f"The policy moves the joint {name!r} from {low:.3f} to {high:.3f} rad, "
                     f"and the robot's goes from {own_low:.3f} to {own_high:.3f}.",
@@ -254,10 +264,10 @@ class Player:
                     hint="train with the robot's own limits, or mend the servo's zero",
                 )
         own = None if joints is None else set(joints)
-        for name in self.joints:
+        for name in contract.measured:
             if own is not None and name not in own:
                 raise WildRobotError(
-                    f"The bundle moves the joint {name!r}, which this robot does not have.",
+                    f"The bundle reads or moves the joint {name!r}, which this robot does not have.",
                     where="joints",
                     hint=nearest(name, own),
                 )
@@ -299,9 +309,14 @@ def _session(bundle: Bundle) -> onnxruntime.InferenceSession:
         raise damaged(f"The policy cannot be loaded: {first_line(error)}", where) from error
     policy = bundle.contract.document["policy"]
     states, kind = bundle.contract.states, "tensor(float)"
+    nu = len(bundle.contract.joints)
+    ends = [(OBSERVATION, policy["input_size"]), (ACTION, policy["action_size"]), (TARGET, nu)]
     wanted = (
-        [(policy["input"], [1, policy["input_size"]], kind), *((s.input, list(s.shape), kind) for s in states)],
-        [(policy["output"], [1, policy["action_size"]], kind), *((s.output, list(s.shape), kind) for s in states)],
+        [
+            *((name, [1, size], kind) for name, size in bundle.contract.inputs.items()),
+            *((s.input, list(s.shape), kind) for s in states),
+        ],
+        [*((name, [1, size], kind) for name, size in ends), *((s.output, list(s.shape), kind) for s in states)],
     )
     found = tuple([(n.name, n.shape, n.type) for n in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
     if found != wanted:

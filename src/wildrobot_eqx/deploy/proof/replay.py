@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from ..bundle.archive import damaged
 from ..bundle.bundle import GOLDEN, Bundle
-from ..player.guard import SWITCHES
+from ..bundle.contract import ACTION, COMMAND, OBSERVATION, POSITIONS, SWITCHES, TARGET, VELOCITIES
 from ..player.player import Player
 
-TOLERANCE = 1e-5  # rad of a target, and of an action in rad; of an observation in its own units
+TOLERANCE = 1e-5  # of an observation in its own units; of an action and a target, too, or a share of the larger ones
 _SENSOR, _STATE = "sensor/", "state/"
 
 
@@ -21,8 +21,8 @@ class Replay:
 
     steps: int
     observation: float
-    action: float  # rad
-    target: float  # rad
+    action: float
+    target: float
     wrong: str | None  # the first figure beyond the tolerance
     memory: float = 0.0  # of a policy that has one, in its own units
 
@@ -46,7 +46,7 @@ def replay(bundle: Bundle, player: Player | None = None) -> Replay:
     rows = bundle.golden()
     steps = _check(bundle, rows)
     player.start(ramp=False)
-    worst = {"observation": 0.0, "action": 0.0, "target": 0.0, "memory": 0.0}
+    worst = {OBSERVATION: 0.0, ACTION: 0.0, TARGET: 0.0, "memory": 0.0}
     memory = [state.input for state in bundle.contract.states if state.kind == "memory"]
     wrong = None
     for k in range(steps):
@@ -54,10 +54,10 @@ def replay(bundle: Bundle, player: Player | None = None) -> Replay:
         if step.observation is None or step.action is None:
             return Replay(steps, **worst, wrong=f"step {k}: the player gave up: {step.fault}")
         off = {
-            "observation": np.abs(step.observation - rows["observation"][k]),
+            OBSERVATION: np.abs(step.observation - rows[OBSERVATION][k]),
             **{name: np.abs(player.state[name][0] - rows[f"{_STATE}{name}"][k]) for name in memory},
-            "action": np.abs((step.action - rows["action"][k]) * bundle.contract.scale),
-            "target": np.abs(step.target - rows["target"][k]),
+            ACTION: _off(step.action, rows[ACTION][k]),
+            TARGET: _off(step.target, rows[TARGET][k]),
         }
         for name, errors in off.items():
             kind = "memory" if name in memory else name
@@ -67,27 +67,35 @@ def replay(bundle: Bundle, player: Player | None = None) -> Replay:
     return Replay(steps, **worst, wrong=wrong)
 
 
+def _off(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far each entry is off; a share of those that are larger than 1."""
+    return np.abs(found - wanted) / np.maximum(np.abs(wanted), np.float32(1.0))
+
+
 def _readings(player: Player, rows: dict[str, NDArray[np.float32]], k: int) -> dict[str, Any]:
+    contract = player.bundle.contract
     return {
         "time": k * player.dt,
-        "command": {name: float(rows[name][k]) for name in command_names(player.bundle)},
-        "joint_positions": dict(zip(player.joints, rows["joint_positions"][k])),
-        "joint_velocities": dict(zip(player.joints, rows["joint_velocities"][k])),
-        **({SWITCHES: dict(zip(feet, rows[SWITCHES][k]))} if (feet := player.bundle.contract.feet) else {}),
+        COMMAND: commands(player.bundle, rows, k),
+        POSITIONS: dict(zip(contract.measured, rows[POSITIONS][k])),
+        VELOCITIES: dict(zip(contract.measured, rows[VELOCITIES][k])),
+        **({SWITCHES: dict(zip(contract.feet, rows[SWITCHES][k]))} if contract.feet else {}),
         **{name.removeprefix(_SENSOR): row[k] for name, row in rows.items() if name.startswith(_SENSOR)},
     }
 
 
-def command_names(bundle: Bundle) -> list[str]:
-    """What the policy is told, by the names of the contract and of the golden vectors."""
-    return [name for name in ("speed", "lateral", "turn") if name in bundle.contract.document["command"]]
+def commands(bundle: Bundle, rows: dict[str, NDArray[np.float32]], k: int) -> dict[str, float]:
+    """What the golden rollout is asked for in a control step, by channel."""
+    return {channel.name: float(rows[COMMAND][k, i]) for i, channel in enumerate(bundle.contract.channels)}
 
 
 def _place(bundle: Bundle, name: str, index: int) -> str:
     contract = bundle.contract
-    if name not in ("observation", "action", "target"):
+    if name not in (OBSERVATION, ACTION, TARGET):
         return f"the memory {name!r}[{index}]"
-    if name != "observation":
+    if name == ACTION and contract.document["policy"]["action_size"] != len(contract.joints):
+        return f"the action [{index}]"
+    if name != OBSERVATION:
         return f"the {name} of {contract.joints[index]!r}"
     part = next(part for part in contract.parts if part.start <= index < part.stop)
     ago = f" of {part.age} control step{'s' if part.age > 1 else ''} ago" if part.age else ""
@@ -97,16 +105,16 @@ def _place(bundle: Bundle, name: str, index: int) -> str:
 def _check(bundle: Bundle, rows: dict[str, NDArray[np.float32]]) -> int:
     """Every array is there, finite, and as long as the others; returns how long."""
     contract = bundle.contract
-    nu = len(contract.joints)
+    measured = (len(contract.measured),)
     shapes: dict[str, tuple[int, ...]] = {
         "time": (),
-        **dict.fromkeys(command_names(bundle), ()),
-        "joint_positions": (nu,),
-        "joint_velocities": (nu,),
+        COMMAND: (len(contract.channels),),
+        POSITIONS: measured,
+        VELOCITIES: measured,
         **({SWITCHES: (len(contract.feet),)} if contract.feet else {}),
-        "observation": (contract.observation_size,),
-        "action": (nu,),
-        "target": (nu,),
+        OBSERVATION: (contract.observation_size,),
+        ACTION: (contract.document["policy"]["action_size"],),
+        TARGET: (len(contract.joints),),
         **{f"{_SENSOR}{s['name']}": (s["size"],) for s in contract.document["sensors"]},
         **{f"{_STATE}{s.input}": s.shape[1:] for s in contract.states if s.kind == "memory"},
     }

@@ -6,9 +6,10 @@ import numpy as np
 
 from ..bundle.archive import damaged
 from ..bundle.bundle import GOLDEN, Bundle
+from ..bundle.contract import COMMAND
 from ..hardware.mujoco_robot import MujocoRobot
 from ..player.player import Player
-from .replay import command_names
+from .replay import commands
 
 TOLERANCE = 1e-3  # m and rad: engines of two machines part slowly, two policies at once
 
@@ -40,9 +41,9 @@ def retrace(bundle: Bundle) -> Retrace:
         raise damaged("The golden vectors do not say where the robot was.", f"{bundle.path}, {GOLDEN}")
     robot.reset(rows["qpos"][0], rows["qvel"][0])
     player.start(ramp=False)
-    names, worst, steps = command_names(bundle), 0.0, len(rows["qpos"]) - 1
+    worst, steps = 0.0, len(rows["qpos"]) - 1
     for k in range(steps):
-        step = player.step({**robot.read(), "command": {name: float(rows[name][k]) for name in names}})
+        step = player.step({**robot.read(), COMMAND: commands(bundle, rows, k)})
         robot.write(dict(zip(player.joints, step.target)), player.dt)
         if "kick" in rows:
             robot.kick(rows["kick"][k])

@@ -33,17 +33,20 @@ class Told:
         return f"{abs(self.command):g} {unit} {'left' if self.command >= 0.0 else 'right'}"
 
 
-def why_not(env: Env, gate: AbstractGate | None) -> str | None:
-    """Why a policy cannot be judged so, in a sentence; None where it can: its env and gate ask for a velocity."""
+def by_velocity(env: Env, gate: AbstractGate | None) -> bool:
+    """Whether a policy is judged as one that walks: on feet, and told a velocity by its env and, if any, its gate."""
     found = velocities(env.commands)
-    if len(found) != 1:
-        return (
-            f"A robust evaluation asks a robot to move at a velocity; the env has {len(found)} commands of that kind."
-        )
+    if len(found) != 1 or not env.physics.robot.feet:
+        return False
     (name,) = found
-    if gate is not None and not all(name in case.values for case in gate.cases(env)):
-        return f"A robust evaluation asks for a velocity, and the {type(gate).__name__} does not."
-    return None
+    return gate is None or all(name in case.values for case in gate.cases(env))
+
+
+def why_not(env: Env, gate: AbstractGate | None) -> str | None:
+    """Why a policy cannot be judged so, in a sentence; None where it can: by its gate, or by its velocity."""
+    if gate is not None or by_velocity(env, gate):
+        return None
+    return "A robust evaluation judges by a gate, which the recipe does not have, or a walk at a commanded velocity."
 
 
 def speeds_of(env: Env, gate: AbstractGate | None) -> tuple[float, ...]:

@@ -1,6 +1,7 @@
 """`eval RUN --robust`: a wrong world, each parameter by itself, terrain, pushes."""
 
 import dataclasses
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -12,19 +13,24 @@ from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
 from ..gate import AbstractGate
 from ..walking.episodes import with_command
-from .cases import commands_of, rows_of, speeds_of, why_not
+from .by_gate import RobustByGate, judge_by_gate
+from .cases import by_velocity, commands_of, rows_of, speeds_of, why_not
 from .ladder import PHASES, Ladder, climb
 from .result import RobustResult, World
 from .scores import errors, keys_of, run, score
 from .sweep import sweep
-from .sweep_env import dial_env
+from .sweep_env import dial_env, parameters_of
 from .terrain import cross
 from .wrong_world import wrong_world
 
-Say = Callable[[str], None]
+_log = logging.getLogger(__name__)
+
 EPISODES, SECONDS, TIMESTEP = 1024, 10.0, 0.005
 SWEEP_EPISODES, SWEEP_SECONDS = 32, 6.0  # per level
 _FEWEST_PHASES = 2
+
+Found = RobustResult | RobustByGate
+"""What a robust evaluation finds: of a walk, or by a gate."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +42,6 @@ class _Job:
     policy: AbstractPolicy
     count: int  # of episodes
     length: float  # s
-    say: Say
 
     @property
     def level(self) -> tuple[int, float]:
@@ -44,33 +49,30 @@ class _Job:
         episodes = min(SWEEP_EPISODES, max(1, SWEEP_EPISODES * self.count // EPISODES))
         return episodes, min(SWEEP_SECONDS, self.length)
 
-    def tell(self, part: str) -> Say:
-        """What says how far a part is."""
-        return lambda text: self.say(f"{part}: {text}")
-
 
 def evaluate_robust(
     env: Env,
     gate: AbstractGate | None,
     policy: AbstractPolicy,
-    say: Say,
     episodes: int | None = None,
     seconds: float | None = None,
-    timestep: float = TIMESTEP,
-    keep: Callable[[RobustResult], None] = lambda _: None,
-) -> RobustResult:
+    timestep: float | None = None,
+    keep: Callable[[Found], None] = lambda _: None,
+) -> Found:
     """Judge a policy; `keep` is called with what there is after each part that is done.
 
-    Fewer episodes than `EPISODES`, or shorter ones than `SECONDS`, make all parts smaller in
-    proportion, and the verdict provisional.
+    A policy that walks at a velocity is judged by that, any other one by its gate. Fewer episodes
+    than `EPISODES`, or shorter ones than `SECONDS`, make all parts smaller in proportion, and the
+    verdict provisional. `timestep` (s) of physics is `TIMESTEP` if None, or the gate's first.
 
     Raises:
-        WildRobotError: there is nothing to run, or the policy is asked for no velocity.
+        WildRobotError: there is nothing to run, there is neither a gate nor a velocity, or
+            `seconds` are given for a gate, whose episodes have their own length.
         KeyboardInterrupt: it was stopped; what was done is kept, provisional.
     """
     why = why_not(env, gate)
     if why is not None:
-        raise WildRobotError(why, where="env.commands", hint="judge it by its gate: wildrobot-eqx eval")
+        raise WildRobotError(why, where="env.commands", hint="give the recipe a gate")
     count, length = EPISODES if episodes is None else episodes, SECONDS if seconds is None else seconds
     if count < 1 or not length > 0.0:
         raise WildRobotError(
@@ -78,9 +80,17 @@ def evaluate_robust(
             where="--episodes, --seconds",
             hint=f"leave them away: {EPISODES} of {SECONDS:g} s",
         )
-    result = RobustResult(timestep, shortfall(count, length))
+    if gate is not None and not by_velocity(env, gate):
+        if seconds is not None:
+            raise WildRobotError(
+                f"Episodes of the {type(gate).__name__} have their own length, {gate.seconds:g} s.",
+                where="--seconds",
+                hint="leave it away; --episodes makes all parts smaller",
+            )
+        return judge_by_gate(env, gate, policy, count, EPISODES, SWEEP_EPISODES, timestep, keep)
+    result = RobustResult(TIMESTEP if timestep is None else timestep, shortfall(count, length))
     try:
-        job = _Job(env, gate, policy, count, length, say)
+        job = _Job(env, gate, policy, count, length)
         for part in (_world, _sweep, _terrain, _ladder):
             part(result, job)
             keep(result)
@@ -102,16 +112,16 @@ def shortfall(episodes: int, seconds: float) -> str:
 def _world(result: RobustResult, job: _Job) -> None:
     world, commands = wrong_world(job.env, result.timestep), commands_of(job.env, job.gate)
     rows, which = rows_of(commands, job.count)
-    job.say(f"1 of 4, a wrong world: {job.count} episodes of {job.length:g} s")
+    _log.info(f"1 of 4, a wrong world: {job.count} episodes of {job.length:g} s")
     judged: Env = world.env
     keys = keys_of(result.timestep, job.count)
     cases = (f32(rows[:, 0]), f32(rows[:, 1:]))
-    tally = run(judged, job.policy, _told, cases, keys, job.length, job.tell("wrong world"))
+    tally = run(judged, job.policy, _told, cases, keys, job.length, "wrong world")
     error, upright = errors(tally, rows, judged.physics.control_dt), np.asarray(tally.upright)
     each = {commands[i]: score(upright[i :: len(commands)], error[i :: len(commands)]) for i in sorted(set(which))}
     # A turn's error has a unit of its own; its survival is as good as any.
     whole = score(upright, np.where(rows[:, 2] == 0.0, error, np.nan))
-    result.world = World(whole, each, job.count, job.length, world.sources, world.ranges)
+    result.world = World(whole, each, job.count, job.length, world.sources, world.ranges, world.left_out)
 
 
 def _told(env: Env, case: tuple[Float[Array, ""], Float[Array, " 2"]]) -> Env:
@@ -120,33 +130,35 @@ def _told(env: Env, case: tuple[Float[Array, ""], Float[Array, " 2"]]) -> Env:
 
 def _sweep(result: RobustResult, job: _Job) -> None:
     episodes, seconds = job.level
-    job.say(f"2 of 4, one parameter at a time: {episodes} episodes of {seconds:g} s per level")
+    _log.info(f"2 of 4, one parameter at a time: {episodes} episodes of {seconds:g} s per level")
     dials = dial_env(job.env, result.timestep)
-    result.sweep = sweep(dials, job.policy, speeds_of(job.env, job.gate), episodes, seconds, job.tell("sweep"))
+    parameters, left_out = parameters_of(job.env.physics.robot)
+    speeds = speeds_of(job.env, job.gate)
+    result.sweep = sweep(dials, job.policy, speeds, episodes, seconds, parameters, left_out)
 
 
 def _terrain(result: RobustResult, job: _Job) -> None:
     episodes, seconds = job.level
     base = job.env.physics.robot.base
     if base is None or not base.floating:
-        job.say("3 of 4, terrain: left out, for the robot's base is not free to go there")
+        _log.info("3 of 4, terrain: left out, for the robot's base is not free to go there")
         return
-    job.say(f"3 of 4, slopes, bumps and steps: {episodes} episodes of {seconds:g} s per level")
+    _log.info(f"3 of 4, slopes, bumps and steps: {episodes} episodes of {seconds:g} s per level")
     commands, timestep = commands_of(job.env, job.gate), result.timestep
     try:
-        result.terrain = cross(job.env, job.policy, commands, episodes, seconds, timestep, job.tell("terrain"))
+        result.terrain = cross(job.env, job.policy, commands, episodes, seconds, timestep)
     except WildRobotError as error:  # a robot whose floor cannot be replaced; the rest can be judged
-        job.say(f"3 of 4, terrain: left out. {error.what}")
+        _log.info(f"3 of 4, terrain: left out. {error.what}")
 
 
 def _ladder(result: RobustResult, job: _Job) -> None:
     phases = min(PHASES, max(_FEWEST_PHASES, PHASES * job.count // EPISODES))
     speeds = speeds_of(job.env, job.gate)
     command = speeds[len(speeds) * 3 // 4] if len(speeds) > 1 else speeds[0]
-    job.say(f"4 of 4, pushes from 8 sides in {phases} phases of the step, at {command:g} m/s")
+    _log.info(f"4 of 4, pushes from 8 sides in {phases} phases of the step, at {command:g} m/s")
 
     def keep(ladder: Ladder) -> None:
         result.ladder = ladder
 
     dials = dial_env(job.env, result.timestep)
-    result.ladder = climb(dials, job.policy, command, phases, job.tell("pushes"), keep)
+    result.ladder = climb(dials, job.policy, command, phases, keep)

@@ -1,6 +1,7 @@
 """The push ladder: stronger and stronger pushes of several durations, from all sides, in all phases of the step."""
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +17,10 @@ from ...locomotion import gait_of, velocity_in
 from ..rollout import advance, begin, control_steps
 from ..walking.kicks import DIRECTIONS
 from .push import aim
-from .scores import Tell, keys_of, meter_of
+from .scores import keys_of, meter_of
 from .sweep_env import dials, turn
+
+_log = logging.getLogger(__name__)
 
 DURATIONS = (0.0, 0.1, 0.3)  # s; 0 is a velocity kick
 _PERIOD = 0.7  # s, over which pushes are spread where there is no gait
@@ -87,9 +90,7 @@ class Ladder:
         }
 
 
-def climb(
-    env: Env, policy: AbstractPolicy, command: float, phases: int, tell: Tell, keep: Callable[[Ladder], None]
-) -> Ladder:
+def climb(env: Env, policy: AbstractPolicy, command: float, phases: int, keep: Callable[[Ladder], None]) -> Ladder:
     """Push a walking robot harder and harder until it falls in every direction.
 
     Robots walk for `RUN_IN` s at the command, one per direction and duration, and are copied
@@ -101,7 +102,6 @@ def climb(
         policy: its mean is the action.
         command: m/s.
         phases: moments of the cycle, evenly spread.
-        tell: told how far it is.
         keep: told the ladder so far, after every rung.
     """
     walkers = len(DURATIONS) * len(DIRECTIONS)
@@ -125,7 +125,7 @@ def climb(
         stood.append(np.moveaxis(grid, 0, -1))
         found = Ladder(np.stack(stood), mass, command, False)
         keep(found)
-        tell(f"{RUNG * rung:.1f} m/s ({RUNG * rung * mass:.1f} N s): {int(upright)} of {count} stood")
+        _log.info(f"pushes: {RUNG * rung:.1f} m/s ({RUNG * rung * mass:.1f} N s): {int(upright)} of {count} stood")
         cells = [(i, d) for i in range(len(DURATIONS)) for d in range(len(DIRECTIONS))]
         if not any(found.beyond(0.5, i, d) for i, d in cells):
             break

@@ -2,10 +2,9 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +14,7 @@ from .cases import Told
 from .ladder import DURATIONS, Ladder
 from .scores import Score
 from .sweep import SPEED_ERROR, SURVIVAL, Sweep
+from .tables import marked, span, table, told_left_out, told_sources
 from .widen import Range
 
 _SPEEDS = 5  # commands abreast in a terminal of 80 columns
@@ -43,6 +43,7 @@ class World:
     seconds: float
     sources: dict[str, str]
     ranges: tuple[Range, ...]
+    left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)  # what the robot does not have, and why
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -79,6 +80,7 @@ class RobustResult:
         world = self.world
         return {
             "schema": 1,
+            "kind": "velocity",
             "passed": self.passed,
             "provisional": self.provisional or None,
             "timestep": self.timestep,
@@ -98,7 +100,7 @@ class RobustResult:
         if self.world is not None:
             found += _world_pages(self.world, self)
         if self.sweep is not None:
-            found += [_sweep_table(self.sweep), f"Sweep: {self.sweep.told}."]
+            found += [_sweep_table(self.sweep), f"Sweep: {self.sweep.told}.", *told_left_out(self.sweep.left_out)]
         if self.terrain is not None:
             found += [_sweep_table(self.terrain), f"Terrain: {self.terrain.told}."]
         if self.ladder is not None and len(self.ladder.survived):
@@ -113,16 +115,10 @@ def _line_json(line: Line) -> dict[str, Any]:
 def _world_json(world: World) -> dict[str, Any]:
     return {
         "sources": world.sources,
+        "left_out": dict(world.left_out),
         "ranges": [dataclasses.asdict(found) for found in world.ranges],
         "commands": [{"axis": c.axis, "command": c.command, **s.to_json()} for c, s in world.by_command.items()],
     }
-
-
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for i, name in enumerate(columns):
-        table.add_column(name, justify="right" if i else "left", no_wrap=True)
-    return table
 
 
 def _share(value: float) -> str:
@@ -133,76 +129,65 @@ def _error(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
-def _marked(text: str, good: bool) -> Text:
-    return Text(text, style="green" if good else "bold red")
-
-
 def _world_pages(world: World, result: RobustResult) -> list[Table | str]:
     ending = "passed" if result.passed else "FAILED"
     kind = f"Robust, provisional ({result.provisional})" if result.provisional else "Robust"
     ahead = {c: s for c, s in world.by_command.items() if c.axis == "ahead"}
     motions = {c: s for c, s in world.by_command.items() if c.axis != "ahead"}
     first, *more = abreast(list(ahead), _SPEEDS)
-    table = _table(f"{kind}: {ending}", ("in a wrong world", "limit", "all", *map(str, first)))
+    page = table(f"{kind}: {ending}", ("in a wrong world", "limit", "all", *map(str, first)))
     survival, error = world.lines
-    table.add_row(
+    page.add_row(
         "survival",
         ">= 97%",
-        _marked(_share(survival.value), survival.passed),
+        marked(_share(survival.value), survival.passed),
         *(_share(ahead[c].survival) for c in first),
     )
-    table.add_row(
+    page.add_row(
         "speed error (m/s)",
         "<= 0.06",
-        _marked(_error(error.value), error.passed),
+        marked(_error(error.value), error.passed),
         *(_error(ahead[c].speed_error) for c in first),
     )
-    own = [name for name, source in world.sources.items() if source == "recipe"]
-    standard = [name for name, source in world.sources.items() if source == "standard"]
-    told = [f"the recipe's own {', '.join(own)}, a fifth wider"] if own else []
-    told += [f"standard {', '.join(standard)}"] if standard else []
     rest = [part for part in (*more, *abreast(list(motions), _SPEEDS)) if part]
     beside = [_more_table({c: world.by_command[c] for c in part}) for part in rest]
-    return [table, *beside, f"World: {'; '.join(told)}. {world.episodes} episodes of {world.seconds:g} s."]
+    told = f"World: {told_sources(world.sources)}. {world.episodes} episodes of {world.seconds:g} s."
+    return [page, *beside, told, *told_left_out(world.left_out)]
 
 
 def _more_table(told: dict[Told, Score]) -> Table:
     """Further commands, of which survival and a speed's error count above, too."""
-    table = _table("", ("in a wrong world", *map(str, told)))
-    table.add_row("survival", *(_share(s.survival) for s in told.values()))
+    page = table("", ("in a wrong world", *map(str, told)))
+    page.add_row("survival", *(_share(s.survival) for s in told.values()))
     units = ", ".join(dict.fromkeys("rad/s" if c.axis == "turn" else "m/s" for c in told))
-    table.add_row(f"error ({units})", *(_error(s.speed_error) for s in told.values()))
-    return table
+    page.add_row(f"error ({units})", *(_error(s.speed_error) for s in told.values()))
+    return page
 
 
 def _sweep_table(sweep: Sweep) -> Table:
     title = f"One {sweep.kind} at a time, {sweep.episodes} episodes of {sweep.seconds:g} s per level"
-    table = _table(title, (sweep.kind, "swept", "holds", "worst at", "survival", "error m/s"))
+    page = table(title, (sweep.kind, "swept", "holds", "worst at", "survival", "error m/s"))
     for curve in sweep.curves:
         p, at = curve.parameter, curve.worst
-        swept = _span(p.levels[0], p.levels[-1], p.scale)
-        holds = "nowhere" if curve.holds is None else _span(*curve.holds, p.scale)
+        swept = span(p.levels[0], p.levels[-1], p.scale)
+        holds = "nowhere" if curve.holds is None else span(*curve.holds, p.scale)
         score = curve.scores[at]
-        table.add_row(
+        page.add_row(
             Text(f"{p.label}, {p.unit}", style="bold" if curve is sweep.worst else ""),
             swept,
-            _marked(holds, holds == swept),
+            marked(holds, holds == swept),
             f"{p.levels[at] * p.scale:g}",
             _share(score.survival),
             _error(score.speed_error),
         )
-    return table
-
-
-def _span(low: float, high: float, scale: float) -> str:
-    return f"{low * scale:g}..{high * scale:g}"
+    return page
 
 
 def _ladder_table(ladder: Ladder) -> Table:
     """The largest push on whose rung, and all below, so many survive."""
     title = f"Largest push at {ladder.command:g} m/s, {ladder.survived.shape[-1]} phases"
     columns = ("by 50%:", "N s", "m/s", "N", "by 95%: N s", "m/s", "N", "weakest side")
-    table = _table(title if ladder.complete else f"{title}; stopped early", columns)
+    page = table(title if ladder.complete else f"{title}; stopped early", columns)
     for i, duration in enumerate(DURATIONS):
         cells = []
         for share in (0.5, 0.95):
@@ -213,5 +198,5 @@ def _ladder_table(ladder: Ladder) -> Table:
         weakest = ladder.weakest(0.95, i)
         least = ladder.largest(0.95, i, DIRECTIONS.index(weakest))
         name = f"in {duration:g} s" if duration else "kick"
-        table.add_row(name, *cells, f"{weakest.replace('_', ' ')} {least:.1f}")
-    return table
+        page.add_row(name, *cells, f"{weakest.replace('_', ' ')} {least:.1f}")
+    return page

@@ -14,8 +14,6 @@ from ..rollout import begin, judge_key, play_out
 from ..walking.episodes import WalkMeter
 from ..walking.meter import GaitMeter, GaitTally
 
-Tell = Callable[[str], None]
-
 _DOMAIN = 0x0B0B  # of keys, besides the gates' own
 
 
@@ -51,11 +49,14 @@ def run(
     cases: Any,
     keys: Key[Array, " n"],
     seconds: float,
-    tell: Tell,
+    label: str,
 ) -> GaitTally:
-    """Run one episode per case, `seconds` long; NumPy leaves with the episodes as their first axis."""
+    """Run one episode per case, `seconds` long; NumPy leaves with the episodes as their first axis.
+
+    The log says how far it is, after `label`.
+    """
     meter = meter_of(env, seconds)
-    return play_out(env, policy, meter, begin(env, policy, meter, vary, cases, keys), seconds, tell)
+    return play_out(env, policy, meter, begin(env, policy, meter, vary, cases, keys), seconds, label)
 
 
 def errors(tally: GaitTally, told: Float[np.ndarray, "n 3"], dt: float) -> Float[np.ndarray, " n"]:

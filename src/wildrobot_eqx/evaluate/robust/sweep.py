@@ -1,7 +1,7 @@
 """The sensitivity sweep: one parameter at a time, all levels of all parameters in one batch."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,8 +10,8 @@ import numpy as np
 from ...arrays import f32
 from ...env import Env
 from ...learn.networks import AbstractPolicy
-from .scores import Score, Tell, errors, keys_of, run, score
-from .sweep_env import PARAMETERS, Parameter, dials, turn
+from .scores import Score, errors, keys_of, run, score
+from .sweep_env import PARAMETERS, Parameter, dials, points_of, turn, turned
 
 SURVIVAL, SPEED_ERROR = 0.97, 0.06  # share, and m/s: what a level must hold, as the wrong world itself
 
@@ -46,14 +46,7 @@ class Curve:
     def holds(self) -> tuple[float, float] | None:
         """The levels around the nominal one, without a gap, at which both figures are held; None where none is."""
         good = [s.survival >= SURVIVAL and s.speed_error <= SPEED_ERROR for s in self.scores]
-        low = high = self.parameter.levels.index(self.parameter.nominal)
-        if not good[low]:
-            return None
-        while low > 0 and good[low - 1]:
-            low -= 1
-        while high + 1 < len(good) and good[high + 1]:
-            high += 1
-        return self.parameter.levels[low], self.parameter.levels[high]
+        return self.parameter.around(good)
 
     def _error(self, i: int) -> float:
         error = self.scores[i].speed_error
@@ -68,6 +61,7 @@ class Sweep:
     episodes: int
     seconds: float
     kind: str = "parameter"  # what its curves are of
+    left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)  # what the robot does not have, and why
 
     @property
     def worst(self) -> Curve | None:
@@ -100,24 +94,13 @@ class Sweep:
             "episode_seconds": self.seconds,
             "worst": None if self.worst is None else self.worst.parameter.name,
             "told": self.told,
+            "left_out": dict(self.left_out),
             "parameters": [_curve_json(curve) for curve in self.curves],
         }
 
 
 def _curve_json(curve: Curve) -> dict[str, Any]:
-    parameter = curve.parameter
-
-    def shown(level: float) -> float:
-        return float(f"{level * parameter.scale:.9g}")
-
-    return {
-        "name": parameter.name,
-        "label": parameter.label,
-        "unit": parameter.unit,
-        "nominal": shown(parameter.nominal),
-        "holds": None if curve.holds is None else [shown(level) for level in curve.holds],
-        "levels": [{"level": shown(level), **s.to_json()} for level, s in zip(parameter.levels, curve.scores)],
-    }
+    return curve.parameter.to_json(curve.holds, [s.to_json() for s in curve.scores])
 
 
 def sweep(
@@ -126,8 +109,8 @@ def sweep(
     speeds: Sequence[float],
     episodes: int,
     seconds: float,
-    tell: Tell,
     parameters: Sequence[Parameter] = PARAMETERS,
+    left_out: Mapping[str, str] | None = None,
 ) -> Sweep:
     """Turn one dial at a time.
 
@@ -137,27 +120,19 @@ def sweep(
         speeds: commands, m/s, which the episodes of a level take in turn.
         episodes: per level. The i-th of every level has the same key: only the level differs.
         seconds: of each.
-        tell: told how far it is.
         parameters: what is swept. Where all are nominal is run once.
+        left_out: parameters that are not, and why.
     """
-    points: list[tuple[str, float]] = [("", 0.0)]
-    points += [(p.name, level) for p in parameters for level in p.levels if level != p.nominal]
+    points = points_of(parameters)
     command = np.resize(np.asarray(speeds, np.float32), episodes)
     told = np.tile(command, len(points))
     rows = np.stack([told, np.zeros_like(told), np.zeros_like(told)], axis=1)
 
-    def turned(parameter: Parameter) -> np.ndarray:
-        levels = [level if name == parameter.name else parameter.nominal for name, level in points]
-        return np.repeat(np.asarray(levels, np.float32), episodes)
-
-    cases = dials(f32(told), {p.name: f32(turned(p)) for p in parameters})
+    cases = dials(f32(told), turned(parameters, points, episodes))
     keys = jnp.tile(keys_of(env.physics.timestep, episodes), len(points))
-    tally = run(env, policy, turn, cases, keys, seconds, tell)
+    tally = run(env, policy, turn, cases, keys, seconds, "sweep")
     error = errors(tally, rows, env.physics.control_dt).reshape(len(points), episodes)
     upright = np.asarray(tally.upright).reshape(error.shape)
     found = {point: score(upright[i], error[i]) for i, point in enumerate(points)}
-    curves = tuple(
-        Curve(p, tuple(found[("", 0.0) if level == p.nominal else (p.name, level)] for level in p.levels))
-        for p in parameters
-    )
-    return Sweep(curves, episodes, seconds)
+    curves = tuple(Curve(p, tuple(found[point] for point in p.points)) for p in parameters)
+    return Sweep(curves, episodes, seconds, left_out=left_out or {})

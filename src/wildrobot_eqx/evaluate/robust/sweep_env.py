@@ -1,6 +1,7 @@
 """One env in which each parameter of the sweep is a dial, so that all of its levels are one batch."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -14,12 +15,19 @@ from ...control import Backlash, CommandDelay, DCMotor, RandomCalibrationError, 
 from ...env import Disturbances, Env
 from ...observe import AbstractSensing, AngularVelocity, Bias, EncoderOffset, JointPositions
 from ...physics import ScaleFriction, ScaleMass, TiltGravity
+from ...robots import Robot
 from ..rollout import judged_env
 from ..walking.episodes import with_command
+from .parts import Lack, lacking, no_base, no_contacts, no_imu, no_servos
 from .push import NAME, TimedPush
-from .wrong_world import with_sensing
+from .wrong_world import hinge_offsets, with_sensing
 
 DEGREE = float(np.pi / 180.0)
+
+
+Point = tuple[str, float]
+"""Which parameter is turned, and to which level; `NOMINAL`: none is."""
+NOMINAL: Point = ("", 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +40,37 @@ class Parameter:
     scale: float  # from stored to shown units
     nominal: float
     levels: tuple[float, ...]  # with the nominal one, rising
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """Each level's point of a sweep."""
+        return tuple(NOMINAL if level == self.nominal else (self.name, level) for level in self.levels)
+
+    def around(self, good: Sequence[bool]) -> tuple[float, float] | None:
+        """The levels around the nominal one, without a gap, that are good; None where it is not good itself."""
+        low = high = self.levels.index(self.nominal)
+        if not good[low]:
+            return None
+        while low > 0 and good[low - 1]:
+            low -= 1
+        while high + 1 < len(good) and good[high + 1]:
+            high += 1
+        return self.levels[low], self.levels[high]
+
+    def to_json(self, holds: tuple[float, float] | None, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Plain JSON values of what was found at each level, levels in the shown unit."""
+
+        def shown(level: float) -> float:
+            return float(f"{level * self.scale:.9g}")
+
+        return {
+            "name": self.name,
+            "label": self.label,
+            "unit": self.unit,
+            "nominal": shown(self.nominal),
+            "holds": None if holds is None else [shown(level) for level in holds],
+            "levels": [{"level": shown(level), **entry} for level, entry in zip(self.levels, found)],
+        }
 
 
 def parameter(name: str, label: str, unit: str, scale: float, nominal: float, shown: tuple[float, ...]) -> Parameter:
@@ -50,6 +89,36 @@ PARAMETERS = (
     parameter("tilt", "floor tilt", "deg", 1 / DEGREE, 0, (0, 1, 2, 3, 4, 5, 6)),
 )
 """What is swept, in the order in which it is told. docs/robustness.md defines each."""
+
+
+def points_of(parameters: Sequence[Parameter]) -> list[Point]:
+    """Where all are nominal, once, then every other level of every parameter."""
+    return [NOMINAL, *(point for p in parameters for point in p.points if point != NOMINAL)]
+
+
+def turned(parameters: Sequence[Parameter], points: Sequence[Point], episodes: int) -> dict[str, Float[Array, " n"]]:
+    """By parameter its level in each of `episodes` per point, point by point."""
+
+    def levels(p: Parameter) -> Float[Array, " n"]:
+        at = [level if name == p.name else p.nominal for name, level in points]
+        return f32(np.repeat(np.asarray(at, np.float32), episodes))
+
+    return {p.name: levels(p) for p in parameters}
+
+
+_NEEDS: dict[str, Lack] = {
+    "latency": no_servos,
+    "voltage": no_servos,
+    "backlash": no_servos,
+    "friction": no_contacts,
+    "gyro_bias": no_imu,
+}
+
+
+def parameters_of(robot: Robot) -> tuple[tuple[Parameter, ...], dict[str, str]]:
+    """What is swept of a robot, and by name what is not, and why: it does not have it."""
+    left_out = lacking(robot, _NEEDS)
+    return tuple(p for p in PARAMETERS if p.name not in left_out), left_out
 
 
 class Dials(eqx.Module):
@@ -85,64 +154,77 @@ def dial_env(env: Env, timestep: float) -> Env:
     """The recipe's env on the native engine, perfect but for a DC motor and 10 ms of latency, with all dials in it.
 
     Encoder offsets and the gyro's bias reach the policy where it observes those readings. A
-    push waits to be aimed (`push.aim`). `timestep` in s.
+    push of a base waits to be aimed (`push.aim`). Servos that no model drives are the engine's own.
+    `timestep` in s.
     """
     robot, stack = env.physics.robot, env.observations["policy"]
     kinds: dict[type, tuple[AbstractSensing, ...]] = {AngularVelocity: (Bias(0.0),), JointPositions: (EncoderOffset(),)}
     sensing = {name: kinds[type(term)] for name, term in stack.terms.items() if type(term) in kinds}
-    longest = max(PARAMETERS[0].levels)
     judged = judged_env(env, timestep)
-    servos = {
-        "delay": CommandDelay((0.0, longest)),
-        "motor": DCMotor(robot),
-        "backlash": Backlash(),
-    }
     disturbances = Disturbances(
         randomisers=(ScaleMass(), ScaleFriction(), TiltGravity()),
-        servos=Servos(robot, servos, 2 - judged.physics.n_substeps % 2),
+        servos=_servos(robot, 2 - judged.physics.n_substeps % 2) if no_servos(robot) is None else None,
         calibration=RandomCalibrationError(imu_angle=f32((0.0, 0.0))),
-        events={NAME: TimedPush(robot)},
+        events={NAME: TimedPush(robot)} if no_base(robot) is None else {},
     )
-    seen = {"policy": with_sensing(stack, sensing)}
+    seen = {"policy": with_sensing(stack, sensing | hinge_offsets(robot, stack))}
     return dataclasses.replace(judged, disturbances=disturbances, observations=seen)
 
 
+def _servos(robot: Robot, updates: int) -> Servos:
+    longest = max(PARAMETERS[0].levels)
+    parts = {"delay": CommandDelay((0.0, longest)), "motor": DCMotor(robot), "backlash": Backlash()}
+    return Servos(robot, parts, updates)
+
+
 def turn(env: Env, dials: Dials) -> Env:
-    """An env of `dial_env` with its dials turned; only array leaves change."""
+    """An env of `dial_env` with its dials turned and its velocity commanded; only array leaves change."""
+    return with_command(turn_parts(env, dials), dials.speed, dials.motion)
+
+
+def turn_parts(env: Env, dials: Dials) -> Env:
+    """As `turn`, without a command; dials of what the robot lacks turn nothing."""
 
     def where(env: Env) -> list[Any]:
         disturbances = env.disturbances
         assert disturbances is not None
-        assert disturbances.servos is not None
         assert disturbances.calibration is not None
-        delay, motor, backlash = (disturbances.servos.parts[name] for name in ("delay", "motor", "backlash"))
         mass, friction, tilt = disturbances.randomisers
-        assert isinstance(delay, CommandDelay)
-        assert isinstance(motor, DCMotor)
-        assert isinstance(backlash, Backlash)
         assert isinstance(mass, ScaleMass)
         assert isinstance(friction, ScaleFriction)
         assert isinstance(tilt, TiltGravity)
         biases = [part for part in jax.tree.leaves(env.observations, is_leaf=_is_bias) if _is_bias(part)]
         return [
-            delay.seconds,
-            motor.voltage,
-            backlash.play,
             disturbances.calibration.joint_offset,
             mass.range,
             friction.range,
             tilt.angle,
             *(bias.std for bias in biases),
+            *_servo_dials(disturbances.servos),
         ]
 
-    def both(value: Float[Array, ""]) -> Float[Array, " 2"]:
-        return jnp.stack([value, value])
-
+    assert env.disturbances is not None
+    driven = env.disturbances.servos is not None
     offset = jnp.stack([-dials.encoder_offset, dials.encoder_offset])
-    values = [both(dials.latency), both(dials.voltage), both(dials.backlash), offset]
-    values += [both(dials.mass), both(dials.friction), both(dials.tilt)]
-    values += [dials.gyro_bias] * (len(where(env)) - len(values))
-    return with_command(eqx.tree_at(where, env, values), dials.speed, dials.motion)
+    values = [offset, _both(dials.mass), _both(dials.friction), _both(dials.tilt)]
+    servos = [_both(dials.latency), _both(dials.voltage), _both(dials.backlash)] if driven else []
+    values += [dials.gyro_bias] * (len(where(env)) - len(values) - len(servos))
+    return eqx.tree_at(where, env, [*values, *servos])
+
+
+def _servo_dials(servos: Servos | None) -> list[Any]:
+    """What latency, voltage and backlash turn, in this order; nothing of servos that no model drives."""
+    if servos is None:
+        return []
+    delay, motor, backlash = (servos.parts[name] for name in ("delay", "motor", "backlash"))
+    assert isinstance(delay, CommandDelay)
+    assert isinstance(motor, DCMotor)
+    assert isinstance(backlash, Backlash)
+    return [delay.seconds, motor.voltage, backlash.play]
+
+
+def _both(value: Float[Array, ""]) -> Float[Array, " 2"]:
+    return jnp.stack([value, value])
 
 
 def _is_bias(value: object) -> bool:

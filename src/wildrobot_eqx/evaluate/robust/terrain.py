@@ -16,9 +16,9 @@ from ...physics import make_physics
 from ...robots import Ground, on_ground
 from ...task import Fallen, HomeReset
 from .cases import Told, rows_of
-from .scores import Tell, errors, keys_of, run, score
+from .scores import errors, keys_of, run, score
 from .sweep import Curve, Sweep
-from .sweep_env import DEGREE, Dials, Parameter, dial_env, dials, parameter, turn
+from .sweep_env import DEGREE, Dials, Point, dial_env, dials, parameter, points_of, turn
 
 _SIDE, _SPACING = 10.0, 0.1  # m, of one kind of ground, in whose middle robots begin; of the grid
 _LENGTH, _TREAD = 0.4, 0.6  # m, over which bumps change; side of a raised plate
@@ -31,15 +31,13 @@ GROUNDS = (
 )
 """What the ground may be, in the order in which it is told. docs/robustness.md defines each."""
 
-Spot = tuple[str, float]  # which kind of ground, and its level; ("", 0.0) is flat
 
-
-def spots() -> list[Spot]:
+def spots() -> list[Point]:
     """Flat, then every other level of every kind."""
-    return [("", 0.0), *((p.name, level) for p in GROUNDS for level in p.levels if level != p.nominal)]
+    return points_of(GROUNDS)
 
 
-def ground_of(points: list[Spot]) -> tuple[Ground, Float[np.ndarray, "points 2"]]:
+def ground_of(points: list[Point]) -> tuple[Ground, Float[np.ndarray, "points 2"]]:
     """One field with a square of each kind of ground, and the middle (m) of each."""
     across, cells = math.ceil(math.sqrt(len(points))), round(_SIDE / _SPACING)
     half = 0.5 * across * _SIDE
@@ -93,7 +91,6 @@ def cross(
     episodes: int,
     seconds: float,
     timestep: float,
-    tell: Tell,
 ) -> Sweep:
     """Walk on every kind of ground, the robot itself as drawn.
 
@@ -104,7 +101,6 @@ def cross(
         episodes: per level; the i-th of every level has the same key and heads the same way.
         seconds: of each.
         timestep: of physics, s.
-        tell: told how far it is.
 
     Raises:
         WildRobotError: the robot's floor cannot be replaced.
@@ -115,16 +111,14 @@ def cross(
     rows = np.tile(rows_of(commands, episodes)[0], (len(points), 1))
     cases = (dials(f32(rows[:, 0]), motions=f32(rows[:, 1:])), f32(np.repeat(middles, episodes, axis=0)))
     keys = jnp.tile(keys_of(timestep, episodes), len(points))
-    tally = run(there, policy, _placed, cases, keys, seconds, tell)
+    tally = run(there, policy, _placed, cases, keys, seconds, "terrain")
     error = errors(tally, rows, there.physics.control_dt).reshape(len(points), episodes)
     error = np.where(rows[:episodes, 2] == 0.0, error, np.nan)  # a turn has its own unit
     upright = np.asarray(tally.upright).reshape(error.shape)
     found = {point: score(upright[i], error[i]) for i, point in enumerate(points)}
 
-    def curve(p: Parameter) -> Curve:
-        return Curve(p, tuple(found[("", 0.0) if level == p.nominal else (p.name, level)] for level in p.levels))
-
-    return Sweep(tuple(curve(p) for p in GROUNDS), episodes, seconds, "ground")
+    curves = tuple(Curve(p, tuple(found[point] for point in p.points)) for p in GROUNDS)
+    return Sweep(curves, episodes, seconds, "ground")
 
 
 def _placed(env: Env, case: tuple[Dials, Float[Array, " 2"]]) -> Env:

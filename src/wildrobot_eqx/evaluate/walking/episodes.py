@@ -90,7 +90,7 @@ def run_episodes(
     speeds: tuple[float, ...],
     episodes: int,
     seconds: float,
-    progress: Callable[[str], None] | None = None,
+    label: str = "",
     motions: tuple[tuple[float, float], ...] | None = None,
     vary: Callable[[Env, Any], Env] | None = None,
     rows: Any = None,
@@ -102,4 +102,4 @@ def run_episodes(
     beside = ((0.0, 0.0),) * len(speeds) if motions is None else motions
     cases = [Case(f"{v:g}", velocity_values(env, v, *motion)) for v, motion in zip(speeds, beside)]
     whole = WalkMeter(meter, env.physics.robot)
-    return run_cases(env, policy, whole, cases, episodes, seconds, progress, vary, rows)
+    return run_cases(env, policy, whole, cases, episodes, seconds, label, vary, rows)

@@ -89,7 +89,7 @@ def _elliptic(touch: Touch, x: Axes) -> tuple[Axes, Curvature]:
     return force, curvature
 
 
-class Line(NamedTuple):
+class SearchLine(NamedTuple):
     """A contact along a line of accelerations."""
 
     touch: Touch
@@ -97,14 +97,14 @@ class Line(NamedTuple):
     step: list[Scalar]
 
 
-def line(touch: Touch, elliptic: bool, x: Axes, dx: Axes) -> Line:
+def line(touch: Touch, elliptic: bool, x: Axes, dx: Axes) -> SearchLine:
     """What `slope` needs of x + alpha dx."""
     if elliptic and len(x) > 1:
-        return Line(touch, list(x), list(dx))
-    return Line(touch, _edges(touch, x), _edges(touch, dx))
+        return SearchLine(touch, list(x), list(dx))
+    return SearchLine(touch, _edges(touch, x), _edges(touch, dx))
 
 
-def slope(on: Line, elliptic: bool, alpha: Scalar) -> tuple[Scalar, Scalar]:
+def slope(on: SearchLine, elliptic: bool, alpha: Scalar) -> tuple[Scalar, Scalar]:
     """First and second derivative of the contact's cost by alpha."""
     here = [a + alpha * b for a, b in zip(on.start, on.step)]
     if elliptic and len(here) == 3:

@@ -19,7 +19,7 @@ MIN_IMPEDANCE, MAX_IMPEDANCE, TINY = 0.0001, 0.9999, 1e-15  # mjMINIMP, mjMAXIMP
 
 
 @dataclasses.dataclass
-class Rub:
+class FrictionLoss:
     """Friction loss of one dof."""
 
     dof: int
@@ -29,7 +29,7 @@ class Rub:
 
 
 @dataclasses.dataclass
-class Limit:
+class JointLimit:
     """The limit of a joint: x = sum of sign * qacc - aref, over one dof or a ball's three."""
 
     terms: tuple[tuple[int, Scalar], ...]
@@ -54,8 +54,8 @@ class Touch:
 class Rows:
     """All constraints of one state."""
 
-    rubs: list[Rub]
-    limits: list[Limit]
+    rubs: list[FrictionLoss]
+    limits: list[JointLimit]
     touches: list[Touch]
 
 
@@ -104,18 +104,18 @@ def _where_positive(active: Mask, value: Scalar, like: Scalar) -> Scalar:
     return where(active, known(value, like), 0.0)
 
 
-def rubs(tree: Tree, friction_loss: list[Scalar], qvel: list[Scalar]) -> list[Rub]:
+def rubs(tree: Tree, friction_loss: list[Scalar], qvel: list[Scalar]) -> list[FrictionLoss]:
     """Rows of the dofs to which the model gives friction loss."""
     out = []
     for i, dof in enumerate(tree.dofs):
         if dof.rubs:
             _, b = _stiffness(tree, dof.solref, dof.solimp)
             stiff = _inverse_regulariser(_impedance(dof.solimp, 0.0), dof.invweight)
-            out.append(Rub(i, friction_loss[i], stiff, -b * qvel[i]))
+            out.append(FrictionLoss(i, friction_loss[i], stiff, -b * qvel[i]))
     return out
 
 
-def limits(tree: Tree, qpos: list[Scalar], qvel: list[Scalar]) -> list[Limit]:
+def limits(tree: Tree, qpos: list[Scalar], qvel: list[Scalar]) -> list[JointLimit]:
     """Rows of all joint limits, in force or not."""
     out = []
     for body in tree.bodies:
@@ -132,7 +132,7 @@ def limits(tree: Tree, qpos: list[Scalar], qvel: list[Scalar]) -> list[Limit]:
     return out
 
 
-def _scalar_limits(tree: Tree, joint: Joint, q: Scalar, qvel: list[Scalar]) -> list[Limit]:
+def _scalar_limits(tree: Tree, joint: Joint, q: Scalar, qvel: list[Scalar]) -> list[JointLimit]:
     assert joint.limit
     low, high = joint.limit
     below, above = q - low - joint.margin, high - q - joint.margin
@@ -147,7 +147,7 @@ def _scalar_limits(tree: Tree, joint: Joint, q: Scalar, qvel: list[Scalar]) -> l
 
 def _limit(
     tree: Tree, joint: Joint, residual: Scalar, terms: tuple[tuple[int, Scalar], ...], qvel: list[Scalar]
-) -> Limit:
+) -> JointLimit:
     k, b = _stiffness(tree, joint.solref, joint.solimp)
     impedance = _impedance(joint.solimp, residual)
     speed: Scalar = 0.0
@@ -155,7 +155,7 @@ def _limit(
         speed = speed + sign * qvel[dof]
     stiff = _inverse_regulariser(impedance, joint.invweight)
     aref = -b * speed - (k * impedance) * residual
-    return Limit(terms, _where_positive(residual < 0.0, stiff, residual), aref)
+    return JointLimit(terms, _where_positive(residual < 0.0, stiff, residual), aref)
 
 
 def touches(

@@ -51,7 +51,7 @@ OBJECTS = {int(getattr(_OBJECT, f"mjOBJ_{name}")): name for name in ("BODY", "XB
 
 
 @dataclasses.dataclass(frozen=True)
-class Sensor:
+class TreeSensor:
     """One sensor as the model defines it."""
 
     kind: str
@@ -64,7 +64,7 @@ class Sensor:
 
 
 @functools.lru_cache(maxsize=32)
-def read_sensors(model: Model) -> tuple[Sensor, ...]:
+def read_sensors(model: Model) -> tuple[TreeSensor, ...]:
     """The model's sensors; the class check has passed."""
     mj, out = model.mj, []
     for i in range(mj.nsensor):
@@ -75,7 +75,7 @@ def read_sensors(model: Model) -> tuple[Sensor, ...]:
         positive = int(mj.sensor_datatype[i]) == _POSITIVE
         cutoff = float(mj.sensor_cutoff[i]) if real and kind != "CONTACT" else 0.0
         out.append(
-            Sensor(
+            TreeSensor(
                 kind,
                 int(mj.sensor_adr[i]),
                 objects,
@@ -129,7 +129,7 @@ def _quat4(values: Any) -> Quat:
     return (w, x, y, z) if isinstance(values, list) else (float(w), float(x), float(y), float(z))
 
 
-def _cut(sensor: Sensor, values: list[Scalar]) -> Readings:
+def _cut(sensor: TreeSensor, values: list[Scalar]) -> Readings:
     if sensor.cutoff > 0.0:
         if sensor.positive:
             values = [minimum(v, sensor.cutoff) for v in values]
@@ -151,7 +151,13 @@ def position_sensors(
 
 
 def _position(
-    model: Model, frames: _Frames, s: Sensor, quats: list[Quat], qpos: list[Scalar], time: Scalar, mass: list[Scalar]
+    model: Model,
+    frames: _Frames,
+    s: TreeSensor,
+    quats: list[Quat],
+    qpos: list[Scalar],
+    time: Scalar,
+    mass: list[Scalar],
 ) -> list[Scalar]:
     mj, p, index = model.mj, frames.poses, s.objects[0][1] if s.objects else 0
     if s.kind == "CLOCK":
@@ -206,7 +212,7 @@ def velocity_sensors(
 
 
 def _velocity(
-    model: Model, frames: _Frames, s: Sensor, v: Velocities, qvel: list[Scalar], mass: list[Scalar]
+    model: Model, frames: _Frames, s: TreeSensor, v: Velocities, qvel: list[Scalar], mass: list[Scalar]
 ) -> list[Scalar]:
     mj, tree, (target, *rest) = model.mj, frames.poses.tree, s.objects
     index = target[1]
@@ -266,7 +272,7 @@ def acceleration_sensors(model: Model, p: Poses, v: Velocities, f: Forces, centr
     return out
 
 
-def _acceleration(model: Model, frames: _Frames, s: Sensor, v: Velocities, f: Forces) -> list[Scalar]:
+def _acceleration(model: Model, frames: _Frames, s: TreeSensor, v: Velocities, f: Forces) -> list[Scalar]:
     mj, target = model.mj, s.objects[0]
     index = target[1]
     if s.kind == "ACTUATORFRC":

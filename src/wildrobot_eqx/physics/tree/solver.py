@@ -16,7 +16,7 @@ import jax
 from jax import lax
 
 from . import cones
-from .constraints import Limit, Rows, Rub, Touch, accelerations
+from .constraints import FrictionLoss, JointLimit, Rows, Touch, accelerations
 from .inertia import Sparse, factor, multiply, solve
 from .kinematics import Poses
 from .model import Tree
@@ -158,7 +158,7 @@ def _zeros(tree: Tree) -> list[Scalar]:
     return [0.0] * tree.nv
 
 
-def _limit_axis(limit: Limit, q: list[Scalar]) -> Scalar:
+def _limit_axis(limit: JointLimit, q: list[Scalar]) -> Scalar:
     return total(sign * q[dof] for dof, sign in limit.terms)
 
 
@@ -187,13 +187,13 @@ def _newton(problem: Problem, qacc: list[Scalar], line: int) -> list[Scalar]:
     return [a + alpha * s for a, s in zip(qacc, step)]
 
 
-def _rub_slope(rub: Rub, x: Scalar, dx: Scalar) -> tuple[Scalar, Scalar]:
+def _rub_slope(rub: FrictionLoss, x: Scalar, dx: Scalar) -> tuple[Scalar, Scalar]:
     pull = rub.stiff * x
     inside = where(pull < rub.bound, where(pull > -rub.bound, rub.stiff * dx * dx, 0.0), 0.0)
     return clip(pull, -rub.bound, rub.bound) * dx, inside
 
 
-def _limit_slope(limit: Limit, x: Scalar, dx: Scalar) -> tuple[Scalar, Scalar]:
+def _limit_slope(limit: JointLimit, x: Scalar, dx: Scalar) -> tuple[Scalar, Scalar]:
     stiff = limit.stiff * dx
     return stiff * minimum(x, 0.0), where(x < 0.0, stiff * dx, 0.0)
 

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from ....errors import WildRobotError
 from ....learn.networks import AbstractPolicy, MLPPolicy
 from ....learn.squashed import SquashedPolicy
-from ...bundle.contract import State
+from ...bundle.contract import PolicyState
 from ...bundle.extra import require
 from .nodes import Graph
 from .trace import trace_policy
@@ -51,7 +51,7 @@ def policy_memory(policy: AbstractPolicy) -> dict[str, Float[np.ndarray, "..."]]
     return dict(zip(memory_names(policy), leaves))
 
 
-def policy_states(policy: AbstractPolicy, size: int, history: int = 1) -> tuple[State, ...]:
+def policy_states(policy: AbstractPolicy, size: int, history: int = 1) -> tuple[PolicyState, ...]:
     """What the graph of `policy_graph` hands on, in the order of its inputs."""
     memory = policy_memory(policy)
     states: list[tuple[str, str, tuple[int, ...]]] = []
@@ -60,7 +60,7 @@ def policy_states(policy: AbstractPolicy, size: int, history: int = 1) -> tuple[
     states += [(_MEMORY, name, (1, *start.shape)) for name, start in memory.items()]
     if history > 1 or any(start.any() for start in memory.values()):
         states.append((_BEGUN, _BEGUN, (1, 1)))
-    return tuple(State(kind, name, f"{_NEXT}{name}", shape) for kind, name, shape in states)
+    return tuple(PolicyState(kind, name, f"{_NEXT}{name}", shape) for kind, name, shape in states)
 
 
 def policy_graph(policy: AbstractPolicy, size: int, metadata: dict[str, str], history: int = 1) -> bytes:
@@ -79,14 +79,28 @@ def policy_graph(policy: AbstractPolicy, size: int, metadata: dict[str, str], hi
     Raises:
         WildRobotError: it computes with what an exported policy cannot, or holds a number that is not finite.
     """
-    onnx = require("onnx")
     graph = Graph()
     states = policy_states(policy, size, history)
-    begun = ""
-    if any(state.kind == _BEGUN for state in states):
-        begun = graph.add("Greater", [_BEGUN, graph.constant("begun.zero", np.array(0.0, np.float32))])
-        graph.add("Identity", [graph.constant("begun.one", np.ones((1, 1), np.float32))], name=f"{_NEXT}{_BEGUN}")
-    seen = INPUT if history == 1 else _remember(graph, begun, size, history)
+    begun = add_begun(graph) if any(state.kind == _BEGUN for state in states) else ""
+    add_policy(graph, policy, INPUT, size, history, begun)
+    handed = [(state.input, list(state.shape)) for state in states]
+    after = [(state.output, list(state.shape)) for state in states]
+    nu = action_size(policy, history * size)
+    return as_model(graph, [(INPUT, [1, size]), *handed], [(OUTPUT, [1, nu]), *after], metadata)
+
+
+def add_begun(graph: Graph) -> str:
+    """The input that is 0 in an episode's first step and 1 after it; returns the name of the condition "after it"."""
+    graph.add("Identity", [graph.constant("begun.one", np.ones((1, 1), np.float32))], name=f"{_NEXT}{_BEGUN}")
+    return graph.add("Greater", [_BEGUN, graph.constant("begun.zero", np.array(0.0, np.float32))])
+
+
+def add_policy(graph: Graph, policy: AbstractPolicy, moment: str, size: int, history: int, begun: str) -> None:
+    """Add the policy: from the observation `moment` of one moment to `action`, its states handed on.
+
+    `begun` is needed where there is a history, or a memory that does not start at zero.
+    """
+    seen = moment if history == 1 else _remember(graph, moment, begun, size, history)
     body = _BODIES.get(type(policy))
     if body is None:
         memory = [_recall(graph, begun, name, start) for name, start in policy_memory(policy).items()]
@@ -97,18 +111,21 @@ def policy_graph(policy: AbstractPolicy, size: int, metadata: dict[str, str], hi
         action = body(graph, policy, seen)
     graph.add("Identity", [action], name=OUTPUT)
 
+
+def as_model(
+    graph: Graph,
+    inputs: list[tuple[str, list[int]]],
+    outputs: list[tuple[str, list[int]]],
+    metadata: dict[str, str],
+) -> bytes:
+    """The graph as a file; inputs and outputs are float32, each with a name and a shape."""
+    onnx = require("onnx")
+
     def tensors(named: list[tuple[str, list[int]]]) -> list[Any]:
         return [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in named]
 
-    nu = jax.eval_shape(lambda obs: _mode(policy, obs), jnp.zeros((1, history * size), jnp.float32)).shape[-1]
     model = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            graph.nodes,
-            "policy",
-            tensors([(INPUT, [1, size]), *((state.input, list(state.shape)) for state in states)]),
-            tensors([(OUTPUT, [1, nu]), *((state.output, list(state.shape)) for state in states)]),
-            graph.constants,
-        ),
+        onnx.helper.make_graph(graph.nodes, "policy", tensors(inputs), tensors(outputs), graph.constants),
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
         ir_version=_IR_VERSION,
         producer_name="wildrobot-eqx",
@@ -118,14 +135,19 @@ def policy_graph(policy: AbstractPolicy, size: int, metadata: dict[str, str], hi
     return model.SerializeToString(deterministic=True)
 
 
+def action_size(policy: AbstractPolicy, size: int) -> int:
+    """Length of a policy's action, of an observation of that length."""
+    return jax.eval_shape(lambda obs: _mode(policy, obs), jnp.zeros((1, size), jnp.float32)).shape[-1]
+
+
 def _mode(policy: AbstractPolicy, obs: Float[Array, "1 nobs"]) -> Float[Array, "1 nu"]:
     memory = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], policy.init())
     return policy(obs, memory)[0].mode()
 
 
-def _remember(graph: Graph, begun: str, size: int, history: int) -> str:
+def _remember(graph: Graph, moment: str, begun: str, size: int, history: int) -> str:
     """The newest observation before the older ones, as `ObservationStack` has it; returns all of them as one row."""
-    now = graph.add("Reshape", [INPUT, graph.integers("history.moment", [1, 1, size])])
+    now = graph.add("Reshape", [moment, graph.integers("history.moment", [1, 1, size])])
     ends = [graph.integers(f"history.{name}", [at]) for name, at in (("first", 0), ("last", history - 1), ("axis", 1))]
     older = graph.add("Slice", [_HISTORY, *ends])
     # Before an episode's first reading stands that reading.

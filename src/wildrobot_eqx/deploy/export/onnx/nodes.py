@@ -19,6 +19,7 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+        self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def add(self, op: str, inputs: list[str], name: str = "", **attributes: Any) -> str:
         """One node; returns the name of its output."""
@@ -26,21 +27,64 @@ class Graph:
         self.nodes.append(require("onnx").helper.make_node(op, inputs, [name], name=f"{op}:{name}", **attributes))
         return name
 
-    def constant(self, name: str, value: Shaped[np.ndarray, "..."], finite: bool = True) -> str:
-        """One constant; returns its name.
+    def constant(self, name: str, value: Shaped[np.ndarray, "..."]) -> str:
+        """One constant of finite numbers; returns its name.
 
         Raises:
-            WildRobotError: it must be `finite`, and holds a number that is not.
+            WildRobotError: it holds a number that is not finite.
         """
-        if finite and value.dtype.kind == "f" and not np.isfinite(value).all():
+        self.check_finite(name, value)
+        self.constants.append(require("onnx").numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def check_finite(self, name: str, value: Shaped[np.ndarray, "..."]) -> None:
+        """Refuse weights that are not finite.
+
+        Raises:
+            WildRobotError: they are not.
+        """
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise WildRobotError(
                 f"The policy's {name} holds a number that is not finite.",
                 where="the run's newest checkpoint",
                 hint="the training has diverged: train it again",
                 exit_code=1,
             )
-        self.constants.append(require("onnx").numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
+
+    def known(self, value: Shaped[np.ndarray, "..."] | np.generic) -> str:
+        """A constant of what JAX computes with, which may be infinity; equal ones are one. Returns its name."""
+        array = np.ascontiguousarray(value).reshape(np.shape(value))
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._known:
+            name = f"constant.{len(self._known) + 1}"
+            self.constants.append(require("onnx").numpy_helper.from_array(array, name))
+            self._known[key] = name
+        return self._known[key]
+
+    def where(self, which: str, yes: str, no: str, dtype: Any) -> str:
+        """`yes` where the condition holds, else `no`; truths by logic, for onnxruntime chooses between numbers only."""
+        if dtype != np.bool_:
+            return self.add("Where", [which, yes, no])
+        kept = [self.add("And", [which, yes]), self.add("And", [self.add("Not", [which]), no])]
+        return self.add("Or", kept)
+
+    def reached(self, outputs: list[str]) -> set[str]:
+        """The names of everything that these outputs hang on, themselves included."""
+        made = {name: node for node in self.nodes for name in node.output}
+        found: set[str] = set()
+        waiting = list(outputs)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += made[name].input if name in made else []
+        return found
+
+    def prune(self, outputs: list[str]) -> None:
+        """Leave out the nodes and constants that none of these outputs hangs on."""
+        found = self.reached(outputs)
+        self.nodes = [node for node in self.nodes if found & set(node.output)]
+        self.constants = [constant for constant in self.constants if constant.name in found]
 
     def integers(self, name: str, values: list[int]) -> str:
         """A constant of whole numbers, such as a shape; returns its name."""
