@@ -9,7 +9,7 @@ walk: $(STAMP) ## teach the robot to walk; writes a run folder under runs/
 	$(BIN)/wildrobot-eqx run recipes/walk.py
 
 test: $(STAMP) ## the fast tests, a worker per core
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-newest: ## a few of them on the newest versions that pyproject.toml allows, in .venv-newest
 	$(PYTHON) tests/newest.py
@@ -20,7 +20,7 @@ check: $(STAMP) ## style and static types
 	$(BIN)/mypy
 
 test-slow: $(STAMP) ## everything that the fast tests leave out, a worker per core
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(STAMP) ## the figures of docs/benchmarks.md, on this machine
 	$(BIN)/wildrobot-eqx bench

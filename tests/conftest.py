@@ -18,6 +18,38 @@ from helpers import Batched, hearing, make_env, shifted
 from wildrobot_eqx import Env, Robot, load_robot
 
 
+LONGEST = (
+    "env/test_contract_faults.py",
+    "test_conformance.py",
+    "env/test_measurable.py",
+    "runs/test_resume.py",
+    "learn/test_ppo.py",
+    "test_example_tasks.py",
+    "runs/test_gate.py",
+    "env/test_contract.py",
+    "env/test_trial.py",
+    "env/test_env.py",
+    "adapters/test_brax.py",
+    "runs/test_goal_recipes.py",
+    "runs/test_robust_gate.py",
+    "runs/test_bundles.py",
+    "env/test_world.py",
+    "physics/test_mjx.py",
+    "runs/test_runner.py",
+    "runs/test_video.py",
+    "imitation/test_tracking.py",
+    "deploy/test_robot_side.py",
+)
+"""Files that take long. They begin first, so that all workers end at about the same time."""
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first; with --no-loadscope-reorder xdist hands files out in this order."""
+    here = Path(__file__).parent
+    rank = {str(here / name): i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(str(item.path), len(rank)))
+
+
 @pytest.fixture(scope="session")
 def robot() -> Robot:
     """The 11-joint biped."""

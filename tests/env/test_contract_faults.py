@@ -156,9 +156,9 @@ def test_modules_of_another_robot_are_named(hopper_env, robot):
     found = {finding.leaf: finding for finding in check.check_env(other).findings}
     gyro = found["env.observations['policy'].terms['gyro'].gyro"]
     assert "Robot 'hopper' has it at 0:3" in gyro.before or "no such sensor" in gyro.before
-    deviation = found["env.rewards['deviation'].robot"]
+    deviation = found["env.rewards['deviation'].driven"]
     assert "hip_pitch, knee_pitch, ankle_pitch" in deviation.before
-    assert "Robot 'wildrobot': " in deviation.after
+    assert "left_hip_pitch" in deviation.after
     assert deviation.source.startswith("Posture (")
 
 

@@ -26,7 +26,10 @@ def test_they_keep_the_contract(name):
     assert check.check_env(load_recipe(name)(num_envs=8, physics="native").env).findings == ()
 
 
-@pytest.fixture(scope="module", params=GOALS)
+@pytest.fixture(
+    scope="module",
+    params=["cartpole", *(pytest.param(name, marks=pytest.mark.slow) for name in GOALS if name != "cartpole")],
+)
 def brief(request, tmp_path_factory):
     """Two iterations."""
     from wildrobot_eqx.cli import main

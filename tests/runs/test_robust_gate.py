@@ -222,6 +222,7 @@ def own(reach):
     return evaluate_robust(reach.env, SeenGate(), Constant(2), episodes=192)
 
 
+@pytest.mark.slow
 def test_a_gates_own_episodes_are_the_same_at_every_level_but_for_the_dial(own):
     curves = {curve.parameter.name: curve for curve in own.sweep.curves}
     drawn = curves["mass"].nominal.figures[2].values["x"]
@@ -240,6 +241,7 @@ def test_a_gates_own_episodes_are_the_same_at_every_level_but_for_the_dial(own):
     assert "mass at near" in own.sweep.told
 
 
+@pytest.mark.slow
 def test_a_gate_of_ones_own_is_judged_at_its_own_timestep_and_drawn(own, tmp_path):
     assert own.timestep == 0.01
     assert [f.case for f in own.world.result.figures] == ["near", "far", "drawn"]

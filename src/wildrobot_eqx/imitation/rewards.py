@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from .. import rotation
 from ..arrays import Number, f32
 from ..observe import Signals
-from ..robots import Robot
+from ..robots import DrivenJoints, Robot
 from ..task import AbstractStatelessReward, kernel
 from .command import ClipState
 
@@ -22,17 +22,17 @@ class TrackJointPositions(AbstractStatelessReward):
         weight: per second.
     """
 
-    robot: Robot
+    driven: DrivenJoints
     command: str = eqx.field(static=True)
     width: Float[Array, ""]  # rad
     weight: Float[Array, ""]
 
     def __init__(self, robot: Robot, command: str, width: Number, weight: Number = 1.0):
-        self.robot, self.command, self.width, self.weight = robot, command, f32(width), f32(weight)
+        self.driven, self.command, self.width, self.weight = robot.driven, command, f32(width), f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         frame = signals.command(self.command, ClipState, self).frame
-        return kernel(_rms(self.robot.joints(signals.physics.qpos) - frame.joint_pos), self.width)
+        return kernel(_rms(self.driven.positions(signals.physics.qpos) - frame.joint_pos), self.width)
 
 
 class TrackJointVelocities(AbstractStatelessReward):
@@ -45,17 +45,17 @@ class TrackJointVelocities(AbstractStatelessReward):
         weight: per second.
     """
 
-    robot: Robot
+    driven: DrivenJoints
     command: str = eqx.field(static=True)
     width: Float[Array, ""]  # rad/s
     weight: Float[Array, ""]
 
     def __init__(self, robot: Robot, command: str, width: Number, weight: Number = 1.0):
-        self.robot, self.command, self.width, self.weight = robot, command, f32(width), f32(weight)
+        self.driven, self.command, self.width, self.weight = robot.driven, command, f32(width), f32(weight)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         frame = signals.command(self.command, ClipState, self).frame
-        return kernel(_rms(self.robot.joint_velocities(signals.physics.qvel) - frame.joint_vel), self.width)
+        return kernel(_rms(self.driven.velocities(signals.physics.qvel) - frame.joint_vel), self.width)
 
 
 class TrackBaseHeight(AbstractStatelessReward):

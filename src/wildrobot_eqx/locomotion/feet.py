@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from ..arrays import Number, f32
 from ..observe import Signals
-from ..robots import Foot, Ground, Robot, above
+from ..robots import DrivenJoints, Foot, Ground, Robot, above
 from ..task import AbstractStatelessReward, kernel
 from .base import AbstractMotionState
 from .gaits import GaitState
@@ -118,16 +118,16 @@ class StandStill(AbstractStatelessReward):
         command: the velocity command, or the gait, which still finishes a step.
     """
 
-    robot: Robot
+    driven: DrivenJoints
     weight: Float[Array, ""]
     command: str = eqx.field(static=True)
 
     def __init__(self, robot: Robot, weight: Number = -0.5, command: str = "velocity"):
-        self.robot, self.weight, self.command = robot, f32(weight), command
+        self.driven, self.weight, self.command = robot.driven, f32(weight), command
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         physics = signals.physics
-        error = self.robot.joints(physics.qpos) - self.robot.home_joints
-        speed = self.robot.joint_velocities(physics.qvel)
+        error = self.driven.positions(physics.qpos) - self.driven.home
+        speed = self.driven.velocities(physics.qvel)
         still = jnp.sum(jnp.square(error)) + 0.02 * jnp.sum(jnp.square(speed))
         return (1.0 - signals.command(self.command, AbstractMotionState, self).stepping) * still

@@ -15,7 +15,7 @@ from ..arrays import f32
 from ..errors import WildRobotError, nearest
 from ..physics import PhysicsParams
 from ..physics.params import nominal_params
-from ..robots import Mirror, Robot, joint_unit
+from ..robots import DrivenJoints, Mirror, Robot, joint_unit
 from .signals import Signals
 from .terms import AbstractStatelessTerm
 
@@ -23,14 +23,14 @@ JointFigure = Literal["stiffness", "torque limit", "armature", "damping", "frict
 """What `JointRatios` tells of a joint and its servo."""
 
 
-def _unsigned(robot: Robot) -> Mirror | None:
+def _unsigned(driven: DrivenJoints) -> Mirror | None:
     """Joints change sides, and a figure without a direction keeps its sign."""
-    mirror = robot.mirror
-    return None if mirror is None else Mirror(mirror.source, (1.0,) * robot.nu)
+    mirror = driven.mirror
+    return None if mirror is None else Mirror(mirror.source, (1.0,) * driven.size)
 
 
-def _figure(params: PhysicsParams, robot: Robot, name: JointFigure) -> Float[Array, " nu"]:
-    dofs = np.array(robot.joint_dof)
+def _figure(params: PhysicsParams, driven: DrivenJoints, name: JointFigure) -> Float[Array, " nu"]:
+    dofs = np.array(driven.dof)
     if name == "stiffness":
         return params.actuator_gainprm[:, 0]
     if name == "torque limit":
@@ -42,7 +42,7 @@ def _figure(params: PhysicsParams, robot: Robot, name: JointFigure) -> Float[Arr
 class JointRatios(AbstractStatelessTerm):
     """One figure of each joint as a share of the nominal, in actuator order; 1 where the nominal is 0."""
 
-    robot: Robot
+    driven: DrivenJoints
     figure: JointFigure = eqx.field(static=True)
     nominal: Float[Array, " nu"]
     unit = "1"
@@ -50,24 +50,24 @@ class JointRatios(AbstractStatelessTerm):
     measurable = False
 
     def __init__(self, robot: Robot, figure: JointFigure = "stiffness"):
-        self.robot, self.figure = robot, figure
-        self.nominal = _figure(nominal_params(robot.model), robot, figure)
+        self.driven, self.figure = robot.driven, figure
+        self.nominal = _figure(nominal_params(robot.model), robot.driven, figure)
 
     @property
     def size(self) -> int:
         """Length of its vector."""
-        return self.robot.nu
+        return self.driven.size
 
     @property
     def mirror(self) -> Mirror | None:
-        return _unsigned(self.robot)
+        return _unsigned(self.driven)
 
     @property
     def source(self) -> str:
         return f"params, {self.figure}"
 
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:
-        drawn = _figure(signals.params_for(self), self.robot, self.figure)
+        drawn = _figure(signals.params_for(self), self.driven, self.figure)
         some = self.nominal != 0.0
         return jnp.where(some, drawn / jnp.where(some, self.nominal, 1.0), 1.0)
 
@@ -161,22 +161,22 @@ class FrictionRatio(AbstractStatelessTerm):
 class EncoderOffsets(AbstractStatelessTerm):
     """What each encoder reads at its joint's true zero (`RandomCalibrationError`), in actuator order."""
 
-    robot: Robot
+    driven: DrivenJoints
     unit: str = eqx.field(static=True)  # one for each joint where hinges and slides are driven
     frame = "joint"
     measurable = False
 
     def __init__(self, robot: Robot):
-        self.robot, self.unit = robot, joint_unit(robot, robot.joint_names)
+        self.driven, self.unit = robot.driven, joint_unit(robot, robot.joint_names)
 
     @property
     def size(self) -> int:
         """Length of its vector."""
-        return self.robot.nu
+        return self.driven.size
 
     @property
     def mirror(self) -> Mirror | None:
-        return self.robot.mirror
+        return self.driven.mirror
 
     @property
     def source(self) -> str:
@@ -259,21 +259,21 @@ class BatteryVoltage(AbstractServoTerm):
 class MotorStrengths(AbstractServoTerm):
     """Each motor's torque as a share of the nominal, drawn by the servos' `DCMotor`, in actuator order."""
 
-    robot: Robot
+    driven: DrivenJoints
     part: str = eqx.field(static=True)
     unit = "1"
 
     def __init__(self, robot: Robot, part: str = "motor"):
-        self.robot, self.part = robot, part
+        self.driven, self.part = robot.driven, part
 
     @property
     def size(self) -> int:
         """Length of its vector."""
-        return self.robot.nu
+        return self.driven.size
 
     @property
     def mirror(self) -> Mirror | None:
-        return _unsigned(self.robot)
+        return _unsigned(self.driven)
 
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:
         return self.drawn(signals).strength
@@ -301,22 +301,22 @@ class CommandLag(AbstractServoTerm):
 class GearPlay(AbstractServoTerm):
     """Each joint's backlash, full width, drawn by the servos' `Backlash`, in actuator order."""
 
-    robot: Robot
+    driven: DrivenJoints
     unit: str = eqx.field(static=True)  # one for each joint where hinges and slides are driven
     part: str = eqx.field(static=True)
 
     def __init__(self, robot: Robot, part: str = "backlash"):
-        self.robot, self.part = robot, part
+        self.driven, self.part = robot.driven, part
         self.unit = joint_unit(robot, robot.joint_names)
 
     @property
     def size(self) -> int:
         """Length of its vector."""
-        return self.robot.nu
+        return self.driven.size
 
     @property
     def mirror(self) -> Mirror | None:
-        return _unsigned(self.robot)
+        return _unsigned(self.driven)
 
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:
         return self.drawn(signals)

@@ -12,7 +12,7 @@ from ..control import AbstractController
 from ..module import AbstractModule
 from ..physics.mujoco_tools.kinematics import feet_mirror
 from ..protocol import Call, Protocol
-from ..robots import Foot, Ground, Mirror, Robot, Sensor, above, joint_unit, one_unit
+from ..robots import DrivenJoints, Foot, Ground, Mirror, Robot, Sensor, above, joint_unit, one_unit
 from .signals import Channel, Signals
 
 
@@ -141,61 +141,61 @@ class AngularVelocity(AbstractStatelessTerm):
 class JointPositions(AbstractStatelessTerm):
     """Joint angles, or places of slides, relative to the home pose, in actuator order."""
 
-    robot: Robot
+    driven: DrivenJoints
     unit: str = eqx.field(static=True)  # one for each joint where hinges and slides are driven
     frame = "joint, minus home"
     measurable = True
 
     def __init__(self, robot: Robot):
-        self.robot, self.unit = robot, joint_unit(robot, robot.joint_names)
+        self.driven, self.unit = robot.driven, joint_unit(robot, robot.joint_names)
 
     @property
     def size(self) -> int:
         """Length of its vector."""
-        return self.robot.nu
+        return self.driven.size
 
     @property
     def mirror(self) -> Mirror | None:
-        return self.robot.mirror
+        return self.driven.mirror
 
     @property
     def constants(self) -> dict[str, Float[Array, ""]]:
-        return {f"home {name}": angle for name, angle in zip(self.robot.joint_names, self.robot.home_joints)}
+        return {f"home {name}": angle for name, angle in zip(self.driven.names, self.driven.home)}
 
     @property
     def source(self) -> str:
         return "servo position"
 
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:
-        return self.robot.joints(signals.physics.qpos) - self.robot.home_joints
+        return self.driven.positions(signals.physics.qpos) - self.driven.home
 
 
 class JointVelocities(AbstractStatelessTerm):
     """Joint velocities, in actuator order."""
 
-    robot: Robot
+    driven: DrivenJoints
     unit: str = eqx.field(static=True)  # one for each joint where hinges and slides are driven
     frame = "joint"
     measurable = True
 
     def __init__(self, robot: Robot):
-        self.robot, self.unit = robot, joint_unit(robot, robot.joint_names, "/s")
+        self.driven, self.unit = robot.driven, joint_unit(robot, robot.joint_names, "/s")
 
     @property
     def size(self) -> int:
         """Length of its vector."""
-        return self.robot.nu
+        return self.driven.size
 
     @property
     def mirror(self) -> Mirror | None:
-        return self.robot.mirror
+        return self.driven.mirror
 
     @property
     def source(self) -> str:
         return "servo velocity"
 
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:
-        return self.robot.joint_velocities(signals.physics.qvel)
+        return self.driven.velocities(signals.physics.qvel)
 
 
 class LastAction(AbstractStatelessTerm):

@@ -13,6 +13,7 @@ from .load import load_robot as load_robot
 from .load import robot_names as robot_names
 from .model import Model as Model
 from .parts import Base as Base
+from .parts import DrivenJoints as DrivenJoints
 from .parts import Foot as Foot
 from .parts import FreeBody as FreeBody
 from .parts import Imu as Imu

@@ -120,3 +120,26 @@ class Mirror(eqx.Module):
             source += [offset + i for i in part.source]
             sign += part.sign
         return Mirror(tuple(source), tuple(sign))
+
+
+class DrivenJoints(eqx.Module):
+    """The joints with an actuator, in actuator order: what a term reads of a robot, without the robot."""
+
+    names: tuple[str, ...] = eqx.field(static=True)
+    qpos: tuple[int, ...] = eqx.field(static=True)  # where they lie in qpos
+    dof: tuple[int, ...] = eqx.field(static=True)  # where they lie in qvel
+    home: Float[Array, " nu"]  # rad, m of slides
+    mirror: Mirror | None
+
+    @property
+    def size(self) -> int:
+        """How many they are."""
+        return len(self.names)
+
+    def positions(self, qpos: Float[Array, " nq"]) -> Float[Array, " nu"]:
+        """Their positions, rad; m of slides."""
+        return qpos[np.array(self.qpos, int)]
+
+    def velocities(self, qvel: Float[Array, " nv"]) -> Float[Array, " nu"]:
+        """Their velocities, rad/s; m/s of slides."""
+        return qvel[np.array(self.dof, int)]

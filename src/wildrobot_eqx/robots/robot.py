@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from ..errors import WildRobotError, nearest
 from .ground import Ground
 from .model import Model
-from .parts import Base, Foot, FreeBody, Imu, Mirror, Sensor, Servo
+from .parts import Base, DrivenJoints, Foot, FreeBody, Imu, Mirror, Sensor, Servo
 
 ActuatorKind = Literal["position", "motor", "velocity"]
 """What an actuator's command is: an angle (rad), a torque (N m over gear and gain) or a speed (rad/s)."""
@@ -127,6 +127,11 @@ class Robot(eqx.Module):
     def home_joints(self) -> Float[Array, " nu"]:
         """Home angles in actuator order, rad."""
         return self.home_qpos[np.array(self.joint_qpos, int)]
+
+    @property
+    def driven(self) -> DrivenJoints:
+        """The joints with an actuator, for a term to hold."""
+        return DrivenJoints(self.joint_names, self.joint_qpos, self.joint_dof, self.home_joints, self.mirror)
 
     def joints(self, qpos: Float[Array, " {self.nq}"]) -> Float[Array, " nu"]:
         """The actuated joints' angles (rad), in actuator order."""

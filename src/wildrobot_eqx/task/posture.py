@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from ..arrays import Number, f32
 from ..errors import WildRobotError, nearest
 from ..observe import Signals
-from ..robots import Ground, Robot, above
+from ..robots import DrivenJoints, Ground, Robot, above
 from .rewards import AbstractStatelessReward
 
 
@@ -76,16 +76,16 @@ class Torque(AbstractStatelessReward):
 class JointSpeedLimit(AbstractStatelessReward):
     """Squared joint speed beyond a share of the servo's no-load speed, (rad/s)^2."""
 
-    robot: Robot
+    driven: DrivenJoints
     weight: Float[Array, ""]
     limit: Float[Array, " nu"]  # rad/s
 
     def __init__(self, robot: Robot, weight: Number = -0.05, share: float = 0.8):
-        self.robot, self.weight = robot, f32(weight)
+        self.driven, self.weight = robot.driven, f32(weight)
         self.limit = f32(share * robot.servo.no_load_speed)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
-        speed = jnp.abs(self.robot.joint_velocities(signals.physics.qvel))
+        speed = jnp.abs(self.driven.velocities(signals.physics.qvel))
         return jnp.sum(jnp.square(jnp.maximum(speed - self.limit, 0.0)))
 
 
@@ -96,12 +96,12 @@ class Posture(AbstractStatelessReward):
         WildRobotError: the robot has no joint of a given name.
     """
 
-    robot: Robot
+    driven: DrivenJoints
     weight: Float[Array, ""]
     mask: Float[Array, " nu"]
 
     def __init__(self, robot: Robot, weight: Number = -0.5, joints: tuple[str, ...] | None = None):
-        self.robot, self.weight = robot, f32(weight)
+        self.driven, self.weight = robot.driven, f32(weight)
         joints = robot.joint_names if joints is None else joints
         for name in joints:
             if name not in robot.joint_names:
@@ -113,7 +113,7 @@ class Posture(AbstractStatelessReward):
         self.mask = f32([float(name in joints) for name in robot.joint_names])
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
-        error = self.robot.joints(signals.physics.qpos) - self.robot.home_joints
+        error = self.driven.positions(signals.physics.qpos) - self.driven.home
         return jnp.sum(self.mask * jnp.square(error))
 
 

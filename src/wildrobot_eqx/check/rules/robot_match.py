@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from ...robots import Ground, Robot, Sensor, is_on_ground
+from ...robots import DrivenJoints, Ground, Robot, Sensor, is_on_ground
 from ..trace import source
 from ..trace.findings import Finding
 
@@ -29,7 +29,7 @@ def _fields(env: Any) -> Iterator[tuple[str, Any, Any, str]]:
     stack: list[tuple[str, Any]] = [("env", env)]
     while stack:
         where, value = stack.pop(0)
-        if isinstance(value, Robot) and where != "env.physics.robot":
+        if isinstance(value, Robot | DrivenJoints) and where != "env.physics.robot":
             continue  # its owner is told
         if isinstance(value, eqx.Module):
             for field in dataclasses.fields(value):
@@ -49,6 +49,10 @@ def _finding(robot: Robot, leaf: str, module: Any, value: Any, name: str) -> Fin
     if isinstance(value, Robot):
         if value.joint_names != robot.joint_names:
             return _other(robot, leaf, module, f"Robot {value.name!r}: {_listed(value.joint_names)}")
+        return None
+    if isinstance(value, DrivenJoints):
+        if value.names != robot.joint_names:
+            return _other(robot, leaf, module, _listed(value.names))
         return None
     if name == "joint_names" and isinstance(value, tuple) and value != robot.joint_names:
         return _other(robot, leaf, module, _listed(value))
