@@ -17,7 +17,6 @@ from helpers import Batched, hearing, make_env, shifted
 
 from wildrobot_eqx import Env, Robot, load_robot
 
-
 LONGEST = (
     "env/test_contract_faults.py",
     "test_conformance.py",
