@@ -86,7 +86,7 @@ class Spin(AbstractCommand):
 
 
 class Tally(AbstractTerm):
-    """Remembers the last angles, how many it has seen and whether one was large; it picks one by a computed place."""
+    """Remembers the last angles, how many it has seen and whether one was large; picks one, and knows the time."""
 
     unit, frame, size, measurable = "rad", "joint", 4, True
 
@@ -107,7 +107,8 @@ class Tally(AbstractTerm):
         seen, large = state["seen"] + 1, state["large"] | (jnp.abs(qpos[0]) > 0.1)
         picked = last[seen % 5]
         value = jnp.where(large, jnp.arctan2(qpos[1], qpos[0]), 0.1 * jnp.fmod(seen.astype(jnp.float32), 7.0))
-        return jnp.stack([picked, value, jnp.max(last), seen.astype(jnp.float32) * 0.01]), {
+        told = 0.01 * seen.astype(jnp.float32) + 0.1 * signals.physics.time
+        return jnp.stack([picked, value, jnp.max(last), told]), {
             "last": last,
             "seen": seen,
             "large": large,

@@ -45,6 +45,7 @@ class StepState(eqx.Module):
     action: Float[Array, " na"]
     previous_action: Float[Array, " na"]
     ctrl: Float[Array, " nu"]
+    ticks: Float[Array, ""]  # control steps since the episode's first
 
 
 class RobotSide(eqx.Module):
@@ -120,7 +121,8 @@ class RobotSide(eqx.Module):
         commands = start_commands(self.commands, sample_commands(self.commands, key), physics)
         signals = self._signals(physics, action, action, self.controller.rest(), commands)
         _, terms = self.stack.init(key, signals, self.dt)
-        return StepState(commands, terms, self.controller.init(), action, action, self.controller.rest())
+        rest, zero = self.controller.rest(), jnp.zeros((), jnp.float32)
+        return StepState(commands, terms, self.controller.init(), action, action, rest, zero)
 
     def observe(
         self, first: Bool[Array, ""], state: StepState, reading: Measured, unknown: PhysicsState
@@ -133,7 +135,8 @@ class RobotSide(eqx.Module):
             reading: what is told and measured.
             unknown: the rest of the state of physics, which nothing here may read.
         """
-        physics, key = self._physics(reading, unknown), jax.random.key(0)
+        ticks, key = jnp.where(first, 0.0, state.ticks + 1.0), jax.random.key(0)
+        physics = self._physics(reading, unknown, ticks)
         values = self._admitted(state, self.values(reading.command))
         held = {name: c.hold(values[name]) if name in values else c for name, c in self.commands.items()}
         started = start_commands(held, sample_commands(held, key), physics)
@@ -149,7 +152,7 @@ class RobotSide(eqx.Module):
         signals = self._signals(physics, action, previous, ctrl, commands)
         begun, went = self.stack.init(key, signals, self.dt), self.stack.step(key, state.terms, signals)
         observation, terms = _either(first, begun, went)
-        return observation, StepState(commands, terms, state.controller, action, previous, ctrl)
+        return observation, StepState(commands, terms, state.controller, action, previous, ctrl, ticks)
 
     def _admitted(self, state: StepState, values: dict[str, Float[Array, " _"]]) -> dict[str, Float[Array, " _"]]:
         """What each command makes of the numbers that it is given, such as 0 of what is below its deadband."""
@@ -164,7 +167,7 @@ class RobotSide(eqx.Module):
         """The targets of an action, and the state for the next step."""
         controller = _either(first, self.controller.init(), state.controller)
         target, controller = self.controller(controller, action)
-        return target, StepState(state.commands, state.terms, controller, action, state.action, target)
+        return target, StepState(state.commands, state.terms, controller, action, state.action, target, state.ticks)
 
     def reads(self) -> set[str]:
         """What of a reading reaches an observation: "joint_velocities", "foot_switches", or a sensor's name.
@@ -222,7 +225,7 @@ class RobotSide(eqx.Module):
             physics=physics, action=action, previous_action=previous, ctrl=ctrl, commands=commands, observed=observed
         )
 
-    def _physics(self, reading: Measured, unknown: PhysicsState) -> PhysicsState:
+    def _physics(self, reading: Measured, unknown: PhysicsState, ticks: Float[Array, ""]) -> PhysicsState:
         """A state that holds what is measured, piece by piece, so that what reads it can be followed."""
         qpos = _put(unknown.qpos, {at: reading.joint_positions[i : i + 1] for i, at in enumerate(self.qpos)})
         timed = encoded(self.robot, "qvel")
@@ -231,12 +234,11 @@ class RobotSide(eqx.Module):
         sensed = {sensor.address: reading.sensors[name] for name, sensor in self.sensors.items()}
         force = unknown.foot_force
         if self.switched:
-            pressed = (
-                2.0 * reading.foot_switches - 1.0
-            ) * _PRESSED  # no comparison, so that `reads` finds who has none
+            # No comparison here: `reads` finds a term that has none of its own.
+            pressed = (2.0 * reading.foot_switches - 1.0) * _PRESSED
             force = jnp.concatenate([force[:, :2], pressed[:, None]], axis=1)
-        known = (qpos, qvel, _put(unknown.sensordata, sensed), force)
-        return eqx.tree_at(lambda p: (p.qpos, p.qvel, p.sensordata, p.foot_force), unknown, known)
+        known = (qpos, qvel, _put(unknown.sensordata, sensed), force, jnp.float32(self.dt) * ticks)
+        return eqx.tree_at(lambda p: (p.qpos, p.qvel, p.sensordata, p.foot_force, p.time), unknown, known)
 
 
 def robot_side(env: Env) -> RobotSide:
