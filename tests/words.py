@@ -45,7 +45,8 @@ def of_usage() -> str:
         heard = io.StringIO()
         with mock.patch.dict(os.environ, wide), contextlib.redirect_stderr(heard):
             status = main(arguments)
-        told = " ".join(heard.getvalue().replace("│", " ").split())
+        bare = heard.getvalue().translate(str.maketrans(dict.fromkeys("│╭╮╰╯─", " ")))
+        told = " ".join(bare.replace(str(Path.cwd()), "HERE").split())
         pages.append(f"$ wildrobot-eqx {' '.join(arguments)}\n[{status}] {told}")
     return "\n".join(pages)
 
