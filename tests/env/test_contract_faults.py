@@ -67,20 +67,23 @@ def test_a_good_env_passes(recipe_file, capsys):
 
 
 FEW = ("walk", "walk_robust")
-BACKENDS = ["native", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mjx", "tree"))]
+OWN = {"cartpole": ("cartpole",), "reach": ("reacher",), "track": ("wildrobot",)}  # recipes of one robot
+WALKERS = tuple(name for name in robot_names() if load_robot(name).feet)  # all other recipes walk or stand
+PAIRS = [(name, robot) for name in recipe_names() for robot in OWN.get(name, WALKERS)]
 
 
-@pytest.mark.parametrize("physics", BACKENDS)
 @pytest.mark.parametrize(
-    "robot",
+    ("name", "robot", "physics"),
     [
-        n if n == "wildrobot" else pytest.param(n, marks=pytest.mark.slow)
-        for n in robot_names()
-        if load_robot(n).feet  # all shipped recipes walk or stand
+        pytest.param(
+            name,
+            robot,
+            physics,
+            marks=() if (physics, robot) == ("native", "wildrobot") and name in FEW else pytest.mark.slow,
+        )
+        for name, robot in PAIRS
+        for physics in ("native", "mjx", "tree")
     ],
-)
-@pytest.mark.parametrize(
-    "name", [*FEW, *(pytest.param(n, marks=pytest.mark.slow) for n in recipe_names() if n not in FEW)]
 )
 def test_shipped_recipes_with_every_robot_and_backend_pass(name, robot, physics, capsys):
     status, document = _checked(capsys, name, f"--robot={robot}", f"--physics={physics}")
