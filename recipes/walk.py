@@ -58,6 +58,7 @@ def walk(
         endings={"fallen": we.endings.Fallen(body)},
         reset_state=we.resets.HomeReset(body),
         commands={"velocity": velocity, "gait": gait},
+        episode_length=8.0,  # short: what falls, falls where a fast command meets a robot that stands
     )
     return we.Recipe(
         env=env,
