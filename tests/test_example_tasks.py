@@ -38,7 +38,9 @@ def made() -> Callable[[str], tuple[ModuleType, we.Recipe]]:
     return of
 
 
-@by_task
+@pytest.mark.parametrize(
+    "name", [name if name in ("trot", "push_object") else pytest.param(name, marks=pytest.mark.slow) for name in TASKS]
+)
 def test_it_passes_check(name, capsys):
     assert cli.main(["check", str(FOLDER / f"{name}.py"), "--physics", "native"]) == 0
     assert "The contract holds" in capsys.readouterr().out

@@ -19,6 +19,7 @@ EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+@pytest.mark.slow
 def test_compose_env(capsys):
     """Three iterations, with the user's own reward among the figures."""
     left = runpy.run_path(str(ROOT / "docs" / "examples" / "compose_env.py"), run_name="__main__")

@@ -66,7 +66,7 @@ def test_a_good_env_passes(recipe_file, capsys):
     assert (status, document["findings"]) == (0, [])
 
 
-FEW = ("walk", "walk_robust")
+FEW = ("walk",)
 OWN = {"cartpole": ("cartpole",), "reach": ("reacher",), "track": ("wildrobot",)}  # recipes of one robot
 WALKERS = tuple(name for name in robot_names() if load_robot(name).feet)  # all other recipes walk or stand
 PAIRS = [(name, robot) for name in recipe_names() for robot in OWN.get(name, WALKERS)]

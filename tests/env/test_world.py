@@ -66,6 +66,7 @@ def test_episodes_differ_within_a_batch_and_repeat_with_their_key(wrong):
     assert not np.intersect1d(world.servo["motor"].source, other.disturbances.servo["motor"].source).size
 
 
+@pytest.mark.slow
 def test_stepping_one_state_twice_gives_the_same_bits_and_draws_stay(wrong):
     state, _ = wrong.hold(wrong.reset()[0], 3)
     action = np.full((4, 3), 0.1, np.float32)

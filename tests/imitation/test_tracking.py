@@ -244,6 +244,7 @@ def figure(result, name, case="from the start"):
     return value
 
 
+@pytest.mark.slow
 def test_the_gate_passes_a_robot_that_does_the_clip(recipe, gate):
     """The clip's own joint positions, sent to the servos as they are, while it squats."""
     result = gate(recipe.env, Follow(recipe.env), **BRIEF)

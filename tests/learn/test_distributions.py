@@ -70,6 +70,7 @@ def trained(hopper):
     return state, list(ppo.train(env, CONFIG, state, 2))
 
 
+@pytest.mark.slow
 def test_it_trains_and_shows_its_own_figures(trained):
     first, rows = trained
     for state, figures in rows:

@@ -26,7 +26,7 @@ def test_figures_of_every_kind(hop):
             "name=other",
             "env.rewards.track.weight=4",
             "env.commands.velocity.lin_vel_x=[0, 0.2]",
-            "env.observations.policy.terms.joint_pos.robot.home_qpos=[0, 0.4, 0, 0.3, 0.6, -0.3]",
+            "env.observations.policy.terms.joint_pos.driven.home=[0.3, 0.6, -0.3]",
         ],
     )
     assert (new.learner.learning_rate, new.learner.discount, new.learner.desired_kl) == (3e-4, 1.0, None)

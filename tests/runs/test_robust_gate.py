@@ -88,6 +88,7 @@ def test_episodes_of_a_gate_have_their_own_length(reach):
 # --- an arm that reaches ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_limit_gives_way_by_the_slack(judged):
     lines = judged.world.result.lines
     assert [(line.name, line.limit) for line in lines] == [("success", ">= 85.5 %"), ("survival", ">= 85.5 %")]
@@ -97,6 +98,7 @@ def test_every_limit_gives_way_by_the_slack(judged):
     assert set(judged.world.left_out) == {"ShiftCentreOfMass", "Payload", "ScaleFriction"}
 
 
+@pytest.mark.slow
 def test_an_arm_that_goes_by_the_drawing_misses_by_its_gears_and_encoders_alone(judged):
     """Nothing else of the sweep moves its fingertip by half a centimetre."""
     curves = {curve.parameter.name: curve for curve in judged.sweep.curves}
@@ -114,6 +116,7 @@ def test_an_arm_that_goes_by_the_drawing_misses_by_its_gears_and_encoders_alone(
     assert judged.failed_lines()[0].startswith("in a wrong world, success in all episodes (5 ms physics): ")
 
 
+@pytest.mark.slow
 def test_what_is_written_is_plain_and_drawn_and_told(judged, tmp_path):
     document = json.loads(json.dumps(judged.to_json(), allow_nan=False))
     assert (document["kind"], document["gate"], document["slack"]) == ("gate", "GoalGate", SLACK)
@@ -137,6 +140,7 @@ def test_what_is_written_is_plain_and_drawn_and_told(judged, tmp_path):
     assert "Without friction: Nothing of the robot 'reacher' can touch anything." in out.getvalue()
 
 
+@pytest.mark.slow
 def test_a_stopped_evaluation_keeps_its_first_part(reach, gate, judged, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt

@@ -144,6 +144,7 @@ def test_a_robot_that_only_holds_its_pose_fails_the_hard_kicks_and_nothing_else(
     assert all(line.command != 1.0 for line in stiff.lines), "reported only"
 
 
+@pytest.mark.slow
 def test_kicks_go_where_they_are_said_to(env):
     """Before a stiff robot stops, it has moved along its kick, whatever its heading in the world."""
     meter = GaitMeter(env.physics.robot, 0.1, 0.0)
