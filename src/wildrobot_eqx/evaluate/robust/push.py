@@ -16,7 +16,7 @@ from ...task import AbstractEvent
 NAME = "ladder"
 
 
-class PushState(eqx.Module):
+class TimedPushState(eqx.Module):
     """A push that is on, if `left` is positive, or a kick to come, if `velocity` is not zero."""
 
     velocity: Float[Array, "*batch 3"]  # m/s, world frame: of a kick, given at once
@@ -36,18 +36,18 @@ class TimedPush(AbstractEvent):
     def __init__(self, robot: Robot):
         self.dofs = f32(base_translation(robot))
 
-    def init(self, key: PRNGKeyArray, dt: float) -> PushState:
+    def init(self, key: PRNGKeyArray, dt: float) -> TimedPushState:
         zero = jnp.zeros((3,), jnp.float32)
-        return PushState(zero, zero, jnp.zeros((), jnp.float32))
+        return TimedPushState(zero, zero, jnp.zeros((), jnp.float32))
 
     def __call__(
-        self, key: PRNGKeyArray, state: PushState, physics: PhysicsState, params: PhysicsParams, dt: float
-    ) -> tuple[PhysicsState, PhysicsParams, PushState]:
+        self, key: PRNGKeyArray, state: TimedPushState, physics: PhysicsState, params: PhysicsParams, dt: float
+    ) -> tuple[PhysicsState, PhysicsParams, TimedPushState]:
         share = jnp.clip(state.left / dt, 0.0, 1.0)
         physics = dataclasses.replace(physics, qvel=physics.qvel + self.dofs @ state.velocity)
         params = dataclasses.replace(params, gravity=params.gravity + share * state.acceleration)
         left = jnp.maximum(state.left - dt, 0.0)
-        return physics, params, PushState(jnp.zeros_like(state.velocity), state.acceleration, left)
+        return physics, params, TimedPushState(jnp.zeros_like(state.velocity), state.acceleration, left)
 
 
 def aim(state: EnvState, velocity: Float[Array, "n 3"], seconds: Float[Array, " n"]) -> EnvState:
@@ -60,5 +60,5 @@ def aim(state: EnvState, velocity: Float[Array, "n 3"], seconds: Float[Array, " 
     """
     kick = (seconds == 0.0)[:, None]
     rate = velocity / jnp.maximum(seconds, 1e-6)[:, None]
-    push = PushState(jnp.where(kick, velocity, 0.0), jnp.where(kick, 0.0, rate), seconds)
+    push = TimedPushState(jnp.where(kick, velocity, 0.0), jnp.where(kick, 0.0, rate), seconds)
     return eqx.tree_at(lambda s: s.disturbances.events[NAME], state, push)
