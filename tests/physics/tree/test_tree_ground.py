@@ -163,11 +163,5 @@ def test_a_falling_body_lands_as_mujocos(shape, cone, contact):
     print(f"apart {np.median(apart):.1e} in the median, {apart.max():.1e} at worst; rebound {rebound[0].max():.2f} m/s")
     assert (rebound[1].max() > 0.5) == (contact == BOUNCY)
     np.testing.assert_allclose(rebound[0], rebound[1], rtol=1e-3)
-    if shape != "box":
-        assert apart.max() < 1e-6
-        return
-    # A box lands on one corner after the other, and each blow amplifies what the solvers leave: the first ones count.
-    first = np.abs(ours["qpos"] - theirs["qpos"])[:25].max(axis=(0, 2))
-    assert np.median(first) < 1e-5
-    assert first.max() < 1e-3
-    assert apart.max() < (0.1 if contact == BOUNCY else 1e-5)
+    assert np.median(apart) < 1e-6
+    assert apart.max() < (0.02 if shape == "box" and contact == BOUNCY else 1e-6), "corners amplify what is left"

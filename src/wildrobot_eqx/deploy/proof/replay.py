@@ -11,7 +11,7 @@ from ..bundle.bundle import GOLDEN, Bundle
 from ..bundle.contract import ACTION, COMMAND, OBSERVATION, POSITIONS, SWITCHES, TARGET, VELOCITIES
 from ..player.player import Player
 
-TOLERANCE = 1e-5  # of an observation in its own units; of an action and a target, too, or a share of the larger ones
+TOLERANCE = 1e-5  # of an observation, an action and a target, each in its own units
 _SENSOR, _STATE = "sensor/", "state/"
 
 
@@ -56,8 +56,8 @@ def replay(bundle: Bundle, player: Player | None = None) -> Replay:
         off = {
             OBSERVATION: np.abs(step.observation - rows[OBSERVATION][k]),
             **{name: np.abs(player.state[name][0] - rows[f"{_STATE}{name}"][k]) for name in memory},
-            ACTION: _off(step.action, rows[ACTION][k]),
-            TARGET: _off(step.target, rows[TARGET][k]),
+            ACTION: np.abs(step.action - rows[ACTION][k]),
+            TARGET: np.abs(step.target - rows[TARGET][k]),
         }
         for name, errors in off.items():
             kind = "memory" if name in memory else name
@@ -65,11 +65,6 @@ def replay(bundle: Bundle, player: Player | None = None) -> Replay:
             if wrong is None and not errors.max() <= TOLERANCE:
                 wrong = f"step {k}: {_place(bundle, name, int(errors.argmax()))} is off by {errors.max():.3g}"
     return Replay(steps, **worst, wrong=wrong)
-
-
-def _off(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far each entry is off; a share of those that are larger than 1."""
-    return np.abs(found - wanted) / np.maximum(np.abs(wanted), np.float32(1.0))
 
 
 def _readings(player: Player, rows: dict[str, NDArray[np.float32]], k: int) -> dict[str, Any]:
