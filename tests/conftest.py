@@ -1,5 +1,6 @@
 """Shared fixtures: robots, small envs and their jitted functions, made once per session."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -42,11 +43,28 @@ LONGEST = (
 """Files that take long. They begin first, so that all workers end at about the same time."""
 
 
+MOST_MAPS = 30_000
+
+
 def pytest_collection_modifyitems(items):
     """Put the longest files first; with --no-loadscope-reorder xdist hands files out in this order."""
     here = Path(__file__).parent
     rank = {str(here / name): i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(str(item.path), len(rank)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_code_within_bounds():
+    """Drop compiled functions before they fill the memory maps that Linux grants a process (`vm.max_map_count`).
+
+    Every compiled function takes some. A worker that ran a hundred files of the slow tests had all 65,530, and XLA
+    aborted.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def bench_physics(
         WildRobotError: no such robot or backend.
     """
     native = NativePhysics(load_robot(robot))
-    qpos, targets = _script(native, num_envs)
+    qpos, targets = script(native, num_envs)
     cases: dict[str, Callable[[], None]] = {
         "bare": _bare_loop(native, qpos, targets, mujoco.mjtStage.mjSTAGE_NONE),
         "bare_fresh": _bare_loop(native, qpos, targets, mujoco.mjtStage.mjSTAGE_VEL),
@@ -54,7 +54,7 @@ def bench_physics(
     figures: dict[str, dict[str, Any]] = {"bare": {}, "bare_fresh": {}}
     for backend in backends:
         try:
-            case = BackendCase.of(_backend(backend, native), qpos, targets)
+            case = BackendCase.of(backend_of(backend, native), qpos, targets)
         except WildRobotError as error:
             if backend != "mjx-warp":
                 raise
@@ -80,29 +80,33 @@ def bench_physics(
     return figures
 
 
-def _backend(name: str, native: NativePhysics) -> AbstractPhysics:
+def backend_of(name: str, native: NativePhysics) -> AbstractPhysics:
+    """An engine by name, `mjx-warp` included, for the robot and timestep of `native`.
+
+    Raises:
+        WildRobotError: there is no such engine, or it does not run here.
+    """
     if name == "mjx-warp":
         return MjxPhysics(native.robot, native.timestep, impl="warp")
     return make_physics(name, native.robot, native.timestep)
 
 
-def _script(physics: NativePhysics, num_envs: int) -> tuple[Float[np.ndarray, "n nq"], Float[np.ndarray, "t n nu"]]:
-    """First poses, standing at home, and targets that keep every joint busy without a fall."""
+def script(physics: NativePhysics, num_envs: int) -> tuple[Float[np.ndarray, " nq"], Float[np.ndarray, "t n nu"]]:
+    """The first pose of all, standing at home, and targets that keep every joint busy without a fall."""
     robot = physics.robot
     rng = np.random.default_rng(0)
-    qpos = np.tile(np.asarray(robot.home_qpos), (num_envs, 1))
     sway = 0.08 * rng.normal(size=(_CONTROL_STEPS, num_envs, robot.nu))
     low, high = np.asarray(robot.ctrl_range).T
-    return qpos, np.clip(np.asarray(nominal_ctrl(robot)) + sway, low, high).astype(np.float32)
+    return np.asarray(robot.home_qpos), np.clip(np.asarray(nominal_ctrl(robot)) + sway, low, high).astype(np.float32)
 
 
 def _bare_loop(
     physics: NativePhysics,
-    qpos: Float[np.ndarray, "n nq"],
+    qpos: Float[np.ndarray, " nq"],
     targets: Float[np.ndarray, "t n nu"],
     stage: mujoco.mjtStage,
 ) -> Callable[[], None]:
-    batch = Batch(mujoco.MjModel.__copy__(physics.model.mj), len(qpos), physics.threads)
+    batch = Batch(mujoco.MjModel.__copy__(physics.model.mj), targets.shape[1], physics.threads)
     start = {"qpos": qpos, "qvel": 0.0, "qacc_warmstart": 0.0, "time": 0.0}
     bound = {name: batch.bind(name) for name in (*start, "ctrl")}
 
@@ -130,15 +134,15 @@ class BackendCase:
 
     @staticmethod
     def of(
-        physics: AbstractPhysics, qpos: Float[np.ndarray, "n nq"], targets: Float[np.ndarray, "t n nu"]
+        physics: AbstractPhysics, qpos: Float[np.ndarray, " nq"], targets: Float[np.ndarray, "t n nu"]
     ) -> "BackendCase":
-        """The rollout of `targets` from `qpos` on."""
+        """The rollout of `targets`, by as many robots as they have columns, from the pose `qpos` on."""
         params = physics.params()
-        shares = cpu_shares(physics, len(qpos))
-        init = jax.jit(jax.vmap(lambda q, v: physics.init(params, q, v)))
-        n = len(qpos) // shares
-        first = [jnp.asarray(part, jnp.float32) for part in np.split(qpos, shares)]
-        starts = [init(part, jnp.zeros((n, physics.robot.nv), jnp.float32)) for part in first]
+        shares = cpu_shares(physics, targets.shape[1])
+        n = targets.shape[1] // shares
+        init = jax.jit(lambda q, v: physics.init(params, q, v))
+        first = init(jnp.asarray(qpos, jnp.float32), jnp.zeros((physics.robot.nv,), jnp.float32))
+        starts = [jax.tree.map(lambda leaf: jnp.tile(leaf, (n,) + (1,) * leaf.ndim), first) for _ in range(shares)]
         scripts = [jnp.asarray(part) for part in np.split(targets, shares, axis=1)]
 
         def rollout(state: PhysicsState, script: Float[Array, "t n nu"]) -> PhysicsState:

@@ -280,12 +280,18 @@ def render(run: Run, trust: Trust = False, json: Json = False) -> None:
 
 
 def bench(
-    what: Annotated[Literal["all", "physics", "train", "trainers"], typer.Argument(help="What to measure.")] = "all",
+    what: Annotated[
+        Literal["all", "physics", "train", "trainers", "gpu"], typer.Argument(help="What to measure.")
+    ] = "all",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each kind when trainers are compared.")] = 3,
+    out: Annotated[Path | None, typer.Option(help="A folder to keep the run of gpu's second training in.")] = None,
     json: Json = False,
 ) -> None:
-    """Measure this machine: physics, training end to end (train), and Brax's PPO beside ours (trainers, train)."""
-    from .commands import run_benchmarks
+    """Measure this machine: physics, training end to end (train), and Brax's PPO beside ours (trainers, train).
+
+    gpu, which all leaves out, measures a GPU in about eight minutes: engines by number of envs, and the walk recipe.
+    """
+    from .commands import run_benchmarks, run_gpu_benchmark
 
     with results(json) as show:
-        show(*run_benchmarks(what, seeds))
+        show(*(run_gpu_benchmark(out) if what == "gpu" else run_benchmarks(what, seeds)))

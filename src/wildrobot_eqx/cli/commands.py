@@ -252,6 +252,22 @@ def run_benchmarks(what: str, seeds: int) -> tuple[dict[str, Any], list[str]]:
     return document, _lines(document)
 
 
+def run_gpu_benchmark(keep: Path | None) -> tuple[dict[str, Any], list[str]]:
+    """The figures of `bench gpu`, as a document and as Markdown tables."""
+    from ..bench.gpu import bench_gpu, table
+
+    if on_cpu():
+        raise WildRobotError(
+            "JAX sees no GPU here.",
+            where=f"bench gpu, {device_name()}",
+            hint="pip install 'jax[cuda13]' where there is a GPU; on a CPU: wildrobot-eqx bench physics",
+            exit_code=1,
+        )
+    enable_compilation_cache()
+    found = bench_gpu(keep=keep)
+    return {"device": device_name(), **found}, table(found)
+
+
 def _rates(figures: dict[str, dict[str, Any]]) -> str:
     """Each case's speed, in a line: what is measured so far, should the rest be interrupted."""
     rates = [f"{name} {case['steps_per_second']:,.0f}" for name, case in figures.items() if "skipped" not in case]

@@ -26,7 +26,7 @@ class Program:
     Args:
         function: takes and returns scalars.
         outputs: how many it returns.
-        tile: how many rows run together.
+        tile: how many rows run together on a CPU, whose caches hold so many; other devices run all rows at once.
     """
 
     function: Callable[..., Sequence[Float[Array, ""]]]
@@ -76,8 +76,9 @@ _row = row_primitive("tree_rows", _rows, lambda program: program.outputs)
 def _tiles(program: Program, batch: jax.Array) -> jax.Array:
     size, entries = batch.shape
     traced = jax.make_jaxpr(program.function)(*[jax.ShapeDtypeStruct((), batch.dtype)] * entries)
-    count = -(-size // program.tile)
-    width = _width(-(-size // count))
+    on_cpu = jax.default_backend() == "cpu"
+    count = -(-size // program.tile) if on_cpu else 1
+    width = _width(-(-size // count)) if on_cpu else size
     short = count * width - size
     if short:
         batch = jnp.concatenate([batch, jnp.broadcast_to(batch[:1], (short, entries))])
