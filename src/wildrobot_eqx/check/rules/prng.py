@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -75,6 +75,7 @@ def reuses(traced: Any) -> list[Reuse]:
     return walk.found
 
 
+@no_type_check  # this and three more run for every operation of every part
 def _is_key(var: Any) -> bool:
     return jnp.issubdtype(var.aval.dtype, jax.dtypes.prng_key) if isinstance(var.aval, jax.core.ShapedArray) else False
 
@@ -103,6 +104,7 @@ class _Walk:
         if all(reuse.operations != operations for reuse in self.found):
             self.found.append(Reuse(what, operations, fix))
 
+    @no_type_check
     def number(self, ids: dict[Any, int], atom: Any) -> int:
         if jax_compat.is_constant(atom):
             number = self.numbers.setdefault(("literal", repr(atom.val)), next(self.count))
@@ -270,6 +272,7 @@ def _known(atom: Any) -> int | None:
     return int(atom.val) if jax_compat.is_constant(atom) and jnp.ndim(atom.val) == 0 else None
 
 
+@no_type_check
 def _draws(eqn: Any) -> bool:
     """Does an operation draw random numbers, itself or inside? An engine's thousands need no second look."""
     if eqn.primitive.name in _USES:
@@ -277,6 +280,7 @@ def _draws(eqn: Any) -> bool:
     return any(_draws(operation) for jaxpr in _inner(eqn) for operation in jaxpr.eqns)
 
 
+@no_type_check
 def _inner(eqn: Any) -> list[Any]:
     """The jaxprs that an operation holds."""
     return [jax_compat.opened(function)[0] for function in jax_compat.functions(eqn)]

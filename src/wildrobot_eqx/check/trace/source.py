@@ -1,13 +1,14 @@
 """Where code stands: the file and line of a class, of a method, of a traced operation, of an error."""
 
 import dataclasses
+import functools
 import inspect
 import re
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, no_type_check
 
 import equinox as eqx
 
@@ -32,6 +33,7 @@ def nested(module: Any) -> list[Any]:
     return [part for part in _walk(module) if isinstance(part, eqx.Module)] or [module]
 
 
+@no_type_check  # called some thousand times in a check
 def _walk(value: Any) -> Iterator[Any]:
     yield value
     if isinstance(value, eqx.Module):
@@ -47,10 +49,22 @@ def _holds(cls: type, line: str) -> bool:
     try:
         if not number.isdigit() or inspect.getsourcefile(cls) != file:
             return False
-        lines, first = inspect.getsourcelines(cls)
+        _, first, lines = _text(cls)
     except (OSError, TypeError):
         return False
     return first <= int(number) < first + len(lines)
+
+
+@functools.lru_cache(maxsize=4096)  # to find a class, `inspect` parses the whole file each time
+def _text(thing: Any) -> tuple[str | None, int, tuple[str, ...]]:
+    """The file of a class or function, its first line's number, and its lines.
+
+    Raises:
+        OSError: no source can be found.
+        TypeError: it is built in.
+    """
+    lines, first = inspect.getsourcelines(thing)
+    return inspect.getsourcefile(thing), first, tuple(lines)
 
 
 def ours(module: Any) -> bool:
@@ -61,8 +75,8 @@ def ours(module: Any) -> bool:
 def definition(thing: Any) -> str:
     """`file:line` where a class or function is defined."""
     try:
-        thing = inspect.unwrap(thing)
-        return f"{inspect.getsourcefile(thing)}:{inspect.getsourcelines(thing)[1]}"
+        file, first, _ = _text(inspect.unwrap(thing))
+        return f"{file}:{first}"
     except (OSError, TypeError):  # built in, or typed at a prompt
         return f"module {getattr(thing, '__module__', 'unknown')}"
 
@@ -88,8 +102,7 @@ def of_name(module: Any, method: str, path: str) -> str:
     """`file:line` of the last line of a method that gives a value to a path's last name, else to the one before."""
     function = function_of(type(module), method)
     try:
-        lines, first = inspect.getsourcelines(function)
-        file = inspect.getsourcefile(function)
+        file, first, lines = _text(function)
     except (OSError, TypeError):
         return ""
     for word in reversed(re.findall(r"\w+", path)):
@@ -103,8 +116,7 @@ def _in_class(cls: type, pattern: str, last: bool = False) -> str:
     """`file:line` of the first or last line of a class that a pattern fits, in its own bases, too."""
     for base in cls.__mro__:
         try:
-            lines, first = inspect.getsourcelines(base)
-            file = inspect.getsourcefile(base)
+            file, first, lines = _text(base)
         except (OSError, TypeError):  # built in, or typed at a prompt
             continue
         fits = [first + i for i, line in enumerate(lines) if re.search(pattern, line)]
@@ -113,6 +125,7 @@ def _in_class(cls: type, pattern: str, last: bool = False) -> str:
     return ""
 
 
+@functools.lru_cache(maxsize=4096)
 def is_users(cls: type) -> bool:
     """Is a class written by a user: of no library, nor of the package?"""
     root = cls.__module__.split(".")[0]

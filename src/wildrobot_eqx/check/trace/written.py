@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, no_type_check
 
 import equinox as eqx
 
@@ -37,6 +37,7 @@ def written(watched: Watched) -> list[tuple[str, type, str]]:
     return found
 
 
+@no_type_check  # called some thousand times in a check
 def _objects(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
     if depth == 0:
         return
