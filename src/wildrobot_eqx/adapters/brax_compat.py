@@ -52,7 +52,7 @@ def brax_trainers() -> Iterator[None]:
 
 
 def _own_names() -> set[str]:
-    """What the module `jax` holds and does not refuse: names that it dropped are told by `__getattr__`."""
+    """What the module `jax` holds and does not refuse: for names that it dropped, `__getattr__` raises."""
     return set(vars(jax))
 
 

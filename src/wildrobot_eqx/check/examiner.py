@@ -10,8 +10,7 @@ from ..env import Env
 from ..physics import AbstractPhysics
 from ..protocol import Protocol
 from .part import UNKNOWN, Part, examine
-from .trace import errors as telling
-from .trace import source, trees
+from .trace import errors, source, trees
 from .trace.findings import Finding
 from .trace.leaves import Labels
 from .trace.tracing import Traced
@@ -53,7 +52,7 @@ class Examiner:
 
     def __init__(self, env: Env, physics: AbstractPhysics):
         self.env, self.robot, self.physics = env, env.physics.robot, physics
-        self.size = telling.sizes(self.robot)
+        self.size = errors.sizes(self.robot)
         self.key = jax.eval_shape(lambda: jax.random.key(0))
         n, dt = self.size, env.physics.control_dt
         self.known: dict[str, Any] = {

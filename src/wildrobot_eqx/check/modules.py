@@ -35,8 +35,8 @@ def modules(env: Env, physics: AbstractPhysics) -> tuple[list[Finding], list[Fin
     if states is not None:
         seen = {name: f32(len(command.observed)) for name, command in env.commands.items()}
         action, ctrl = examiner.known["action"], examiner.known["ctrl"]
-        told = {"params": params, "calibration": calibration, "servo": servo}
-        signals = jax.eval_shape(Signals, examiner.known["physics"], action, action, ctrl, states, seen, **told)
+        specs = {"params": params, "calibration": calibration, "servo": servo}
+        signals = jax.eval_shape(Signals, examiner.known["physics"], action, action, ctrl, states, seen, **specs)
         _terms(examiner, signals)
     return examiner.found, examiner.subtle
 

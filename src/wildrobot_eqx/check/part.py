@@ -9,8 +9,7 @@ import jax
 from ..robots import Robot
 from .rules import hidden_state as captured
 from .rules import prng as keys
-from .trace import errors as telling
-from .trace import source, statics, trees
+from .trace import errors, source, statics, trees
 from .trace.findings import Finding
 from .trace.leaves import Labels, advice, wrong
 from .trace.tracing import Leaf, Traced, leaves_of, trace
@@ -89,7 +88,7 @@ def examine(part: Part, robot: Robot | None, wide: bool = True) -> tuple[Traced 
 
 
 def _raised(part: Part, error: Exception, robot: Robot | None) -> Finding:
-    what, fix = telling.told(error, robot)
+    what, fix = errors.explain(error, robot)
     line = source.of_error(error, part.module)
     return Finding(part.where, part.takes, what, fix, source.describe(part.module, line))
 
@@ -108,7 +107,7 @@ def _results(part: Part, traced: Traced, robot: Robot | None) -> list[Finding]:
     if wanted.keys() != traced.leaves.keys():
         if wanted.keys() == {""}:  # one array is wanted, a tree came
             fix = f"{type(part.module).__name__} must return {wanted['']}"
-            return [Finding(part.name(""), part.takes, trees.told(traced.out), fix, part.owner())]
+            return [Finding(part.name(""), part.takes, trees.describe(traced.out), fix, part.owner())]
         return trees.differing(part.wanted, traced.out, wanted, traced.leaves, part.labels)
     found = []
     for path, leaf in traced.leaves.items():
@@ -126,7 +125,7 @@ def _some_results(part: Part, traced: Traced, robot: Robot | None) -> list[Findi
     """As `_results`, where several are returned and any tree will do for some of them."""
     if not isinstance(traced.out, tuple) or len(traced.out) != len(part.wanted):
         fix = f"{type(part.module).__name__} must return {len(part.wanted)} results"
-        return [Finding(part.where, part.takes, trees.told(traced.out), fix, part.owner())]
+        return [Finding(part.where, part.takes, trees.describe(traced.out), fix, part.owner())]
     found: list[Finding] = []
     for i, wanted in enumerate(part.wanted):
         prefix = f"[{i}]"
@@ -146,7 +145,7 @@ def _axis(axis: str | None, leaf: Leaf, robot: Robot | None) -> str:
     """Such as " (nu = 11 from Robot 'wildrobot', got 12)"."""
     if axis is None or robot is None or not leaf.shape:
         return ""
-    return f" ({axis} = {telling.sizes(robot)[axis]} from Robot {robot.name!r}, got {leaf.shape[0]})"
+    return f" ({axis} = {errors.sizes(robot)[axis]} from Robot {robot.name!r}, got {leaf.shape[0]})"
 
 
 def written(where: str, takes: str, module: Any, traced: Traced) -> list[Finding]:

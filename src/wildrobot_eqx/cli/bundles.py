@@ -210,7 +210,7 @@ def _asked(bundle: Any, given: list[str]) -> dict[str, float]:
 
 
 def _need(*libraries: str) -> None:
-    """What the `deploy` extra brings, told before anything else is loaded."""
+    """Refuse to go on without the `deploy` extra, before anything else is loaded."""
     from ..deploy.bundle.extra import require
 
     for name in libraries:

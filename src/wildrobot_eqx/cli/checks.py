@@ -82,8 +82,8 @@ def _stages() -> tuple[list[check.Stage], str]:
 
 
 def _trial_json(trial: Trial) -> dict[str, Any]:
-    told = [dataclasses.asdict(remark) for remark in trial.remarks]
-    grades = {name: [row for row in told if row["problem"] is grade] for name, grade in _GRADES.items()}
+    remarks = [dataclasses.asdict(remark) for remark in trial.remarks]
+    grades = {name: [row for row in remarks if row["problem"] is grade] for name, grade in _GRADES.items()}
     return {"seconds": round(trial.seconds, 2), **grades, **trial.figures}
 
 
@@ -114,5 +114,5 @@ def _trial_lines(trial: Trial) -> list[str]:
     figures, n = trial.figures, len(trial.problems)
     verdict = f"The trial shows {n} problem{'' if n == 1 else 's'}." if n else "The trial shows no problem."
     falls = ", ".join(f"{count} under {name} actions" for name, count in figures["falls"].items())
-    told = f"{figures['envs']} envs for {figures['steps']} steps; falls: {falls}; tried in {trial.seconds:.1f} s"
-    return [*map(str, trial.remarks), verdict, told]
+    summary = f"{figures['envs']} envs for {figures['steps']} steps; falls: {falls}; tried in {trial.seconds:.1f} s"
+    return [*map(str, trial.remarks), verdict, summary]

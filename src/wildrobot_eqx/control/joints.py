@@ -106,7 +106,7 @@ class JointTorque(AbstractScaledCommand):
 class JointVelocity(AbstractScaledCommand):
     """Speeds of velocity actuators: an action of 1 asks for `scale` times the top of the command's range.
 
-    `ctrl = clip(action * scale * high, ctrl_range)`; at rest the joints are told to stand still.
+    `ctrl = clip(action * scale * high, ctrl_range)`; at rest the joints are commanded to stand still.
 
     Args:
         robot: whose actuators are driven.

@@ -30,7 +30,7 @@ class EngineMatrix:
         return all(result.passed for result in self.results.values())
 
     def failed_lines(self) -> list[str]:
-        """The lines that failed, told in full, each with its engine."""
+        """The lines that failed, each in full and with its engine."""
         return [f"{engine}: {line}" for engine, result in self.results.items() for line in result.failed_lines()]
 
     def to_json(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def judge_on_engines(
 ) -> EngineMatrix:
     """Put a policy through a gate on each engine, the same episodes on all.
 
-    `keep` is told after each engine what there is, so that an interruption loses one engine at most.
+    `keep` is called after each engine with the results so far, so that an interruption loses one engine at most.
 
     Raises:
         WildRobotError: an engine cannot simulate the robot.

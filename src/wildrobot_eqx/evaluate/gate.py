@@ -78,7 +78,7 @@ class AbstractGate(AbstractModule):
         return env
 
     def unasked(self, env: Env) -> tuple[Unasked, ...]:
-        """Commands that it holds a policy to, but that `env` never gives; told before a training."""
+        """Commands that it holds a policy to, but that `env` never gives; `run` refuses them before it trains."""
         return ()
 
     def describe(self) -> dict[str, Any] | None:

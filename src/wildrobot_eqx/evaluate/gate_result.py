@@ -86,10 +86,10 @@ class GateLine:
     shown: Figure | None = None  # as of the limit
 
     def __str__(self) -> str:
-        return f"{self.told} ({self.timestep * 1e3:g} ms physics): {self.text}, must be {self.limit}"
+        return f"{self.figure_at_case} ({self.timestep * 1e3:g} ms physics): {self.text}, must be {self.limit}"
 
     @property
-    def told(self) -> str:
+    def figure_at_case(self) -> str:
         """The figure and its case, such as "survival at 0.2 m/s"."""
         case = self.case or f"{self.axis} {self.command:g} {AXES[self.axis]}".lstrip()
         return " ".join(filter(None, (self.label, self.when, case)))
@@ -166,7 +166,7 @@ class GateResult:
         return bool(self.lines) and all(line.passed for line in self.lines)
 
     def failed_lines(self) -> list[str]:
-        """The lines that failed, told in full."""
+        """The lines that failed, each in full."""
         return [str(line) for line in self.lines if not line.passed]
 
     def describe(self, name: str) -> Figure:

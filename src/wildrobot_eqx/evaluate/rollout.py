@@ -1,4 +1,4 @@
-"""Judged episodes: a policy's mean actions, on the native engine unless told otherwise, all commands in one batch."""
+"""Judged episodes: a policy's mean actions, on the native engine unless another is named, all commands in one batch."""
 
 import dataclasses
 import logging
@@ -23,7 +23,7 @@ from .meter import AbstractMeter, Case
 
 _log = logging.getLogger(__name__)
 
-_MAX_CHUNK = 50  # control steps per compiled call: progress is told in between
+_MAX_CHUNK = 50  # control steps per compiled call: progress is logged in between
 _SEED = 0x7FFF_6A7E  # with the fold below a domain of keys that no training seed reaches
 
 

@@ -51,7 +51,7 @@ class SideMirror(eqx.Module):
 
     observation: Mirror
     action: Mirror
-    index: int = eqx.field(static=True)  # of the entry whose sign tells the side
+    index: int = eqx.field(static=True)  # of the entry whose sign changes with the side
 
     def reflected(self, obs: Float[Array, "*batch nobs"]) -> Bool[Array, "*batch 1"]:
         """Which samples are reflected: those whose entry is negative."""

@@ -20,7 +20,7 @@ from .signals import Signals
 from .terms import AbstractStatelessTerm
 
 JointFigure = Literal["stiffness", "torque limit", "armature", "damping", "friction loss"]
-"""What `JointRatios` tells of a joint and its servo."""
+"""The figures of a joint and its servo that `JointRatios` observes."""
 
 
 def _unsigned(driven: DrivenJoints) -> Mirror | None:

@@ -19,7 +19,7 @@ class Channel(eqx.Module):
     name: str = eqx.field(static=True)
     unit: str = eqx.field(static=True)
     mirror: float | None = eqx.field(static=True)  # its sign in the left-right mirror; None: its image is not known
-    side: bool = eqx.field(static=True, default=False)  # its sign tells left from right, as a gait's sine does
+    side: bool = eqx.field(static=True, default=False)  # its sign changes with the side, as that of a gait's sine
 
 
 class Signals(eqx.Module):

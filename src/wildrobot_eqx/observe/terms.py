@@ -40,7 +40,7 @@ class AbstractTerm(AbstractModule):
 
     @property
     def side(self) -> int | None:
-        """The entry whose sign tells left from right, which a reflection changes; None where there is none."""
+        """The entry whose sign changes with the side, left or right; None where there is none."""
         return None
 
     @property
@@ -88,7 +88,7 @@ class ProjectedGravity(AbstractStatelessTerm):
     """The direction of gravity as the IMU sees it: R^T (0, 0, -1)."""
 
     quat: Sensor
-    leans: bool = eqx.field(static=True)  # of a robot with several feet: where it leans tells which one bears it
+    leans: bool = eqx.field(static=True)  # several feet: the side it leans to is that of the foot that bears it
     unit = "1"
     frame = "imu"
     size = 3

@@ -86,7 +86,7 @@ FEWEST = 32
 
 
 def usable_cpus() -> int:
-    """CPUs that this process may run on; all of the machine's where the system does not tell (macOS, Windows)."""
+    """CPUs that this process may run on; all of the machine's where the system cannot say (macOS, Windows)."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:

@@ -123,7 +123,7 @@ def _with_params(mjx_model: Any, model: Model, params: PhysicsParams) -> Any:
     fields = {name: getattr(params, name) for name in MODEL_FIELDS if name != "gravity"}
     if not model.mj.npair:
         fields.pop("pair_friction")
-    # MJX tells a row of dry friction by its positive bound: at exactly 0 it would hold the joint fast.
+    # MJX knows a row of dry friction by its positive bound: at exactly 0 it would hold the joint fast.
     fields["dof_frictionloss"] = jnp.maximum(params.dof_frictionloss, _LEAST_FRICTION)
     parent = tuple(int(p) for p in model.mj.body_parentid)
     return mjx_model.replace(

@@ -71,8 +71,8 @@ def write_plots(run_dir: Path) -> list[Path]:
     if len(lines) < 2:
         return drawn
     for name, (key, label, title) in {**_CURVES, **_errors(lines)}.items():
-        told = [number(line.get(key)) for line in lines]
-        if any(map(math.isfinite, told)) and (name != "diverged" or any(told)):
+        values = [number(line.get(key)) for line in lines]
+        if any(map(math.isfinite, values)) and (name != "diverged" or any(values)):
             save(name, _curve(lines, key, label, title))
     terms = sorted({key for line in lines for key in line if key.startswith("reward/")})
     if terms:
@@ -123,8 +123,8 @@ def heading(column: Column) -> str:
 
 def shown_as(verdict: dict[str, Any], name: str) -> Figure:
     """How an eval.json says that a figure is shown; where it says nothing, as walking knows it."""
-    told = verdict.get("shown")
-    figure = told.get(name) if isinstance(told, dict) else None
+    figures = verdict.get("shown")
+    figure = figures.get(name) if isinstance(figures, dict) else None
     if not isinstance(figure, dict):
         return describe(name)
     scale, digits = number(figure.get("scale", 1.0)), number(figure.get("digits", 2))
@@ -260,8 +260,8 @@ def _gate(verdict: dict[str, Any], blocks: dict[float, dict[Column, dict[str, An
     axes = canvas.add_axes((0.01, 0.01, 0.98, 0.94))
     axes.set_axis_off()
     passed = verdict.get("passed") is True
-    told = f"gate{', provisional:' if verdict.get('provisional') else ''} {'passed' if passed else 'failed'}"
-    canvas.text(0.01, 0.97, told, color=_GREEN if passed else _RED, weight="bold")
+    headline = f"gate{', provisional:' if verdict.get('provisional') else ''} {'passed' if passed else 'failed'}"
+    canvas.text(0.01, 0.97, headline, color=_GREEN if passed else _RED, weight="bold")
     widths = [0.34, 0.16, *([0.5 / len(commands)] * len(commands))]
     table = axes.table(rows, cellColours=colours, colWidths=widths, cellLoc="right", bbox=Bbox.unit())
     table.auto_set_font_size(False)

@@ -38,7 +38,7 @@ def _by_gate(sweep: dict[str, Any]) -> Canvas:
     columns = min(4, len(parameters))
     rows = -(-len(parameters) // columns)
     canvas = Canvas(figsize=(3.25 * columns + 0.3, 0.9 + 2.9 * rows), layout="constrained")
-    canvas.suptitle(f"One at a time: {sweep['told']}", fontsize=10, color=_INK, wrap=True)
+    canvas.suptitle(f"One at a time: {sweep['summary']}", fontsize=10, color=_INK, wrap=True)
     first: Axes | None = None
     for i, parameter in enumerate(parameters):
         axes = canvas.add_subplot(rows, columns, i + 1, sharey=first)
@@ -72,7 +72,7 @@ def _sweep(sweep: dict[str, Any]) -> Canvas:
     columns = min(4, len(parameters))
     rows = -(-len(parameters) // columns)
     canvas = Canvas(figsize=(3.25 * columns, 0.5 + 3.0 * rows), layout="constrained")
-    canvas.suptitle(f"One at a time: {sweep['told']}", fontsize=10, color=_INK, wrap=True)
+    canvas.suptitle(f"One at a time: {sweep['summary']}", fontsize=10, color=_INK, wrap=True)
     for i, parameter in enumerate(parameters):
         left = canvas.add_subplot(rows, columns, i + 1)
         right = left.twinx()

@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, and a full disk is told like any other mistake."""
+"""Writing files: whole or not at all, and a full disk is a `WildRobotError`."""
 
 import contextlib
 import json

@@ -18,7 +18,7 @@ from .common import env_around, prove, require, require_finite, require_same
 
 
 def check_physics(physics: AbstractPhysics, tolerance: float = 2e-3) -> None:
-    """An engine starts where it is told, keeps time, hides no state, and agrees with MuJoCo over a control step.
+    """An engine starts in the given state, keeps time, hides no state, and agrees with MuJoCo over a control step.
 
     Args:
         physics: the engine under test.
@@ -62,7 +62,7 @@ def check_randomiser(randomiser: AbstractRandomiser, on: Robot | Env, draws: int
     Args:
         randomiser: the randomiser under test.
         on: a robot, or an env.
-        draws: from how many keys its fields are told.
+        draws: how many keys its changed fields are found from.
 
     Raises:
         AssertionError: it does not.

@@ -74,7 +74,7 @@ def train(recipe: Recipe, folder: RunFolder, wandb: bool = False, changes: dict[
 
 
 class _Attempt:
-    """What the manifest is told of one training; until `begin`, nothing, unless the run is new."""
+    """Writes the state of one training into the manifest; nothing before `begin`, unless the run is new."""
 
     def __init__(self, folder: RunFolder, changes: dict[str, Any]):
         self.folder, self.changes = folder, changes
@@ -117,7 +117,7 @@ def _train(recipe: Recipe, folder: RunFolder, wandb: bool, attempt: _Attempt, st
         kept = keep_metrics_until(folder.metrics, first)
         log = _Log(stack, recipe, folder, state, kept, online, stop)
         stop.patient = True
-        chosen.run(recipe, state, log.tell, shares)
+        chosen.run(recipe, state, log.on_iteration, shares)
     if log.diverged:
         _log.info(f"{log.diverged} control steps diverged; each ended its episode with reward 0 and entered no mean.")
     if first >= recipe.iterations:
@@ -170,8 +170,8 @@ class _Log:
         self.saved = time.monotonic()
         self.diverged = 0  # control steps, in this attempt
 
-    def tell(self, state: Any, raw: dict[str, Any]) -> None:
-        """Take note of one more iteration.
+    def on_iteration(self, state: Any, raw: dict[str, Any]) -> None:
+        """Check and write one more iteration.
 
         Raises:
             WildRobotError: a figure is not finite, too many simulations diverged, something cannot be written, or

@@ -12,7 +12,7 @@ from ..learn.config import LEARNERS, PPO, as_learner
 from ..physics.base import cpu_shares
 from ..recipes.recipe import Recipe
 from ..runs.folder import RunFolder
-from .trainer import Tell, Trainer
+from .trainer import OnIteration, Trainer
 
 TRAINERS = tuple(learner.trainer for learner in LEARNERS)
 
@@ -74,7 +74,7 @@ def _shares(recipe: Recipe, before: int | None) -> int:
     return cpu_shares(physics, n)
 
 
-def _run(recipe: Recipe, state: TrainState, tell: Tell, shares: int) -> None:
+def _run(recipe: Recipe, state: TrainState, on_iteration: OnIteration, shares: int) -> None:
     for new, figures in ppo.train(
         recipe.env,
         as_learner(recipe.learner, PPO),
@@ -84,4 +84,4 @@ def _run(recipe: Recipe, state: TrainState, tell: Tell, shares: int) -> None:
         shares,
         recipe.reward_model,
     ):
-        tell(new, figures)
+        on_iteration(new, figures)

@@ -35,7 +35,7 @@ def verify(recipe: Recipe, folder: RunFolder) -> list[Check]:
     """
     trained = train(short(recipe), folder)
     lines = read_metrics(folder.metrics)
-    # Brax tells of rewards when episodes end: its first lines may not know any.
+    # Brax reports rewards when episodes end: its first lines may have none.
     rewards = np.array([line["reward_per_step"] for line in lines if line.get("episode_length") != 0.0] or [0.0])
     final = flatten(trained.state.agent)
     still = [name for name, before in trained.initial.items() if np.array_equal(before, final[name])]

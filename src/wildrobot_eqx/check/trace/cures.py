@@ -50,7 +50,7 @@ def of_error(error: Exception) -> str:
     if isinstance(error, KeyError):
         return "ask for a name that is there: list(mapping) has them, mapping.get(name) asks without an error"
     if isinstance(error, IndexError):
-        return "index within the length, which value.shape tells while the line is traced"
+        return "index within the length, which is known while the line is traced: value.shape"
     return "make that line work on the arrays of one env (no batch axis), which `in:` lists; or leave the module out"
 
 

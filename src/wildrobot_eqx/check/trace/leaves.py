@@ -39,7 +39,7 @@ def differences(before: dict[str, Leaf], after: dict[str, Leaf], labels: Labels)
 
 
 def _inside_reported(path: str, before: dict[str, Leaf], after: dict[str, Leaf]) -> bool:
-    """A leaf below one that is None on the other side: told there."""
+    """Whether a leaf lies below one that is None on the other side, and so is reported there."""
     return any(
         path.startswith(other) and path != other and leaf.other == "None"
         for leaves in (before, after)
@@ -94,15 +94,15 @@ def shape_advice(wanted: tuple[int, ...], got: tuple[int, ...]) -> str:
 
 
 def _no_array(wanted: Leaf, got: Leaf, before: str, after: str) -> str:
-    told, where, like = (got, after, wanted) if got.other else (wanted, before, got)
-    if told.other == "None" and cures.is_key(like.dtype):
+    odd, where, like = (got, after, wanted) if got.other else (wanted, before, got)
+    if odd.other == "None" and cures.is_key(like.dtype):
         return f"carry a key from {where} on, too: one that it is given, or jax.random.key(0), split at each step"
-    if told.other == "None":
+    if odd.other == "None":
         array = f"jnp.zeros({like.shape}, jnp.{like.dtype})" if like.dtype else "an array"
         return f"return an array from {where}, too: {array} where there is nothing yet"
-    if told.other.startswith("the Python"):
-        number = told.other.split()[-1]
-        dtype = like.dtype or {"bool": "bool_", "int": "int32"}.get(told.other.split()[2], "float32")
+    if odd.other.startswith("the Python"):
+        number = odd.other.split()[-1]
+        dtype = like.dtype or {"bool": "bool_", "int": "int32"}.get(odd.other.split()[2], "float32")
         return f"make it an array with a dtype in {where}: jnp.asarray({number}, jnp.{dtype})"
     return "a state holds arrays only: keep this in a field of the module, eqx.field(static=True)"
 

@@ -36,7 +36,7 @@ class Remark:
 def judge(env: Env, record: Record) -> list[Remark]:
     """Everything that the record shows, most basic first."""
     remarks = list(_not_finite(env, record))
-    if remarks:  # figures of what is not finite tell nothing
+    if remarks:  # figures of what is not finite mean nothing
         return [*remarks, *_one_trace(record)]
     for look in (_order, _penetration, _hold, _saturation, _observations, _rewards):
         remarks += look(env, record)

@@ -21,7 +21,7 @@ _SETTLE_S = 1.0  # for filters and delays, s
 class Record:
     """What happened, as NumPy arrays: time first, then envs (a third for each of `GROUPS`).
 
-    `finite` tells of each field of the physics state whether it was; `traces` counts how often two calls of
+    `finite` says of each field of the physics state whether it was; `traces` counts how often two calls of
     the simulation were traced.
     """
 

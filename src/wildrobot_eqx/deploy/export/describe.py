@@ -106,7 +106,7 @@ _SENSORS = {
 
 
 def _sensors(side: RobotSide, reads: set[str]) -> list[dict[str, Any]]:
-    """Those that are read, the others of the same IMU, and the one that tells the tilt."""
+    """Those that are read, the others of the same IMU, and the one that measures the tilt."""
     tilt = tilt_imu(side)
     needed = reads | (set() if tilt is None else {tilt.quat.name})
     groups = [{imu.quat.name, imu.gyro.name, imu.accel.name} for imu in side.robot.imus]
@@ -127,7 +127,7 @@ def _sensors(side: RobotSide, reads: set[str]) -> list[dict[str, Any]]:
 
 
 def tilt_imu(side: RobotSide) -> Imu | None:
-    """The IMU that tells whether the robot has fallen: the first one of a robot whose base moves."""
+    """The IMU by which the robot counts as fallen: the first one of a robot whose base moves."""
     robot = side.robot
     return robot.imus[0] if robot.imus and robot.base is not None else None
 

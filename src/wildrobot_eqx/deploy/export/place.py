@@ -1,4 +1,4 @@
-"""A bundle put on the disk: its own files are replaced, everybody else's stay, and a kill in between is told."""
+"""A bundle put on the disk: its own files are replaced, all others stay, and an interrupted one is marked."""
 
 import contextlib
 import hashlib
@@ -48,7 +48,7 @@ def place(files: Mapping[str, bytes], folder: Path, archive: Path, force: bool) 
     """Write a bundle's folder and its zip.
 
     Everything is written beside first. Then file takes the place of file, the contract last, then the
-    zip; until all is done a journal in the folder tells a reader, and the next export, that it is not.
+    zip; until all is done, a journal in the folder marks it as unfinished, for a reader and for the next export.
     Files of an older bundle that this one lacks are removed. No other file is touched.
 
     Returns:
@@ -60,7 +60,7 @@ def place(files: Mapping[str, bytes], folder: Path, archive: Path, force: bool) 
     made = not folder.exists()
     staging = folder / STAGING
     begun = False
-    with _told(folder):
+    with _disk_errors(folder):
         check_place(folder, archive, force)
         owned = _owned(folder)
         for name in files:
@@ -97,7 +97,8 @@ def place(files: Mapping[str, bytes], folder: Path, archive: Path, force: bool) 
 
 
 @contextlib.contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """An error of the disk becomes a `WildRobotError`."""
     try:
         yield
     except OSError as error:

@@ -27,7 +27,7 @@ _PRESSED = 1e6  # N, of a foot whose switch is closed; of an open one the negati
 
 
 class Measured(eqx.Module):
-    """What a robot is told and measures in one control step."""
+    """A robot's commands and measurements of one control step."""
 
     command: Float[Array, " channels"]  # of all commands, by name
     joint_positions: Float[Array, " measured"]  # rad, m of slides
@@ -132,7 +132,7 @@ class RobotSide(eqx.Module):
         Args:
             first: this is an episode's first step, whatever the state.
             state: of the step before.
-            reading: what is told and measured.
+            reading: the commands and the measurements.
             unknown: the rest of the state of physics, which nothing here may read.
         """
         ticks, key = jnp.where(first, 0.0, state.ticks + 1.0), jax.random.key(0)

@@ -89,7 +89,7 @@ class ServoBus:
         self._send(id, Command.MOVE_TIME_WRITE, _move(position, milliseconds))
 
     def move_together(self, positions: Mapping[int, int], milliseconds: int) -> None:
-        """Send several servos at once: each is told where, then all are told to start. Nothing is sent if one is wrong.
+        """Move several servos at once: each gets its position, then all get the start. Nothing is sent if one is wrong.
 
         Raises:
             ValueError: a position or the time is out of range.

@@ -37,7 +37,7 @@ class ServoMount:
 class ServoRobot(AbstractRobot):
     """Joints on servo buses, and an IMU of your own.
 
-    These servos tell no velocity: it is the difference of positions over time, smoothed. One
+    These servos measure no velocity: it is the difference of positions over time, smoothed. One
     bus may be too slow to read every servo in every control period (an answer takes 2 to 4 ms):
     give the robot several, or let it read `reads` joints in turn. Readings are as old as the
     oldest joint's, so that the player knows.

@@ -1,4 +1,4 @@
-"""Orientation from a gyro and an accelerometer, for IMUs that tell none."""
+"""Orientation from a gyro and an accelerometer, for IMUs that estimate none."""
 
 import math
 from collections.abc import Sequence

@@ -74,7 +74,7 @@ class Player:
         signer: who must have signed a bundle that is read here, as for `Bundle.open`.
 
     Raises:
-        WildRobotError: the bundle is damaged, or does not fit this robot; the reason is told.
+        WildRobotError: the bundle is damaged, or does not fit this robot; the error says which.
     """
 
     joints: tuple[str, ...]
@@ -148,7 +148,7 @@ class Player:
     def step(self, readings: Mapping[str, Any], now: float | None = None) -> Step:
         """Targets for the coming control period; never raises for what the robot's sensors say.
 
-        Until a reading tells where all joints are, there are none (mode "wait"), and no fault lasts.
+        There are none (mode "wait"), and no fault lasts, until a reading has the positions of all joints.
 
         Args:
             readings: `time` (s, when they were taken), the contract's sensors by name,

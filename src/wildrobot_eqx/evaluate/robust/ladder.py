@@ -18,7 +18,7 @@ from ..rollout import advance, begin, control_steps
 from ..walking.kicks import DIRECTIONS
 from .push import aim
 from .scores import keys_of, meter_of
-from .sweep_env import dials, turn
+from .sweep_env import sweep_values, with_values
 
 _log = logging.getLogger(__name__)
 
@@ -98,11 +98,11 @@ def climb(env: Env, policy: AbstractPolicy, command: float, phases: int, keep: C
     upright `RECOVERY` s after its push has stood.
 
     Args:
-        env: of `dials.dial_env`, its dials nominal.
+        env: of `make_sweep_env`, its parameters nominal.
         policy: its mean is the action.
         command: m/s.
         phases: moments of the cycle, evenly spread.
-        keep: told the ladder so far, after every rung.
+        keep: called with the ladder so far, after every rung.
     """
     walkers = len(DURATIONS) * len(DIRECTIONS)
     steps = control_steps(env, RECOVERY + max(DURATIONS))
@@ -135,8 +135,8 @@ def climb(env: Env, policy: AbstractPolicy, command: float, phases: int, keep: C
 def _walkers(env: Env, policy: AbstractPolicy, command: float, walkers: int, phases: int) -> tuple[Any, ...]:
     """Walking robots, `walkers` at each phase, phase by phase."""
     meter = meter_of(env, RECOVERY)
-    cases = dials(jnp.full((walkers,), f32(command)))
-    loop = begin(env, policy, meter, turn, cases, keys_of(env.physics.timestep, walkers))
+    cases = sweep_values(jnp.full((walkers,), f32(command)))
+    loop = begin(env, policy, meter, with_values, cases, keys_of(env.physics.timestep, walkers))
     loop, _ = advance(env, policy, meter, loop, control_steps(env, RUN_IN))
     gait = gait_of(env.commands)
     period = _PERIOD if gait is None else float(gait[1].period)

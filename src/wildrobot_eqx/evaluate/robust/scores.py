@@ -1,4 +1,4 @@
-"""Episodes of a robust evaluation: run as one batch, and told as survival and speed error."""
+"""Episodes of a robust evaluation: run as one batch, and scored by survival and speed error."""
 
 import dataclasses
 from collections.abc import Callable
@@ -59,15 +59,15 @@ def run(
     return play_out(env, policy, meter, begin(env, policy, meter, vary, cases, keys), seconds, label)
 
 
-def errors(tally: GaitTally, told: Float[np.ndarray, "n 3"], dt: float) -> Float[np.ndarray, " n"]:
-    """Each episode's error along what it was told: its mean after the warm-up from the command; NaN where it fell.
+def errors(tally: GaitTally, commands: Float[np.ndarray, "n 3"], dt: float) -> Float[np.ndarray, " n"]:
+    """Each episode's |mean - command| after the warm-up, along the axis of its command; NaN where it fell.
 
-    `told` is speed ahead, to the left (m/s) and turn to the left (rad/s), of which at most one is
-    not zero; of all zero the error is that of the speed ahead.
+    `commands` are speeds ahead and to the left (m/s) and turns to the left (rad/s), of which at most one is
+    not zero; where all are zero the error is that of the speed ahead.
     """
     moved = np.concatenate([tally.position - tally.warm, tally.turned[:, None]], axis=1)
-    error = np.abs(moved / (dt * np.maximum(tally.judged, 1))[:, None] - told)
-    along = np.take_along_axis(error, np.argmax(told != 0.0, axis=1)[:, None], axis=1)[:, 0]
+    error = np.abs(moved / (dt * np.maximum(tally.judged, 1))[:, None] - commands)
+    along = np.take_along_axis(error, np.argmax(commands != 0.0, axis=1)[:, None], axis=1)[:, 0]
     return np.where(tally.upright, along, np.nan)
 
 

@@ -1,4 +1,4 @@
-"""Does an env ever ask for what a gate judges? Told before anybody trains for it."""
+"""Whether an env ever asks for what a gate judges, checked before anybody trains for it."""
 
 from collections.abc import Iterable
 
