@@ -123,7 +123,7 @@ class InStyle(we.gates.AbstractGoal):
     robot: we.Robot
     frames: Float[Array, "frames state"]
     scale: Float[Array, " state"]
-    tolerance: Float[Array, ""]  # root mean square distance, as a share of `scale`
+    tolerance: Float[Array, ""]  # root mean square distance, as a fraction of `scale`
 
     def __call__(self, signals: we.Signals) -> Bool[Array, ""]:
         angles = self.robot.joints(signals.physics.qpos) - self.robot.home_joints

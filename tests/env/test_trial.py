@@ -311,7 +311,7 @@ def test_check_run_passes_the_hopper_and_prints_its_figures(good, monkeypatch, c
     assert run["problems"] == []
     assert len(run["notices"]) <= 2
     assert run["seconds"] > 0.0
-    assert np.isclose(sum(row["share"] for row in run["rewards"].values()), 1.0)
+    assert np.isclose(sum(row["fraction"] for row in run["rewards"].values()), 1.0)
     assert run["rewards"]["alive"]["min"] == run["rewards"]["alive"]["max"] == 1.0
     assert 0.0 < run["joints"]["knee_pitch"]["hold_torque"] < 0.3
     assert main(["check", "hop", "--run"]) == 0

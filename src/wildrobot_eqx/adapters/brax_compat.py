@@ -18,7 +18,7 @@ _AXIS = "i"  # the name of every trainer's pmap axis
 
 @contextlib.contextmanager
 def importing_brax() -> Iterator[None]:
-    """Import Brax in this block: what its own imports print and deplore is not for the user of ours.
+    """Import Brax in this block: what its own imports print and warn of is not for the user of ours.
 
     Raises:
         WildRobotError: Brax, or something that it needs, is not installed.

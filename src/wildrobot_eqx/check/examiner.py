@@ -30,7 +30,7 @@ _SPOKEN = {
 _MAIN = ("rate", "ends", "reading", "calibration", "params", "observed")  # named after the module alone
 
 
-def f32(*shape: int) -> jax.ShapeDtypeStruct:
+def float32_spec(*shape: int) -> jax.ShapeDtypeStruct:
     """The spec of a float32 array."""
     return jax.ShapeDtypeStruct(shape, jnp.float32)
 
@@ -59,11 +59,11 @@ class Examiner:
             "key": self.key,
             "dt": dt,
             "nu": n["nu"],
-            "action": f32(env.action_size),
-            "ctrl": f32(n["nu"]),
-            "qpos": f32(n["nq"]),
-            "qvel": f32(n["nv"]),
-            "rate": f32(),
+            "action": float32_spec(env.action_size),
+            "ctrl": float32_spec(n["nu"]),
+            "qpos": float32_spec(n["nq"]),
+            "qvel": float32_spec(n["nv"]),
+            "rate": float32_spec(),
             "ends": jax.ShapeDtypeStruct((), jnp.bool_),
         }
         self.found: list[Finding] = []

@@ -9,7 +9,7 @@ from ..env import Env
 from ..observe import Signals
 from ..physics import AbstractPhysics, PhysicsState
 from ..task.commands import order_of
-from .examiner import Examiner, Held, f32
+from .examiner import Examiner, Held, float32_spec
 from .rules.privileged import leaks
 from .trace import source
 from .trace.findings import Finding
@@ -33,7 +33,7 @@ def modules(env: Env, physics: AbstractPhysics) -> tuple[list[Finding], list[Fin
     examiner.examine("env.controller", controller, "state.controller", controller.protocol)
     calibration, servo = _disturbed(examiner)
     if states is not None:
-        seen = {name: f32(len(command.observed)) for name, command in env.commands.items()}
+        seen = {name: float32_spec(len(command.observed)) for name, command in env.commands.items()}
         action, ctrl = examiner.known["action"], examiner.known["ctrl"]
         specs = {"params": params, "calibration": calibration, "servo": servo}
         signals = jax.eval_shape(Signals, examiner.known["physics"], action, action, ctrl, states, seen, **specs)
@@ -47,7 +47,7 @@ def _commands(examiner: Examiner) -> dict[str, Held] | None:
     for name in sorted(examiner.env.commands):
         command = examiner.env.commands[name]
         calls = tuple(call for call in command.protocol if call.method in ("bounds", "sample"))
-        bounds = f32(len(command.channels), 2)
+        bounds = float32_spec(len(command.channels), 2)
         where, state = f"env.commands[{name!r}]", f"state.commands[{name!r}]"
         sample = examiner.examine(where, command, state, calls, bounds=bounds)
         if sample is not None:
@@ -62,7 +62,7 @@ def _commanded(examiner: Examiner, samples: dict[str, Held]) -> dict[str, Any] |
         command = examiner.env.commands[name]
         calls = tuple(call for call in command.protocol if call.method not in ("bounds", "sample"))
         others = {needed: states.get(needed) for needed in command.needs}
-        value, observed = f32(len(command.channels)), f32(len(command.observed))
+        value, observed = float32_spec(len(command.channels)), float32_spec(len(command.observed))
         where = f"env.commands[{name!r}]"
         found = len(examiner.found)
         examiner.examine(
@@ -96,7 +96,7 @@ def _disturbed(examiner: Examiner) -> tuple[Any, dict[str, Any]]:
         return None, {}
     calibration = None
     if disturbances.calibration is not None:
-        calibration = jax.eval_shape(Calibration, f32(nu), f32(3))
+        calibration = jax.eval_shape(Calibration, float32_spec(nu), float32_spec(3))
         own = disturbances.calibration
         where = "state.disturbances.calibration"
         examiner.examine(
@@ -104,7 +104,7 @@ def _disturbed(examiner: Examiner) -> tuple[Any, dict[str, Any]]:
         )
     servo = {}
     if disturbances.servos is not None:
-        joints, law = jax.eval_shape(Joints, *[f32(nu)] * 4), jax.eval_shape(ServoLaw, *[f32(nu)] * 6)
+        joints, law = jax.eval_shape(Joints, *[float32_spec(nu)] * 4), jax.eval_shape(ServoLaw, *[float32_spec(nu)] * 6)
         servo_dt = env.physics.control_dt / disturbances.servos.updates
         for name in disturbances.servos.names:
             part = disturbances.servos.parts[name]
@@ -127,7 +127,7 @@ def _terms(examiner: Examiner, signals: Signals) -> None:
         for name in stack.names:
             term = stack.terms[name]
             where, state = f"env.observations[{role!r}].terms[{name!r}]", f"state.observations[{role!r}][0][{name!r}]"
-            reading = f32(term.size)
+            reading = float32_spec(term.size)
             examiner.examine(where, term, state, term.protocol, reading=reading)
             for i, part in enumerate(stack.sensing.get(name, ())):
                 place = f"env.observations[{role!r}].sensing[{name!r}][{i}]"
@@ -151,13 +151,13 @@ def _physical(examiner: Examiner, params: Any) -> Any:
     env, n = examiner.env, examiner.size
     names = (("", "state.physics"),)
     axes = {f".{name}": axes[0] for name, axes in _AXES.items() if axes and isinstance(axes[0], str)}
-    pose = (f32(n["nq"]), f32(n["nv"]))
+    pose = (float32_spec(n["nq"]), float32_spec(n["nv"]))
     takes = f"PhysicsParams, qpos float32[{n['nq']}], qvel float32[{n['nv']}]"
     begun = _physics(examiner, "init", (params, *pose), takes, names, axes)
     if begun is None:
         return None
     takes = f"PhysicsParams, PhysicsState, ctrl float32[{n['nu']}]"
-    stepped = _physics(examiner, "step", (params, begun.out, f32(n["nu"])), takes, names, axes)
+    stepped = _physics(examiner, "step", (params, begun.out, float32_spec(n["nu"])), takes, names, axes)
     if stepped is not None:
         examiner.same("env.physics", env.physics, Held(begun.out, begun, "init"), stepped, "state.physics", "step")
     return begun.out
@@ -202,7 +202,7 @@ _AXES: dict[str, tuple[str | int, ...]] = {
 
 
 def _fields(size: dict[str, int]) -> dict[str, Any]:
-    return {name: f32(*(size[a] if isinstance(a, str) else a for a in axes)) for name, axes in _AXES.items()}
+    return {name: float32_spec(*(size[a] if isinstance(a, str) else a for a in axes)) for name, axes in _AXES.items()}
 
 
 def _state(state: Any, size: dict[str, int]) -> PhysicsState:

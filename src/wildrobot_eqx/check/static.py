@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from ..env.env import Env
 from ..physics import AbstractPhysics
-from .examiner import f32
+from .examiner import float32_spec
 from .modules import modules
 from .part import key_finding, written
 from .rules import prng as keys
@@ -66,7 +66,7 @@ def _check(env: Env) -> list[Finding]:
 def _whole(env: Env) -> tuple[list[Finding], list[Finding]]:
     """Reset, step and a scan of two steps; what is wrong, and keys used twice."""
     robot, key = env.physics.robot, jax.eval_shape(lambda: jax.random.key(0))
-    action = f32(env.action_size)
+    action = float32_spec(env.action_size)
     takes = f"EnvState from reset, action float32[{env.action_size}]"
     try:
         first = trace(lambda e, k: e.reset(k), env, key)
@@ -125,7 +125,7 @@ def _same(env: Env, first: Traced, second: Traced) -> list[Finding]:
 
 
 def _kinds(env: Env, first: Traced, second: Traced) -> list[Finding]:
-    """What every timestep owes whoever trains on it."""
+    """Shapes and dtypes that every timestep must have."""
     findings = []
 
     def owe(path: str, shape: tuple[int, ...], dtype: Any, fix: str) -> None:

@@ -234,13 +234,13 @@ def run_benchmarks(what: str, seeds: int) -> tuple[dict[str, Any], list[str]]:
     if what in ("all", "physics"):
         document["device"] = device_name()
         _log.info("physics: every engine at 1024 envs ...")
-        document["physics"] = bench_physics(backends=("native", "mjx", "mjx-warp", "tree"))
+        document["physics"] = bench_physics(engines=("native", "mjx", "mjx-warp", "tree"))
         _log.info(_rates(document["physics"]))
         document["physics by envs"] = {}
         for envs in (1, 16, 64, 256, 4096, *(() if on_cpu() else (8192, 32768))):
             _log.info(f"physics: {envs} envs ...")
             engines = ("native", "tree") if on_cpu() else ("mjx", "mjx-warp", "tree")
-            figures = bench_physics(backends=engines, num_envs=envs, seconds=3.0)
+            figures = bench_physics(engines=engines, num_envs=envs, seconds=3.0)
             document["physics by envs"][str(envs)] = figures
             _log.info(_rates(figures))
         _log.info("physics: more legs ...")

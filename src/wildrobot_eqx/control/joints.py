@@ -88,7 +88,7 @@ class JointTorque(AbstractScaledCommand):
 
     Args:
         robot: whose motors are driven.
-        scale: share of the torque limit per unit of action, one for all joints or one for each.
+        scale: fraction of the torque limit per unit of action, one for all joints or one for each.
 
     Raises:
         WildRobotError: an actuator of the robot is no motor.
@@ -110,7 +110,7 @@ class JointVelocity(AbstractScaledCommand):
 
     Args:
         robot: whose actuators are driven.
-        scale: share of the greatest command per unit of action, one for all joints or one for each.
+        scale: fraction of the greatest command per unit of action, one for all joints or one for each.
 
     Raises:
         WildRobotError: an actuator of the robot is no velocity actuator.

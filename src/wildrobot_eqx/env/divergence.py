@@ -38,7 +38,7 @@ def guard(
     """The results of a control step, where its outcome may not be finite.
 
     A step that diverged terminates its episode with reward 0 and zeros for observations and metrics, so that
-    nobody computes with what is not finite; the metric `diverged` says so. Any other step is returned as it is.
+    nothing is computed with what is not finite; the metric `diverged` says so. Any other step is returned as it is.
     The state stays as the engine left it, until a reset takes its place.
 
     Returns:

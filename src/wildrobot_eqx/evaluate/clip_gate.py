@@ -98,8 +98,8 @@ class ClipGate(AbstractGate):
         seconds: length of an episode, s, such as the clip's duration.
         command: name of the ClipCommand in the env.
         joint_error: the greatest mean distance of the joints from the clip, rad.
-        survival: share of the episodes that must end without a failure.
-        events: what befalls the robot on the way, by name, such as kicks; nothing by default.
+        survival: fraction of the episodes that must end without a failure.
+        events: of each episode by name, such as kicks; none by default.
         episodes: how many per case and timestep.
         timesteps: of physics, s.
     """

@@ -99,9 +99,9 @@ def engine_names(given: str) -> tuple[str, ...]:
     known = get_args(Engine)
     for name in names:
         if name not in known:
-            raise WildRobotError(f"There is no physics backend {name!r}.", where="--physics", hint=nearest(name, known))
+            raise WildRobotError(f"There is no physics engine {name!r}.", where="--physics", hint=nearest(name, known))
     if not names:
-        raise WildRobotError("No physics backend is named.", where="--physics", hint=f"such as {','.join(known)}")
+        raise WildRobotError("No physics engine is named.", where="--physics", hint=f"such as {','.join(known)}")
     return names
 
 

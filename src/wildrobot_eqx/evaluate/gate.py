@@ -102,7 +102,7 @@ class AbstractGate(AbstractModule):
             episodes: per command and timestep; the gate's own number if None. Where it is
                 fewer, the result says so: it is `provisional`.
             timesteps: of physics, s; the gate's own if None. The same goes for these.
-            engine: the physics backend that simulates; a verdict of another than `native` is that engine's only.
+            engine: the physics engine that simulates; a verdict of another than `native` is that engine's only.
 
         Raises:
             WildRobotError: a timestep does not divide the control period, or there is nothing to judge.

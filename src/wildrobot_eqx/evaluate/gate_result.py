@@ -39,7 +39,7 @@ class Limit:
         return bool(np.isfinite(value)) and above and below
 
     def margin(self, value: float) -> float:
-        """How far a figure is within its bounds, as a share of the nearer one; negative outside, -inf of a NaN.
+        """How far a figure is within its bounds, as a fraction of the nearer one; negative outside, -inf of a NaN.
 
         Of a bound of 0 it is the distance itself.
         """
@@ -49,10 +49,10 @@ class Limit:
         high = np.inf if self.high is None else (self.high - value) / (abs(self.high) or 1.0)
         return float(min(low, high))
 
-    def loosened(self, share: float) -> "Limit":
-        """The same, each bound moved outward by that share of itself."""
-        low = None if self.low is None else self.low - share * abs(self.low)
-        high = None if self.high is None else self.high + share * abs(self.high)
+    def loosened(self, fraction: float) -> "Limit":
+        """The same, each bound moved outward by that fraction of itself."""
+        low = None if self.low is None else self.low - fraction * abs(self.low)
+        high = None if self.high is None else self.high + fraction * abs(self.high)
         return dataclasses.replace(self, low=low, high=high)
 
     @property
@@ -136,9 +136,9 @@ class CommandFigures:
 
     @property
     def worst_joint(self) -> str | None:
-        """The joint whose RMS torque is the greatest share of its limit; None where none was measured."""
-        known = {name: joint["torque_rms_share"] for name, joint in self.joints.items()}
-        known = {name: share for name, share in known.items() if np.isfinite(share)}
+        """The joint whose RMS torque is the greatest fraction of its limit; None where none was measured."""
+        known = {name: joint["torque_rms_ratio"] for name, joint in self.joints.items()}
+        known = {name: ratio for name, ratio in known.items() if np.isfinite(ratio)}
         return max(known, key=known.__getitem__) if known else None
 
     def to_json(self) -> dict[str, Any]:
@@ -237,16 +237,16 @@ class GateResult:
         return table
 
     def _strained(self, figures: Sequence[CommandFigures]) -> list[str]:
-        """A line that names the joint with the greatest share of its limit, and where that was."""
+        """A line that names the joint with the greatest fraction of its limit, and where that was."""
         known = [(f, name, f.joints[name]) for f in figures if (name := f.worst_joint) is not None]
         if not known:
             return []
-        f, name, joint = max(known, key=lambda entry: entry[2]["torque_rms_share"])
+        f, name, joint = max(known, key=lambda entry: entry[2]["torque_rms_ratio"])
         where = f.case or f"{f.axis or self.columns} {f.command:g} {AXES[f.axis]}"
-        share = f"{100.0 * joint['torque_rms_share']:.0f}% of its limit"
+        ratio = f"{100.0 * joint['torque_rms_ratio']:.0f}% of its limit"
         return [
             f"most strained: {name} at {where} ({1e3 * f.timestep:g} ms)",
-            f"  RMS {joint['torque_rms']:.2f} N m, {share}; peak {joint['torque_peak']:.2f} N m",
+            f"  RMS {joint['torque_rms']:.2f} N m, {ratio}; peak {joint['torque_peak']:.2f} N m",
         ]
 
 

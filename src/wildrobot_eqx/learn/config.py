@@ -41,7 +41,7 @@ class AbstractLearner:
 
 @dataclasses.dataclass(frozen=True)
 class AbstractPPO(AbstractLearner):
-    """The figures of PPO, whoever's."""
+    """The hyperparameters of PPO, of any trainer."""
 
     num_epochs: int = 5
     num_minibatches: int = 4  # our own's each hold whole sequences of some envs

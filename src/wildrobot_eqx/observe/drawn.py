@@ -40,7 +40,7 @@ def _figure(params: PhysicsParams, driven: DrivenJoints, name: JointFigure) -> F
 
 
 class JointRatios(AbstractStatelessTerm):
-    """One figure of each joint as a share of the nominal, in actuator order; 1 where the nominal is 0."""
+    """One figure of each joint as a fraction of the nominal, in actuator order; 1 where the nominal is 0."""
 
     driven: DrivenJoints
     figure: JointFigure = eqx.field(static=True)
@@ -73,7 +73,7 @@ class JointRatios(AbstractStatelessTerm):
 
 
 class MassRatios(AbstractStatelessTerm):
-    """The mass of each body that weighs something as a share of the nominal, in the model's order."""
+    """The mass of each body that weighs something as a fraction of the nominal, in the model's order."""
 
     bodies: tuple[int, ...] = eqx.field(static=True)
     swapped: tuple[int, ...] = eqx.field(static=True)  # by place in `bodies`: the body on the other side
@@ -134,7 +134,7 @@ class CentreOfMassShift(AbstractStatelessTerm):
 
 
 class FrictionRatio(AbstractStatelessTerm):
-    """Sliding friction as a share of the nominal, the mean over the geoms that have some."""
+    """Sliding friction as a fraction of the nominal, the mean over the geoms that have some."""
 
     nominal: Float[Array, " ngeom"]
     size = 1
@@ -257,7 +257,7 @@ class BatteryVoltage(AbstractServoTerm):
 
 
 class MotorStrengths(AbstractServoTerm):
-    """Each motor's torque as a share of the nominal, drawn by the servos' `DCMotor`, in actuator order."""
+    """Each motor's torque as a fraction of the nominal, drawn by the servos' `DCMotor`, in actuator order."""
 
     driven: DrivenJoints
     part: str = eqx.field(static=True)

@@ -100,7 +100,7 @@ class Signals(eqx.Module):
 
 
 def _held(value: Held | None, asker: object, what: str, where: str, hint: str) -> Held:
-    """What the signals hold, or an error that names who asks for it in vain."""
+    """What the signals hold, or an error that names the term that needs it."""
     if value is None:
         raise WildRobotError(f"{type(asker).__name__} asks for {what}.", where=where, hint=hint)
     return value

@@ -41,7 +41,7 @@ class ObservationStack(AbstractModule):
     Args:
         terms: the terms by name, in the order of the vector.
         policy: this stack feeds the policy, so each term must be measurable on the robot.
-        sensing: by a term's name, what becomes of its readings, in order; the others are perfect.
+        sensing: by a term's name, what becomes of its readings, in order; the others are ideal.
         history: how many control steps the vector holds; before the first step it holds the first reading.
 
     Raises:

@@ -1,4 +1,4 @@
-"""MJX as a backend: MuJoCo in JAX, for GPUs and TPUs."""
+"""MJX as an engine: MuJoCo in JAX, for GPUs and TPUs."""
 
 import contextlib
 import functools
@@ -107,7 +107,7 @@ def _engine(model: Model, impl: str, effort: Effort | None) -> "_JaxEngine | _Wa
 
 def _unfit(reason: str) -> WildRobotError:
     return WildRobotError(
-        f"MJX cannot simulate this model: {reason}", where="MjxPhysics", hint="take the native backend"
+        f"MJX cannot simulate this model: {reason}", where="MjxPhysics", hint="take the native engine"
     )
 
 

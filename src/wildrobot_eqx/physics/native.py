@@ -1,4 +1,4 @@
-"""MuJoCo's C engine as a JAX function: the CPU default and the reference for every backend."""
+"""MuJoCo's C engine as a JAX function: the CPU default and the reference for every engine."""
 
 import functools
 import threading

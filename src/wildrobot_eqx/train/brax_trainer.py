@@ -106,7 +106,7 @@ def _init_ppo(recipe: Recipe) -> BraxState:
     return BraxState(params, jnp.zeros((), jnp.int32))
 
 
-def _run_ppo(recipe: Recipe, state: BraxState, on_iteration: OnIteration, shares: int) -> None:
+def _run_ppo(recipe: Recipe, state: BraxState, on_iteration: OnIteration, num_shards: int) -> None:
     """What is left to do, from the networks of `state`; Adam's moments, envs and random numbers start anew."""
     done, config = int(state.iteration), as_learner(recipe.learner, BraxPPO)
     left = recipe.iterations - done
@@ -137,7 +137,7 @@ def _admit_sac(recipe: Recipe, state: BraxState) -> None:
         )
 
 
-def _run_sac(recipe: Recipe, state: BraxState, on_iteration: OnIteration, shares: int) -> None:
+def _run_sac(recipe: Recipe, state: BraxState, on_iteration: OnIteration, num_shards: int) -> None:
     if int(state.iteration) >= recipe.iterations:
         return
     brax_train.train_sac(

@@ -74,21 +74,21 @@ def train(recipe: Recipe, folder: RunFolder, wandb: bool = False, changes: dict[
 
 
 class _Attempt:
-    """Writes the state of one training into the manifest; nothing before `begin`, unless the run is new."""
+    """Writes the state of one training into the manifest; nothing before `start`, unless the run is new."""
 
     def __init__(self, folder: RunFolder, changes: dict[str, Any]):
         self.folder, self.changes = folder, changes
-        self.begun = folder.manifest().get("status") == "created"
+        self.started = folder.manifest().get("status") == "created"
 
-    def begin(self, shares: int) -> None:
-        self.begun = True
-        self.folder.update_manifest(status="running", error=None, shares=shares, **self.changes)
+    def start(self, num_shards: int) -> None:
+        self.started = True
+        self.folder.update_manifest(status="running", error=None, num_shards=num_shards, **self.changes)
 
     def note(self, error: BaseException) -> None:
         """Record how it ended; on a full disk the first error matters more."""
         interrupted = isinstance(error, WildRobotError) and error.exit_code == 130
         text = str(error) if isinstance(error, WildRobotError) else f"{type(error).__name__}: {error}"
-        if self.begun:
+        if self.started:
             with contextlib.suppress(WildRobotError):
                 status = "interrupted" if interrupted else "failed"
                 self.folder.update_manifest(status=status, finished=now(), error=text)
@@ -110,14 +110,14 @@ def _train(recipe: Recipe, folder: RunFolder, wandb: bool, attempt: _Attempt, st
                 attempt.changes["wandb_id"] = secrets.token_hex(8)
             online = WandB(folder.path, {**known, **attempt.changes}, first)
             stack.callback(online.close)
-        shares = _shares(chosen, recipe, folder)
-        attempt.begin(shares)  # nothing above changes the folder
+        num_shards = _num_shards(chosen, recipe, folder)
+        attempt.start(num_shards)  # nothing above changes the folder
         folder.checkpoints.remove_after(first)
         folder.drop_verdict_after(first)
         kept = keep_metrics_until(folder.metrics, first)
         log = _Log(stack, recipe, folder, state, kept, online, stop)
         stop.patient = True
-        chosen.run(recipe, state, log.on_iteration, shares)
+        chosen.run(recipe, state, log.on_iteration, num_shards)
     if log.diverged:
         _log.info(f"{log.diverged} control steps diverged; each ended its episode with reward 0 and entered no mean.")
     if first >= recipe.iterations:
@@ -131,22 +131,22 @@ def _train(recipe: Recipe, folder: RunFolder, wandb: bool, attempt: _Attempt, st
     return Trained(log.state, initial, log.figures)
 
 
-def _shares(chosen: Trainer, recipe: Recipe, folder: RunFolder) -> int:
-    """In how many shares the envs step: as many as when the run began, so that a resume changes no bit."""
-    kept = folder.manifest().get("shares")
-    before = kept if isinstance(kept, int) and not isinstance(kept, bool) else None
-    shares, own = chosen.shares(recipe, before), chosen.shares(recipe, None)
-    if before is not None and shares != before:
+def _num_shards(chosen: Trainer, recipe: Recipe, folder: RunFolder) -> int:
+    """In how many shards the envs step: as many as when the run began, so that a resume changes no bit."""
+    entry = folder.manifest().get("num_shards")
+    before = entry if isinstance(entry, int) and not isinstance(entry, bool) else None
+    num_shards, own = chosen.num_shards(recipe, before), chosen.num_shards(recipe, None)
+    if before is not None and num_shards != before:
         _log.info(
-            f"the run began in {before} shares of its envs and goes on in {shares}: sums are taken in another order now"
+            f"the run began in {before} shards of its envs and goes on in {num_shards}: the order of sums differs now"
         )
-    elif shares != own:
-        _log.info(f"the envs step in {shares} shares, as the run began; this machine alone would take {own}")
-    return shares
+    elif num_shards != own:
+        _log.info(f"the envs step in {num_shards} shards, as the run began; this machine alone would take {own}")
+    return num_shards
 
 
 class _Log:
-    """What happens after every iteration, whoever trains: figures are checked and written, states are saved."""
+    """What happens after every iteration, with any trainer: figures are checked and written, states are saved."""
 
     def __init__(
         self,

@@ -14,10 +14,10 @@ from .simulate import GROUPS, Record
 HUGE = 1000.0  # an observation beyond this is not scaled
 LARGE = 100.0
 DEPTH_PROBLEM, DEPTH_NOTICE = 0.02, 0.01  # m
-TORQUE_PROBLEM, TORQUE_NOTICE = 0.95, 0.6  # share of the servo's limit
-SATURATED_PROBLEM, SATURATED_NOTICE = 0.5, 0.2  # share of steps under random actions
-ONE_WAY = 0.98  # share of steps in which what grows without bound goes up
-DOMINANT = 0.9  # share of all reward
+TORQUE_PROBLEM, TORQUE_NOTICE = 0.95, 0.6  # fraction of the servo's limit
+SATURATED_PROBLEM, SATURATED_NOTICE = 0.5, 0.2  # fraction of steps under random actions
+ONE_WAY = 0.98  # fraction of steps in which what grows without bound goes up
+DOMINANT = 0.9  # fraction of all reward
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,22 +99,22 @@ def _hold(env: Env, record: Record) -> Iterator[Remark]:
         fix = "mend [home] in robot.toml so that the robot stands there, or loosen env.endings"
         yield Remark("the home pose", seen, fix, bool(fallen.mean() > 0.5))
         return
-    for name, share in zip(env.physics.robot.joint_names, hold_share(env, record)):
-        if share > TORQUE_NOTICE:
-            seen = f"holding still for {held} takes {100 * share:.0f}% of the torque of {name!r}"
+    for name, ratio in zip(env.physics.robot.joint_names, hold_ratio(env, record)):
+        if ratio > TORQUE_NOTICE:
+            seen = f"holding still for {held} takes {100 * ratio:.0f}% of the torque of {name!r}"
             yield Remark(
-                "the home pose", seen, "bend that joint less, or take a stronger servo", bool(share > TORQUE_PROBLEM)
+                "the home pose", seen, "bend that joint less, or take a stronger servo", bool(ratio > TORQUE_PROBLEM)
             )
 
 
-def hold_share(env: Env, record: Record) -> Float[np.ndarray, " nu"]:
-    """Mean torque of each joint over the last third of the hold, as a share of its limit."""
+def hold_ratio(env: Env, record: Record) -> Float[np.ndarray, " nu"]:
+    """Mean torque of each joint over the last third of the hold, as a fraction of its limit."""
     force = np.abs(record.force[record.steps * 2 // 3 : record.steps, record.group("zero")]).mean(axis=(0, 1))
     return force / np.asarray(env.physics.robot.torque_limit)
 
 
-def saturated_share(env: Env, record: Record) -> Float[np.ndarray, " nu"]:
-    """Share of steps under random actions in which each joint's target lay on a limit of its range."""
+def saturated_fraction(env: Env, record: Record) -> Float[np.ndarray, " nu"]:
+    """Fraction of steps under random actions in which each joint's target lay on a limit of its range."""
     robot = env.physics.robot
     held = np.array([kind == "position" for kind in robot.actuator_kind])[:, None]
     low, high = np.where(held, robot.joint_range, robot.ctrl_range).T
@@ -123,12 +123,12 @@ def saturated_share(env: Env, record: Record) -> Float[np.ndarray, " nu"]:
 
 
 def _saturation(env: Env, record: Record) -> Iterator[Remark]:
-    shares = dict(zip(env.physics.robot.joint_names, saturated_share(env, record)))
+    fractions = dict(zip(env.physics.robot.joint_names, saturated_fraction(env, record)))
     for level, problem in ((SATURATED_PROBLEM, True), (SATURATED_NOTICE, False)):
-        over = {name: shares.pop(name) for name, share in list(shares.items()) if share > level}
+        over = {name: fractions.pop(name) for name, fraction in list(fractions.items()) if fraction > level}
         if over:
-            joints = ", ".join(f"{name!r} {100 * share:.0f}%" for name, share in over.items())
-            seen = f"random actions put targets on the limits of their joints, in shares of steps: {joints}"
+            joints = ", ".join(f"{name!r} {100 * fraction:.0f}%" for name, fraction in over.items())
+            seen = f"random actions put targets on the limits of their joints, in fractions of steps: {joints}"
             yield Remark("env.controller", seen, "lower the action scale of those joints", problem)
 
 
@@ -175,7 +175,7 @@ def _grows(values: Float[np.ndarray, "steps envs n"], record: Record) -> bool:
 
 
 def _rewards(env: Env, record: Record) -> Iterator[Remark]:
-    """Range, share and sign of each term."""
+    """Range, fraction and sign of each term."""
     for name, row in reward_figures(env, record).items():
         where, term, weight = f"env.rewards[{name!r}]", env.rewards[name], row["weight"]
         low, high = row["min"], row["max"]
@@ -190,13 +190,13 @@ def _rewards(env: Env, record: Record) -> Iterator[Remark]:
         elif weight > 0.0 and high <= 0.0:
             seen = f"its weight is {weight:g}, yet its values lie in [{low:.3g}, {high:.3g}]: it only ever costs"
             yield Remark(where, seen, "if it is a penalty, give it a negative weight and positive values", False)
-        if row["share"] > DOMINANT and len(env.rewards) > 1:
-            seen = f"under random actions it is {100 * row['share']:.0f}% of all reward, so nothing else counts"
+        if row["fraction"] > DOMINANT and len(env.rewards) > 1:
+            seen = f"under random actions it is {100 * row['fraction']:.0f}% of all reward, so nothing else counts"
             yield Remark(where, seen, "bring the weights nearer to each other", False)
 
 
 def reward_figures(env: Env, record: Record) -> dict[str, dict[str, float]]:
-    """Of each term: weight, least and greatest raw value, means under zero and random actions, share of all reward."""
+    """Of each term: weight, least and greatest raw value, means under zero and random actions, part of all reward."""
     random, zero = record.group("random"), record.group("zero")
     weighted = {name: np.abs(record.metrics[f"reward/{name}"][:, random]).mean() for name in env.rewards}
     total = sum(weighted.values()) or 1.0
@@ -209,7 +209,7 @@ def reward_figures(env: Env, record: Record) -> dict[str, dict[str, float]]:
             "max": float(raw.max()),
             "zero": float(record.metrics[f"reward/{name}"][:, zero].mean()),
             "random": float(record.metrics[f"reward/{name}"][:, random].mean()),
-            "share": float(weighted[name] / total),
+            "fraction": float(weighted[name] / total),
         }
     return figures
 

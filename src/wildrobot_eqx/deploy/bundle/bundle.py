@@ -36,7 +36,7 @@ class Bundle:
 
         Args:
             path: the folder or the zip.
-            signer: who must have signed it: a file of Ed25519 SSH public keys, or one such line; nobody if None.
+            signer: who must have signed it: a file of Ed25519 SSH public keys, or one such line; None: no one has to.
 
         Raises:
             WildRobotError: it is damaged, was edited, has another version, is not signed by the

@@ -99,13 +99,13 @@ def _asked(side: RobotSide) -> Float[np.ndarray, "time n channels"]:
     """
     bounds, rest = _bounds(side), _rest(side)
     asked = np.tile(rest, (_LONGER, 1 + _OTHERS, 1))
-    shares = np.concatenate([[0.6], np.linspace(0.2, 1.0, _OTHERS)])[:, None].astype(np.float32)
+    fractions = np.concatenate([[0.6], np.linspace(0.2, 1.0, _OTHERS)])[:, None].astype(np.float32)
     low, high = bounds[:, 0] - rest, bounds[:, 1] - rest
     far, near = np.where(high >= -low, high, low), np.where(high >= -low, low, high)
     if len(rest):
-        asked[_REST:, :, :1] = rest[:1] + shares * far[:1]
-        asked[_REST + _ASKED // 2 :, :, 1:] = rest[1:] + shares * far[1:]
-        asked[_REST + _ASKED :, ::2, 1:] = rest[1:] + shares[::2] * near[1:]
+        asked[_REST:, :, :1] = rest[:1] + fractions * far[:1]
+        asked[_REST + _ASKED // 2 :, :, 1:] = rest[1:] + fractions * far[1:]
+        asked[_REST + _ASKED :, ::2, 1:] = rest[1:] + fractions[::2] * near[1:]
         asked[_REST + _ASKED :, 0] = rest
     return asked.astype(np.float32)
 

@@ -129,7 +129,7 @@ def _check_target(folder: Path, name: str, may_replace: bool) -> None:
 
 
 def _owned(folder: Path) -> dict[str, list[str]]:
-    """The files that an export wrote into the folder and nobody has changed, by name: hashes that they may have."""
+    """The unchanged files that an export wrote into the folder, by name: hashes that they may have."""
     found = {}
     for name, digests in _listed(folder).items():
         path = folder / name
@@ -173,7 +173,7 @@ def _of_contract(text: bytes) -> dict[str, list[str]]:
 
 
 def _packed_by_us(archive: Path) -> bool:
-    """A zip of a bundle, of whatever version, to which nobody has added and which nobody has changed."""
+    """A zip of a bundle, of whatever version, unchanged since it was written."""
     try:
         files = read_files(archive)
     except WildRobotError:

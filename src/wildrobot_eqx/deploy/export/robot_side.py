@@ -245,7 +245,7 @@ def robot_side(env: Env) -> RobotSide:
     """The part of an env that runs on the robot.
 
     Args:
-        env: its policy reads perfect sensors (no `sensing`), for a robot brings its own.
+        env: its policy reads ideal sensors (no `sensing`), for a robot brings its own.
 
     Raises:
         WildRobotError: the controller holds a delay where it cannot be taken out.

@@ -20,7 +20,7 @@ class ServoBus:
         retries: how often to ask again.
     """
 
-    timeouts: int  # questions that nobody answered in time
+    timeouts: int  # questions without an answer in time
     strays: int  # packets that answered another question, as a line's own echo does
 
     def __init__(self, port: AbstractPort, timeout: float = 0.01, retries: int = 2):

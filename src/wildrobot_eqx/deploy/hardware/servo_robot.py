@@ -12,7 +12,7 @@ from ..player.loop import AbstractRobot
 from .servo_bus import UNITS, ServoBus
 
 RAD_PER_UNIT = math.radians(240.0 / UNITS)
-_SMOOTH = 0.5  # share of a new velocity: differences of positions 0.24 degrees apart are rough
+_SMOOTH = 0.5  # fraction of a new velocity: differences of positions 0.24 degrees apart are rough
 
 
 @dataclasses.dataclass(frozen=True)

@@ -187,8 +187,8 @@ class Player:
             seconds = max(self._ramp, 1.5 * far / float(self._slow[contract.servos].min()) * self.dt)
             self._way = (found, 0, max(1, round(seconds / self.dt)))
         found, done, steps = self._way
-        share = (done + 1) / steps
-        smooth = np.float32(share * share * (3.0 - 2.0 * share))
+        fraction = (done + 1) / steps
+        smooth = np.float32(fraction * fraction * (3.0 - 2.0 * fraction))
         self._way = (found, done + 1, steps)
         if done + 1 >= steps:
             self._mode = "run"

@@ -23,7 +23,7 @@ from .wrong_world import wrong_world
 _log = logging.getLogger(__name__)
 
 SLACK = 0.1
-"""The share of itself by which each limit gives way where the robot is not as drawn."""
+"""The fraction of itself by which each limit gives way where the robot is not as drawn."""
 
 
 @dataclasses.dataclass(frozen=True)

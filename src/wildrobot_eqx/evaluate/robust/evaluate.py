@@ -119,7 +119,7 @@ def _world(result: RobustResult, job: _Job) -> None:
     tally = run(judged, job.policy, _commanded, cases, keys, job.length, "wrong world")
     error, upright = errors(tally, rows, judged.physics.control_dt), np.asarray(tally.upright)
     each = {commands[i]: score(upright[i :: len(commands)], error[i :: len(commands)]) for i in sorted(set(which))}
-    # A turn's error has a unit of its own; its survival is as good as any.
+    # A turn's error has a unit of its own, its survival counts.
     whole = score(upright, np.where(rows[:, 2] == 0.0, error, np.nan))
     result.world = World(whole, each, job.count, job.length, world.sources, world.ranges, world.left_out)
 

@@ -121,7 +121,7 @@ def _world_json(world: World) -> dict[str, Any]:
     }
 
 
-def _share(value: float) -> str:
+def _percent(value: float) -> str:
     return f"{100.0 * value:.1f}%"
 
 
@@ -140,8 +140,8 @@ def _world_pages(world: World, result: RobustResult) -> list[Table | str]:
     page.add_row(
         "survival",
         ">= 97%",
-        marked(_share(survival.value), survival.passed),
-        *(_share(ahead[c].survival) for c in first),
+        marked(_percent(survival.value), survival.passed),
+        *(_percent(ahead[c].survival) for c in first),
     )
     page.add_row(
         "speed error (m/s)",
@@ -158,7 +158,7 @@ def _world_pages(world: World, result: RobustResult) -> list[Table | str]:
 def _more_table(scores: dict[AxisCommand, Score]) -> Table:
     """Further commands, of which survival and a speed's error count above, too."""
     page = table("", ("in a wrong world", *map(str, scores)))
-    page.add_row("survival", *(_share(s.survival) for s in scores.values()))
+    page.add_row("survival", *(_percent(s.survival) for s in scores.values()))
     units = ", ".join(dict.fromkeys("rad/s" if c.axis == "turn" else "m/s" for c in scores))
     page.add_row(f"error ({units})", *(_error(s.speed_error) for s in scores.values()))
     return page
@@ -177,7 +177,7 @@ def _sweep_table(sweep: Sweep) -> Table:
             swept,
             marked(holds, holds == swept),
             f"{p.levels[at] * p.scale:g}",
-            _share(score.survival),
+            _percent(score.survival),
             _error(score.speed_error),
         )
     return page
@@ -190,9 +190,9 @@ def _ladder_table(ladder: Ladder) -> Table:
     page = table(title if ladder.complete else f"{title}; stopped early", columns)
     for i, duration in enumerate(DURATIONS):
         cells = []
-        for share in (0.5, 0.95):
-            velocity = ladder.largest(share, i)
-            more = ">=" if ladder.beyond(share, i) else ""
+        for fraction in (0.5, 0.95):
+            velocity = ladder.largest(fraction, i)
+            more = ">=" if ladder.beyond(fraction, i) else ""
             force = f"{velocity * ladder.mass / duration:.0f}" if duration else ""
             cells += [f"{more}{velocity * ladder.mass:.1f}", f"{velocity:.1f}", force]
         weakest = ladder.weakest(0.95, i)

@@ -21,7 +21,7 @@ _DOMAIN = 0x0B0B  # of keys, besides the gates' own
 class Score:
     """How some episodes went."""
 
-    survival: float  # share of episodes
+    survival: float  # fraction of episodes
     speed_error: float  # m/s, of a turn rad/s: |mean speed - command|, mean over those that survived; NaN if none did
 
     def to_json(self) -> dict[str, Any]:

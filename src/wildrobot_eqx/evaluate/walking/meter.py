@@ -45,8 +45,8 @@ class GaitTally(eqx.Module):
     slip_samples: Int[Array, "*batch nfoot"]
     torque_squared: Float[Array, "*batch nu"]  # (N m)^2, sum
     torque_peak: Float[Array, "*batch nu"]  # N m, the greatest
-    saturated: Float[Array, "*batch"]  # sum of shares of joints
-    overspeed: Float[Array, "*batch"]  # sum of shares of joints
+    saturated: Float[Array, "*batch"]  # sum of fractions of joints
+    overspeed: Float[Array, "*batch"]  # sum of fractions of joints
     action_change_squared: Float[Array, "*batch"]  # sum of means over joints
     action: Float[Array, "*batch nu"]  # the latest
 
