@@ -279,15 +279,15 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
 
 
 def _mode(given: AutoresetMode | str, where: str) -> AutoresetMode:
-    known = {_plain(mode.value): mode for mode in AutoresetMode}
-    mode = given if isinstance(given, AutoresetMode) else known.get(_plain(str(given)))
+    known = {_folded(mode.value): mode for mode in AutoresetMode}
+    mode = given if isinstance(given, AutoresetMode) else known.get(_folded(str(given)))
     if mode is None:
         names = [mode.value for mode in AutoresetMode]
         raise WildRobotError(f"There is no autoreset mode {given!r}.", where=where, hint=nearest(str(given), names))
     return mode
 
 
-def _plain(name: str) -> str:
+def _folded(name: str) -> str:
     return name.replace("_", "").lower()
 
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..atomic import writing
 from ..errors import WildRobotError
 from ..evaluate.engines import EngineMatrix, judge_on_engines
 from ..evaluate.gate import AbstractGate, GateResult
 from ..locomotion import velocities, velocity_of
 from ..recipes.recipe import Recipe
-from ..runs.files import read_object, writing
+from ..runs.files import read_object
 from ..runs.folder import RunFolder, now, write_json
 from ..train.registry import trainer_of
 from ..train.session import restore

@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from ..arrays import finite_or_none
 from .walking.shown import Figure as Figure
 from .walking.shown import describe
 
@@ -114,7 +115,7 @@ class GateLine:
         """The line as plain JSON values; how it is shown stands beside all lines."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del plain["shown"]
-        return {**plain, "value": _plain(self.value)}
+        return {**plain, "value": finite_or_none(self.value)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,8 +144,8 @@ class CommandFigures:
 
     def to_json(self) -> dict[str, Any]:
         """The figures as plain JSON values; those that could not be measured are null."""
-        joints = {name: {key: _plain(v) for key, v in joint.items()} for name, joint in self.joints.items()}
-        values = {name: _plain(value) for name, value in self.values.items()}
+        joints = {name: {key: finite_or_none(v) for key, v in joint.items()} for name, joint in self.joints.items()}
+        values = {name: finite_or_none(value) for name, value in self.values.items()}
         return {**dataclasses.asdict(self), "values": values, "joints": joints, "worst_joint": self.worst_joint}
 
 
@@ -260,7 +261,3 @@ def abreast(items: Sequence[Item], most: int) -> list[Sequence[Item]]:
     parts = -(-len(items) // most) or 1
     ends = [len(items) * i // parts for i in range(parts + 1)]
     return [items[start:end] for start, end in itertools.pairwise(ends)]
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -15,6 +15,7 @@ from ..arrays import f32
 from ..env import Disturbances, Env, EnvState, Timestep
 from ..env.rollout import where
 from ..errors import WildRobotError, nearest
+from ..learn.memory import initial_carry
 from ..learn.networks import AbstractPolicy
 from ..locomotion import VelocityCommand
 from ..physics import make_physics
@@ -120,7 +121,7 @@ def run_cases(
     if keys is None:
         keys = jax.random.split(judge_key(env.physics.timestep), len(cases) * episodes)
     each, cases_of = episode_of(cases, episodes, vary, rows)
-    loop = begin(env, policy, meter, each, cases_of, keys)
+    loop = init_episodes(env, policy, meter, each, cases_of, keys)
     label = label or f"{env.physics.timestep * 1e3:g} ms steps"
     tally = play_out(env, policy, meter, loop, seconds, label, each, cases_of)
     tally = jax.tree.map(lambda leaf: leaf.reshape(len(cases), episodes, *leaf.shape[1:]), tally)
@@ -169,7 +170,7 @@ def play_out(
     vary: Callable[[Env, Any], Env] = same,
     cases: Any = None,
 ) -> Any:
-    """Run episodes that `begin` has begun to their end, or until none is running; NumPy leaves, a row per episode.
+    """Run the episodes of `init_episodes` to their end, or until none is running; NumPy leaves, a row per episode.
 
     The log says how far it is, after `label`.
     """
@@ -186,7 +187,7 @@ def play_out(
 
 
 @eqx.filter_jit
-def begin(
+def init_episodes(
     env: Env,
     policy: AbstractPolicy,
     meter: AbstractMeter,
@@ -198,8 +199,8 @@ def begin(
 
     Args:
         env: what the episodes have in common.
-        policy: its memories are begun.
-        meter: begins the tallies.
+        policy: its memories are initialised.
+        meter: initialises the tallies.
         vary: the env in which an episode of a case is drawn; only array leaves may differ.
         cases: a tree whose leaves have one row per episode. What a case changes must lie in the
             drawn state, or be given to `advance`, too.
@@ -210,7 +211,7 @@ def begin(
         return vary(env, case).reset(key)
 
     state, timestep = jax.vmap(reset)(cases, keys)
-    carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (keys.size, *leaf.shape)), policy.init())
+    carry = initial_carry(policy, keys.size)
     return state, timestep.obs["policy"], carry, jax.vmap(meter.init)(state, timestep)
 
 

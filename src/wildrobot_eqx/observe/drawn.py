@@ -17,7 +17,7 @@ from ..physics import PhysicsParams
 from ..physics.params import nominal_params
 from ..robots import DrivenJoints, Mirror, Robot, joint_unit
 from .signals import Signals
-from .terms import AbstractStatelessTerm
+from .terms import AbstractJointTerm, AbstractStatelessTerm
 
 JointFigure = Literal["stiffness", "torque limit", "armature", "damping", "friction loss"]
 """The figures of a joint and its servo that `JointRatios` observes."""
@@ -158,7 +158,7 @@ class FrictionRatio(AbstractStatelessTerm):
         return (total / jnp.sum(self.nominal))[None]
 
 
-class EncoderOffsets(AbstractStatelessTerm):
+class EncoderOffsets(AbstractJointTerm):
     """What each encoder reads at its joint's true zero (`RandomCalibrationError`), in actuator order."""
 
     driven: DrivenJoints
@@ -168,15 +168,6 @@ class EncoderOffsets(AbstractStatelessTerm):
 
     def __init__(self, robot: Robot):
         self.driven, self.unit = robot.driven, joint_unit(robot, robot.joint_names)
-
-    @property
-    def size(self) -> int:
-        """Length of its vector."""
-        return self.driven.size
-
-    @property
-    def mirror(self) -> Mirror | None:
-        return self.driven.mirror
 
     @property
     def source(self) -> str:

@@ -18,7 +18,7 @@ def to_manifest(function: RecipeFunction, options: dict[str, Any]) -> dict[str, 
     Raises:
         WildRobotError: one of them would not come back as it is.
     """
-    kept = {name: _plain(value) for name, value in options.items()}
+    kept = {name: _json_value(value) for name, value in options.items()}
     for name, value in options.items():
         try:
             back = from_manifest(function, json.loads(json.dumps({name: kept[name]}, allow_nan=False)))[name]
@@ -39,12 +39,12 @@ def from_manifest(function: RecipeFunction, kept: dict[str, Any]) -> dict[str, A
     return {n: _typed(parameters[n].annotation, v) if n in parameters else v for n, v in kept.items()}
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, PurePath):
         return str(value)
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+    return [_json_value(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _typed(hint: Any, value: Any) -> Any:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic import writing
 from ..deploy.bundle.bundle import Bundle
 from ..deploy.export.robot_files import bundled_robot
 from ..deploy.proof.play import AXES, Played
@@ -11,7 +12,6 @@ from ..physics.mujoco_tools.render import Renderer
 from ..report.case_film import Scene, write_scenes
 from ..report.encode import SIZE
 from ..report.film import Walk, in_words, over_a_cycle, write_video
-from ..runs.files import writing
 
 _CYCLE = 0.7  # s, over which a speed is averaged where there is no gait
 

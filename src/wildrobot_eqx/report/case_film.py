@@ -13,12 +13,12 @@ from jaxtyping import Array, Bool, Float, Key
 from PIL import Image, ImageDraw, ImageFont
 
 from ..arrays import f32
+from ..atomic import writing
 from ..env import Env
 from ..evaluate.gate import AbstractGate, Case
 from ..evaluate.rollout import control_steps, hold_commands, judge_key, judged_env
 from ..learn.networks import AbstractPolicy
 from ..physics.mujoco_tools.render import Renderer
-from ..runs.files import writing
 from ..task.point import points_in
 from .encode import SIZE, frames_apart, write_film
 

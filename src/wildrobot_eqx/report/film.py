@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from PIL import Image, ImageDraw, ImageFont
 
-from ..atomic import replacing
+from ..atomic import replacing, writing
 from ..env import Env, EnvState
 from ..evaluate.rollout import judge_key, judged_env
 from ..evaluate.walking.episodes import channel_values, with_command
@@ -20,7 +20,6 @@ from ..learn.networks import AbstractPolicy
 from ..locomotion import gait_of, velocity_in, velocity_of
 from ..physics.mujoco_tools.render import NoRenderer as NoRenderer
 from ..physics.mujoco_tools.render import Renderer
-from ..runs.files import writing
 from .encode import SIZE as SIZE
 from .encode import frames_apart, write_film
 

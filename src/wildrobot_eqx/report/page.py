@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..atomic import writing
 from ..evaluate.gate_result import asked
 from ..evaluate.robust.tables import left_out_lines
 from ..evaluate.walking.shown import Figure
-from ..runs.files import read_object, replace_text, writing
+from ..runs.files import read_object, replace_text
 from .case_film import NAME
 from .plots import (
     Column,

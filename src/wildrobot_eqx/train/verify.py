@@ -46,7 +46,7 @@ def verify(recipe: Recipe, folder: RunFolder) -> list[Check]:
     return [
         Check(
             "every iteration is logged once",
-            [line["iteration"] for line in lines] == list(range(1, 11)),
+            [line["iteration"] for line in lines] == list(range(1, ITERATIONS + 1)),
             f"{len(lines)} lines",
         ),
         Check(

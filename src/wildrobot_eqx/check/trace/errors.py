@@ -101,8 +101,7 @@ def _axes(axes: list[str], actual: str, known: dict[str, str], robot: Robot | No
         return []
     lengths = [int(n) for n in got[1].split(",") if n.strip().isdigit()]
     if len(lengths) != len(axes):
-        more = "one axis too many" if len(lengths) == len(axes) + 1 else f"{len(lengths)} axes for {len(axes)}"
-        return [more]
+        return ["one axis too many" if len(lengths) == len(axes) + 1 else f"{len(lengths)} axes for {len(axes)}"]
     robots, said = sizes(robot), []
     for axis, length in zip(axes, lengths):
         inner = re.fullmatch(r"\{(?:[\w.]*\.)?(\w+)\}", axis)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ... import rotation
+from ...arrays import finite_or_none
 from ...env import Env
 from ...errors import WildRobotError
 from ...locomotion import Gait
@@ -77,8 +78,8 @@ def _joints(side: RobotSide, target_speed: Float[np.ndarray, " nu"]) -> list[dic
                 "name": name,
                 "unit": unit,
                 "home": float(robot.home_joints[i]),
-                "low": _finite(limits[0]),
-                "high": _finite(limits[1]),
+                "low": finite_or_none(limits[0]),
+                "high": finite_or_none(limits[1]),
                 "target": {
                     "kind": kind,
                     "unit": _UNITS[kind][unit],
@@ -243,10 +244,6 @@ def _simulation(env: Env, simulated: dict[str, str]) -> dict[str, Any]:
 
 def _host(array: Any) -> np.ndarray:
     return np.asarray(jax.device_get(array), np.float32)
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _list(array: Any) -> list[float]:

@@ -5,11 +5,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...atomic import flush, replace_bytes, replacing, write_new
+from ...atomic import flush, replace_bytes, replacing, write_new, writing
 from ...errors import WildRobotError
 from ..bundle.archive import STAGING, read_files, write_zip
 from ..bundle.contract import FILE, FORMAT, contract_digest
@@ -60,7 +60,7 @@ def place(files: Mapping[str, bytes], folder: Path, archive: Path, force: bool) 
     made = not folder.exists()
     staging = folder / STAGING
     begun = False
-    with _disk_errors(folder):
+    with writing(folder, "The bundle", "free some space, or name another folder by --out"):
         check_place(folder, archive, force)
         owned = _owned(folder)
         for name in files:
@@ -94,20 +94,6 @@ def place(files: Mapping[str, bytes], folder: Path, archive: Path, force: bool) 
                         folder.rmdir()
             raise
     return sorted(set(_visible(folder)) - set(files))
-
-
-@contextlib.contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    """An error of the disk becomes a `WildRobotError`."""
-    try:
-        yield
-    except OSError as error:
-        raise WildRobotError(
-            f"The bundle could not be written: {error.strerror or error}",
-            where=str(folder),
-            hint="free some space, or name another folder by --out",
-            exit_code=1,
-        ) from error
 
 
 def _lost(what: str, hint: str = "keep a copy of it elsewhere") -> WildRobotError:
@@ -158,7 +144,7 @@ def _listed(folder: Path) -> dict[str, list[str]]:
         journal = {}
     for name, digests in journal.items() if isinstance(journal, dict) else ():
         found.setdefault(name, []).extend(digest for digest in digests if isinstance(digest, str))
-    return {name: digests for name, digests in found.items() if _plain(name)}
+    return {name: digests for name, digests in found.items() if _relative(name)}
 
 
 def _of_contract(text: bytes) -> dict[str, list[str]]:
@@ -184,7 +170,7 @@ def _packed_by_us(archive: Path) -> bool:
     return bool(listed) and all(_sha256(data) in listed.get(name, ()) for name, data in files.items())
 
 
-def _plain(name: str) -> bool:
+def _relative(name: str) -> bool:
     return not name.startswith("/") and "\\" not in name and ":" not in name and ".." not in name.split("/")
 
 

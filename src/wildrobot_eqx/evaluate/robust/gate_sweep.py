@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ...arrays import finite_or_none
 from ...env import Env
 from ...learn.networks import AbstractPolicy
 from ..gate import AbstractGate, batches, judge_case, shown_of
@@ -50,8 +51,7 @@ class Level:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; figures by case, null where nothing could be measured."""
         figures = {f.column: f.to_json()["values"] for f in self.figures}
-        margin = self.margin if math.isfinite(self.margin) else None
-        return {"holds": self.holds, "margin": margin, "figures": figures}
+        return {"holds": self.holds, "margin": finite_or_none(self.margin), "figures": figures}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ...arrays import f32
 from ...env import Env
 from ...learn.networks import AbstractPolicy
 from ...locomotion import gait_of, velocity_in
-from ..rollout import advance, begin, control_steps
+from ..rollout import advance, control_steps, init_episodes
 from ..walking.kicks import DIRECTIONS
 from .push import aim
 from .scores import keys_of, meter_of
@@ -110,9 +110,7 @@ def climb(env: Env, policy: AbstractPolicy, command: float, phases: int, keep: C
     count = phases * walkers
     command_now = velocity_in(start[0].commands)
     heading = command_now.origin + command_now.heading
-    angle = heading + jnp.tile(jnp.arange(count, dtype=jnp.int32) % len(DIRECTIONS), 1) * (
-        2.0 * np.pi / len(DIRECTIONS)
-    )
+    angle = heading + (jnp.arange(count, dtype=jnp.int32) % len(DIRECTIONS)) * (2.0 * np.pi / len(DIRECTIONS))
     towards = jnp.stack([jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)], axis=1)
     seconds = jnp.tile(jnp.repeat(f32(DURATIONS), len(DIRECTIONS)), phases)
     meter, mass = meter_of(env, RECOVERY), float(env.physics.robot.model.mj.body_mass.sum())
@@ -136,7 +134,7 @@ def _walkers(env: Env, policy: AbstractPolicy, command: float, walkers: int, pha
     """Walking robots, `walkers` at each phase, phase by phase."""
     meter = meter_of(env, RECOVERY)
     cases = sweep_values(jnp.full((walkers,), f32(command)))
-    loop = begin(env, policy, meter, with_values, cases, keys_of(env.physics.timestep, walkers))
+    loop = init_episodes(env, policy, meter, with_values, cases, keys_of(env.physics.timestep, walkers))
     loop, _ = advance(env, policy, meter, loop, control_steps(env, RUN_IN))
     gait = gait_of(env.commands)
     period = _PERIOD if gait is None else float(gait[1].period)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from ...arrays import finite_or_none
 from ..gate_result import abreast
 from ..walking.kicks import DIRECTIONS
 from .cases import AxisCommand
@@ -109,7 +110,7 @@ class RobustResult:
 
 
 def _line_json(line: Line) -> dict[str, Any]:
-    return {**dataclasses.asdict(line), "value": line.value if math.isfinite(line.value) else None}
+    return {**dataclasses.asdict(line), "value": finite_or_none(line.value)}
 
 
 def _world_json(world: World) -> dict[str, Any]:

@@ -8,9 +8,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
+from ...arrays import finite_or_none
 from ...env import Env
 from ...learn.networks import AbstractPolicy
-from ..rollout import begin, judge_key, play_out
+from ..rollout import init_episodes, judge_key, play_out
 from ..walking.episodes import WalkMeter
 from ..walking.meter import GaitMeter, GaitTally
 
@@ -26,8 +27,7 @@ class Score:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        error = self.speed_error
-        return {"survival": self.survival, "speed_error": error if np.isfinite(error) else None}
+        return {"survival": self.survival, "speed_error": finite_or_none(self.speed_error)}
 
 
 def keys_of(timestep: float, n: int) -> Key[Array, " n"]:
@@ -56,7 +56,7 @@ def run(
     The log says how far it is, after `label`.
     """
     meter = meter_of(env, seconds)
-    return play_out(env, policy, meter, begin(env, policy, meter, vary, cases, keys), seconds, label)
+    return play_out(env, policy, meter, init_episodes(env, policy, meter, vary, cases, keys), seconds, label)
 
 
 def errors(tally: GaitTally, commands: Float[np.ndarray, "n 3"], dt: float) -> Float[np.ndarray, " n"]:
