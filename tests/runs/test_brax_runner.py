@@ -309,7 +309,7 @@ def test_verify_takes_brax_too(cli, monkeypatch):
     assert done.status == 0, done.err
     document = json.loads(done.out)
     assert document["passed"]
-    assert document["checks"][0]["seen"] == "10 lines"
+    assert document["checks"][0]["detail"] == "10 lines"
     ((arguments, iterations, _),) = calls
     assert (iterations, arguments["num_timesteps"]) == (10, 10 * 128)
 

@@ -102,14 +102,14 @@ def _kinds(inner: envs.Env, first: Traced, second: Traced, sizes: Any) -> list[F
     for path in sorted(first.leaves.keys() | second.leaves.keys()):
         if path.startswith(".metrics"):
             demand(path, (), f"make it a float32 scalar: {path[1:]} = jnp.asarray(value, jnp.float32)")
-    wanted = {f".obs[{name!r}]": size for name, size in sizes.items()} if isinstance(sizes, dict) else {".obs": sizes}
-    for path, size in wanted.items():
+    expected = {f".obs[{name!r}]": size for name, size in sizes.items()} if isinstance(sizes, dict) else {".obs": sizes}
+    for path, size in expected.items():
         shape = tuple(size) if isinstance(size, tuple | list) else (size,)
         demand(path, shape, f"make it float32{list(shape)}, as observation_size says")
     for path in sorted(path for path in first.leaves.keys() | second.leaves.keys() if path.startswith(".obs")):
-        if path not in wanted:
+        if path not in expected:
             was, now = (str(traced.leaves.get(path, _MISSING)) for traced in (first, second))
-            fix = f"name it in observation_size, which has {', '.join(wanted)}, or leave it out"
+            fix = f"name it in observation_size, which has {', '.join(expected)}, or leave it out"
             findings.append(Finding(f"state{path}", was, now, fix, _made(inner, "reset", path)))
     return findings
 
@@ -152,8 +152,8 @@ def _carried(env: envs.Env) -> list[Finding]:
     except Exception as error:  # whatever the env does with what it does not know
         what, fix = errors.explain(error)
         takes = "a state with Brax's own entries: info['steps'], info['truncation'], ..., metrics['reward']"
-        made = source.describe(inner, source.of_error(error, inner))
-        return [Finding("wrap(env): env.step", takes, what, fix, made)]
+        where = source.describe(inner, source.of_error(error, inner))
+        return [Finding("wrap(env): env.step", takes, what, fix, where)]
     note = (
         ": hand on what others put in, info = {**state.info, **own}, metrics = {**state.metrics, **own}, "
         "and use other names than Brax's wrappers do"

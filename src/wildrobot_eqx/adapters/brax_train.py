@@ -78,18 +78,18 @@ def train_ppo(
         params: from `init_ppo`, or from an earlier run.
         on_iteration: called with (statistics, policy, value function).
     """
-    seen: dict[str, Any] = {"params": None, "episodes": {}}
+    latest: dict[str, Any] = {"params": None, "episodes": {}}
 
     def keep(step: int, make_policy: Any, params: PyTree) -> None:
-        seen["params"] = params
+        latest["params"] = params
 
     def progress(step: int, metrics: Mapping[str, Any]) -> None:
         if any(name.startswith("episode/") for name in metrics):  # from the logger of finished episodes
-            seen["episodes"] = metrics
+            latest["episodes"] = metrics
             return
         jax.effects_barrier()  # that logger runs in a callback
-        figures = _episode_figures(env, seen["episodes"], "episode/", "sum_reward", "episode/length")
-        on_iteration(_pack(seen["params"]), {**figures, **_training_figures(metrics)})
+        figures = _episode_figures(env, latest["episodes"], "episode/", "sum_reward", "episode/length")
+        on_iteration(_pack(latest["params"]), {**figures, **_training_figures(metrics)})
 
     with brax_trainers():
         ppo.train(

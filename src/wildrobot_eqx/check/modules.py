@@ -9,7 +9,7 @@ from ..env import Env
 from ..observe import Signals
 from ..physics import AbstractPhysics, PhysicsState
 from ..task.commands import order_of
-from .examiner import Examiner, Held, float32_spec
+from .examiner import Examiner, TracedState, float32_spec
 from .rules.privileged import leaks
 from .trace import source
 from .trace.findings import Finding
@@ -21,7 +21,7 @@ def modules(env: Env, physics: AbstractPhysics) -> tuple[list[Finding], list[Fin
     commands = _commands(examiner)
     if commands is not None:
         reset = env.reset_state
-        specs = {name: held.out for name, held in commands.items()}
+        specs = {name: traced_state.out for name, traced_state in commands.items()}
         examiner.examine("env.reset_state", reset, "", reset.protocol, commands=specs)
     params = jax.eval_shape(env.physics.params)
     examiner.known["params"] = params
@@ -33,17 +33,17 @@ def modules(env: Env, physics: AbstractPhysics) -> tuple[list[Finding], list[Fin
     examiner.examine("env.controller", controller, "state.controller", controller.protocol)
     calibration, servo = _disturbed(examiner)
     if states is not None:
-        seen = {name: float32_spec(len(command.observed)) for name, command in env.commands.items()}
+        observed = {name: float32_spec(len(command.observed)) for name, command in env.commands.items()}
         action, ctrl = examiner.known["action"], examiner.known["ctrl"]
         specs = {"params": params, "calibration": calibration, "servo": servo}
-        signals = jax.eval_shape(Signals, examiner.known["physics"], action, action, ctrl, states, seen, **specs)
+        signals = jax.eval_shape(Signals, examiner.known["physics"], action, action, ctrl, states, observed, **specs)
         _terms(examiner, signals)
     return examiner.found, examiner.subtle
 
 
-def _commands(examiner: Examiner) -> dict[str, Held] | None:
+def _commands(examiner: Examiner) -> dict[str, TracedState] | None:
     """The commands' samples; None where one cannot be drawn."""
-    samples: dict[str, Held] = {}
+    samples: dict[str, TracedState] = {}
     for name in sorted(examiner.env.commands):
         command = examiner.env.commands[name]
         calls = tuple(call for call in command.protocol if call.method in ("bounds", "sample"))
@@ -55,7 +55,7 @@ def _commands(examiner: Examiner) -> dict[str, Held] | None:
     return samples if len(samples) == len(examiner.env.commands) else None
 
 
-def _commanded(examiner: Examiner, samples: dict[str, Held]) -> dict[str, Any] | None:
+def _commanded(examiner: Examiner, samples: dict[str, TracedState]) -> dict[str, Any] | None:
     """The commands carried on, each given the states of those that it needs; their states, as specs."""
     states: dict[str, Any] = {}
     for name in order_of(examiner.env.commands):
@@ -109,8 +109,10 @@ def _disturbed(examiner: Examiner) -> tuple[Any, dict[str, Any]]:
         for name in disturbances.servos.names:
             part = disturbances.servos.parts[name]
             where, state = f"env.disturbances.servos.parts[{name!r}]", f"state.disturbances.servo[{name!r}]"
-            held = examiner.examine(where, part, state, part.protocol, joints=joints, law=law, servo_dt=servo_dt)
-            servo[name] = None if held is None else held.out
+            traced_state = examiner.examine(
+                where, part, state, part.protocol, joints=joints, law=law, servo_dt=servo_dt
+            )
+            servo[name] = None if traced_state is None else traced_state.out
     for name in sorted(disturbances.events):
         event = disturbances.events[name]
         where, state = f"env.disturbances.events[{name!r}]", f"state.disturbances.events[{name!r}]"
@@ -137,9 +139,9 @@ def _terms(examiner: Examiner, signals: Signals) -> None:
         examiner.examine(f"env.rewards[{name!r}]", reward, f"state.rewards[{name!r}]", reward.protocol)
         if isinstance(reward.weight, jax.Array) and reward.weight.shape != ():
             fix = "a weight is one number: f32(1.0), or sum inside the term"
-            given = f"{reward.weight.dtype}{list(reward.weight.shape)}"
+            actual = f"{reward.weight.dtype}{list(reward.weight.shape)}"
             leaf = f"env.rewards[{name!r}].weight"
-            examiner.found.append(Finding(leaf, "the recipe's weight", given, fix, source.describe(reward)))
+            examiner.found.append(Finding(leaf, "the recipe's weight", actual, fix, source.describe(reward)))
     for name in sorted(env.endings):
         ending = env.endings[name]
         examiner.examine(f"env.endings[{name!r}]", ending, f"state.endings[{name!r}]", ending.protocol)
@@ -153,14 +155,16 @@ def _physical(examiner: Examiner, params: Any) -> Any:
     axes = {f".{name}": axes[0] for name, axes in _AXES.items() if axes and isinstance(axes[0], str)}
     pose = (float32_spec(n["nq"]), float32_spec(n["nv"]))
     takes = f"PhysicsParams, qpos float32[{n['nq']}], qvel float32[{n['nv']}]"
-    begun = _physics(examiner, "init", (params, *pose), takes, names, axes)
-    if begun is None:
+    initial = _physics(examiner, "init", (params, *pose), takes, names, axes)
+    if initial is None:
         return None
     takes = f"PhysicsParams, PhysicsState, ctrl float32[{n['nu']}]"
-    stepped = _physics(examiner, "step", (params, begun.out, float32_spec(n["nu"])), takes, names, axes)
+    stepped = _physics(examiner, "step", (params, initial.out, float32_spec(n["nu"])), takes, names, axes)
     if stepped is not None:
-        examiner.same("env.physics", env.physics, Held(begun.out, begun, "init"), stepped, "state.physics", "step")
-    return begun.out
+        examiner.same(
+            "env.physics", env.physics, TracedState(initial.out, initial, "init"), stepped, "state.physics", "step"
+        )
+    return initial.out
 
 
 def _physics(
@@ -176,8 +180,8 @@ def _physics(
             after = f"a {type(traced.out).__name__}" if traced else "nothing"
             examiner.found.append(Finding("state.physics", takes, after, f"{method} must return PhysicsState", line))
         return None
-    wanted = {f".{name}": spec for name, spec in _fields(examiner.size).items()}
-    for path, spec in wanted.items():
+    expected = {f".{name}": spec for name, spec in _fields(examiner.size).items()}
+    for path, spec in expected.items():
         leaf = traced.leaves.get(path)
         if leaf is None or leaf.other or leaf.shape != spec.shape or leaf.dtype != spec.dtype or leaf.weak:
             line = source.describe(env.physics, leaf.line if leaf and leaf.line else source.method(env.physics, method))

@@ -147,9 +147,9 @@ def verify_recipe(
     document = {
         "passed": passed,
         "seconds": round(seconds, 2),
-        "checks": [{"name": c.name, "passed": c.passed, "seen": c.seen} for c in checks],
+        "checks": [{"name": c.name, "passed": c.passed, "detail": c.detail} for c in checks],
     }
-    lines = [f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.seen}" for check in checks]
+    lines = [f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.detail}" for check in checks]
     show(document, [*lines, f"{'All is well' if passed else 'Not all is well'}, after {seconds:.0f} s."])
     return passed
 

@@ -89,13 +89,13 @@ def _worst(lines: Sequence[GateLine], shown: Figure) -> Text:
     return Text(f"{low} to {high}", style=style)
 
 
-def engine_names(given: str) -> tuple[str, ...]:
+def engine_names(text: str) -> tuple[str, ...]:
     """The engines of a list such as `native,mjx`.
 
     Raises:
         WildRobotError: one is unknown, or there is none.
     """
-    names = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     known = get_args(Engine)
     for name in names:
         if name not in known:

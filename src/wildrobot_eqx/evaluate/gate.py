@@ -121,9 +121,11 @@ class AbstractGate(AbstractModule):
         found: list[CommandFigures] = []
         for timestep in timesteps:
             label = f"{timestep * 1e3:g} ms steps" if engine == "native" else f"{engine}: {timestep * 1e3:g} ms steps"
-            figures, held = judge_as_is(self, judged_env(env, timestep, engine), policy, cases, limits, count, label)
+            figures, judged_lines = judge_as_is(
+                self, judged_env(env, timestep, engine), policy, cases, limits, count, label
+            )
             found += figures
-            lines += held
+            lines += judged_lines
         shown = shown_of(meter, limits)
         provisional = shortfall(self.episodes, self.timesteps, count, timesteps)
         return GateResult(tuple(lines), tuple(found), count, self.seconds, provisional, self.columns, shown)
@@ -161,12 +163,14 @@ def judge_as_is(
     found: list[CommandFigures] = []
     for batch in batches(cases):
         rows = gate.rows(batch, episodes)
-        drawn = None if keys is None else keys(len(batch) * episodes)
-        tallies = run_cases(judged, policy, meter, batch, episodes, gate.seconds, label, gate.vary, rows, drawn)
+        own_keys = None if keys is None else keys(len(batch) * episodes)
+        tallies = run_cases(judged, policy, meter, batch, episodes, gate.seconds, label, gate.vary, rows, own_keys)
         for case, tally in zip(batch, tallies):
-            figures, held = judge_case(case, meter.figures(tally, case), limits, timestep, meter.joints(tally), shown)
+            figures, judged_lines = judge_case(
+                case, meter.figures(tally, case), limits, timestep, meter.joints(tally), shown
+            )
             found.append(figures)
-            lines += held
+            lines += judged_lines
     return found, lines
 
 

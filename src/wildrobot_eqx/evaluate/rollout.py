@@ -63,21 +63,21 @@ def hold_commands(env: Env, values: Mapping[str, Float[Array, " channels"]]) -> 
     Raises:
         WildRobotError: the env has no such command, or it has not as many channels.
     """
-    held = dict(env.commands)
+    commands = dict(env.commands)
     for name, value in values.items():
-        if name not in held:
+        if name not in commands:
             raise WildRobotError(
-                f"The env has no command {name!r} to hold.", where="env.commands", hint=nearest(name, held)
+                f"The env has no command {name!r} to hold.", where="env.commands", hint=nearest(name, commands)
             )
-        if value.shape != (len(held[name].channels),):
-            channels = ", ".join(channel.name for channel in held[name].channels) or "none"
+        if value.shape != (len(commands[name].channels),):
+            channels = ", ".join(channel.name for channel in commands[name].channels) or "none"
             raise WildRobotError(
                 f"The command {name!r} is held at {value.shape[0]} numbers, and its channels are: {channels}.",
                 where=f"env.commands[{name!r}]",
                 hint="give one number for each channel",
             )
-        held[name] = held[name].hold(value)
-    return dataclasses.replace(env, commands=held)
+        commands[name] = commands[name].hold(value)
+    return dataclasses.replace(env, commands=commands)
 
 
 def judge_key(timestep: float) -> PRNGKeyArray:
@@ -135,8 +135,8 @@ def episode_of(
 
     `vary` and `rows` are as `run_cases` has them.
     """
-    held = {name: np.asarray([case.values[name] for case in cases], np.float32) for name in cases[0].values}
-    values = {name: jnp.repeat(f32(rows), episodes, axis=0) for name, rows in held.items()}
+    by_case = {name: np.asarray([case.values[name] for case in cases], np.float32) for name in cases[0].values}
+    values = {name: jnp.repeat(f32(rows), episodes, axis=0) for name, rows in by_case.items()}
     return _Held(same if vary is None else vary), (values, rows)
 
 

@@ -68,8 +68,8 @@ class PPO(AbstractPPO):
     @property
     def pool_size(self) -> int:
         """First states made per iteration; more than there are envs would be for nothing."""
-        wanted = max(64, self.num_envs // 4) if self.reset_pool is None else self.reset_pool
-        return min(wanted, self.num_envs)
+        size = max(64, self.num_envs // 4) if self.reset_pool is None else self.reset_pool
+        return min(size, self.num_envs)
 
 
 @dataclasses.dataclass(frozen=True)

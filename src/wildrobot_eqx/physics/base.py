@@ -179,8 +179,8 @@ def with_friction(physics: AbstractPhysics, dofs: tuple[int, ...] | None = None)
     degree of freedom whose `dof_frictionloss` is positive in the model; without this, what a
     servo or a randomiser adds elsewhere would be left out. Its size is in the parameters alone.
     """
-    given = physics.model.mj.dof_frictionloss
-    lacking = [i for i in (range(len(given)) if dofs is None else dofs) if given[i] <= 0.0]
+    frictionloss = physics.model.mj.dof_frictionloss
+    lacking = [i for i in (range(len(frictionloss)) if dofs is None else dofs) if frictionloss[i] <= 0.0]
     if not lacking:
         return physics
 
@@ -202,5 +202,5 @@ def foot_forces(robot: Robot, sensordata: Float[Array, " nsensordata"]) -> Float
 def nominal_ctrl(robot: Robot) -> Float[Array, " nu"]:
     """The command under which `init` evaluates forces: position servos hold the home pose, all else rests at 0."""
     home = jax.lax.stop_gradient(robot.home_joints)
-    held = np.array([kind == "position" for kind in robot.actuator_kind])
-    return home if held.all() else jnp.where(held, home, 0.0)
+    position = np.array([kind == "position" for kind in robot.actuator_kind])
+    return home if position.all() else jnp.where(position, home, 0.0)

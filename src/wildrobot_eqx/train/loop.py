@@ -114,8 +114,8 @@ def _train(recipe: Recipe, folder: RunFolder, wandb: bool, attempt: _Attempt, st
         attempt.start(num_shards)  # nothing above changes the folder
         folder.checkpoints.remove_after(first)
         folder.drop_verdict_after(first)
-        kept = keep_metrics_until(folder.metrics, first)
-        log = _Log(stack, recipe, folder, state, kept, online, stop)
+        lines = keep_metrics_until(folder.metrics, first)
+        log = _Log(stack, recipe, folder, state, lines, online, stop)
         stop.patient = True
         chosen.run(recipe, state, log.on_iteration, num_shards)
     if log.diverged:
@@ -125,7 +125,7 @@ def _train(recipe: Recipe, folder: RunFolder, wandb: bool, attempt: _Attempt, st
     folder.update_manifest(
         status="trained",
         finished=now(),
-        training_s=log.figures.get("wall_clock_s", wall_clock(kept)),
+        training_s=log.figures.get("wall_clock_s", wall_clock(lines)),
         steps_done=int(log.state.iteration) * recipe.learner.steps_per_iteration,
     )
     return Trained(log.state, initial, log.figures)
@@ -154,7 +154,7 @@ class _Log:
         recipe: Recipe,
         folder: RunFolder,
         state: Any,
-        kept: list[Any],
+        lines: list[Any],
         wandb: WandB | None,
         stop: Stop,
     ):
@@ -166,7 +166,7 @@ class _Log:
         for writer in (self.metrics, self.writers[0]):
             stack.callback(writer.close)
         self.report = stack.enter_context(progress(recipe.iterations, self.first))
-        self.clock = _Clock(recipe.learner.steps_per_iteration, wall_clock(kept))
+        self.clock = _Clock(recipe.learner.steps_per_iteration, wall_clock(lines))
         self.saved = time.monotonic()
         self.diverged = 0  # control steps, in this attempt
 
@@ -224,12 +224,12 @@ def _check_finite(figures: Figures, iteration: int, folder: RunFolder) -> None:
 
 def _not_finite(names: list[str], iteration: int, folder: RunFolder) -> WildRobotError:
     good = folder.checkpoints.iterations()
-    kept = f"the checkpoint of iteration {good[-1]} is kept" if good else "no checkpoint had been saved yet"
+    saved = f"the checkpoint of iteration {good[-1]} is kept" if good else "no checkpoint had been saved yet"
     more = f" and {len(names) - 6} more" if len(names) > 6 else ""
     return WildRobotError(
         f"Not finite at iteration {iteration}: {', '.join(names[:6])}{more}.",
         where=str(folder.path),
-        hint=f"{kept}; a diverging simulation wants a smaller physics timestep, diverging losses a smaller "
+        hint=f"{saved}; a diverging simulation wants a smaller physics timestep, diverging losses a smaller "
         "learner.learning_rate",
         exit_code=1,
     )
@@ -248,9 +248,9 @@ def _too_many_diverged(count: int, steps: int, iteration: int, folder: RunFolder
 
 def _stopped_at_once(folder: RunFolder) -> WildRobotError:
     saved = folder.checkpoints.iterations()
-    kept = f"its last checkpoint is of iteration {saved[-1]}" if saved else "no checkpoint had been saved yet"
+    state = f"its last checkpoint is of iteration {saved[-1]}" if saved else "no checkpoint had been saved yet"
     return WildRobotError(
-        f"Stopped at once; {kept}.",
+        f"Stopped at once; {state}.",
         where=str(folder.path),
         hint=f"go on with: wildrobot-eqx run --resume {folder.path}",
         exit_code=130,

@@ -15,11 +15,11 @@ ITERATIONS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One thing that must hold, and what was seen."""
+    """One thing that must hold, and what was found."""
 
     name: str
     passed: bool
-    seen: str
+    detail: str
 
 
 def short(recipe: Recipe) -> Recipe:

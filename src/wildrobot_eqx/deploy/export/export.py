@@ -133,9 +133,9 @@ def bundle_files(
         "opset": OPSET,
     }
     read = {f"sensor/{sensor['name']}" for sensor in document["sensors"]}
-    kept = {name: rows for name, rows in recording.golden.items() if not name.startswith("sensor/") or name in read}
+    golden = {name: rows for name, rows in recording.golden.items() if not name.startswith("sensor/") or name in read}
     files[POLICY] = graph.model
-    files[GOLDEN] = _arrays(kept)
+    files[GOLDEN] = _arrays(golden)
     files[SCHEMA_FILE.name] = SCHEMA_FILE.read_bytes()
     files[README] = readme(document).encode()
     document["files"] = {

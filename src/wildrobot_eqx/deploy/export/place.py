@@ -57,9 +57,9 @@ def place(files: Mapping[str, bytes], folder: Path, archive: Path, force: bool) 
     Raises:
         WildRobotError: a file would be lost, or something cannot be written.
     """
-    made = not folder.exists()
+    new_folder = not folder.exists()
     staging = folder / STAGING
-    begun = False
+    replacing_began = False
     with writing(folder, "The bundle", "free some space, or name another folder by --out"):
         check_place(folder, archive, force)
         owned = _owned(folder)
@@ -78,7 +78,7 @@ def place(files: Mapping[str, bytes], folder: Path, archive: Path, force: bool) 
                 flush(beside)
             with replacing(archive) as packed:
                 write_zip(files, packed)
-                begun = True
+                replacing_began = True
                 for name, beside in places.items():
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
                     os.replace(beside, folder / name)
@@ -87,9 +87,9 @@ def place(files: Mapping[str, bytes], folder: Path, archive: Path, force: bool) 
                 flush(folder)
             shutil.rmtree(staging)
         except BaseException:
-            if not begun:  # nothing was replaced: all is as it was
+            if not replacing_began:  # nothing was replaced: all is as it was
                 shutil.rmtree(staging, ignore_errors=True)
-                if made:
+                if new_folder:
                     with contextlib.suppress(OSError):
                         folder.rmdir()
             raise

@@ -119,7 +119,7 @@ def drive(
     late = failed_reads = failed_writes = steps = walked = 0
     took: list[float] = []
     ended_well = False
-    begun = tick = sent = robot.now()
+    start = tick = sent = robot.now()
     unread: Exception | None = None
     try:
         while True:
@@ -133,11 +133,11 @@ def drive(
                 failed_reads += 1
                 unread = error
             asked = command(walked * player.dt) if callable(command) else fixed
-            began = time.perf_counter()
+            step_start = time.perf_counter()
             step = player.step({**readings, COMMAND: asked}, robot.now())
-            needed = time.perf_counter() - began
+            needed = time.perf_counter() - step_start
             if step.mode == "wait":
-                if robot.now() - begun > patience:
+                if robot.now() - start > patience:
                     raise WildRobotError(
                         f"The robot's joint positions cannot be read: {unread or step.fault}",
                         where="read",

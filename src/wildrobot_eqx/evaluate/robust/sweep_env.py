@@ -167,8 +167,8 @@ def make_sweep_env(env: Env, timestep: float) -> Env:
         calibration=RandomCalibrationError(imu_angle=f32((0.0, 0.0))),
         events={NAME: TimedPush(robot)} if no_base(robot) is None else {},
     )
-    seen = {"policy": with_sensing(stack, sensing | hinge_offsets(robot, stack))}
-    return dataclasses.replace(judged, disturbances=disturbances, observations=seen)
+    observations = {"policy": with_sensing(stack, sensing | hinge_offsets(robot, stack))}
+    return dataclasses.replace(judged, disturbances=disturbances, observations=observations)
 
 
 def _servos(robot: Robot, updates: int) -> Servos:

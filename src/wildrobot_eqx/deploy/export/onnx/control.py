@@ -64,17 +64,19 @@ def control_graph(
 
     def observe(first: Any, *rest: Any) -> tuple[Any, StepState]:
         state = jax.tree.unflatten(tree, rest[: len(leaves)])
-        seen = jax.tree.unflatten(jax.tree.structure(reading), rest[len(leaves) : len(leaves) + len(values)])
-        return side.observe(first, state, seen, jax.tree.unflatten(jax.tree.structure(unknown), rest[-len(hidden) :]))
+        measured = jax.tree.unflatten(jax.tree.structure(reading), rest[len(leaves) : len(leaves) + len(values)])
+        return side.observe(
+            first, state, measured, jax.tree.unflatten(jax.tree.structure(unknown), rest[-len(hidden) :])
+        )
 
     def act(first: Any, action: Any, *rest: Any) -> tuple[Any, StepState]:
         return side.act(first, jax.tree.unflatten(tree, rest), action)
 
     subject = "The robot's part of the env, its commands, observation terms or controller,"
     flag = jax.ShapeDtypeStruct((), bool)
-    given = [flag, *leaves, *jax.tree.leaves(reading), *jax.tree.leaves(unknown)]
-    seen, *middle = trace(graph, observe, [first, *before, *values, *hidden], given, subject)
-    graph.add("Reshape", [_written(seen), graph.integers("observation.row", [1, size])], name=OBSERVATION)
+    specs = [flag, *leaves, *jax.tree.leaves(reading), *jax.tree.leaves(unknown)]
+    observation, *middle = trace(graph, observe, [first, *before, *values, *hidden], specs, subject)
+    graph.add("Reshape", [_written(observation), graph.integers("observation.row", [1, size])], name=OBSERVATION)
     add_policy(graph, policy, OBSERVATION, size, history, begun)
     action = graph.add("Reshape", [ACTION, graph.integers("action.vector", [side.controller.action_size])])
     acted = jax.ShapeDtypeStruct((side.controller.action_size,), jnp.float32)
