@@ -42,7 +42,7 @@ def cartpole(
             "rate": we.rewards.ActionRate(weight=-0.02),
         },
         endings={"lost": we.endings.JointsBeyond(body, positions={"slider": 1.7}, velocities={"pole": 14.0})},
-        reset_state=we.resets.MixedReset(hanging, upright, share=0.5),
+        reset_state=we.resets.MixedReset(hanging, upright, probability=0.5),
         episode_length=4.0,
     )
     learner = we.PPO(

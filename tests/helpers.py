@@ -94,7 +94,7 @@ def all_rewards(robot: Robot) -> dict[str, task.AbstractReward]:
         "base_height": task.BaseHeightError(robot),
         "action_rate": task.ActionRate(),
         "torque": task.Torque(),
-        "joint_speed": task.JointSpeedLimit(robot, share=0.8),
+        "joint_speed": task.JointSpeedLimit(robot, fraction=0.8),
         "joint_deviation": task.Posture(robot),
         "stand_still": locomotion.StandStill(robot, command="gait"),
         "capture_point": locomotion.CapturePoint(robot, margin=0.03, time=0.175),

@@ -57,9 +57,9 @@ class Risen(we.rewards.AbstractStatelessReward):
     weight: Float[Array, ""]
 
     def __call__(self, signals: we.Signals) -> Float[Array, ""]:
-        share = jnp.clip(signals.physics.xpos[self.body, 2] / self.home_height, 0.0, 1.0)
+        fraction = jnp.clip(signals.physics.xpos[self.body, 2] / self.home_height, 0.0, 1.0)
         up = 0.5 * (1.0 + upright(signals.physics, self.body))
-        return up * (0.3 + 0.7 * up * share)
+        return up * (0.3 + 0.7 * up * fraction)
 
 
 class HomePose(we.rewards.AbstractStatelessReward):

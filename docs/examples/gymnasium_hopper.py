@@ -38,10 +38,10 @@ class StableBaselinesEnv(VecEnv):
         self.actions = actions
 
     def step_wait(self):
-        obs, reward, terminated, truncated, told = self.envs.step(self.actions)
+        obs, reward, terminated, truncated, info = self.envs.step(self.actions)
         infos = [{} for _ in range(self.num_envs)]
         for i in np.flatnonzero(terminated | truncated):
-            infos[i] = {"terminal_observation": told["final_obs"][i], "TimeLimit.truncated": bool(truncated[i])}
+            infos[i] = {"terminal_observation": info["final_obs"][i], "TimeLimit.truncated": bool(truncated[i])}
         return obs, reward.astype(np.float32), terminated | truncated, infos
 
     def close(self):

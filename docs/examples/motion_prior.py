@@ -1,4 +1,4 @@
-"""An adversarial motion prior: a discriminator learns to tell a robot's motion from a clip, and pays for likeness.
+"""An adversarial motion prior: a discriminator learns to separate a robot's motion from a clip, and pays for likeness.
 
 After Peng et al. 2021, "AMP: Adversarial Motion Priors for Stylized Physics-Based Character Control", arXiv 2104.02180,
 section 5: a least-squares discriminator with a gradient penalty. The env pays for speed and heading; how to move comes
@@ -95,10 +95,10 @@ class MotionPrior(we.policies.AbstractRewardModel):
         ) -> tuple[Array, dict[str, Array]]:
             of_clip, slope = jax.vmap(jax.value_and_grad(discriminator))(real)
             of_policy = jax.vmap(discriminator)(fake)
-            told = jnp.mean(jnp.square(of_clip - 1.0)) + jnp.mean(sound * jnp.square(of_policy + 1.0))
+            loss = jnp.mean(jnp.square(of_clip - 1.0)) + jnp.mean(sound * jnp.square(of_policy + 1.0))
             steep = jnp.mean(jnp.sum(jnp.square(slope), axis=1))
             figures = {"score_of_clip": jnp.mean(of_clip), "score_of_policy": jnp.mean(of_policy), "gradient": steep}
-            return told + 0.5 * self.penalty * steep, figures
+            return loss + 0.5 * self.penalty * steep, figures
 
         def batch(state: Any, key: PRNGKeyArray) -> tuple[Any, dict[str, Array]]:
             discriminator, moments = state
@@ -123,7 +123,7 @@ class InStyle(we.gates.AbstractGoal):
     robot: we.Robot
     frames: Float[Array, "frames state"]
     scale: Float[Array, " state"]
-    tolerance: Float[Array, ""]  # root mean square distance, as a share of `scale`
+    tolerance: Float[Array, ""]  # root mean square distance, as a fraction of `scale`
 
     def __call__(self, signals: we.Signals) -> Bool[Array, ""]:
         angles = self.robot.joints(signals.physics.qpos) - self.robot.home_joints

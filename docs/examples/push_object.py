@@ -156,7 +156,7 @@ def push_object(
             "there": ObjectNear(puck, jnp.float32(0.015), weight=jnp.float32(4.0)),
             "behind": BehindObject(puck, tip, jnp.float32(0.035), weight=jnp.float32(-10.0)),
             "rate": we.rewards.ActionRate(weight=-0.1),
-            "joint_speed": we.rewards.JointSpeedLimit(body, weight=-0.5, share=0.2),  # to push, not to hit
+            "joint_speed": we.rewards.JointSpeedLimit(body, weight=-0.5, fraction=0.2),  # to push, not to hit
             "alive": we.rewards.Alive(weight=4.0),  # so that losing the object never pays
         },
         endings={"lost": ObjectLost(puck, jnp.float32(0.3))},
@@ -165,5 +165,5 @@ def push_object(
         episode_length=4.0,
     )
     learner = we.PPO(num_envs=num_envs, decay_steps=steps, discount=0.97, gae_lambda=0.9, init_std=0.5, symmetric=False)
-    gate = we.gates.GoalGate(ObjectAt(puck, jnp.float32(0.025)), hold=0.5, seconds=4.0, share=0.9)
+    gate = we.gates.GoalGate(ObjectAt(puck, jnp.float32(0.025)), hold=0.5, seconds=4.0, success=0.9)
     return we.Recipe(env=env, learner=learner, steps=steps, seed=seed, gate=gate)

@@ -54,8 +54,8 @@ jax.config.update("jax_enable_x64", True)
 def loss(logs):
     """Mean squared error of the knee, one control step ahead of every recorded state."""
     guess = with_knee(params, {name: jnp.exp(value) for name, value in logs.items()})
-    told = jax.vmap(lambda state, command: model.step(guess, state, command))(states, ctrl)
-    return jnp.mean((told.qvel[:, DOF] - qvel[:, DOF]) ** 2)
+    predicted = jax.vmap(lambda state, command: model.step(guess, state, command))(states, ctrl)
+    return jnp.mean((predicted.qvel[:, DOF] - qvel[:, DOF]) ** 2)
 
 
 nominal = {name: getattr(params, name)[DOF] for name in TRUE}

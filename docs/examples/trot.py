@@ -19,7 +19,7 @@ def trot(
     num_envs: int = 128,
     max_speed: float = 0.5,
 ) -> we.Recipe:
-    """Trot ahead at a commanded speed, and stand when told to."""
+    """Trot ahead at a commanded speed, and stand when the command is 0."""
     body = we.load_robot(robot)
     velocity = we.commands.VelocityCommand(body, lin_vel_x=(0.0, max_speed), stand_probability=0.15, interval=4.0)
     # Diagonal feet in turn, each half of the time in the air. Try we.gaits.pace, bound or walk, or a Gait of your own:

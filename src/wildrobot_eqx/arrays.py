@@ -29,6 +29,11 @@ def uniform(key: PRNGKeyArray, bounds: Float[Array, " 2"], shape: tuple[int, ...
     return jax.random.uniform(key, shape, jnp.float32, bounds[0], bounds[1])
 
 
+def finite_or_none(value: float | np.number[Any]) -> float | None:
+    """A number for JSON: None where it is not finite."""
+    return float(value) if np.isfinite(value) else None
+
+
 def named_key(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
     """The key of one named part: `key` folded with a hash of `name`, whatever other parts there are.
 

@@ -1,10 +1,34 @@
-"""Files written whole or not at all: under a name of their own beside the target, flushed, then renamed."""
+"""Files written whole or not at all: under a name of their own beside the target, flushed, then renamed.
+
+A full disk and the like are `WildRobotError`s where the block is `writing`.
+"""
 
 import contextlib
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+
+from .errors import WildRobotError
+
+_HINT = "free some space, see that its folder may be written to, and try again; a training by --resume"
+
+
+@contextlib.contextmanager
+def writing(path: Path, what: str = "", hint: str = _HINT) -> Iterator[None]:
+    """Turns an `OSError` raised while `path` is written into a `WildRobotError`, exit code 1.
+
+    `what` is written, in the error's words; the name of the file if empty.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise WildRobotError(
+            f"{what or path.name} could not be written: {error.strerror or error}",
+            where=str(path),
+            hint=hint,
+            exit_code=1,
+        ) from error
 
 
 @contextlib.contextmanager

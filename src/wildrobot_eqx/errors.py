@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 class WildRobotError(ValueError):
-    """A user's mistake, told in three parts: what happened, where, and what to try.
+    """A user's mistake in three parts: what happened, where, and what to try.
 
     The command line prints it as a short message and exits with `exit_code` (2, a usage
     error, unless said otherwise); the library raises it. It is a ValueError, as JAX raises for such mistakes.

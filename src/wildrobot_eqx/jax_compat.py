@@ -3,7 +3,7 @@
 Three parts of the package walk through a traced function, operation by operation: the tree engine, which runs it in
 another order; the contract checker, which follows keys and secrets through it; and the exporter, which writes it as
 an ONNX graph. How JAX keeps the functions that an operation calls differs between versions, so it is read here only,
-and from shapes instead of parameters wherever shapes tell it. `tests/test_jax_compat.py` states each thing that this
+and from shapes instead of parameters wherever shapes give it. `tests/test_jax_compat.py` states each thing that this
 file relies on. Public functions that JAX dropped (`adapters/brax_compat.py`) are another matter.
 """
 

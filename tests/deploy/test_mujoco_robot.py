@@ -3,6 +3,7 @@
 import shutil
 
 import jax.numpy as jnp
+import mujoco
 import numpy as np
 import pytest
 from bundles import amplified, env_and_policy, opened, restamped, tampered
@@ -49,6 +50,25 @@ def test_the_golden_rollout_is_walked_again(bundle):
     assert found.passed, found.wrong
     assert found.steps == 99
     assert found.qpos < 1e-4
+
+
+CHAIN = """
+<mujoco><worldbody><body name="rail">
+  <joint name="x" type="slide" axis="1 0 0"/><geom size="0.1"/>
+  <body name="base">
+    <joint name="z" type="slide" axis="0 0 1"/><joint name="pitch" axis="0 1 0"/><geom size="0.1"/>
+  </body>
+</body></worldbody></mujoco>
+"""
+
+
+def test_a_kick_reaches_the_slides_of_bodies_above_the_base():
+    """As `base_translation` has it for the training env, such as of a planar robot with a body for each slide."""
+    robot = object.__new__(MujocoRobot)
+    robot.model = mujoco.MjModel.from_xml_string(CHAIN)
+    robot.data, robot._base = mujoco.MjData(robot.model), robot.model.body("base").id
+    robot.kick(np.array([0.3, 0.2, -0.1]))
+    np.testing.assert_allclose(robot.data.qvel, [0.3, -0.1, 0.0])
 
 
 def _heavier(document, files):

@@ -34,11 +34,11 @@ def good():
 
 
 def _problems(remarks):
-    return {remark.subject: remark.seen for remark in remarks if remark.problem}
+    return {remark.subject: remark.finding for remark in remarks if remark.problem}
 
 
 def _notices(remarks):
-    return {remark.subject: remark.seen for remark in remarks if not remark.problem}
+    return {remark.subject: remark.finding for remark in remarks if not remark.problem}
 
 
 def test_a_good_env_shows_no_problem(good):
@@ -293,7 +293,7 @@ def test_the_first_nan_is_placed_by_env_step_and_term():
     trial = run_trial(planted, num_envs=9)
     (problem,) = trial.problems
     assert problem.subject == "env.rewards['breaks']"
-    assert "first in env 6 (extreme actions), step 25; later also timestep.reward" in problem.seen
+    assert "first in env 6 (extreme actions), step 25; later also timestep.reward" in problem.finding
     assert "rewards" not in trial.figures
 
 
@@ -311,7 +311,7 @@ def test_check_run_passes_the_hopper_and_prints_its_figures(good, monkeypatch, c
     assert run["problems"] == []
     assert len(run["notices"]) <= 2
     assert run["seconds"] > 0.0
-    assert np.isclose(sum(row["share"] for row in run["rewards"].values()), 1.0)
+    assert np.isclose(sum(row["fraction"] for row in run["rewards"].values()), 1.0)
     assert run["rewards"]["alive"]["min"] == run["rewards"]["alive"]["max"] == 1.0
     assert 0.0 < run["joints"]["knee_pitch"]["hold_torque"] < 0.3
     assert main(["check", "hop", "--run"]) == 0

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from wildrobot_eqx import PPO
 from wildrobot_eqx.learn import ppo
-from wildrobot_eqx.learn.memory import first_memory, replay
+from wildrobot_eqx.learn.memory import initial_carry, unroll
 from wildrobot_eqx.learn.networks import Normal
 from wildrobot_eqx.learn.normalise import RunningNorm
 from wildrobot_eqx.policies import AbstractPolicy
@@ -91,11 +91,11 @@ def test_replay_gives_the_distributions_of_collect(recurrent):
     _, state, rollout = recurrent
     policy, obs = state.agent.policy, rollout.obs["policy"]
     done = rollout.terminated | rollout.truncated
-    again = replay(policy, obs, rollout.carry, done)
+    again = unroll(policy, obs, rollout.carry, done)
     np.testing.assert_allclose(again.mode(), rollout.distribution.mode(), atol=1e-6)
     np.testing.assert_allclose(again.log_prob(rollout.action), rollout.log_prob, atol=1e-4)
     at_once = policy(obs, rollout.carry)[0].mode()
-    endless = replay(policy, obs, rollout.carry, jnp.zeros_like(done)).mode()
+    endless = unroll(policy, obs, rollout.carry, jnp.zeros_like(done)).mode()
     for wrong in (at_once, endless):
         assert np.abs(wrong - rollout.distribution.mode()).max() > 0.1
 
@@ -125,8 +125,8 @@ def test_without_a_memory_nothing_is_scanned(hopper):
     env = still_env(hopper, {"elapsed": Elapsed()})
     policy = ppo.make_agent(env, CONFIG, jax.random.key(shifted(0))).policy
     obs, done = jnp.zeros((3, 2, 1), jnp.float32), jnp.zeros((3, 2), bool)
-    assert first_memory(policy, 2) == ()
-    assert "scan" not in str(jax.make_jaxpr(lambda o: replay(policy, o, (), done).mode())(obs))
+    assert initial_carry(policy, 2) == ()
+    assert "scan" not in str(jax.make_jaxpr(lambda o: unroll(policy, o, (), done).mode())(obs))
     recurrent = ppo.make_agent(env, CONFIG, jax.random.key(shifted(0)), make_leaky).policy
-    carry = first_memory(recurrent, 2)
-    assert "scan" in str(jax.make_jaxpr(lambda o: replay(recurrent, o, carry, done).mode())(obs))
+    carry = initial_carry(recurrent, 2)
+    assert "scan" in str(jax.make_jaxpr(lambda o: unroll(recurrent, o, carry, done).mode())(obs))

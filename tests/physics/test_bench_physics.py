@@ -8,9 +8,9 @@ from wildrobot_eqx.bench.physics import bench_physics
 
 
 def test_bench_physics():
-    result = bench_physics("hopper", backends=("native", "mjx-warp"), num_envs=4, seconds=0.0)
+    result = bench_physics("hopper", engines=("native", "mjx-warp"), num_envs=4, seconds=0.0)
     assert list(result) == ["bare", "bare_fresh", "native", "mjx-warp"]
-    assert result["bare"]["share_of_bare"] == result["native"]["times_native"] == 1.0
+    assert result["bare"]["fraction_of_bare"] == result["native"]["times_native"] == 1.0
     assert result["native"]["compile_seconds"] > 0
     assert result["native"]["memory_mb"] > 0
     if "skipped" in result["mjx-warp"]:  # no Warp on most machines
@@ -19,12 +19,12 @@ def test_bench_physics():
     for case in result.values():
         assert case["steps_per_second"] > 0
         assert case["turns"] >= 5
-        assert case["share_of_bare"] == pytest.approx(case["steps_per_second"] / result["bare"]["steps_per_second"])
+        assert case["fraction_of_bare"] == pytest.approx(case["steps_per_second"] / result["bare"]["steps_per_second"])
 
 
 def test_unknown_backend():
     with pytest.raises(WildRobotError, match="no physics backend 'nativ'"):
-        bench_physics("hopper", backends=("nativ",), num_envs=2, seconds=0.0)
+        bench_physics("hopper", engines=("nativ",), num_envs=2, seconds=0.0)
 
 
 @pytest.mark.slow

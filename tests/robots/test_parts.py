@@ -274,7 +274,7 @@ def test_servo_figures_are_each_joints_own(tmp_path):
 def test_who_reads_servo_figures_takes_each_joints_own(robot):
     speeds, torques = np.linspace(4.0, 8.0, robot.nu), np.linspace(2.0, 5.0, robot.nu)
     mixed = dataclasses.replace(robot, servo=Servo(torques, speeds))
-    np.testing.assert_allclose(we.rewards.JointSpeedLimit(mixed, share=0.5).limit, 0.5 * speeds, rtol=1e-6)
+    np.testing.assert_allclose(we.rewards.JointSpeedLimit(mixed, fraction=0.5).limit, 0.5 * speeds, rtol=1e-6)
     meter = GaitMeter(mixed, 2.0, 1.0)
     np.testing.assert_allclose(meter.no_load_speed, speeds, rtol=1e-6)
     assert meter.stall_torque == pytest.approx(np.sqrt(np.mean(torques**2)))

@@ -170,13 +170,13 @@ def test_a_finished_run_has_nothing_left_to_do(trained_by_brax, cli):
 def _fake_ppo(calls):
     """Stands in for Brax's loop, which compiles for long: hands the parameters on, a little changed."""
 
-    def train_ppo(env, arguments, hidden, init_std, iterations, params, tell):
+    def train_ppo(env, arguments, hidden, init_std, iterations, params, on_iteration):
         calls.append((arguments, iterations, params))
         names = jax.eval_shape(env.reset, jax.random.key(0)).metrics
         for i in range(iterations):
             params = (params[0], *jax.tree.map(lambda leaf: leaf + 0.01, params[1:]))
             told = dict.fromkeys((*names, "reward_per_step", "episode_return", "terminations_per_minute"), 0.5 + i)
-            tell(params, {**told, "diverged": 0.0})
+            on_iteration(params, {**told, "diverged": 0.0})
 
     return train_ppo
 
@@ -225,8 +225,8 @@ def test_runs_from_before_there_was_a_choice_are_ours(trained, copied):
 
 
 def test_figures_that_are_not_finite_stop_it(tmp_path, cli, monkeypatch):
-    def train_ppo(env, arguments, hidden, init_std, iterations, params, tell):
-        tell(params, {"policy_loss": float("nan")})
+    def train_ppo(env, arguments, hidden, init_std, iterations, params, on_iteration):
+        on_iteration(params, {"policy_loss": float("nan")})
 
     monkeypatch.setattr(brax_train, "train_ppo", train_ppo)
     done = cli("run", "hop", *TINY_BRAX, "--trainer=brax-ppo", f"--out={tmp_path / 'run'}")
@@ -309,7 +309,7 @@ def test_verify_takes_brax_too(cli, monkeypatch):
     assert done.status == 0, done.err
     document = json.loads(done.out)
     assert document["passed"]
-    assert document["checks"][0]["seen"] == "10 lines"
+    assert document["checks"][0]["detail"] == "10 lines"
     ((arguments, iterations, _),) = calls
     assert (iterations, arguments["num_timesteps"]) == (10, 10 * 128)
 

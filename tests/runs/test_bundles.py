@@ -481,7 +481,7 @@ def test_a_film_takes_the_place_of_no_file_unasked(options, exported, cli, tmp_p
 def test_a_film_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     from wildrobot_eqx.report import encode
 
-    def half(frames, rate, path, told_as):
+    def half(frames, rate, path, target):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 

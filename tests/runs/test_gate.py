@@ -121,7 +121,7 @@ def test_the_figures_of_a_known_walk(meter):
     assert values["swing_ratio"] == pytest.approx(1.0, abs=0.03)
     assert values["feet_down"] == pytest.approx(0.2, abs=0.02)
     assert values["torque_rms"] == pytest.approx(1.0, rel=1e-5)
-    assert values["torque_peak_share"] == pytest.approx(0.25)
+    assert values["torque_peak_ratio"] == pytest.approx(0.25)
     assert values["action_rate"] == pytest.approx(0.1, rel=1e-5)
     assert values["slip"] == 0.0
 
@@ -143,10 +143,10 @@ def test_the_joint_that_strains_is_named(meter, robot):
     assert told["worst_joint"] == name
     assert set(told["joints"]) == set(robot.joint_names)
     assert told["joints"][name] == pytest.approx(
-        {"torque_rms": rms, "torque_peak": 3.1, "torque_rms_share": rms / 4.0}, rel=1e-5
+        {"torque_rms": rms, "torque_peak": 3.1, "torque_rms_ratio": rms / 4.0}, rel=1e-5
     )
     assert told["joints"][robot.joint_names[5]]["torque_rms"] == pytest.approx(0.2, rel=1e-5)
-    assert figures.values["joint_torque_share"] == pytest.approx(rms / 4.0, rel=1e-5)
+    assert figures.values["joint_torque_ratio"] == pytest.approx(rms / 4.0, rel=1e-5)
     caption = GateResult(tuple(lines), (figures,), 2, 10.0).table().caption
     assert name in caption
     assert f"{rms:.2f} N m" in caption
@@ -177,7 +177,7 @@ def test_joints_of_which_nothing_was_measured_are_null(meter, robot):
     figures, _ = WalkGate().judge(meter, gather(meter, walk(0.2, fall_at=0.5)), 0.2, 0.005)
     told = figures.to_json()
     assert told["worst_joint"] is None
-    assert told["joints"][robot.joint_names[0]] == dict.fromkeys(("torque_rms", "torque_peak", "torque_rms_share"))
+    assert told["joints"][robot.joint_names[0]] == dict.fromkeys(("torque_rms", "torque_peak", "torque_rms_ratio"))
     json.dumps(told, allow_nan=False)
 
 

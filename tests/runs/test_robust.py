@@ -1,4 +1,4 @@
-"""Robust evaluation: wider ranges, dials, pushes and their ladder, and what is written and told."""
+"""Robust evaluation: wider ranges, the sweep's env, pushes and their ladder, and what is written."""
 
 import json
 
@@ -13,13 +13,13 @@ import wildrobot_eqx as we
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.evaluate.robust import evaluate
 from wildrobot_eqx.evaluate.robust import wrong_world as world
-from wildrobot_eqx.evaluate.robust.cases import Told
+from wildrobot_eqx.evaluate.robust.cases import AxisCommand
 from wildrobot_eqx.evaluate.robust.ladder import DURATIONS, Ladder
 from wildrobot_eqx.evaluate.robust.push import NAME, TimedPush, aim
 from wildrobot_eqx.evaluate.robust.result import RobustResult, World
 from wildrobot_eqx.evaluate.robust.scores import Score, keys_of
 from wildrobot_eqx.evaluate.robust.sweep import Curve, Sweep
-from wildrobot_eqx.evaluate.robust.sweep_env import PARAMETERS, dial_env, dials, turn
+from wildrobot_eqx.evaluate.robust.sweep_env import PARAMETERS, make_sweep_env, sweep_values, with_values
 from wildrobot_eqx.evaluate.robust.widen import stretched, widen
 from wildrobot_eqx.evaluate.walking.kicks import DIRECTIONS
 
@@ -66,7 +66,7 @@ def test_every_range_of_a_world_is_found_and_nothing_else_changes(robot):
     assert {item.path for item in found} == {".push.force", ".push.duration"}
 
 
-def test_the_worlds_sources_are_told(robot, env):
+def test_the_worlds_sources_are_named(robot, env):
     plain = world.wrong_world(env, 0.005)
     assert plain.sources == {
         "servos": "standard",
@@ -84,21 +84,21 @@ def test_the_worlds_sources_are_told(robot, env):
     assert mass == pytest.approx(0.88)
 
 
-# --- dials -----------------------------------------------------------------------------------------------
+# --- the sweep's env -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def dialled(hopper_env):
-    """A hopper's env with dials, and its first states: of row i the i-th dial is turned, of the last none."""
-    env, rows = dial_env(hopper_env, 0.005), len(PARAMETERS) + 1
-    turned = {p.name: f32(np.where(np.arange(rows) == i, p.levels[-1], p.nominal)) for i, p in enumerate(PARAMETERS)}
-    cases = dials(jnp.full((rows,), f32(0.2)), turned)
+def settable(hopper_env):
+    """A hopper's env of a sweep, and its first states: in row i the i-th parameter is set, in the last none."""
+    env, rows = make_sweep_env(hopper_env, 0.005), len(PARAMETERS) + 1
+    levels = {p.name: f32(np.where(np.arange(rows) == i, p.levels[-1], p.nominal)) for i, p in enumerate(PARAMETERS)}
+    cases = sweep_values(jnp.full((rows,), f32(0.2)), levels)
     keys = jnp.repeat(keys_of(0.005, 1), rows)
-    return env, eqx.filter_jit(lambda env: jax.vmap(lambda c, k: turn(env, c).reset(k))(cases, keys)[0])(env)
+    return env, eqx.filter_jit(lambda env: jax.vmap(lambda c, k: with_values(env, c).reset(k))(cases, keys)[0])(env)
 
 
-def test_each_dial_moves_its_own_draw_and_no_other(dialled, hopper):
-    _, state = dialled
+def test_each_parameter_moves_its_own_draw_and_no_other(settable, hopper):
+    _, state = settable
     names = [parameter.name for parameter in PARAMETERS]
     mj = hopper.model.mj
     drawn = {
@@ -134,9 +134,9 @@ def test_the_keys_do_not_depend_on_how_many_there_are():
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.013, 0.1, 0.3])
-def test_a_push_gives_its_impulse_whatever_its_duration(dialled, hopper, seconds):
+def test_a_push_gives_its_impulse_whatever_its_duration(settable, hopper, seconds):
     """Over its control steps the velocity added and the change of gravity over time sum up to impulse over mass."""
-    env, state = dialled
+    env, state = settable
     rows = len(PARAMETERS) + 1
     state = aim(state, jnp.tile(f32((0.7, 0.2, 0.0)), (rows, 1)), jnp.full((rows,), f32(seconds)))
     one = jax.tree.map(lambda leaf: leaf[-1], state)
@@ -195,7 +195,7 @@ def test_the_worst_parameter_loses_most_survival_and_among_equals_most_speed():
     assert Sweep((GOOD, LATE, HEAVY), 10, 1.0).worst is LATE
     sweep = Sweep((GOOD, HEAVY), 10, 1.0)
     assert sweep.worst is HEAVY
-    assert "mass: at 70 % of nominal" in sweep.told
+    assert "mass: at 70 % of nominal" in sweep.summary
     flat = _curve("mass", [1.0] * 7, [0.02] * 7)
     assert Sweep((flat,), 10, 1.0).worst is None
 
@@ -206,15 +206,20 @@ def test_a_parameter_holds_around_its_nominal_without_a_gap():
     assert _curve("mass", [0.9] * 7, [0.0] * 7).holds is None
 
 
-# --- what is written and told ----------------------------------------------------------------------------
+# --- what is written -------------------------------------------------------------------------------------
 
 
-TOLD = (Told("ahead", 0.0), Told("ahead", 0.2), Told("turn", -0.2))
-MANY = (*(Told("ahead", v / 10) for v in range(-3, 7)), Told("left", -0.15), Told("left", 0.15), TOLD[2])
+COMMANDS = (AxisCommand("ahead", 0.0), AxisCommand("ahead", 0.2), AxisCommand("turn", -0.2))
+MANY = (
+    *(AxisCommand("ahead", v / 10) for v in range(-3, 7)),
+    AxisCommand("left", -0.15),
+    AxisCommand("left", 0.15),
+    COMMANDS[2],
+)
 
 
-def _result(survival: float, error: float, told: tuple[Told, ...] = TOLD) -> RobustResult:
-    each = dict.fromkeys(told, Score(survival, error))
+def _result(survival: float, error: float, commands: tuple[AxisCommand, ...] = COMMANDS) -> RobustResult:
+    each = dict.fromkeys(commands, Score(survival, error))
     score = Score(survival, error)
     found = World(score, each, 8, 1.0, {"servos": "standard", "events": "none"}, ())
     return RobustResult(0.005, "", found, Sweep((GOOD, LATE, HEAVY), 10, 1.0), _ladder())
@@ -232,17 +237,17 @@ def test_both_lines_decide(survival, error, failed):
     assert not RobustResult(0.005).passed
 
 
-@pytest.mark.parametrize("told", [TOLD, MANY], ids=["few", "many"])
-def test_tables_fit_a_terminal_of_80_columns(told):
+@pytest.mark.parametrize("commands", [COMMANDS, MANY], ids=["few", "many"])
+def test_tables_fit_a_terminal_of_80_columns(commands):
     from io import StringIO
 
     from rich.console import Console
 
     out = StringIO()
-    for page in _result(0.9, 0.1, told).pages():
+    for page in _result(0.9, 0.1, commands).pages():
         Console(file=out, width=80).print(page, soft_wrap=isinstance(page, str))
     assert "…" not in out.getvalue()
-    assert all(str(command) in out.getvalue() for command in told)
+    assert all(str(command) in out.getvalue() for command in commands)
     assert "the worst parameter is command latency: at 60 ms" in out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Robust evaluation by a gate: an arm that reaches, gates of one's own, and what is written and told."""
+"""Robust evaluation by a gate: an arm that reaches, gates of one's own, and what is written."""
 
 import dataclasses
 import json
@@ -117,7 +117,7 @@ def test_an_arm_that_goes_by_the_drawing_misses_by_its_gears_and_encoders_alone(
 
 
 @pytest.mark.slow
-def test_what_is_written_is_plain_and_drawn_and_told(judged, tmp_path):
+def test_what_is_written_is_plain_and_drawn(judged, tmp_path):
     document = json.loads(json.dumps(judged.to_json(), allow_nan=False))
     assert (document["kind"], document["gate"], document["slack"]) == ("gate", "GoalGate", SLACK)
     assert document["passed"] is judged.passed
@@ -131,7 +131,7 @@ def test_what_is_written_is_plain_and_drawn_and_told(judged, tmp_path):
     page = Page(write_report(tmp_path).read_text(encoding="utf-8"))
     assert "Robustness" in page.text
     assert "must be >= 85.5 %" in page.text
-    assert judged.sweep.told in page.text
+    assert judged.sweep.summary in page.text
     assert "has no IMU" in page.text
     out = StringIO()
     for part in judged.pages():
@@ -242,7 +242,7 @@ def test_a_gates_own_episodes_are_the_same_at_every_level_but_for_the_dial(own):
             assert [(line.name, line.case) for line in found.lines] == lines
     assert own.sweep.worst is curves["mass"]
     assert curves["mass"].holds == pytest.approx((0.7, 1.0))
-    assert "mass at near" in own.sweep.told
+    assert "mass at near" in own.sweep.summary
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What a robot lacks is not turned; limits that give way, margins, and the curves of a sweep by a gate."""
+"""What a robot lacks is not swept; limits that give way, margins, and the curves of a sweep by a gate."""
 
 import json
 
@@ -10,7 +10,14 @@ import pytest
 
 import wildrobot_eqx as we
 from wildrobot_eqx.evaluate.robust.gate_sweep import GateCurve, GateSweep, Level
-from wildrobot_eqx.evaluate.robust.sweep_env import PARAMETERS, dial_env, dials, parameters_of, turn_parts, turned
+from wildrobot_eqx.evaluate.robust.sweep_env import (
+    PARAMETERS,
+    levels_of,
+    make_sweep_env,
+    parameters_of,
+    sweep_values,
+    with_parameters,
+)
 from wildrobot_eqx.evaluate.robust.wrong_world import wrong_world
 from wildrobot_eqx.gates import CommandFigures, GateLine, Limit
 
@@ -71,16 +78,16 @@ def test_a_walking_robot_lacks_nothing_of_a_world(env):
     assert len(world.env.disturbances.randomisers) == 9
 
 
-def test_dials_turn_what_there_is(cartpole, reach):
-    """The arm's last dial of each parameter; its sines and cosines read the offset that its angles read."""
+def test_parameters_set_what_there_is(cartpole, reach):
+    """The arm at the last level of each parameter; its sines and cosines read the offset that its angles read."""
     for recipe in (cartpole, reach):
-        env, rows = dial_env(recipe.env, 0.005), len(PARAMETERS) + 1
+        env, rows = make_sweep_env(recipe.env, 0.005), len(PARAMETERS) + 1
         values = {
             p.name: jnp.asarray(np.where(np.arange(rows) == i, p.levels[-1], p.nominal), jnp.float32)
             for i, p in enumerate(PARAMETERS)
         }
-        cases, keys = dials(jnp.zeros((rows,), jnp.float32), values), jnp.repeat(jax.random.key(3)[None], rows)
-        reset = eqx.filter_jit(jax.vmap(lambda c, k, env=env: turn_parts(env, c).reset(k)))
+        cases, keys = sweep_values(jnp.zeros((rows,), jnp.float32), values), jnp.repeat(jax.random.key(3)[None], rows)
+        reset = eqx.filter_jit(jax.vmap(lambda c, k, env=env: with_parameters(env, c).reset(k)))
         state, timestep = reset(cases, keys)
         mass = np.asarray(state.disturbances.params.body_mass.sum(axis=1))
         wanted = np.where([p.name == "mass" for p in PARAMETERS] + [False], 1.3, 1.0)
@@ -144,16 +151,16 @@ def test_the_worst_parameter_takes_most_of_the_margin():
     assert HEAVY.damage == pytest.approx(0.5)
     assert HEAVY.holds == pytest.approx((0.8, 1.3))
     assert sweep.worst is HEAVY
-    assert "mass: at 70 % of nominal success in all is 0.60 (nominal: 1.00, must be >= 0.8)" in sweep.told
+    assert "mass: at 70 % of nominal success in all is 0.60 (nominal: 1.00, must be >= 0.8)" in sweep.summary
     assert GateSweep((LATE, HEAVY), Limit("success", low=0.8), 8, 1.0, {}).worst is LATE
     alone = GateSweep((NEVER,), Limit("success", low=0.8), 8, 1.0, {})
     assert alone.worst is None
-    assert alone.told.startswith("where all are nominal, success in all is – and must be >= 0.8; no parameter")
-    assert "nominal," not in sweep.told
+    assert alone.summary.startswith("where all are nominal, success in all is – and must be >= 0.8; no parameter")
+    assert "nominal," not in sweep.summary
     json.dumps(GateSweep((LATE, NEVER), Limit("success"), 8, 1.0, {}).to_json(), allow_nan=False)
 
 
 def test_levels_of_a_sweep_stand_point_by_point():
     mass = next(p for p in PARAMETERS if p.name == "mass")
     points = [("", 0.0), ("mass", 0.7), ("mass", 1.3)]
-    np.testing.assert_allclose(turned([mass], points, 2)["mass"], [1.0, 1.0, 0.7, 0.7, 1.3, 1.3])
+    np.testing.assert_allclose(levels_of([mass], points, 2)["mass"], [1.0, 1.0, 0.7, 0.7, 1.3, 1.3])

@@ -1,4 +1,4 @@
-"""Robust evaluation on slopes, bumps and steps; and what robots are told there, sideways and turns included."""
+"""Robust evaluation on slopes, bumps and steps; and the commands there, sideways and turns included."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +8,7 @@ from puppets import Constant
 
 import wildrobot_eqx as we
 from wildrobot_eqx.check.rules import robot_match as names
-from wildrobot_eqx.evaluate.robust.cases import Told, commands_of, rows_of
+from wildrobot_eqx.evaluate.robust.cases import AxisCommand, commands_of, rows_of
 from wildrobot_eqx.evaluate.robust.scores import errors
 from wildrobot_eqx.evaluate.robust.terrain import GROUNDS, cross, ground_of, spots, terrain_env
 from wildrobot_eqx.evaluate.walking.meter import GaitTally
@@ -23,26 +23,26 @@ def field():
     return ground, dict(zip(spots(), middles))
 
 
-def told_by(robot, gate, **ranges):
+def commands_by(robot, gate, **ranges):
     commands = default_commands(robot, lin_vel_x=(0.0, 0.4), **ranges)
     return commands_of(make_env(robot, commands=commands), gate)
 
 
-def test_what_is_told_is_what_the_gate_requires(robot):
+def test_commands_are_those_that_the_gate_requires(robot):
     ranges = {"lin_vel_y": (-0.1, 0.15), "ang_vel_z": (-0.5, 0.5)}
     gate = we.gates.WalkGate(required=(0.0, 0.3), motions=MOTIONS)
-    told = told_by(robot, gate, **ranges)
-    assert list(map(str, told)) == ["0 m/s", "0.3 m/s", "0.1 m/s right", "0.2 rad/s left"]
-    assert told_by(robot, we.gates.StandGate(), **ranges) == (Told("ahead", 0.0),)
-    free = told_by(robot, None, **ranges)
+    commands = commands_by(robot, gate, **ranges)
+    assert list(map(str, commands)) == ["0 m/s", "0.3 m/s", "0.1 m/s right", "0.2 rad/s left"]
+    assert commands_by(robot, we.gates.StandGate(), **ranges) == (AxisCommand("ahead", 0.0),)
+    free = commands_by(robot, None, **ranges)
     assert [c.command for c in free] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, -0.1, 0.15, -0.5, 0.5])
-    assert {c.axis for c in told_by(robot, None)} == {"ahead"}
-    rows, which = rows_of(told, 5)
+    assert {c.axis for c in commands_by(robot, None)} == {"ahead"}
+    rows, which = rows_of(commands, 5)
     np.testing.assert_allclose(rows, [[0, 0, 0], [0.3, 0, 0], [0, -0.1, 0], [0, 0, 0.2], [0, 0, 0]], rtol=1e-6)
     assert which == [0, 1, 2, 3, 0]
 
 
-def test_an_error_is_that_of_the_motion_that_was_told():
+def test_an_error_is_that_of_the_motion_that_was_commanded():
     """After a warm-up at (1, 1), 100 samples of 20 ms each."""
     tally = object.__new__(GaitTally)
     figures = {
@@ -54,8 +54,8 @@ def test_an_error_is_that_of_the_motion_that_was_told():
     }
     for name, value in figures.items():
         object.__setattr__(tally, name, value)
-    told = np.array([[0, 0, 0], [0.3, 0, 0], [0, -0.15, 0], [0, 0, 0.3], [0.1, 0, 0]], np.float32)
-    np.testing.assert_allclose(errors(tally, told, 0.02), [0.05, 0.05, 0.05, 0.05, np.nan], atol=1e-6)
+    commands = np.array([[0, 0, 0], [0.3, 0, 0], [0, -0.15, 0], [0, 0, 0.3], [0.1, 0, 0]], np.float32)
+    np.testing.assert_allclose(errors(tally, commands, 0.02), [0.05, 0.05, 0.05, 0.05, np.nan], atol=1e-6)
 
 
 def test_every_square_is_its_own_kind_of_ground(field):
@@ -85,11 +85,11 @@ def test_all_that_measures_a_height_has_the_ground(robot, field):
 
 @pytest.mark.slow
 def test_a_robot_that_holds_its_pose_stands_where_it_is_flat_and_falls_on_steep_slopes(robot, heard):
-    found = cross(make_env(robot), Constant(robot.nu), (Told("ahead", 0.0),), 4, 4.0, 0.005)
+    found = cross(make_env(robot), Constant(robot.nu), (AxisCommand("ahead", 0.0),), 4, 4.0, 0.005)
     slope = found.curves[[p.name for p in GROUNDS].index("slope")]
     assert slope.nominal.survival == 1.0
     assert slope.nominal.speed_error < 0.02
     assert slope.scores[-1].survival < 0.5
     assert found.worst is slope
-    assert "the worst ground is slope" in found.told
+    assert "the worst ground is slope" in found.summary
     assert any(line.startswith("terrain: ") for line in heard.messages)

@@ -129,7 +129,7 @@ import resource, sys, time
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.train import loop as runner
 runner.SAVE_EVERY = 0.0
-tell = runner._Log.tell
+on_iteration = runner._Log.on_iteration
 def full(self, state, raw):
     if int(state.iteration) == 3:  # from here on no file grows beyond a few bytes
         resource.setrlimit(resource.RLIMIT_FSIZE, (64, resource.RLIM_INFINITY))
@@ -140,8 +140,8 @@ def full(self, state, raw):
             runner._save = lambda *_: None
             runner.RunFolder.update_manifest = lambda *_, **__: {}
             self.writers[0]._flushed = 0.0
-    tell(self, state, raw)
-runner._Log.tell = full
+    on_iteration(self, state, raw)
+runner._Log.on_iteration = full
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -47,8 +47,8 @@ def test_a_spoilt_file_is_told_or_passed_over(name, copied, monkeypatch):
     copied.verdict.write_text(json.dumps(VERDICT))
     path = copied.path / name
     if name == "robust.json":
-        path.write_text(json.dumps({**VERDICT, "sweep": {"told": "x"}}))
-    before, rng, told = path.read_bytes(), random.Random(name), 0
+        path.write_text(json.dumps({**VERDICT, "sweep": {"summary": "x"}}))
+    before, rng, refused = path.read_bytes(), random.Random(name), 0
     for _ in range(EDITS):
         lines = before.decode().splitlines() if name == "metrics.jsonl" else [before.decode()]
         at = rng.randrange(len(lines))
@@ -63,9 +63,9 @@ def test_a_spoilt_file_is_told_or_passed_over(name, copied, monkeypatch):
             try:
                 read(copied)
             except WildRobotError:
-                told += 1
+                refused += 1
         copied.verdict.write_text(json.dumps(VERDICT))  # the reader may have dropped it
-    assert told > 0 or name in ("eval.json", "robust.json")
+    assert refused > 0 or name in ("eval.json", "robust.json")
 
 
 def _read(folder: RunFolder) -> None:

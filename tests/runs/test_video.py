@@ -90,9 +90,9 @@ def test_a_script_may_ask_for_sideways_and_turns(hopper):
     env = make_env(hopper, commands=commands, observations={"policy": told})
     script = ((0.0, 0.1), (0.2, 0.1, 0.0, -0.4), (0.0, 0.1, -0.1, 0.0))
     walk = video.record(env, Constant(env.action_size), script)
-    assert list(dict.fromkeys(walk.told)) == ["stand", "0.2 m/s turn -0.4", "right 0.1"]
-    assert len(walk.told) == len(walk.measured) == len(walk.command) == 15
-    kinds = [re.sub(r"[-+]?\d+\.\d+", "x", words) for words in walk.measured]
+    assert list(dict.fromkeys(walk.command_text)) == ["stand", "0.2 m/s turn -0.4", "right 0.1"]
+    assert len(walk.command_text) == len(walk.measured_text) == len(walk.command) == 15
+    kinds = [re.sub(r"[-+]?\d+\.\d+", "x", words) for words in walk.measured_text]
     assert [kind.replace("left", "right") for kind in dict.fromkeys(kinds)][:2] == ["x m/s", "x m/s turn x"]
     assert set(kinds[10:]) <= {"left x", "right x"}
     told = {video.in_words(*part) for part in video.PLANAR}

@@ -209,7 +209,7 @@ def test_joints_begin_evenly_in_their_ranges_and_the_rest_at_home(cartpole):
 
 def test_a_share_of_episodes_begins_the_other_way(cartpole):
     one, other = (we.resets.JointReset(cartpole, {"pole": (angle, angle)}) for angle in (1.0, 2.0))
-    reset = we.resets.MixedReset(one, other, share=0.25)
+    reset = we.resets.MixedReset(one, other, probability=0.25)
     qpos, _ = jax.vmap(lambda key: reset(key, {}))(jax.random.split(jax.random.key(shifted(0)), 2000))
     assert set(np.unique(qpos[:, 1])) == {1.0, 2.0}
     assert np.mean(np.asarray(qpos[:, 1]) == 2.0) == pytest.approx(0.25, abs=0.05)

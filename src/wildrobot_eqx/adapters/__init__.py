@@ -1,7 +1,8 @@
 """Our env as other libraries know one. Names load on first use: one adapter never loads another's library."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import loader, modules_of
 
 if TYPE_CHECKING:  # the same names as in the table below, which a test compares
     from .brax import BraxEnv as BraxEnv
@@ -25,19 +26,7 @@ _EXPORTS = {
         "GymnasiumVectorEnv",
     ),
 }
-_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+_OF = modules_of(_EXPORTS)
 __all__ = sorted(_OF)
-
-
-def _load(name: str) -> Any:
-    if name in _OF:
-        return getattr(importlib.import_module(f"{__name__}.{_OF[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
 if not TYPE_CHECKING:  # a type checker refuses what is not named above
-    __getattr__ = _load
-
-
-def __dir__() -> list[str]:
-    return __all__
+    __getattr__, __dir__ = loader(__name__, _OF)

@@ -107,7 +107,7 @@ class BraxEnv(envs.Env):
     if not TYPE_CHECKING:  # a checker would take any name for one that there is
 
         def __getattr__(self, name: str) -> NoReturn:
-            """Only for names that there are not: those of MuJoCo Playground's envs are told apart."""
+            """Only for names that there are not: the error names those of MuJoCo Playground's envs."""
             if name in _PLAYGROUND:
                 raise MissingNameError(
                     f"BraxEnv has no {name!r}: it is an env for Brax's own wrappers, not for MuJoCo Playground's.",
@@ -152,7 +152,7 @@ class BraxEnv(envs.Env):
         return state if self._draws_params else _with_params(state, self.sys)
 
     def _state(self, state: EnvState, timestep: Timestep, metrics: dict[str, Any], info: dict[str, Any]) -> envs.State:
-        """Brax's state out of our own; parameters that `sys` tells are not kept a second time."""
+        """Brax's state out of our own; parameters that `sys` holds are not kept a second time."""
         state = state if self._draws_params else _with_params(state, None)
         obs = {name: timestep.obs[role] for name, role in self._roles().items()} if self.privileged else None
         failed = timestep.terminated.astype(jnp.float32)

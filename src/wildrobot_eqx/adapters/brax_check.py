@@ -15,8 +15,7 @@ import jax.numpy as jnp
 
 from ..check import Finding
 from ..check.part import Part, examine
-from ..check.trace import errors as telling
-from ..check.trace import source, trees
+from ..check.trace import errors, source, trees
 from ..check.trace.leaves import Labels
 from ..check.trace.tracing import Leaf, Traced, leaves_of, trace
 from ..env import Env
@@ -46,7 +45,7 @@ def brax_stage(env: Env) -> Iterable[Finding]:
 def check_brax(env: envs.Env) -> list[Finding]:
     """Everything that would stop Brax from training `env` (one env, not batched), most basic first.
 
-    Nothing is compiled. Where the env by itself breaks a rule, that is told and the wrappers are
+    Nothing is compiled. Where the env by itself breaks a rule, that is reported and the wrappers are
     left out, since what they spoil follows from it.
     """
     findings, first, second = _alone(env)
@@ -63,7 +62,7 @@ def _alone(env: envs.Env) -> tuple[list[Finding], Traced | None, Traced | None]:
         action = jax.ShapeDtypeStruct((env.action_size,), jnp.float32)
         sizes = env.observation_size
     except Exception as error:  # whatever a property of the env raises
-        what, fix = telling.told(error)
+        what, fix = errors.explain(error)
         line = source.of_error(error, inner)
         leaf = "env.action_size, env.observation_size"
         return [Finding(leaf, "read", what, fix, source.describe(inner, line))], None, None
@@ -80,8 +79,8 @@ def _alone(env: envs.Env) -> tuple[list[Finding], Traced | None, Traced | None]:
     if second is None or found:
         return [*found, *subtle], first, second
     findings = _kinds(inner, first, second, sizes)
-    told = {finding.leaf for finding in findings}
-    findings += [finding for finding in _same(inner, first, second) if finding.leaf not in told]
+    reported = {finding.leaf for finding in findings}
+    findings += [finding for finding in _same(inner, first, second) if finding.leaf not in reported]
     return findings or subtle or _scanned(env, "env", inner, key, action), first, second
 
 
@@ -92,7 +91,7 @@ def _kinds(inner: envs.Env, first: Traced, second: Traced, sizes: Any) -> list[F
     def demand(path: str, shape: tuple[int, ...], fix: str) -> None:
         was, now = (traced.leaves.get(path, _MISSING) for traced in (first, second))
         if _MISSING in (was, now) and (was is not now):
-            return  # told where the trees are compared
+            return  # reported where the trees are compared
         right = [leaf.kind == (shape, jnp.float32, False, "") for leaf in (was, now)]
         if not all(right):
             method, leaf = ("step", now) if right[0] else ("reset", was)
@@ -103,14 +102,14 @@ def _kinds(inner: envs.Env, first: Traced, second: Traced, sizes: Any) -> list[F
     for path in sorted(first.leaves.keys() | second.leaves.keys()):
         if path.startswith(".metrics"):
             demand(path, (), f"make it a float32 scalar: {path[1:]} = jnp.asarray(value, jnp.float32)")
-    wanted = {f".obs[{name!r}]": size for name, size in sizes.items()} if isinstance(sizes, dict) else {".obs": sizes}
-    for path, size in wanted.items():
+    expected = {f".obs[{name!r}]": size for name, size in sizes.items()} if isinstance(sizes, dict) else {".obs": sizes}
+    for path, size in expected.items():
         shape = tuple(size) if isinstance(size, tuple | list) else (size,)
         demand(path, shape, f"make it float32{list(shape)}, as observation_size says")
     for path in sorted(path for path in first.leaves.keys() | second.leaves.keys() if path.startswith(".obs")):
-        if path not in wanted:
+        if path not in expected:
             was, now = (str(traced.leaves.get(path, _MISSING)) for traced in (first, second))
-            fix = f"name it in observation_size, which has {', '.join(wanted)}, or leave it out"
+            fix = f"name it in observation_size, which has {', '.join(expected)}, or leave it out"
             findings.append(Finding(f"state{path}", was, now, fix, _made(inner, "reset", path)))
     return findings
 
@@ -151,10 +150,10 @@ def _carried(env: envs.Env) -> list[Finding]:
         first = trace(begin, inner, key)
         second = trace(lambda _, state, action: env.step(state, action), inner, first.out, action)
     except Exception as error:  # whatever the env does with what it does not know
-        what, fix = telling.told(error)
+        what, fix = errors.explain(error)
         takes = "a state with Brax's own entries: info['steps'], info['truncation'], ..., metrics['reward']"
-        made = source.describe(inner, source.of_error(error, inner))
-        return [Finding("wrap(env): env.step", takes, what, fix, made)]
+        where = source.describe(inner, source.of_error(error, inner))
+        return [Finding("wrap(env): env.step", takes, what, fix, where)]
     note = (
         ": hand on what others put in, info = {**state.info, **own}, metrics = {**state.metrics, **own}, "
         "and use other names than Brax's wrappers do"
@@ -209,7 +208,7 @@ def _scanned(env: envs.Env, name: str, inner: envs.Env, keys: Any, action: Any) 
 
 
 def _raised(where: str, inner: envs.Env, error: Exception) -> Finding:
-    what, fix = telling.told(error)
+    what, fix = errors.explain(error)
     return Finding(where, "traces", what, fix, source.describe(inner, source.of_error(error, inner)))
 
 

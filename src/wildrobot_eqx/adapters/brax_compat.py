@@ -18,7 +18,7 @@ _AXIS = "i"  # the name of every trainer's pmap axis
 
 @contextlib.contextmanager
 def importing_brax() -> Iterator[None]:
-    """Import Brax in this block: what its own imports print and deplore is not for the user of ours.
+    """Import Brax in this block: what its own imports print and warn of is not for the user of ours.
 
     Raises:
         WildRobotError: Brax, or something that it needs, is not installed.
@@ -52,7 +52,7 @@ def brax_trainers() -> Iterator[None]:
 
 
 def _own_names() -> set[str]:
-    """What the module `jax` holds and does not refuse: names that it dropped are told by `__getattr__`."""
+    """What the module `jax` holds and does not refuse: for names that it dropped, `__getattr__` raises."""
     return set(vars(jax))
 
 

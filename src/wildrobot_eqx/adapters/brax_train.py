@@ -29,7 +29,7 @@ with importing_brax():
     from brax.training.agents.sac import networks as sac_networks
     from brax.training.agents.sac import train as sac
 
-Tell = Callable[[PyTree, dict[str, float]], None]
+OnIteration = Callable[[PyTree, dict[str, float]], None]
 """Called after each iteration with Brax's parameters and the figures; what it raises ends the training."""
 
 
@@ -65,7 +65,7 @@ def train_ppo(
     init_std: float,
     iterations: int,
     params: PyTree,
-    tell: Tell,
+    on_iteration: OnIteration,
 ) -> None:
     """Run `brax.training.agents.ppo.train.train` for some iterations from `params`.
 
@@ -76,20 +76,20 @@ def train_ppo(
         init_std: first standard deviation of the actions, a diagonal Gaussian's.
         iterations: collections, each with its updates.
         params: from `init_ppo`, or from an earlier run.
-        tell: gets (statistics, policy, value function).
+        on_iteration: called with (statistics, policy, value function).
     """
-    seen: dict[str, Any] = {"params": None, "episodes": {}}
+    latest: dict[str, Any] = {"params": None, "episodes": {}}
 
     def keep(step: int, make_policy: Any, params: PyTree) -> None:
-        seen["params"] = params
+        latest["params"] = params
 
     def progress(step: int, metrics: Mapping[str, Any]) -> None:
         if any(name.startswith("episode/") for name in metrics):  # from the logger of finished episodes
-            seen["episodes"] = metrics
+            latest["episodes"] = metrics
             return
         jax.effects_barrier()  # that logger runs in a callback
-        figures = _episode_figures(env, seen["episodes"], "episode/", "sum_reward", "episode/length")
-        tell(_pack(seen["params"]), {**figures, **_training_figures(metrics)})
+        figures = _episode_figures(env, latest["episodes"], "episode/", "sum_reward", "episode/length")
+        on_iteration(_pack(latest["params"]), {**figures, **_training_figures(metrics)})
 
     with brax_trainers():
         ppo.train(
@@ -108,7 +108,9 @@ def train_ppo(
         )
 
 
-def train_sac(env: BraxEnv, arguments: Mapping[str, Any], hidden: tuple[int, ...], iterations: int, tell: Tell) -> None:
+def train_sac(
+    env: BraxEnv, arguments: Mapping[str, Any], hidden: tuple[int, ...], iterations: int, on_iteration: OnIteration
+) -> None:
     """Run `brax.training.agents.sac.train.train` for some iterations, from the beginning.
 
     Brax evaluates the policy after each, which is where the figures come from.
@@ -118,7 +120,7 @@ def train_sac(env: BraxEnv, arguments: Mapping[str, Any], hidden: tuple[int, ...
         arguments: of Brax's function, but for those that this one sets.
         hidden: sizes of the hidden layers, of all networks.
         iterations: how many evaluations the training is divided by.
-        tell: gets (statistics, policy).
+        on_iteration: called with (statistics, policy).
     """
     with tempfile.TemporaryDirectory(prefix="wildrobot-eqx-sac-") as folder:
 
@@ -127,7 +129,7 @@ def train_sac(env: BraxEnv, arguments: Mapping[str, Any], hidden: tuple[int, ...
                 return
             params = _pack(sac_checkpoint.load(Path(folder) / f"{step:012d}"))
             figures = _episode_figures(env, metrics, "eval/episode_", "reward", "eval/avg_episode_length")
-            tell(params, {**figures, **_training_figures(metrics)})
+            on_iteration(params, {**figures, **_training_figures(metrics)})
 
         with brax_trainers():
             sac.train(
@@ -239,18 +241,18 @@ def _sac_factory(hidden: tuple[int, ...]) -> Callable[..., Any]:
     return networks
 
 
-def _episode_figures(env: BraxEnv, told: Mapping[str, Any], prefix: str, reward: str, length: str) -> dict[str, float]:
+def _episode_figures(env: BraxEnv, sums: Mapping[str, Any], prefix: str, reward: str, length: str) -> dict[str, float]:
     """Figures by our names out of sums over episodes; zero while no episode has ended yet."""
-    steps = max(float(told.get(length, 0.0)), 1.0)
+    steps = max(float(sums.get(length, 0.0)), 1.0)
     names = jax.eval_shape(env.reset, jax.random.key(0)).metrics
-    means = {name: float(told.get(prefix + name, 0.0)) / steps for name in names}
+    means = {name: float(sums.get(prefix + name, 0.0)) / steps for name in names}
     terminations = means.pop("terminated") - means.get(DIVERGED, 0.0)
-    total = float(told.get(prefix + reward, 0.0))
+    total = float(sums.get(prefix + reward, 0.0))
     return {
         **means,
         "reward_per_step": total / steps,
         "episode_return": total,
-        "episode_length": float(told.get(length, 0.0)),
+        "episode_length": float(sums.get(length, 0.0)),
         "terminations_per_minute": terminations / (env.dt / 60.0),
     }
 

@@ -94,7 +94,7 @@ class GymnasiumEnv(gymnasium.Env[Any, np.ndarray]):
         self._bridge.close()
 
     def _observation(self, outcome: HostOutcome) -> Observation:
-        return self._bridge.told({role: np.array(obs[0]) for role, obs in outcome.obs.items()})
+        return self._bridge.select({role: np.array(obs[0]) for role, obs in outcome.obs.items()})
 
     def _info(self, outcome: HostOutcome) -> dict[str, Any]:
         return dict(zip(self._bridge.metrics, np.array(outcome.metrics[0])))
@@ -104,7 +104,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
     """Many robots as a `gymnasium.vector.VectorEnv`, all of them in one jitted step.
 
     What it gives is what Gymnasium's `SyncVectorEnv` of as many `GymnasiumEnv`s gives, from the
-    same seeds, faster. An episode's end is told, and the env reset, as `autoreset_mode` says:
+    same seeds, faster. `autoreset_mode` says when the env is reset after an episode's end:
 
     - SAME_STEP: in the same step; the true last observation and info are in
       `info["final_obs"]` and `info["final_info"]`;
@@ -159,7 +159,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
 
     @property
     def np_random(self) -> Any:
-        """Each env's generator, as `SyncVectorEnv` tells them; first states are drawn from them ahead of use."""
+        """Each env's generator, as `SyncVectorEnv` gives them; first states are drawn from them ahead of use."""
         return tuple(self._rngs)
 
     @np_random.setter
@@ -249,22 +249,22 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
             self._now = (_replaced(mask, state, self._now[0]), self._now[1])
         return outcome
 
-    def _mask(self, mask: Any, told: str) -> Bool[np.ndarray, " envs"]:
+    def _mask(self, mask: Any, where: str) -> Bool[np.ndarray, " envs"]:
         if mask is None:
             return np.ones(self.num_envs, bool)
         if not (isinstance(mask, np.ndarray) and mask.dtype == bool and mask.shape == (self.num_envs,) and mask.any()):
             hint = f"a NumPy array bool[{self.num_envs}], with at least one True"
-            raise WrongMaskError("options['reset_mask'] is not a mask.", where=told, hint=hint)
+            raise WrongMaskError("options['reset_mask'] is not a mask.", where=where, hint=hint)
         if self._now is None and not mask.all():
-            raise WrongMaskError("There are no episodes yet.", where=told, hint="reset all envs first")
+            raise WrongMaskError("There are no episodes yet.", where=where, hint="reset all envs first")
         return mask
 
     def _observation(self) -> Observation:
         assert self._now is not None  # after a reset
-        return self._bridge.told({role: np.array(obs) for role, obs in self._now[1].items()})
+        return self._bridge.select({role: np.array(obs) for role, obs in self._now[1].items()})
 
     def _info(self, infos: dict[str, Any], metrics: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
-        """Gymnasium's vectorised info: an array by the metric's name, and which envs it tells of by `_name`."""
+        """Gymnasium's vectorised info: an array by the metric's name, and by `_name` the envs that it is of."""
         for name, column in zip(self._bridge.metrics, metrics.T):
             infos[name], infos[f"_{name}"] = np.where(mask, column, np.float32(0.0)), mask.copy()
         return infos
@@ -273,21 +273,21 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, np.ndarray, np.ndarray]
         """What is lost to a reset in the same step: a true last observation per env, or None, and its info."""
         last = np.full(self.num_envs, None, object)
         for i in np.flatnonzero(done):
-            last[i] = self._bridge.told({role: np.array(obs[i]) for role, obs in outcome.obs.items()})
+            last[i] = self._bridge.select({role: np.array(obs[i]) for role, obs in outcome.obs.items()})
         final = self._info({}, np.array(outcome.metrics), done)
         return {"final_obs": last, "_final_obs": done.copy(), "final_info": final, "_final_info": done.copy()}
 
 
-def _mode(given: AutoresetMode | str, told: str) -> AutoresetMode:
-    known = {_plain(mode.value): mode for mode in AutoresetMode}
-    mode = given if isinstance(given, AutoresetMode) else known.get(_plain(str(given)))
+def _mode(given: AutoresetMode | str, where: str) -> AutoresetMode:
+    known = {_folded(mode.value): mode for mode in AutoresetMode}
+    mode = given if isinstance(given, AutoresetMode) else known.get(_folded(str(given)))
     if mode is None:
         names = [mode.value for mode in AutoresetMode]
-        raise WildRobotError(f"There is no autoreset mode {given!r}.", where=told, hint=nearest(str(given), names))
+        raise WildRobotError(f"There is no autoreset mode {given!r}.", where=where, hint=nearest(str(given), names))
     return mode
 
 
-def _plain(name: str) -> str:
+def _folded(name: str) -> str:
     return name.replace("_", "").lower()
 
 

@@ -192,7 +192,7 @@ class Bridge:
             raise WildRobotError(f"The action is {array[first]} for {of}.", where=where, hint=hint)
         return array.astype(np.float32)
 
-    def told(self, per_role: dict[str, Float[np.ndarray, "*batch _"]]) -> Observation:
+    def select(self, per_role: dict[str, Float[np.ndarray, "*batch _"]]) -> Observation:
         """The observations that were asked for."""
         return per_role["policy"] if self.roles is None else {role: per_role[role] for role in self.roles}
 
@@ -223,7 +223,7 @@ def draw_words(rng: np.random.Generator) -> UInt[np.ndarray, " 2"]:
 
 
 def refuse(options: dict[str, Any] | None, where: str) -> None:
-    """HostOutcome, rather than ignored.
+    """Refuse options of a reset, which have no meaning here.
 
     Raises:
         WildRobotError: there are options.

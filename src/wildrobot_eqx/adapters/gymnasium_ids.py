@@ -13,7 +13,7 @@ from .gymnasium_bridge import gymnasium
 def register_gymnasium(name: str, make: Callable[[], Env]) -> None:
     """Register an env, so that `gymnasium.make(name)` and `gymnasium.make_vec(name, num_envs)` make its adapters.
 
-    `make_vec` makes a `GymnasiumVectorEnv` unless told `vectorization_mode="sync"`, with Gymnasium's own default
+    `make_vec` makes a `GymnasiumVectorEnv` unless given `vectorization_mode="sync"`, with Gymnasium's own default
     of NEXT_STEP; further arguments go to the adapters. "async" forks processes, which JAX does not survive.
 
     Args:

@@ -15,7 +15,7 @@ from ..errors import WildRobotError
 from ..physics.native import NativePhysics
 from ..robots import load_robot
 from ..train.log import read_metrics
-from .physics import BackendCase, backend_of, script
+from .physics import EngineCase, make_engine, script
 from .train import run_apart, speed
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def bench_gpu(
 
 
 def _rate(engine: str, native: NativePhysics, n: int) -> dict[str, float]:
-    case = BackendCase.of(backend_of(engine, native), *script(native, n))
+    case = EngineCase.of(make_engine(engine, native), *script(native, n))
     case.run()
     seconds = statistics.median(_seconds(case.run) for _ in range(_TURNS))
     return {

@@ -1,4 +1,4 @@
-"""The physics benchmark: what a backend costs on top of MuJoCo's own batch of simulations."""
+"""The physics benchmark: what an engine costs on top of MuJoCo's own batch of simulations."""
 
 import dataclasses
 import statistics
@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from mujoco.batch import Batch
 
 from ..errors import WildRobotError
-from ..physics.base import AbstractPhysics, PhysicsState, cpu_shares, nominal_ctrl
+from ..physics.base import AbstractPhysics, PhysicsState, cpu_shards, nominal_ctrl
 from ..physics.mjx import MjxPhysics
 from ..physics.native import NativePhysics
 from ..physics.select import make_physics
@@ -25,25 +25,25 @@ _CONTROL_STEPS = 25  # in one timed call
 
 
 def bench_physics(
-    robot: str = "wildrobot", backends: Sequence[str] = ("native",), num_envs: int = 1024, seconds: float = 30.0
+    robot: str = "wildrobot", engines: Sequence[str] = ("native",), num_envs: int = 1024, seconds: float = 30.0
 ) -> dict[str, dict[str, Any]]:
-    """Physics steps per second of bare `Batch.step` loops and of backends under `jit(scan(vmap))`.
+    """Physics steps per second of bare `Batch.step` loops and of engines under `jit(scan(vmap))`.
 
     All cases start from the same poses, follow the same targets and use the same model and
     number of threads. They take turns for about `seconds` s (at least 5 turns each); a
-    case's figures are its median rate, that as a share of the bare loop's and as a multiple of
+    case's figures are its median rate, that as a fraction of the bare loop's and as a multiple of
     `native`'s, the seconds that tracing and compiling take, and the memory of the
     compiled rollout in MB (that of JAX: what MuJoCo holds beside it is not in it).
 
     - `bare`: writes the targets and steps; derived quantities lag one substep behind.
-    - `bare_fresh`: also refreshes poses and velocities after each control step, as backends must.
-    - `tree` steps one share of the envs per core, from a thread each (`shares`).
+    - `bare_fresh`: also refreshes poses and velocities after each control step, as engines must.
+    - `tree` steps one shard of the envs per core, from a thread each (`num_shards`).
     - `mjx-warp` is `mjx` with `impl="warp"`.
 
     A case that this machine cannot run has one entry, `skipped`: the reason.
 
     Raises:
-        WildRobotError: no such robot or backend.
+        WildRobotError: no such robot or engine.
     """
     native = NativePhysics(load_robot(robot))
     qpos, targets = script(native, num_envs)
@@ -52,16 +52,20 @@ def bench_physics(
         "bare_fresh": _bare_loop(native, qpos, targets, mujoco.mjtStage.mjSTAGE_VEL),
     }
     figures: dict[str, dict[str, Any]] = {"bare": {}, "bare_fresh": {}}
-    for backend in backends:
+    for engine in engines:
         try:
-            case = BackendCase.of(backend_of(backend, native), qpos, targets)
+            case = EngineCase.of(make_engine(engine, native), qpos, targets)
         except WildRobotError as error:
-            if backend != "mjx-warp":
+            if engine != "mjx-warp":
                 raise
-            figures[backend] = {"skipped": error.what}
+            figures[engine] = {"skipped": error.what}
             continue
-        cases[backend] = case.run
-        figures[backend] = {"compile_seconds": case.compile_seconds, "memory_mb": case.memory_mb, "shares": case.shares}
+        cases[engine] = case.run
+        figures[engine] = {
+            "compile_seconds": case.compile_seconds,
+            "memory_mb": case.memory_mb,
+            "num_shards": case.num_shards,
+        }
     for run in cases.values():
         run()  # fault the memory in
     times: dict[str, list[float]] = {name: [] for name in cases}
@@ -75,12 +79,12 @@ def bench_physics(
     rate = {name: steps / statistics.median(spent) for name, spent in times.items()}
     for name in cases:
         ratio = {"times_native": rate[name] / rate["native"]} if "native" in rate else {}
-        share = {"steps_per_second": rate[name], "share_of_bare": rate[name] / rate["bare"]}
-        figures[name] = {**ratio, **share, **figures[name], "turns": len(times[name])}
+        bare = {"steps_per_second": rate[name], "fraction_of_bare": rate[name] / rate["bare"]}
+        figures[name] = {**ratio, **bare, **figures[name], "turns": len(times[name])}
     return figures
 
 
-def backend_of(name: str, native: NativePhysics) -> AbstractPhysics:
+def make_engine(name: str, native: NativePhysics) -> AbstractPhysics:
     """An engine by name, `mjx-warp` included, for the robot and timestep of `native`.
 
     Raises:
@@ -124,26 +128,26 @@ def _bare_loop(
 
 
 @dataclasses.dataclass(frozen=True)
-class BackendCase:
-    """One backend's rollout, compiled."""
+class EngineCase:
+    """One engine's rollout, compiled."""
 
     run: Callable[[], None]
     compile_seconds: float
     memory_mb: float
-    shares: int  # that run at once, from a thread each
+    num_shards: int  # shards that run at once, from a thread each
 
     @staticmethod
     def of(
         physics: AbstractPhysics, qpos: Float[np.ndarray, " nq"], targets: Float[np.ndarray, "t n nu"]
-    ) -> "BackendCase":
+    ) -> "EngineCase":
         """The rollout of `targets`, by as many robots as they have columns, from the pose `qpos` on."""
         params = physics.params()
-        shares = cpu_shares(physics, targets.shape[1])
-        n = targets.shape[1] // shares
+        num_shards = cpu_shards(physics, targets.shape[1])
+        n = targets.shape[1] // num_shards
         init = jax.jit(lambda q, v: physics.init(params, q, v))
         first = init(jnp.asarray(qpos, jnp.float32), jnp.zeros((physics.robot.nv,), jnp.float32))
-        starts = [jax.tree.map(lambda leaf: jnp.tile(leaf, (n,) + (1,) * leaf.ndim), first) for _ in range(shares)]
-        scripts = [jnp.asarray(part) for part in np.split(targets, shares, axis=1)]
+        starts = [jax.tree.map(lambda leaf: jnp.tile(leaf, (n,) + (1,) * leaf.ndim), first) for _ in range(num_shards)]
+        scripts = [jnp.asarray(part) for part in np.split(targets, num_shards, axis=1)]
 
         def rollout(state: PhysicsState, script: Float[Array, "t n nu"]) -> PhysicsState:
             def body(state: PhysicsState, target: Float[Array, "n nu"]) -> tuple[PhysicsState, None]:
@@ -157,10 +161,10 @@ class BackendCase:
         seconds = time.perf_counter() - began
         used = compiled.memory_analysis()
         sizes = (used.temp_size_in_bytes, used.argument_size_in_bytes, used.output_size_in_bytes) if used else (0,)
-        threads = ThreadPoolExecutor(shares)
+        threads = ThreadPoolExecutor(num_shards)
 
         def run() -> None:
             for end in threads.map(compiled, starts, scripts):
                 jax.block_until_ready(end)
 
-        return BackendCase(run, seconds, shares * sum(sizes) / 1e6, shares)
+        return EngineCase(run, seconds, num_shards * sum(sizes) / 1e6, num_shards)

@@ -65,8 +65,8 @@ def bench_trainers(
                 figures = _timed(recipe, trainer, physics, seed, steps, folder)
                 case = found.setdefault(name, {**figures, "returns": []})
                 case["returns"].append(_judged(folder))
-                told = ", ".join(f"{key} {value:,.1f}" for key, value in figures.items())
-                _log.info(f"  {told}, return {case['returns'][-1]:.1f}")
+                summary = ", ".join(f"{key} {value:,.1f}" for key, value in figures.items())
+                _log.info(f"  {summary}, return {case['returns'][-1]:.1f}")
         if "brax_ppo_mjx" in found:
             found |= _compared(found)
             ours, theirs = found["ppo_native"], found["brax_ppo_mjx"]

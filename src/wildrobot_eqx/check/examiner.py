@@ -10,8 +10,7 @@ from ..env import Env
 from ..physics import AbstractPhysics
 from ..protocol import Protocol
 from .part import UNKNOWN, Part, examine
-from .trace import errors as telling
-from .trace import source, trees
+from .trace import errors, source, trees
 from .trace.findings import Finding
 from .trace.leaves import Labels
 from .trace.tracing import Traced
@@ -31,13 +30,13 @@ _SPOKEN = {
 _MAIN = ("rate", "ends", "reading", "calibration", "params", "observed")  # named after the module alone
 
 
-def f32(*shape: int) -> jax.ShapeDtypeStruct:
+def float32_spec(*shape: int) -> jax.ShapeDtypeStruct:
     """The spec of a float32 array."""
     return jax.ShapeDtypeStruct(shape, jnp.float32)
 
 
 @dataclasses.dataclass(frozen=True)
-class Held:
+class TracedState:
     """The state of a module: its spec, and the call that gave it first; none, for a module without a state."""
 
     out: Any = ()
@@ -53,18 +52,18 @@ class Examiner:
 
     def __init__(self, env: Env, physics: AbstractPhysics):
         self.env, self.robot, self.physics = env, env.physics.robot, physics
-        self.size = telling.sizes(self.robot)
+        self.size = errors.sizes(self.robot)
         self.key = jax.eval_shape(lambda: jax.random.key(0))
         n, dt = self.size, env.physics.control_dt
         self.known: dict[str, Any] = {
             "key": self.key,
             "dt": dt,
             "nu": n["nu"],
-            "action": f32(env.action_size),
-            "ctrl": f32(n["nu"]),
-            "qpos": f32(n["nq"]),
-            "qvel": f32(n["nv"]),
-            "rate": f32(),
+            "action": float32_spec(env.action_size),
+            "ctrl": float32_spec(n["nu"]),
+            "qpos": float32_spec(n["nq"]),
+            "qvel": float32_spec(n["nv"]),
+            "rate": float32_spec(),
             "ends": jax.ShapeDtypeStruct((), jnp.bool_),
         }
         self.found: list[Finding] = []
@@ -76,10 +75,10 @@ class Examiner:
         module: Any,
         state: str,
         protocol: Protocol,
-        held: "Held | None" = None,
+        traced_state: "TracedState | None" = None,
         stored: str = "state",
         **own: Any,
-    ) -> "Held | None":
+    ) -> "TracedState | None":
         """Examine every call of a module; returns its state, None where that is wrong.
 
         Args:
@@ -87,26 +86,26 @@ class Examiner:
             module: it.
             state: where its state stands, such as `state.rewards['alive']`.
             protocol: its calls.
-            held: its state, where an earlier call gave it.
+            traced_state: its state, where an earlier call gave it.
             stored: a result that becomes the state, where it is not called that.
             own: specs that differ from module to module, such as `reading`.
         """
         known = {**self.known, **own}
         for call in protocol:
-            if "state" in call.takes and held is None:
+            if "state" in call.takes and traced_state is None:
                 return None  # its first state is wrong already
-            args = tuple(held.out if name == "state" and held else known[name] for name in call.takes)
-            wanted: list[Any] = []
+            args = tuple(traced_state.out if name == "state" and traced_state else known[name] for name in call.takes)
+            expected: list[Any] = []
             names: list[tuple[str, str]] = []
             axes: dict[str, str] = {}
             for i, name in enumerate(call.gives):
                 path = "" if len(call.gives) == 1 else f"[{i}]"
-                wanted.append(UNKNOWN if name == "state" else known.get(name, UNKNOWN))
+                expected.append(UNKNOWN if name == "state" else known.get(name, UNKNOWN))
                 label = state if name in ("state", stored) else where if name in _MAIN else f"{where} {name}"
                 names.append((path, label))
                 if name in AXES:
                     axes[path] = AXES[name]
-            want: Any = wanted[0] if len(wanted) == 1 else tuple(wanted)
+            want: Any = expected[0] if len(expected) == 1 else tuple(expected)
             takes = ", ".join(_spoken(name, known.get(name)) for name in call.takes) or "nothing"
             traced = self.part(where, module, args, takes, tuple(names), want, axes, call.method)
             if traced is None and "state" in call.gives:
@@ -116,11 +115,11 @@ class Examiner:
             if traced is None or "state" not in call.gives:
                 continue
             at = "" if len(call.gives) == 1 else f"[{call.gives.index('state')}]"
-            if held is None:
-                held = Held(traced.out, traced, call.method)
-            elif not self.same(where, module, held, traced, state, call.method, at):
+            if traced_state is None:
+                traced_state = TracedState(traced.out, traced, call.method)
+            elif not self.same(where, module, traced_state, traced, state, call.method, at):
                 return None
-        return Held() if held is None else held
+        return TracedState() if traced_state is None else traced_state
 
     def part(
         self,
@@ -129,17 +128,17 @@ class Examiner:
         args: tuple[Any, ...],
         takes: str,
         names: Names = (),
-        wanted: Any = UNKNOWN,
+        expected: Any = UNKNOWN,
         axes: dict[str, str] | None = None,
         method: str = "__call__",
         owner: Any = None,
     ) -> Traced | None:
-        """Examine one call; what it found is kept; returns what it gave, None where it is not what is wanted."""
+        """Examine one call; what it found is kept; returns what it gave, None where it is not what is expected."""
 
         def call(module: Any, *args: Any) -> Any:
             return getattr(module, method)(*args)
 
-        part = Part(where, module if owner is None else owner, call, method, args, takes, names, wanted, axes or {})
+        part = Part(where, module if owner is None else owner, call, method, args, takes, names, expected, axes or {})
         if owner is not None:  # the module stands in for the owner
             part = dataclasses.replace(part, call=lambda _, *rest: call(module, *rest))
         traced, found, subtle = examine(part, self.robot)
@@ -147,21 +146,23 @@ class Examiner:
         self.subtle += [finding for finding in subtle if finding.source not in {other.source for other in self.subtle}]
         return None if found else traced
 
-    def same(self, where: str, module: Any, held: "Held", second: Traced, name: str, go: str, at: str = "") -> bool:
+    def same(
+        self, where: str, module: Any, traced_state: "TracedState", second: Traced, name: str, go: str, at: str = ""
+    ) -> bool:
         """A state as its module began it against the one that a call gave back; whether they are alike."""
-        if held.traced is None:
+        if traced_state.traced is None:
             return True
-        first = held.traced.leaves
+        first = traced_state.traced.leaves
         after = {path[len(at) :]: leaf for path, leaf in second.leaves.items() if path.startswith(at)}
 
         def owner(path: str, leaf: Any) -> str:
-            method = held.method if leaf is first.get(path) else go
+            method = traced_state.method if leaf is first.get(path) else go
             return source.describe(module, (leaf.line if leaf else "") or source.method(module, method))
 
         by = f"{where}, {type(module).__name__}"
         labels = Labels(lambda path: f"{name}{path}", owner, lambda path: by)
         out = second.out[int(at[1:-1])] if at else second.out
-        found = trees.differing(held.out, out, first, after, labels)
+        found = trees.differing(traced_state.out, out, first, after, labels)
         self.found += found
         return not found
 

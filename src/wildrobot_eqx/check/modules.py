@@ -9,7 +9,7 @@ from ..env import Env
 from ..observe import Signals
 from ..physics import AbstractPhysics, PhysicsState
 from ..task.commands import order_of
-from .examiner import Examiner, Held, f32
+from .examiner import Examiner, TracedState, float32_spec
 from .rules.privileged import leaks
 from .trace import source
 from .trace.findings import Finding
@@ -21,7 +21,7 @@ def modules(env: Env, physics: AbstractPhysics) -> tuple[list[Finding], list[Fin
     commands = _commands(examiner)
     if commands is not None:
         reset = env.reset_state
-        specs = {name: held.out for name, held in commands.items()}
+        specs = {name: traced_state.out for name, traced_state in commands.items()}
         examiner.examine("env.reset_state", reset, "", reset.protocol, commands=specs)
     params = jax.eval_shape(env.physics.params)
     examiner.known["params"] = params
@@ -33,21 +33,21 @@ def modules(env: Env, physics: AbstractPhysics) -> tuple[list[Finding], list[Fin
     examiner.examine("env.controller", controller, "state.controller", controller.protocol)
     calibration, servo = _disturbed(examiner)
     if states is not None:
-        seen = {name: f32(len(command.observed)) for name, command in env.commands.items()}
+        observed = {name: float32_spec(len(command.observed)) for name, command in env.commands.items()}
         action, ctrl = examiner.known["action"], examiner.known["ctrl"]
-        told = {"params": params, "calibration": calibration, "servo": servo}
-        signals = jax.eval_shape(Signals, examiner.known["physics"], action, action, ctrl, states, seen, **told)
+        specs = {"params": params, "calibration": calibration, "servo": servo}
+        signals = jax.eval_shape(Signals, examiner.known["physics"], action, action, ctrl, states, observed, **specs)
         _terms(examiner, signals)
     return examiner.found, examiner.subtle
 
 
-def _commands(examiner: Examiner) -> dict[str, Held] | None:
+def _commands(examiner: Examiner) -> dict[str, TracedState] | None:
     """The commands' samples; None where one cannot be drawn."""
-    samples: dict[str, Held] = {}
+    samples: dict[str, TracedState] = {}
     for name in sorted(examiner.env.commands):
         command = examiner.env.commands[name]
         calls = tuple(call for call in command.protocol if call.method in ("bounds", "sample"))
-        bounds = f32(len(command.channels), 2)
+        bounds = float32_spec(len(command.channels), 2)
         where, state = f"env.commands[{name!r}]", f"state.commands[{name!r}]"
         sample = examiner.examine(where, command, state, calls, bounds=bounds)
         if sample is not None:
@@ -55,14 +55,14 @@ def _commands(examiner: Examiner) -> dict[str, Held] | None:
     return samples if len(samples) == len(examiner.env.commands) else None
 
 
-def _commanded(examiner: Examiner, samples: dict[str, Held]) -> dict[str, Any] | None:
+def _commanded(examiner: Examiner, samples: dict[str, TracedState]) -> dict[str, Any] | None:
     """The commands carried on, each given the states of those that it needs; their states, as specs."""
     states: dict[str, Any] = {}
     for name in order_of(examiner.env.commands):
         command = examiner.env.commands[name]
         calls = tuple(call for call in command.protocol if call.method not in ("bounds", "sample"))
         others = {needed: states.get(needed) for needed in command.needs}
-        value, observed = f32(len(command.channels)), f32(len(command.observed))
+        value, observed = float32_spec(len(command.channels)), float32_spec(len(command.observed))
         where = f"env.commands[{name!r}]"
         found = len(examiner.found)
         examiner.examine(
@@ -96,7 +96,7 @@ def _disturbed(examiner: Examiner) -> tuple[Any, dict[str, Any]]:
         return None, {}
     calibration = None
     if disturbances.calibration is not None:
-        calibration = jax.eval_shape(Calibration, f32(nu), f32(3))
+        calibration = jax.eval_shape(Calibration, float32_spec(nu), float32_spec(3))
         own = disturbances.calibration
         where = "state.disturbances.calibration"
         examiner.examine(
@@ -104,13 +104,15 @@ def _disturbed(examiner: Examiner) -> tuple[Any, dict[str, Any]]:
         )
     servo = {}
     if disturbances.servos is not None:
-        joints, law = jax.eval_shape(Joints, *[f32(nu)] * 4), jax.eval_shape(ServoLaw, *[f32(nu)] * 6)
+        joints, law = jax.eval_shape(Joints, *[float32_spec(nu)] * 4), jax.eval_shape(ServoLaw, *[float32_spec(nu)] * 6)
         servo_dt = env.physics.control_dt / disturbances.servos.updates
         for name in disturbances.servos.names:
             part = disturbances.servos.parts[name]
             where, state = f"env.disturbances.servos.parts[{name!r}]", f"state.disturbances.servo[{name!r}]"
-            held = examiner.examine(where, part, state, part.protocol, joints=joints, law=law, servo_dt=servo_dt)
-            servo[name] = None if held is None else held.out
+            traced_state = examiner.examine(
+                where, part, state, part.protocol, joints=joints, law=law, servo_dt=servo_dt
+            )
+            servo[name] = None if traced_state is None else traced_state.out
     for name in sorted(disturbances.events):
         event = disturbances.events[name]
         where, state = f"env.disturbances.events[{name!r}]", f"state.disturbances.events[{name!r}]"
@@ -127,7 +129,7 @@ def _terms(examiner: Examiner, signals: Signals) -> None:
         for name in stack.names:
             term = stack.terms[name]
             where, state = f"env.observations[{role!r}].terms[{name!r}]", f"state.observations[{role!r}][0][{name!r}]"
-            reading = f32(term.size)
+            reading = float32_spec(term.size)
             examiner.examine(where, term, state, term.protocol, reading=reading)
             for i, part in enumerate(stack.sensing.get(name, ())):
                 place = f"env.observations[{role!r}].sensing[{name!r}][{i}]"
@@ -137,9 +139,9 @@ def _terms(examiner: Examiner, signals: Signals) -> None:
         examiner.examine(f"env.rewards[{name!r}]", reward, f"state.rewards[{name!r}]", reward.protocol)
         if isinstance(reward.weight, jax.Array) and reward.weight.shape != ():
             fix = "a weight is one number: f32(1.0), or sum inside the term"
-            given = f"{reward.weight.dtype}{list(reward.weight.shape)}"
+            actual = f"{reward.weight.dtype}{list(reward.weight.shape)}"
             leaf = f"env.rewards[{name!r}].weight"
-            examiner.found.append(Finding(leaf, "the recipe's weight", given, fix, source.describe(reward)))
+            examiner.found.append(Finding(leaf, "the recipe's weight", actual, fix, source.describe(reward)))
     for name in sorted(env.endings):
         ending = env.endings[name]
         examiner.examine(f"env.endings[{name!r}]", ending, f"state.endings[{name!r}]", ending.protocol)
@@ -151,16 +153,18 @@ def _physical(examiner: Examiner, params: Any) -> Any:
     env, n = examiner.env, examiner.size
     names = (("", "state.physics"),)
     axes = {f".{name}": axes[0] for name, axes in _AXES.items() if axes and isinstance(axes[0], str)}
-    pose = (f32(n["nq"]), f32(n["nv"]))
+    pose = (float32_spec(n["nq"]), float32_spec(n["nv"]))
     takes = f"PhysicsParams, qpos float32[{n['nq']}], qvel float32[{n['nv']}]"
-    begun = _physics(examiner, "init", (params, *pose), takes, names, axes)
-    if begun is None:
+    initial = _physics(examiner, "init", (params, *pose), takes, names, axes)
+    if initial is None:
         return None
     takes = f"PhysicsParams, PhysicsState, ctrl float32[{n['nu']}]"
-    stepped = _physics(examiner, "step", (params, begun.out, f32(n["nu"])), takes, names, axes)
+    stepped = _physics(examiner, "step", (params, initial.out, float32_spec(n["nu"])), takes, names, axes)
     if stepped is not None:
-        examiner.same("env.physics", env.physics, Held(begun.out, begun, "init"), stepped, "state.physics", "step")
-    return begun.out
+        examiner.same(
+            "env.physics", env.physics, TracedState(initial.out, initial, "init"), stepped, "state.physics", "step"
+        )
+    return initial.out
 
 
 def _physics(
@@ -176,8 +180,8 @@ def _physics(
             after = f"a {type(traced.out).__name__}" if traced else "nothing"
             examiner.found.append(Finding("state.physics", takes, after, f"{method} must return PhysicsState", line))
         return None
-    wanted = {f".{name}": spec for name, spec in _fields(examiner.size).items()}
-    for path, spec in wanted.items():
+    expected = {f".{name}": spec for name, spec in _fields(examiner.size).items()}
+    for path, spec in expected.items():
         leaf = traced.leaves.get(path)
         if leaf is None or leaf.other or leaf.shape != spec.shape or leaf.dtype != spec.dtype or leaf.weak:
             line = source.describe(env.physics, leaf.line if leaf and leaf.line else source.method(env.physics, method))
@@ -202,7 +206,7 @@ _AXES: dict[str, tuple[str | int, ...]] = {
 
 
 def _fields(size: dict[str, int]) -> dict[str, Any]:
-    return {name: f32(*(size[a] if isinstance(a, str) else a for a in axes)) for name, axes in _AXES.items()}
+    return {name: float32_spec(*(size[a] if isinstance(a, str) else a for a in axes)) for name, axes in _AXES.items()}
 
 
 def _state(state: Any, size: dict[str, int]) -> PhysicsState:

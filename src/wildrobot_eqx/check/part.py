@@ -9,8 +9,7 @@ import jax
 from ..robots import Robot
 from .rules import hidden_state as captured
 from .rules import prng as keys
-from .trace import errors as telling
-from .trace import source, statics, trees
+from .trace import errors, source, statics, trees
 from .trace.findings import Finding
 from .trace.leaves import Labels, advice, wrong
 from .trace.tracing import Leaf, Traced, leaves_of, trace
@@ -18,7 +17,7 @@ from .trace.tracing import Leaf, Traced, leaves_of, trace
 _CARRY = "carry it: return it in the state (a controller's init and __call__ may hold any arrays), never on the module"
 
 UNKNOWN = object()
-"""Stands in `Part.wanted` where any tree will do."""
+"""Stands in `Part.expected` where any tree will do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +25,8 @@ class Part:
     """One call of one module.
 
     `names` maps the paths of its results to their names in findings, the first that fits;
-    `wanted` holds a `jax.ShapeDtypeStruct` tree of what it must return, or `UNKNOWN`; `axes`
-    the names of wanted axes by path.
+    `expected` holds a `jax.ShapeDtypeStruct` tree of what it must return, or `UNKNOWN`; `axes`
+    the names of axes by path.
     """
 
     where: str
@@ -37,7 +36,7 @@ class Part:
     args: tuple[Any, ...]
     takes: str
     names: tuple[tuple[str, str], ...]
-    wanted: Any = UNKNOWN
+    expected: Any = UNKNOWN
     axes: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def name(self, path: str) -> str:
@@ -59,7 +58,7 @@ class Part:
 
     @property
     def labels(self) -> Labels:
-        """How its result is compared with what is wanted of it."""
+        """How its result is compared with what is expected of it."""
         return Labels(
             self.name, lambda _, leaf: self.owner(leaf), lambda _: self.by, before="its input", after="its result"
         )
@@ -73,7 +72,7 @@ class Part:
 def examine(part: Part, robot: Robot | None, wide: bool = True) -> tuple[Traced | None, list[Finding], list[Finding]]:
     """Trace a part; returns what it gave (None where it raised), what is wrong with that, and the subtler faults.
 
-    Subtler: state that is kept instead of carried, random keys used twice, and with `wide` float64 under x64.
+    Subtler: state that is stored instead of carried, random keys used twice, and with `wide` float64 under x64.
     """
     before = captured.kept(part.module)
     try:
@@ -81,59 +80,59 @@ def examine(part: Part, robot: Robot | None, wide: bool = True) -> tuple[Traced 
     except Exception as error:  # whatever a module raises while it is traced
         return None, [_raised(part, error, robot)], []
     found = statics.of_state(traced.out, part.name, part.takes, part.owner()) or _results(part, traced, robot)
-    kept = written(part.where, part.takes, part.module, traced) or _captured(part, traced, before)
-    subtle = kept + _keys(part, traced)
+    hidden = written(part.where, part.takes, part.module, traced) or _captured(part, traced, before)
+    subtle = hidden + _keys(part, traced)
     if wide and not found and not subtle and not part.ours:
         subtle = _wide(part, traced)
     return traced, found, subtle
 
 
 def _raised(part: Part, error: Exception, robot: Robot | None) -> Finding:
-    what, fix = telling.told(error, robot)
+    what, fix = errors.explain(error, robot)
     line = source.of_error(error, part.module)
     return Finding(part.where, part.takes, what, fix, source.describe(part.module, line))
 
 
 def _results(part: Part, traced: Traced, robot: Robot | None) -> list[Finding]:
-    """The results against what is wanted of them."""
-    if part.wanted is UNKNOWN:
+    """The results against what is expected of them."""
+    if part.expected is UNKNOWN:
         return [
             Finding(part.name(path), part.takes, str(leaf), _storable(leaf), part.owner(leaf))
             for path, leaf in traced.leaves.items()
             if leaf.other and leaf.other != "None"
         ]
-    if isinstance(part.wanted, tuple) and UNKNOWN in part.wanted:
+    if isinstance(part.expected, tuple) and UNKNOWN in part.expected:
         return _some_results(part, traced, robot)
-    wanted = leaves_of(part.wanted)
-    if wanted.keys() != traced.leaves.keys():
-        if wanted.keys() == {""}:  # one array is wanted, a tree came
-            fix = f"{type(part.module).__name__} must return {wanted['']}"
-            return [Finding(part.name(""), part.takes, trees.told(traced.out), fix, part.owner())]
-        return trees.differing(part.wanted, traced.out, wanted, traced.leaves, part.labels)
+    expected = leaves_of(part.expected)
+    if expected.keys() != traced.leaves.keys():
+        if expected.keys() == {""}:  # one array is expected, a tree came
+            fix = f"{type(part.module).__name__} must return {expected['']}"
+            return [Finding(part.name(""), part.takes, trees.describe(traced.out), fix, part.owner())]
+        return trees.differing(part.expected, traced.out, expected, traced.leaves, part.labels)
     found = []
     for path, leaf in traced.leaves.items():
-        nothing = wanted[path].other == leaf.other == "None"  # as in a command that never asks for a turn
-        if not nothing and wrong(wanted[path], leaf):
-            fix = f"{type(part.module).__name__} must return {wanted[path]}"
-            if not leaf.other and leaf.shape != wanted[path].shape:
+        nothing = expected[path].other == leaf.other == "None"  # as in a command that never asks for a turn
+        if not nothing and wrong(expected[path], leaf):
+            fix = f"{type(part.module).__name__} must return {expected[path]}"
+            if not leaf.other and leaf.shape != expected[path].shape:
                 fix += _axis(part.axes.get(path), leaf, robot)
-            fix += f": {advice(wanted[path], leaf, part.method, part.method)}"
+            fix += f": {advice(expected[path], leaf, part.method, part.method)}"
             found.append(Finding(part.name(path), part.takes, str(leaf), fix, part.owner(leaf)))
-    return found or trees.structure(part.wanted, traced.out, part.labels)
+    return found or trees.structure(part.expected, traced.out, part.labels)
 
 
 def _some_results(part: Part, traced: Traced, robot: Robot | None) -> list[Finding]:
     """As `_results`, where several are returned and any tree will do for some of them."""
-    if not isinstance(traced.out, tuple) or len(traced.out) != len(part.wanted):
-        fix = f"{type(part.module).__name__} must return {len(part.wanted)} results"
-        return [Finding(part.where, part.takes, trees.told(traced.out), fix, part.owner())]
+    if not isinstance(traced.out, tuple) or len(traced.out) != len(part.expected):
+        fix = f"{type(part.module).__name__} must return {len(part.expected)} results"
+        return [Finding(part.where, part.takes, trees.describe(traced.out), fix, part.owner())]
     found: list[Finding] = []
-    for i, wanted in enumerate(part.wanted):
+    for i, expected in enumerate(part.expected):
         prefix = f"[{i}]"
         leaves = {path[len(prefix) :]: leaf for path, leaf in traced.leaves.items() if path.startswith(prefix)}
         named = tuple((path[len(prefix) :], name) for path, name in part.names if path.startswith(prefix))
         axes = {path[len(prefix) :]: axis for path, axis in part.axes.items() if path.startswith(prefix)}
-        one = dataclasses.replace(part, wanted=wanted, names=named, axes=axes)
+        one = dataclasses.replace(part, expected=expected, names=named, axes=axes)
         found += _results(one, dataclasses.replace(traced, out=traced.out[i], leaves=leaves), robot)
     return found
 
@@ -146,7 +145,7 @@ def _axis(axis: str | None, leaf: Leaf, robot: Robot | None) -> str:
     """Such as " (nu = 11 from Robot 'wildrobot', got 12)"."""
     if axis is None or robot is None or not leaf.shape:
         return ""
-    return f" ({axis} = {telling.sizes(robot)[axis]} from Robot {robot.name!r}, got {leaf.shape[0]})"
+    return f" ({axis} = {errors.sizes(robot)[axis]} from Robot {robot.name!r}, got {leaf.shape[0]})"
 
 
 def written(where: str, takes: str, module: Any, traced: Traced) -> list[Finding]:

@@ -15,14 +15,13 @@ import jax.numpy as jnp
 
 from ..env.env import Env
 from ..physics import AbstractPhysics
-from .examiner import f32
+from .examiner import float32_spec
 from .modules import modules
 from .part import key_finding, written
 from .rules import prng as keys
 from .rules import robot_match as names
 from .standin import outlined, traced_once
-from .trace import errors as telling
-from .trace import source, statics, trees
+from .trace import errors, source, statics, trees
 from .trace.findings import Finding, Report
 from .trace.leaves import Labels
 from .trace.tracing import Leaf, Traced, trace
@@ -34,7 +33,7 @@ Stage = Callable[[Env], Iterable[Finding]]
 def check_env(env: Env, stages: Iterable[Stage] = ()) -> Report:
     """Prove the contract of `env` (per sample, not batched) by tracing alone; run `stages` if it holds.
 
-    Each module is traced by itself first; what fails there would be told less plainly
+    Each module is traced by itself first; what fails there would have a less plain message
     further on. Then `reset`, `step` and a scan of two steps.
     """
     began = time.monotonic()
@@ -60,14 +59,14 @@ def _check(env: Env) -> list[Finding]:
     if not wrong:
         wrong, of_env = _whole(env)
         subtle = subtle or of_env
-    told = {finding.leaf for finding in wrong}
-    return [*foreign, *wrong, *(finding for finding in subtle if finding.leaf not in told)]
+    reported = {finding.leaf for finding in wrong}
+    return [*foreign, *wrong, *(finding for finding in subtle if finding.leaf not in reported)]
 
 
 def _whole(env: Env) -> tuple[list[Finding], list[Finding]]:
     """Reset, step and a scan of two steps; what is wrong, and keys used twice."""
     robot, key = env.physics.robot, jax.eval_shape(lambda: jax.random.key(0))
-    action = f32(env.action_size)
+    action = float32_spec(env.action_size)
     takes = f"EnvState from reset, action float32[{env.action_size}]"
     try:
         first = trace(lambda e, k: e.reset(k), env, key)
@@ -82,8 +81,8 @@ def _whole(env: Env) -> tuple[list[Finding], list[Finding]]:
         if findings := statics.of_state(traced.out, _name, given, source.describe(env)):
             return findings, []
     findings = _same(env, first, second)
-    told = {finding.leaf for finding in findings}
-    findings += [finding for finding in _kinds(env, first, second) if finding.leaf not in told]
+    reported = {finding.leaf for finding in findings}
+    findings += [finding for finding in _kinds(env, first, second) if finding.leaf not in reported]
     subtle = [finding for where, given, traced in calls for finding in written(where, given, env, traced)]
     subtle += [
         key_finding(where, given, env, reuse) for where, given, traced in calls for reuse in keys.reuses(traced)[:1]
@@ -92,14 +91,14 @@ def _whole(env: Env) -> tuple[list[Finding], list[Finding]]:
         try:
             trace(_two_steps, env, key, action)
         except Exception as error:
-            what, _ = telling.told(error, robot)
+            what, _ = errors.explain(error, robot)
             fix = "return from step what reset returns"
             findings.append(Finding("a scan of two steps", takes, what, fix, source.describe(env)))
     return findings, subtle
 
 
 def _raised(env: Env, where: str, takes: str, error: Exception) -> Finding:
-    what, fix = telling.told(error, env.physics.robot)
+    what, fix = errors.explain(error, env.physics.robot)
     return Finding(where, takes, what, fix, source.describe(env, source.of_error(error, env)))
 
 
@@ -126,7 +125,7 @@ def _same(env: Env, first: Traced, second: Traced) -> list[Finding]:
 
 
 def _kinds(env: Env, first: Traced, second: Traced) -> list[Finding]:
-    """What every timestep owes whoever trains on it."""
+    """Shapes and dtypes that every timestep must have."""
     findings = []
 
     def owe(path: str, shape: tuple[int, ...], dtype: Any, fix: str) -> None:

@@ -53,7 +53,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _exit_status(code: object) -> int:
-    """Python's own rule for what `sys.exit` was given; a Ctrl-C is told in one line."""
+    """Python's own rule for what `sys.exit` was given; a Ctrl-C is one line."""
     if code == 130 or not isinstance(code, int | None):
         _log.info("stopped" if code == 130 else str(code))
     return code if isinstance(code, int) else 0 if code is None else 1

@@ -29,7 +29,7 @@ Signer = Annotated[
 def export(
     run: Run,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder, or its zip beside it.")] = None,
-    no_eval: Annotated[bool, typer.Option("--no-eval", help="Do not judge a policy that nobody has judged.")] = False,
+    no_eval: Annotated[bool, typer.Option("--no-eval", help="Do not judge a policy that has not been judged.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite files that no export has written, or that were changed since.")
     ] = False,
@@ -210,7 +210,7 @@ def _asked(bundle: Any, given: list[str]) -> dict[str, float]:
 
 
 def _need(*libraries: str) -> None:
-    """What the `deploy` extra brings, told before anything else is loaded."""
+    """Refuse to go on without the `deploy` extra, before anything else is loaded."""
     from ..deploy.bundle.extra import require
 
     for name in libraries:

@@ -82,8 +82,8 @@ def _stages() -> tuple[list[check.Stage], str]:
 
 
 def _trial_json(trial: Trial) -> dict[str, Any]:
-    told = [dataclasses.asdict(remark) for remark in trial.remarks]
-    grades = {name: [row for row in told if row["problem"] is grade] for name, grade in _GRADES.items()}
+    remarks = [dataclasses.asdict(remark) for remark in trial.remarks]
+    grades = {name: [row for row in remarks if row["problem"] is grade] for name, grade in _GRADES.items()}
     return {"seconds": round(trial.seconds, 2), **grades, **trial.figures}
 
 
@@ -93,11 +93,11 @@ def _trial_tables(trial: Trial) -> list[Table]:
     if "rewards" not in figures:
         return []
     rewards = plain_table(
-        "Rewards in the trial", "name", ">weight", ">least", ">greatest", ">at rest", ">random", ">share"
+        "Rewards in the trial", "name", ">weight", ">least", ">greatest", ">at rest", ">random", ">fraction"
     )
     for name, row in figures["rewards"].items():
         cells = [f"{row[key]:.3g}" for key in ("weight", "min", "max", "zero", "random")]
-        rewards.add_row(name, *cells, f"{100 * row['share']:.0f}%")
+        rewards.add_row(name, *cells, f"{100 * row['fraction']:.0f}%")
     rewards.caption = "least, greatest: before the weight; at rest, random: means after it, under such actions"
     observations = plain_table("Observations in the trial", "name", ">least", ">greatest", "unit", ">constant entries")
     for name, row in figures["observations"].items():
@@ -106,7 +106,9 @@ def _trial_tables(trial: Trial) -> list[Table]:
     joints = plain_table("Joints in the trial", "joint", ">torque to hold still", ">on its limit")
     for name, row in figures["joints"].items():
         joints.add_row(name, f"{100 * row['hold_torque']:.0f}%", f"{100 * row['saturated']:.0f}%")
-    joints.caption = "torque as a share of the servo's limit, under zero action; on its limit: share of random actions"
+    joints.caption = (
+        "torque as a fraction of the servo's limit, under zero action; on its limit: fraction of random actions"
+    )
     return [rewards, observations, joints]
 
 
@@ -114,5 +116,5 @@ def _trial_lines(trial: Trial) -> list[str]:
     figures, n = trial.figures, len(trial.problems)
     verdict = f"The trial shows {n} problem{'' if n == 1 else 's'}." if n else "The trial shows no problem."
     falls = ", ".join(f"{count} under {name} actions" for name, count in figures["falls"].items())
-    told = f"{figures['envs']} envs for {figures['steps']} steps; falls: {falls}; tried in {trial.seconds:.1f} s"
-    return [*map(str, trial.remarks), verdict, told]
+    summary = f"{figures['envs']} envs for {figures['steps']} steps; falls: {falls}; tried in {trial.seconds:.1f} s"
+    return [*map(str, trial.remarks), verdict, summary]

@@ -147,9 +147,9 @@ def verify_recipe(
     document = {
         "passed": passed,
         "seconds": round(seconds, 2),
-        "checks": [{"name": c.name, "passed": c.passed, "seen": c.seen} for c in checks],
+        "checks": [{"name": c.name, "passed": c.passed, "detail": c.detail} for c in checks],
     }
-    lines = [f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.seen}" for check in checks]
+    lines = [f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.detail}" for check in checks]
     show(document, [*lines, f"{'All is well' if passed else 'Not all is well'}, after {seconds:.0f} s."])
     return passed
 
@@ -234,13 +234,13 @@ def run_benchmarks(what: str, seeds: int) -> tuple[dict[str, Any], list[str]]:
     if what in ("all", "physics"):
         document["device"] = device_name()
         _log.info("physics: every engine at 1024 envs ...")
-        document["physics"] = bench_physics(backends=("native", "mjx", "mjx-warp", "tree"))
+        document["physics"] = bench_physics(engines=("native", "mjx", "mjx-warp", "tree"))
         _log.info(_rates(document["physics"]))
         document["physics by envs"] = {}
         for envs in (1, 16, 64, 256, 4096, *(() if on_cpu() else (8192, 32768))):
             _log.info(f"physics: {envs} envs ...")
             engines = ("native", "tree") if on_cpu() else ("mjx", "mjx-warp", "tree")
-            figures = bench_physics(backends=engines, num_envs=envs, seconds=3.0)
+            figures = bench_physics(engines=engines, num_envs=envs, seconds=3.0)
             document["physics by envs"][str(envs)] = figures
             _log.info(_rates(figures))
         _log.info("physics: more legs ...")

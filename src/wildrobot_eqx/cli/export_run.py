@@ -1,4 +1,4 @@
-"""What `export` does: the bundle of a run's newest policy, judged first where nobody has."""
+"""What `export` does: the bundle of a run's newest policy, judged first where it has not been."""
 
 import logging
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def export_run(
     key: Path | None = None,
     passphrase: Callable[[], str] | None = None,
 ) -> tuple[Path, Path]:
-    """Write the bundle of a run's newest policy; judge it first, where nobody has.
+    """Write the bundle of a run's newest policy; judge it first, where it has not been.
 
     With `force` it overwrites what no export has written; with a `key`, an SSH key that may have a `passphrase`,
     it signs the bundle.
@@ -50,7 +50,9 @@ def export_run(
     check(folder, out, force)
     recipe, _ = reopen(folder, trust)
     if judge and recipe.gate is not None and verdict(folder, newest(folder)) is None:
-        _log.info(f"nobody has judged this policy: {QUICK_EPISODES} episodes per command (--no-eval goes without)")
+        _log.info(
+            f"this policy has not been judged yet: {QUICK_EPISODES} episodes per command (--no-eval goes without)"
+        )
         evaluate(recipe, folder, QUICK_EPISODES)
     return export(recipe, folder, out, force, signer)
 

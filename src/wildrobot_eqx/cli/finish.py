@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..atomic import writing
 from ..errors import WildRobotError
 from ..evaluate.engines import EngineMatrix, judge_on_engines
 from ..evaluate.gate import AbstractGate, GateResult
 from ..locomotion import velocities, velocity_of
 from ..recipes.recipe import Recipe
-from ..runs.files import read_object, writing
+from ..runs.files import read_object
 from ..runs.folder import RunFolder, now, write_json
 from ..train.registry import trainer_of
 from ..train.session import restore
@@ -45,8 +46,8 @@ def evaluate(
         "seconds": round(time.monotonic() - began, 2),
         **result.to_json(),
     }
-    kept = read_object(folder.verdict)
-    if result.provisional and kept.get("iteration") == verdict["iteration"] and _fuller(kept, verdict):
+    previous = read_object(folder.verdict)
+    if result.provisional and previous.get("iteration") == verdict["iteration"] and _fuller(previous, verdict):
         _log.info(f"{folder.verdict} keeps the fuller verdict of this iteration; this one is only printed")
     else:
         write_json(folder.verdict, verdict)
@@ -84,9 +85,9 @@ def _gate(recipe: Recipe, folder: RunFolder) -> AbstractGate:
     return recipe.gate
 
 
-def _fuller(kept: dict[str, Any], new: dict[str, Any]) -> bool:
-    episodes = kept.get("episodes")
-    return not kept.get("provisional") or (isinstance(episodes, int) and episodes > new["episodes"])
+def _fuller(previous: dict[str, Any], new: dict[str, Any]) -> bool:
+    episodes = previous.get("episodes")
+    return not previous.get("provisional") or (isinstance(episodes, int) and episodes > new["episodes"])
 
 
 def render(recipe: Recipe, folder: RunFolder) -> list[Path]:

@@ -28,8 +28,8 @@ class RandomCalibrationError(AbstractModule):
     """Draws an episode's calibration errors.
 
     An encoder offset moves what is observed and where a position servo holds the joint alike:
-    told to go to q, the joint goes to q - offset, and reports q. A torque or a speed that a
-    motor is told has no zero, and reaches the joint as it is. The mounting error is a rotation
+    commanded to q, the joint goes to q - offset, and reports q. A commanded torque or speed
+    has no zero, and reaches the joint as it is. The mounting error is a rotation
     about a uniformly drawn axis. Defaults: half a spline tooth of a 25-tooth horn is 7
     degrees, which no builder leaves in; 2 degrees is what a careful one trims to by eye.
     """

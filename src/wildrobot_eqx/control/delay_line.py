@@ -22,9 +22,9 @@ def read(line: Float[Array, "rows n"], lag: Float[Array, ""]) -> Float[Array, " 
     Of a signal that is sampled, that is its value at that moment, but for its curvature
     (an error of at most dt^2 / 8 times the second derivative). Of a command that is held
     from step to step, it is the mean of what arrives within this step, which is the old
-    one for a share `lag % 1` of it and the new one after.
+    one for a fraction `lag % 1` of it and the new one after.
     """
     newest = jnp.clip(jnp.floor(lag), 0, line.shape[0] - 2)
-    share = jnp.clip(lag - newest, 0.0, 1.0)
+    fraction = jnp.clip(lag - newest, 0.0, 1.0)
     row = newest.astype(jnp.int32)
-    return (1.0 - share) * line[row] + share * line[row + 1]
+    return (1.0 - fraction) * line[row] + fraction * line[row + 1]

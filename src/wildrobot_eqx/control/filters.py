@@ -11,7 +11,26 @@ from ..robots import Mirror
 from .base import AbstractController
 
 
-class LowPass(AbstractController):
+class AbstractFilter(AbstractController):
+    """A controller around another one: it takes the same actions and gives `start` at rest."""
+
+    inner: eqx.AbstractVar[AbstractController]
+    start: eqx.AbstractVar[Float[Array, " nu"]]
+
+    @property
+    def action_size(self) -> int:
+        """The inner controller's."""
+        return self.inner.action_size
+
+    @property
+    def mirror(self) -> Mirror | None:
+        return self.inner.mirror
+
+    def rest(self) -> Float[Array, " nu"]:
+        return self.start
+
+
+class LowPass(AbstractFilter):
     """First-order filter of the targets: `y += alpha * (x - y)`, starting from `start`.
 
     `alpha` = 1 passes everything; a cut-off of f Hz at a period of dt s is
@@ -26,18 +45,6 @@ class LowPass(AbstractController):
         self.inner, self.start = inner, start
         self.alpha = jnp.asarray(alpha, jnp.float32)
 
-    @property
-    def action_size(self) -> int:
-        """The inner controller's."""
-        return self.inner.action_size
-
-    @property
-    def mirror(self) -> Mirror | None:
-        return self.inner.mirror
-
-    def rest(self) -> Float[Array, " nu"]:
-        return self.start
-
     def init(self) -> tuple[Any, Float[Array, " nu"]]:
         return self.inner.init(), self.start
 
@@ -48,7 +55,7 @@ class LowPass(AbstractController):
         return filtered, (inner, filtered)
 
 
-class Delay(AbstractController):
+class Delay(AbstractFilter):
     """Hands each target on `steps` control periods late; `start` until the first arrives."""
 
     inner: AbstractController
@@ -58,18 +65,6 @@ class Delay(AbstractController):
     def __check_init__(self) -> None:
         if self.steps < 0:
             raise ValueError(f"Delay: steps must be 0 or more, got {self.steps}")
-
-    @property
-    def action_size(self) -> int:
-        """The inner controller's."""
-        return self.inner.action_size
-
-    @property
-    def mirror(self) -> Mirror | None:
-        return self.inner.mirror
-
-    def rest(self) -> Float[Array, " nu"]:
-        return self.start
 
     def init(self) -> tuple[Any, Float[Array, "steps nu"]]:
         return self.inner.init(), jnp.tile(self.start, (self.steps, 1))

@@ -71,7 +71,7 @@ class Backlash(AbstractServo):
 
 
 class GearFrictionState(eqx.Module):
-    """One episode's friction, and what tells the load on the gears."""
+    """One episode's friction, and the state from which the load on the gears is estimated."""
 
     scale: Float[Array, " nu"]
     velocity: Float[Array, " nu"]  # rad/s, at the last update

@@ -88,7 +88,7 @@ class JointTorque(AbstractScaledCommand):
 
     Args:
         robot: whose motors are driven.
-        scale: share of the torque limit per unit of action, one for all joints or one for each.
+        scale: fraction of the torque limit per unit of action, one for all joints or one for each.
 
     Raises:
         WildRobotError: an actuator of the robot is no motor.
@@ -106,11 +106,11 @@ class JointTorque(AbstractScaledCommand):
 class JointVelocity(AbstractScaledCommand):
     """Speeds of velocity actuators: an action of 1 asks for `scale` times the top of the command's range.
 
-    `ctrl = clip(action * scale * high, ctrl_range)`; at rest the joints are told to stand still.
+    `ctrl = clip(action * scale * high, ctrl_range)`; at rest the joints are commanded to stand still.
 
     Args:
         robot: whose actuators are driven.
-        scale: share of the greatest command per unit of action, one for all joints or one for each.
+        scale: fraction of the greatest command per unit of action, one for all joints or one for each.
 
     Raises:
         WildRobotError: an actuator of the robot is no velocity actuator.

@@ -39,7 +39,7 @@ class MotorState(eqx.Module):
     """One episode's battery and motors."""
 
     source: Float[Array, ""]  # V, of the battery without load
-    strength: Float[Array, " nu"]  # torque of each motor, as a share of the nominal
+    strength: Float[Array, " nu"]  # torque of each motor, as a fraction of the nominal
     voltage: Float[Array, ""]  # V, at the servos, under load
 
 
@@ -59,7 +59,7 @@ class DCMotor(AbstractServo):
 
     The battery gives way under load: V = source - resistance * current, where a motor's
     current is its torque over T times the stall current, and draws on the battery for the
-    share of time that its duty says; currents add up, and never charge the battery. Voltage
+    fraction of time that its duty says; currents add up, and never charge the battery. Voltage
     follows the last update's load. Source: Duclusaud et al., "Extended Friction Models for
     the Physics Simulation of Servo Actuators", 2024, arXiv 2410.08650, for the motor, and
     their library BAM for the battery.
@@ -67,7 +67,7 @@ class DCMotor(AbstractServo):
     Args:
         robot: whose servo's stall torque and no-load speed hold at `rated`.
         voltage: range of the battery's voltage without load, V, drawn per episode.
-        strength: range of each motor's torque as a share of the nominal, drawn per episode and joint.
+        strength: range of each motor's torque as a fraction of the nominal, drawn per episode and joint.
         damping: of the position loop itself, N m s/rad at rated voltage.
         rated: V.
         resistance: of battery and wires, ohm.
@@ -107,7 +107,7 @@ class DCMotor(AbstractServo):
         full = state.strength * self.stall_torque * jnp.maximum(state.voltage / self.rated, 0.1)
         duty = jnp.clip(joints.torque / full, -1.0, 1.0)
         motor = joints.torque / state.strength - slope * joints.velocity  # N m, of a motor of nominal strength
-        largest = jnp.max(self.stall_torque)  # of which the others are shares: 1 where all servos are the same
+        largest = jnp.max(self.stall_torque)  # of which the others are fractions: 1 where all servos are the same
         current = jnp.sum(duty * motor * (largest / self.stall_torque)) * self.stall_current / largest
         voltage = jnp.maximum(state.source - self.resistance * jnp.maximum(current, 0.0), 0.0)
         scale = state.strength * voltage / self.rated

@@ -3,8 +3,9 @@
 Names load on first use: the player never loads what made the bundle, nor a robot what it does not drive.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import loader, modules_of
 
 if TYPE_CHECKING:  # the same names as in the table below, which a test compares
     from .bundle.bundle import Bundle as Bundle
@@ -46,19 +47,7 @@ _EXPORTS = {
         "Step",
     ),
 }
-_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+_OF = modules_of(_EXPORTS)
 __all__ = sorted(_OF)
-
-
-def _load(name: str) -> Any:
-    if name in _OF:
-        return getattr(importlib.import_module(f"{__name__}.{_OF[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
 if not TYPE_CHECKING:  # a type checker refuses what is not named above
-    __getattr__ = _load
-
-
-def __dir__() -> list[str]:
-    return __all__
+    __getattr__, __dir__ = loader(__name__, _OF)

@@ -35,10 +35,10 @@ def guard(
     truncated: Bool[Array, ""],
     metrics: dict[str, Float[Array, ""]],
 ) -> Guarded:
-    """What a control step tells of itself, where its outcome may not be finite.
+    """The results of a control step, where its outcome may not be finite.
 
     A step that diverged terminates its episode with reward 0 and zeros for observations and metrics, so that
-    nobody computes with what is not finite; the metric `diverged` says so. Any other step is told as it is.
+    nothing is computed with what is not finite; the metric `diverged` says so. Any other step is returned as it is.
     The state stays as the engine left it, until a reset takes its place.
 
     Returns:

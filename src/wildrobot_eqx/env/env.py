@@ -183,8 +183,8 @@ class Env(AbstractModule):
     def step(self, state: EnvState, action: Float[Array, " {self.action_size}"]) -> tuple[EnvState, Timestep]:
         """One control period under `action`; a simulation that diverges ends its episode (`divergence.guard`)."""
         new, raw = self.raw_step(state, action)
-        told = guard(new.physics, raw.obs, raw.reward, raw.terminated, raw.truncated, raw.metrics)
-        return new, Timestep(*told)
+        checked = guard(new.physics, raw.obs, raw.reward, raw.terminated, raw.truncated, raw.metrics)
+        return new, Timestep(*checked)
 
     def raw_step(self, state: EnvState, action: Float[Array, " {self.action_size}"]) -> tuple[EnvState, Timestep]:
         """As `step`, with whatever is not finite left as it is: for who looks for where it came from."""
@@ -221,7 +221,7 @@ class Env(AbstractModule):
         return new, Timestep(obs, rate * jnp.float32(dt), failed, truncated, metrics)
 
     def signals(self, state: EnvState) -> Signals:
-        """What a state tells who judges it; the previous action is taken for the last one, and `ctrl` is at rest."""
+        """Signals of a state, for a judge; the previous action is taken for the last one, and `ctrl` is at rest."""
         return self._signals(
             state.physics, state.action, state.action, self.controller.rest(), state.commands, state.disturbances
         )

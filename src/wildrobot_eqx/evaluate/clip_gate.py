@@ -56,8 +56,8 @@ class ClipMeter(AbstractMeter):
         finite = jnp.all(jnp.isfinite(joints)) & jnp.isfinite(tilt) & jnp.all(jnp.isfinite(state.physics.qvel))
         running = tally.running & finite & ~timestep.terminated
         new = ClipTally(running, tally.steps + 1, tally.joints + joints, tally.tilt + tilt)
-        kept = jax.tree.map(lambda after, before: jnp.where(running, after, before), new, tally)
-        return eqx.tree_at(lambda t: t.running, kept, running)
+        merged = jax.tree.map(lambda after, before: jnp.where(running, after, before), new, tally)
+        return eqx.tree_at(lambda t: t.running, merged, running)
 
     def running(self, tally: ClipTally) -> Bool[Array, ""]:
         return tally.running
@@ -79,8 +79,8 @@ class ClipMeter(AbstractMeter):
         """The angle between the base's up direction and the clip's, seen from the base, rad; 0 without a base."""
         if self.robot.base is None:
             return jnp.zeros((), jnp.float32)
-        up, wanted = (_up(quat) for quat in (state.physics.xquat[self.robot.base.body], clip.frame.base_quat))
-        return jnp.arctan2(jnp.linalg.norm(jnp.cross(up, wanted)), up @ wanted)
+        up, clip_up = (_up(quat) for quat in (state.physics.xquat[self.robot.base.body], clip.frame.base_quat))
+        return jnp.arctan2(jnp.linalg.norm(jnp.cross(up, clip_up)), up @ clip_up)
 
 
 def _up(quat: Float[Array, " 4"]) -> Float[Array, " 3"]:
@@ -98,8 +98,8 @@ class ClipGate(AbstractGate):
         seconds: length of an episode, s, such as the clip's duration.
         command: name of the ClipCommand in the env.
         joint_error: the greatest mean distance of the joints from the clip, rad.
-        survival: share of the episodes that must end without a failure.
-        events: what befalls the robot on the way, by name, such as kicks; nothing by default.
+        survival: fraction of the episodes that must end without a failure.
+        events: of each episode by name, such as kicks; none by default.
         episodes: how many per case and timestep.
         timesteps: of physics, s.
     """

@@ -30,7 +30,7 @@ class EngineMatrix:
         return all(result.passed for result in self.results.values())
 
     def failed_lines(self) -> list[str]:
-        """The lines that failed, told in full, each with its engine."""
+        """The lines that failed, each in full and with its engine."""
         return [f"{engine}: {line}" for engine, result in self.results.items() for line in result.failed_lines()]
 
     def to_json(self) -> dict[str, Any]:
@@ -89,19 +89,19 @@ def _worst(lines: Sequence[GateLine], shown: Figure) -> Text:
     return Text(f"{low} to {high}", style=style)
 
 
-def engine_names(given: str) -> tuple[str, ...]:
+def engine_names(text: str) -> tuple[str, ...]:
     """The engines of a list such as `native,mjx`.
 
     Raises:
         WildRobotError: one is unknown, or there is none.
     """
-    names = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     known = get_args(Engine)
     for name in names:
         if name not in known:
-            raise WildRobotError(f"There is no physics backend {name!r}.", where="--physics", hint=nearest(name, known))
+            raise WildRobotError(f"There is no physics engine {name!r}.", where="--physics", hint=nearest(name, known))
     if not names:
-        raise WildRobotError("No physics backend is named.", where="--physics", hint=f"such as {','.join(known)}")
+        raise WildRobotError("No physics engine is named.", where="--physics", hint=f"such as {','.join(known)}")
     return names
 
 
@@ -116,7 +116,7 @@ def judge_on_engines(
 ) -> EngineMatrix:
     """Put a policy through a gate on each engine, the same episodes on all.
 
-    `keep` is told after each engine what there is, so that an interruption loses one engine at most.
+    `keep` is called after each engine with the results so far, so that an interruption loses one engine at most.
 
     Raises:
         WildRobotError: an engine cannot simulate the robot.

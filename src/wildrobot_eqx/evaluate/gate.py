@@ -78,7 +78,7 @@ class AbstractGate(AbstractModule):
         return env
 
     def unasked(self, env: Env) -> tuple[Unasked, ...]:
-        """Commands that it holds a policy to, but that `env` never gives; told before a training."""
+        """Commands that it holds a policy to, but that `env` never gives; `run` refuses them before it trains."""
         return ()
 
     def describe(self) -> dict[str, Any] | None:
@@ -102,7 +102,7 @@ class AbstractGate(AbstractModule):
             episodes: per command and timestep; the gate's own number if None. Where it is
                 fewer, the result says so: it is `provisional`.
             timesteps: of physics, s; the gate's own if None. The same goes for these.
-            engine: the physics backend that simulates; a verdict of another than `native` is that engine's only.
+            engine: the physics engine that simulates; a verdict of another than `native` is that engine's only.
 
         Raises:
             WildRobotError: a timestep does not divide the control period, or there is nothing to judge.
@@ -121,9 +121,11 @@ class AbstractGate(AbstractModule):
         found: list[CommandFigures] = []
         for timestep in timesteps:
             label = f"{timestep * 1e3:g} ms steps" if engine == "native" else f"{engine}: {timestep * 1e3:g} ms steps"
-            figures, held = judge_as_is(self, judged_env(env, timestep, engine), policy, cases, limits, count, label)
+            figures, judged_lines = judge_as_is(
+                self, judged_env(env, timestep, engine), policy, cases, limits, count, label
+            )
             found += figures
-            lines += held
+            lines += judged_lines
         shown = shown_of(meter, limits)
         provisional = shortfall(self.episodes, self.timesteps, count, timesteps)
         return GateResult(tuple(lines), tuple(found), count, self.seconds, provisional, self.columns, shown)
@@ -161,12 +163,14 @@ def judge_as_is(
     found: list[CommandFigures] = []
     for batch in batches(cases):
         rows = gate.rows(batch, episodes)
-        drawn = None if keys is None else keys(len(batch) * episodes)
-        tallies = run_cases(judged, policy, meter, batch, episodes, gate.seconds, label, gate.vary, rows, drawn)
+        own_keys = None if keys is None else keys(len(batch) * episodes)
+        tallies = run_cases(judged, policy, meter, batch, episodes, gate.seconds, label, gate.vary, rows, own_keys)
         for case, tally in zip(batch, tallies):
-            figures, held = judge_case(case, meter.figures(tally, case), limits, timestep, meter.joints(tally), shown)
+            figures, judged_lines = judge_case(
+                case, meter.figures(tally, case), limits, timestep, meter.joints(tally), shown
+            )
             found.append(figures)
-            lines += held
+            lines += judged_lines
     return found, lines
 
 

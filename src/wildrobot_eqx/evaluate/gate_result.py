@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from ..arrays import finite_or_none
 from .walking.shown import Figure as Figure
 from .walking.shown import describe
 
@@ -39,7 +40,7 @@ class Limit:
         return bool(np.isfinite(value)) and above and below
 
     def margin(self, value: float) -> float:
-        """How far a figure is within its bounds, as a share of the nearer one; negative outside, -inf of a NaN.
+        """How far a figure is within its bounds, as a fraction of the nearer one; negative outside, -inf of a NaN.
 
         Of a bound of 0 it is the distance itself.
         """
@@ -49,10 +50,10 @@ class Limit:
         high = np.inf if self.high is None else (self.high - value) / (abs(self.high) or 1.0)
         return float(min(low, high))
 
-    def loosened(self, share: float) -> "Limit":
-        """The same, each bound moved outward by that share of itself."""
-        low = None if self.low is None else self.low - share * abs(self.low)
-        high = None if self.high is None else self.high + share * abs(self.high)
+    def loosened(self, fraction: float) -> "Limit":
+        """The same, each bound moved outward by that fraction of itself."""
+        low = None if self.low is None else self.low - fraction * abs(self.low)
+        high = None if self.high is None else self.high + fraction * abs(self.high)
         return dataclasses.replace(self, low=low, high=high)
 
     @property
@@ -86,10 +87,10 @@ class GateLine:
     shown: Figure | None = None  # as of the limit
 
     def __str__(self) -> str:
-        return f"{self.told} ({self.timestep * 1e3:g} ms physics): {self.text}, must be {self.limit}"
+        return f"{self.figure_at_case} ({self.timestep * 1e3:g} ms physics): {self.text}, must be {self.limit}"
 
     @property
-    def told(self) -> str:
+    def figure_at_case(self) -> str:
         """The figure and its case, such as "survival at 0.2 m/s"."""
         case = self.case or f"{self.axis} {self.command:g} {AXES[self.axis]}".lstrip()
         return " ".join(filter(None, (self.label, self.when, case)))
@@ -114,7 +115,7 @@ class GateLine:
         """The line as plain JSON values; how it is shown stands beside all lines."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del plain["shown"]
-        return {**plain, "value": _plain(self.value)}
+        return {**plain, "value": finite_or_none(self.value)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,15 +137,15 @@ class CommandFigures:
 
     @property
     def worst_joint(self) -> str | None:
-        """The joint whose RMS torque is the greatest share of its limit; None where none was measured."""
-        known = {name: joint["torque_rms_share"] for name, joint in self.joints.items()}
-        known = {name: share for name, share in known.items() if np.isfinite(share)}
+        """The joint whose RMS torque is the greatest fraction of its limit; None where none was measured."""
+        known = {name: joint["torque_rms_ratio"] for name, joint in self.joints.items()}
+        known = {name: ratio for name, ratio in known.items() if np.isfinite(ratio)}
         return max(known, key=known.__getitem__) if known else None
 
     def to_json(self) -> dict[str, Any]:
         """The figures as plain JSON values; those that could not be measured are null."""
-        joints = {name: {key: _plain(v) for key, v in joint.items()} for name, joint in self.joints.items()}
-        values = {name: _plain(value) for name, value in self.values.items()}
+        joints = {name: {key: finite_or_none(v) for key, v in joint.items()} for name, joint in self.joints.items()}
+        values = {name: finite_or_none(value) for name, value in self.values.items()}
         return {**dataclasses.asdict(self), "values": values, "joints": joints, "worst_joint": self.worst_joint}
 
 
@@ -166,7 +167,7 @@ class GateResult:
         return bool(self.lines) and all(line.passed for line in self.lines)
 
     def failed_lines(self) -> list[str]:
-        """The lines that failed, told in full."""
+        """The lines that failed, each in full."""
         return [str(line) for line in self.lines if not line.passed]
 
     def describe(self, name: str) -> Figure:
@@ -237,16 +238,16 @@ class GateResult:
         return table
 
     def _strained(self, figures: Sequence[CommandFigures]) -> list[str]:
-        """A line that names the joint with the greatest share of its limit, and where that was."""
+        """A line that names the joint with the greatest fraction of its limit, and where that was."""
         known = [(f, name, f.joints[name]) for f in figures if (name := f.worst_joint) is not None]
         if not known:
             return []
-        f, name, joint = max(known, key=lambda entry: entry[2]["torque_rms_share"])
+        f, name, joint = max(known, key=lambda entry: entry[2]["torque_rms_ratio"])
         where = f.case or f"{f.axis or self.columns} {f.command:g} {AXES[f.axis]}"
-        share = f"{100.0 * joint['torque_rms_share']:.0f}% of its limit"
+        ratio = f"{100.0 * joint['torque_rms_ratio']:.0f}% of its limit"
         return [
             f"most strained: {name} at {where} ({1e3 * f.timestep:g} ms)",
-            f"  RMS {joint['torque_rms']:.2f} N m, {share}; peak {joint['torque_peak']:.2f} N m",
+            f"  RMS {joint['torque_rms']:.2f} N m, {ratio}; peak {joint['torque_peak']:.2f} N m",
         ]
 
 
@@ -260,7 +261,3 @@ def abreast(items: Sequence[Item], most: int) -> list[Sequence[Item]]:
     parts = -(-len(items) // most) or 1
     ends = [len(items) * i // parts for i in range(parts + 1)]
     return [items[start:end] for start, end in itertools.pairwise(ends)]
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -16,7 +16,7 @@ from .gate import AbstractGate, AbstractMeter, Case, Figure, Limit
 _SHOWN = {
     "success": Figure("success", "%", 100.0, 1),
     "survival": Figure("survival", "%", 100.0, 1),
-    "time_there": Figure("share of time there", "%", 100.0, 1),
+    "time_there": Figure("fraction of time there", "%", 100.0, 1),
     "time_to_goal": Figure("median time to goal", "s"),
 }
 
@@ -77,14 +77,14 @@ def _finite(state: EnvState) -> Bool[Array, ""]:
 
 
 class GoalGate(AbstractGate):
-    """In a share of the episodes the goal is reached, and holds without a break to the end.
+    """In most episodes the goal is reached, and holds without a break to the end.
 
     Args:
         goal: what is to be reached.
         hold: for how long it must have lasted at the end of an episode, s.
         seconds: length of an episode, s.
-        share: of the episodes that must succeed.
-        survival: share that must end without a failure.
+        success: fraction of the episodes that must succeed.
+        survival: fraction that must end without a failure.
         reset: first poses that are judged; None: the env's own.
         episodes: how many per timestep.
         timesteps: of physics, s.
@@ -97,7 +97,7 @@ class GoalGate(AbstractGate):
     reset: AbstractReset | None
     hold: float = eqx.field(static=True)  # s
     seconds: float = eqx.field(static=True)  # s
-    share: float = eqx.field(static=True)
+    success: float = eqx.field(static=True)
     survival: float = eqx.field(static=True)
     episodes: int = eqx.field(static=True)
     timesteps: tuple[float, ...] = eqx.field(static=True)  # s
@@ -107,7 +107,7 @@ class GoalGate(AbstractGate):
         goal: AbstractGoal,
         hold: float,
         seconds: float,
-        share: float = 0.95,
+        success: float = 0.95,
         survival: float = 0.95,
         reset: AbstractReset | None = None,
         episodes: int = 256,
@@ -120,7 +120,7 @@ class GoalGate(AbstractGate):
                 hint="make `seconds` longer than `hold`",
             )
         self.goal, self.reset, self.hold, self.seconds = goal, reset, hold, seconds
-        self.share, self.survival = share, survival
+        self.success, self.survival = success, survival
         self.episodes, self.timesteps = episodes, timesteps
 
     def cases(self, env: Env) -> tuple[Case, ...]:
@@ -133,7 +133,7 @@ class GoalGate(AbstractGate):
 
     def limits(self, env: Env) -> tuple[Limit, ...]:
         """Success and survival."""
-        success = Limit("success", low=self.share, shown=_SHOWN["success"])
+        success = Limit("success", low=self.success, shown=_SHOWN["success"])
         return success, Limit("survival", low=self.survival, shown=_SHOWN["survival"])
 
     def prepare(self, env: Env) -> Env:

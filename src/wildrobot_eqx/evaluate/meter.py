@@ -14,7 +14,7 @@ from .gate_result import Figure
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What some judged episodes have in common: what the robot is asked for, and how that is told.
+    """What some judged episodes have in common: what the robot is asked for, and the words for it.
 
     Cases that differ in `batch`, or in the commands that they hold, are simulated one batch after the
     other; the keys of episodes are those of their place in the batch.

@@ -1,4 +1,4 @@
-"""Judged episodes: a policy's mean actions, on the native engine unless told otherwise, all commands in one batch."""
+"""Judged episodes: a policy's mean actions, on the native engine unless another is named, all commands in one batch."""
 
 import dataclasses
 import logging
@@ -15,6 +15,7 @@ from ..arrays import f32
 from ..env import Disturbances, Env, EnvState, Timestep
 from ..env.rollout import where
 from ..errors import WildRobotError, nearest
+from ..learn.memory import initial_carry
 from ..learn.networks import AbstractPolicy
 from ..locomotion import VelocityCommand
 from ..physics import make_physics
@@ -23,7 +24,7 @@ from .meter import AbstractMeter, Case
 
 _log = logging.getLogger(__name__)
 
-_MAX_CHUNK = 50  # control steps per compiled call: progress is told in between
+_MAX_CHUNK = 50  # control steps per compiled call: progress is logged in between
 _SEED = 0x7FFF_6A7E  # with the fold below a domain of keys that no training seed reaches
 
 
@@ -62,21 +63,21 @@ def hold_commands(env: Env, values: Mapping[str, Float[Array, " channels"]]) -> 
     Raises:
         WildRobotError: the env has no such command, or it has not as many channels.
     """
-    held = dict(env.commands)
+    commands = dict(env.commands)
     for name, value in values.items():
-        if name not in held:
+        if name not in commands:
             raise WildRobotError(
-                f"The env has no command {name!r} to hold.", where="env.commands", hint=nearest(name, held)
+                f"The env has no command {name!r} to hold.", where="env.commands", hint=nearest(name, commands)
             )
-        if value.shape != (len(held[name].channels),):
-            channels = ", ".join(channel.name for channel in held[name].channels) or "none"
+        if value.shape != (len(commands[name].channels),):
+            channels = ", ".join(channel.name for channel in commands[name].channels) or "none"
             raise WildRobotError(
                 f"The command {name!r} is held at {value.shape[0]} numbers, and its channels are: {channels}.",
                 where=f"env.commands[{name!r}]",
                 hint="give one number for each channel",
             )
-        held[name] = held[name].hold(value)
-    return dataclasses.replace(env, commands=held)
+        commands[name] = commands[name].hold(value)
+    return dataclasses.replace(env, commands=commands)
 
 
 def judge_key(timestep: float) -> PRNGKeyArray:
@@ -120,7 +121,7 @@ def run_cases(
     if keys is None:
         keys = jax.random.split(judge_key(env.physics.timestep), len(cases) * episodes)
     each, cases_of = episode_of(cases, episodes, vary, rows)
-    loop = begin(env, policy, meter, each, cases_of, keys)
+    loop = init_episodes(env, policy, meter, each, cases_of, keys)
     label = label or f"{env.physics.timestep * 1e3:g} ms steps"
     tally = play_out(env, policy, meter, loop, seconds, label, each, cases_of)
     tally = jax.tree.map(lambda leaf: leaf.reshape(len(cases), episodes, *leaf.shape[1:]), tally)
@@ -134,8 +135,8 @@ def episode_of(
 
     `vary` and `rows` are as `run_cases` has them.
     """
-    held = {name: np.asarray([case.values[name] for case in cases], np.float32) for name in cases[0].values}
-    values = {name: jnp.repeat(f32(rows), episodes, axis=0) for name, rows in held.items()}
+    by_case = {name: np.asarray([case.values[name] for case in cases], np.float32) for name in cases[0].values}
+    values = {name: jnp.repeat(f32(rows), episodes, axis=0) for name, rows in by_case.items()}
     return _Held(same if vary is None else vary), (values, rows)
 
 
@@ -169,7 +170,7 @@ def play_out(
     vary: Callable[[Env, Any], Env] = same,
     cases: Any = None,
 ) -> Any:
-    """Run episodes that `begin` has begun to their end, or until none is running; NumPy leaves, a row per episode.
+    """Run the episodes of `init_episodes` to their end, or until none is running; NumPy leaves, a row per episode.
 
     The log says how far it is, after `label`.
     """
@@ -186,7 +187,7 @@ def play_out(
 
 
 @eqx.filter_jit
-def begin(
+def init_episodes(
     env: Env,
     policy: AbstractPolicy,
     meter: AbstractMeter,
@@ -198,8 +199,8 @@ def begin(
 
     Args:
         env: what the episodes have in common.
-        policy: its memories are begun.
-        meter: begins the tallies.
+        policy: its memories are initialised.
+        meter: initialises the tallies.
         vary: the env in which an episode of a case is drawn; only array leaves may differ.
         cases: a tree whose leaves have one row per episode. What a case changes must lie in the
             drawn state, or be given to `advance`, too.
@@ -210,7 +211,7 @@ def begin(
         return vary(env, case).reset(key)
 
     state, timestep = jax.vmap(reset)(cases, keys)
-    carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (keys.size, *leaf.shape)), policy.init())
+    carry = initial_carry(policy, keys.size)
     return state, timestep.obs["policy"], carry, jax.vmap(meter.init)(state, timestep)
 
 

@@ -114,9 +114,9 @@ class MotionClip(eqx.Module):
         index = time * self.rate
         index = index % count if self.loop else jnp.clip(index, 0.0, count - 1.0)
         whole = jnp.minimum(jnp.floor(index), count - 1.0)
-        here, share = whole.astype(jnp.int32), index - whole
+        here, fraction = whole.astype(jnp.int32), index - whole
         there = (here + 1) % count if self.loop else jnp.minimum(here + 1, count - 1)
-        frame = jax.tree.map(lambda rows: (1.0 - share) * rows[here] + share * rows[there], self.frames)
+        frame = jax.tree.map(lambda rows: (1.0 - fraction) * rows[here] + fraction * rows[there], self.frames)
         return eqx.tree_at(lambda f: f.base_quat, frame, frame.base_quat / jnp.linalg.norm(frame.base_quat))
 
 

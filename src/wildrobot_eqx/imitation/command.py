@@ -40,7 +40,7 @@ class ClipCommand(AbstractCommand):
     Args:
         robot: whose joints the clip moves.
         clip: what is played.
-        start: from which to which share of the clip an episode begins, such as (0, 1): anywhere.
+        start: from which to which fraction of the clip an episode begins, such as (0, 1): anywhere.
         speed: range of the speed, drawn for each episode; 1 plays the clip as it is.
     """
 

@@ -35,18 +35,20 @@ def load_clip(clip: str | os.PathLike[str], robot: Robot) -> MotionClip:
         WildRobotError: there is no such clip, it is malformed, or the robot cannot do it.
     """
     path = _find(clip, robot)
-    told = _read(path)
-    for key in told:
+    content = _read(path)
+    for key in content:
         if key not in _KEYS:
             raise WildRobotError(f"A clip has no key {key!r}.", where=str(path), hint=nearest(key, _KEYS))
-    if told.get("version") != VERSION or isinstance(told["version"], bool):
-        raise _error(path, "version", f"must be {VERSION}, got {_short(told.get('version'))}", f'"version": {VERSION}')
-    rate, loop = told.get("rate"), told.get("loop", False)
+    if content.get("version") != VERSION or isinstance(content["version"], bool):
+        raise _error(
+            path, "version", f"must be {VERSION}, got {_short(content.get('version'))}", f'"version": {VERSION}'
+        )
+    rate, loop = content.get("rate"), content.get("loop", False)
     if rate is None or not _is_number(rate):
         raise _error(path, "rate", f"must be a number, got {_short(rate)}", "frames per second, such as 50")
     if not isinstance(loop, bool):
         raise _error(path, "loop", f"must be true or false, got {_short(loop)}", '"loop": false')
-    joints, base = _columns(path, told, "joints"), _columns(path, told, "base")
+    joints, base = _columns(path, content, "joints"), _columns(path, content, "base")
     return MotionClip.make(robot, float(rate), joints, base, loop, where=str(path))
 
 
@@ -111,7 +113,7 @@ def _read(path: Path) -> dict[str, Any]:
             data = file.read(_LARGEST + 1)
         if len(data) > _LARGEST:
             raise ValueError(f"it is larger than {_LARGEST >> 20} MiB")
-        told = json.loads(data.decode("utf-8"))
+        content = json.loads(data.decode("utf-8"))
     except OSError as error:
         raise WildRobotError(
             f"The clip cannot be read: {error.strerror}", where=str(path), hint="see that it may be read"
@@ -120,16 +122,16 @@ def _read(path: Path) -> dict[str, Any]:
         raise WildRobotError(
             f"The clip is no JSON: {error}", where=str(path), hint="write it by `we.write_clip`"
         ) from error
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise WildRobotError(
-            f"A clip is a JSON object, got {_short(told)}.", where=str(path), hint="write it by `we.write_clip`"
+            f"A clip is a JSON object, got {_short(content)}.", where=str(path), hint="write it by `we.write_clip`"
         )
-    return told
+    return content
 
 
-def _columns(path: Path, told: dict[str, Any], key: str) -> dict[str, list[float]]:
+def _columns(path: Path, content: dict[str, Any], key: str) -> dict[str, list[float]]:
     """The columns of `joints` or `base`, lists of numbers."""
-    table = told.get(key, {})
+    table = content.get(key, {})
     if not isinstance(table, dict):
         raise _error(path, key, f"must be an object of lists, got {_short(table)}", "a list of numbers for each name")
     for name, column in table.items():
@@ -144,7 +146,7 @@ def _error(path: Path, key: str, what: str, hint: str) -> WildRobotError:
 
 
 def _is_number(value: Any) -> bool:
-    """A number that a float32 holds; one that is not finite passes, and is told with its frame."""
+    """A number that a float32 holds; one that is not finite passes here; a later check names its frame."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and not 1e30 < abs(value) < np.inf
 
 

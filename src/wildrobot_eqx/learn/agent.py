@@ -38,7 +38,7 @@ def critic_role(stacks: Mapping[str, Any]) -> str:
     return "critic" if "critic" in stacks else "policy"
 
 
-def critics(stacks: Mapping[str, Stack]) -> Stack:
+def critic_view(stacks: Mapping[str, Stack]) -> Stack:
     """What the value function sees of an env's stacks or observations."""
     return stacks[critic_role(stacks)]
 
@@ -96,12 +96,12 @@ def make_agent(env: Env, config: PPO, key: PRNGKeyArray, make_policy: MakePolicy
         )
     if make_policy is None and config.symmetric:
         need_mirrors(env)
-    stacks = {"policy": env.observations["policy"], "critic": critics(env.observations)}
+    stacks = {"policy": env.observations["policy"], "critic": critic_view(env.observations)}
     mirrors: dict[str, SideMirror | None] = dict.fromkeys(stacks)
     for role, stack in stacks.items():
-        seen, acted, side = stack.mirror, env.controller.mirror, stack.side
-        if config.symmetric and seen is not None and acted is not None and side is not None:
-            mirrors[role] = SideMirror(seen, acted, side)
+        obs_mirror, action_mirror, side = stack.mirror, env.controller.mirror, stack.side
+        if config.symmetric and obs_mirror is not None and action_mirror is not None and side is not None:
+            mirrors[role] = SideMirror(obs_mirror, action_mirror, side)
     if mirrors["policy"] is not None and (plain := _terms_without_mirror(env, critic_role(env.observations))):
         _log.warning("The value function is not symmetric as the policy is: no mirror image of %s", ", ".join(plain))
     sizes = {role: stack.size for role, stack in stacks.items()}

@@ -1,8 +1,8 @@
 """The first half of a PPO iteration: every env steps with actions sampled from the policy.
 
 XLA leaves most of a program on a CPU to one core. Two calls of it from two threads run side by side: so the tree
-engine steps equal shares of the envs, one for each core (`Collector`; `cpu_shares` says how many). Every env draws from
-keys of its own, so that shares change nothing but the order of sums.
+engine steps equal shards of the envs, one for each core (`Collector`; `cpu_shards` says how many). Every env draws from
+keys of its own, so that shards change nothing but the order of sums.
 """
 
 import dataclasses
@@ -21,12 +21,12 @@ from ..physics.base import jit_for
 from .agent import critic_role
 from .config import PPO
 from .distributions import AbstractDistribution
-from .memory import first_memory
+from .memory import initial_carry
 from .networks import AbstractPolicy
 from .state import Rollout, TrainState
 
 
-class Envs(eqx.Module):
+class EnvBatch(eqx.Module):
     """The part of the training state that has a row for each env."""
 
     state: EnvState
@@ -35,22 +35,22 @@ class Envs(eqx.Module):
     episode_return: Float[Array, " envs"]
 
     @staticmethod
-    def of(state: TrainState) -> "Envs":
+    def of(state: TrainState) -> "EnvBatch":
         """Those of a training state."""
-        return Envs(state.env_state, state.obs, state.carry, state.episode_return)
+        return EnvBatch(state.env_state, state.obs, state.carry, state.episode_return)
 
-    def share(self, index: Int[Array, ""], shares: int) -> "Envs":
-        """One of `shares` equal parts of the rows."""
+    def shard(self, index: Int[Array, ""], num_shards: int) -> "EnvBatch":
+        """One of `num_shards` equal parts of the rows."""
 
         def rows(leaf: Array) -> Array:
-            n = leaf.shape[0] // shares
+            n = leaf.shape[0] // num_shards
             return jax.lax.dynamic_slice_in_dim(leaf, index * n, n)
 
         return jax.tree.map(rows, self)
 
 
-class Seen(eqx.Module):
-    """What some steps of some envs have shown: (time, envs, ...), and sums over the episodes that ended."""
+class Transitions(eqx.Module):
+    """The steps of some envs, (time, envs, ...), and sums over the episodes that ended."""
 
     rollout: Rollout
     metrics: dict[str, Float[Array, "time envs"]]
@@ -58,7 +58,7 @@ class Seen(eqx.Module):
 
 
 def collect(
-    env: Env, config: PPO, state: TrainState, pool: ResetPool, key: PRNGKeyArray, seen: str | None = None
+    env: Env, config: PPO, state: TrainState, pool: ResetPool, key: PRNGKeyArray, observation: str | None = None
 ) -> tuple[TrainState, Rollout, dict[str, Float[Array, ""]]]:
     """Step every env `unroll_length` times; episodes start from `pool`.
 
@@ -68,18 +68,18 @@ def collect(
         state: the training state.
         pool: first states of episodes.
         key: of this iteration's steps; every env folds its own number into it.
-        seen: an observation whose true next values are kept, too, as a reward model wants them.
+        observation: a further one whose true next values are kept, as a reward model wants them.
     """
     every, parts = jnp.int32(0), 1
-    return _after(env, state, *_share(env, config, state, pool, key, every, parts, seen))
+    return _finish(env, state, *_collect_shard(env, config, state, pool, key, every, parts, observation))
 
 
 class Collector:
     """Collects with so many threads; `with` ends them."""
 
-    def __init__(self, shares: int, seen: str | None = None):
-        self.shares, self.seen = shares, seen
-        self.threads = ThreadPoolExecutor(shares) if shares > 1 else None
+    def __init__(self, num_shards: int, observation: str | None = None):
+        self.num_shards, self.observation = num_shards, observation
+        self.threads = ThreadPoolExecutor(num_shards) if num_shards > 1 else None
         self.compiled = False
 
     def __enter__(self) -> "Collector":
@@ -92,20 +92,20 @@ class Collector:
     def __call__(
         self, env: Env, config: PPO, state: TrainState, pool: ResetPool, key: PRNGKeyArray
     ) -> tuple[TrainState, Rollout, dict[str, Float[Array, ""]]]:
-        """As `collect`; with shares, only sums are taken in another order."""
+        """As `collect`; with shards, only sums are taken in another order."""
         if self.threads is None:
-            return jit_for(env.physics, collect)(env, config, state, pool, key, self.seen)
+            return jit_for(env.physics, collect)(env, config, state, pool, key, self.observation)
 
-        def part(index: int) -> tuple[Envs, Seen]:
-            one = jit_for(env.physics, _share)
-            return one(env, config, state, pool, key, jnp.int32(index), self.shares, self.seen)
+        def part(index: int) -> tuple[EnvBatch, Transitions]:
+            one = jit_for(env.physics, _collect_shard)
+            return one(env, config, state, pool, key, jnp.int32(index), self.num_shards, self.observation)
 
         first = [] if self.compiled else [part(0)]  # threads that meet an uncompiled function compile it each
         self.compiled = True
-        return _join(env, state, [*first, *self.threads.map(part, range(len(first), self.shares))])
+        return _join(env, state, [*first, *self.threads.map(part, range(len(first), self.num_shards))])
 
 
-def _share(
+def _collect_shard(
     env: Env,
     config: PPO,
     state: TrainState,
@@ -113,36 +113,42 @@ def _share(
     key: PRNGKeyArray,
     index: Int[Array, ""],
     count: int,
-    seen: str | None,
-) -> tuple[Envs, Seen]:
-    """The steps of the `index`-th of `count` equal shares of the envs."""
-    envs = Envs.of(state) if count == 1 else Envs.of(state).share(index, count)
+    observation: str | None,
+) -> tuple[EnvBatch, Transitions]:
+    """The steps of the `index`-th of `count` equal shards of the envs."""
+    envs = EnvBatch.of(state) if count == 1 else EnvBatch.of(state).shard(index, count)
     n = config.num_envs // count
     split = jax.vmap(lambda own: jax.random.split(own, config.unroll_length), out_axes=1)
-    return _steps(env, state.agent.policy, envs, pool, split(keys_of(key, index * n, n)), seen)
+    return _steps(env, state.agent.policy, envs, pool, split(keys_of(key, index * n, n)), observation)
 
 
 @eqx.filter_jit
 def _join(
-    env: Env, state: TrainState, parts: list[tuple[Envs, Seen]]
+    env: Env, state: TrainState, parts: list[tuple[EnvBatch, Transitions]]
 ) -> tuple[TrainState, Rollout, dict[str, Float[Array, ""]]]:
     def joined(axis: int, trees: list[Any]) -> Any:
         return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis), *trees)
 
     envs = joined(0, [part for part, _ in parts])
-    carry = joined(0, [seen.rollout.carry for _, seen in parts])
-    rollout = joined(1, [dataclasses.replace(seen.rollout, carry=None) for _, seen in parts])
-    metrics = joined(1, [seen.metrics for _, seen in parts])
-    ended = jax.tree.map(lambda *sums: sum(sums), *[seen.ended for _, seen in parts])
-    return _after(env, state, envs, Seen(dataclasses.replace(rollout, carry=carry), metrics, ended))
+    steps = [part for _, part in parts]
+    carry = joined(0, [part.rollout.carry for part in steps])
+    rollout = joined(1, [dataclasses.replace(part.rollout, carry=None) for part in steps])
+    metrics = joined(1, [part.metrics for part in steps])
+    ended = jax.tree.map(lambda *sums: sum(sums), *[part.ended for part in steps])
+    return _finish(env, state, envs, Transitions(dataclasses.replace(rollout, carry=carry), metrics, ended))
 
 
 def _steps(
-    env: Env, policy: AbstractPolicy, envs: Envs, pool: ResetPool, keys: Key[Array, "time envs"], seen: str | None
-) -> tuple[Envs, Seen]:
-    memory = first_memory(policy, envs.episode_return.shape[0])
+    env: Env,
+    policy: AbstractPolicy,
+    envs: EnvBatch,
+    pool: ResetPool,
+    keys: Key[Array, "time envs"],
+    observation: str | None,
+) -> tuple[EnvBatch, Transitions]:
+    memory = initial_carry(policy, envs.episode_return.shape[0])
     role = critic_role(env.observations)
-    following = (role,) if seen in (None, role) else (role, seen)
+    following = (role,) if observation in (None, role) else (role, observation)
 
     def act(
         obs: Float[Array, " nobs"], carry: Any, key: PRNGKeyArray
@@ -183,13 +189,13 @@ def _steps(
     loop = (envs.state, envs.obs, envs.carry, envs.episode_return)
     loop, (rollout, metrics, ended) = jax.lax.scan(step, loop, keys)
     rollout = dataclasses.replace(rollout, carry=envs.carry)
-    return Envs(*loop), Seen(rollout, metrics, {name: jnp.sum(value) for name, value in ended.items()})
+    return EnvBatch(*loop), Transitions(rollout, metrics, {name: jnp.sum(value) for name, value in ended.items()})
 
 
-def _after(
-    env: Env, state: TrainState, envs: Envs, seen: Seen
+def _finish(
+    env: Env, state: TrainState, envs: EnvBatch, steps: Transitions
 ) -> tuple[TrainState, Rollout, dict[str, Float[Array, ""]]]:
-    ended = seen.ended
+    ended = steps.ended
     mean_return = jnp.where(ended["done"] > 0.0, ended["return"] / jnp.maximum(ended["done"], 1.0), state.last_return)
     state = dataclasses.replace(
         state,
@@ -199,8 +205,8 @@ def _after(
         episode_return=envs.episode_return,
         last_return=mean_return,
     )
-    figures = _summary(env, seen.metrics, ended, seen.rollout)
-    return state, seen.rollout, {**figures, "episode_return": mean_return}
+    figures = _summary(env, steps.metrics, ended, steps.rollout)
+    return state, steps.rollout, {**figures, "episode_return": mean_return}
 
 
 def _summary(env: Env, metrics: dict[str, Any], ended: dict[str, Any], rollout: Rollout) -> dict[str, Array]:

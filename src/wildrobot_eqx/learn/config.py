@@ -41,7 +41,7 @@ class AbstractLearner:
 
 @dataclasses.dataclass(frozen=True)
 class AbstractPPO(AbstractLearner):
-    """The figures of PPO, whoever's."""
+    """The hyperparameters of PPO, of any trainer."""
 
     num_epochs: int = 5
     num_minibatches: int = 4  # our own's each hold whole sequences of some envs
@@ -68,8 +68,8 @@ class PPO(AbstractPPO):
     @property
     def pool_size(self) -> int:
         """First states made per iteration; more than there are envs would be for nothing."""
-        wanted = max(64, self.num_envs // 4) if self.reset_pool is None else self.reset_pool
-        return min(wanted, self.num_envs)
+        size = max(64, self.num_envs // 4) if self.reset_pool is None else self.reset_pool
+        return min(size, self.num_envs)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,21 +11,21 @@ from .distributions import AbstractDistribution
 from .networks import AbstractPolicy
 
 
-def first_memory(policy: AbstractPolicy, n: int) -> Any:
-    """The memories of `n` envs at the start of an episode."""
+def initial_carry(policy: AbstractPolicy, n: int) -> Any:
+    """The policy's carry of `n` envs at the start of an episode."""
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n, *leaf.shape)), policy.init())
 
 
-def replay(
+def unroll(
     policy: AbstractPolicy, obs: Float[Array, "time envs nobs"], carry: Any, done: Bool[Array, "time envs"]
 ) -> AbstractDistribution:
-    """The distributions over sequences as they were collected: `carry` goes along, anew after each `done`.
+    """The distributions over collected sequences: `carry` is handed on, and initial again after each `done`.
 
     Without a memory all steps go through the networks at once.
     """
     if not jax.tree.leaves(carry):
         return policy(obs, carry)[0]
-    start = first_memory(policy, done.shape[1])
+    start = initial_carry(policy, done.shape[1])
 
     def step(carry: Any, now: tuple[Array, Array]) -> tuple[Any, AbstractDistribution]:
         distribution, after = jax.vmap(policy)(now[0], carry)

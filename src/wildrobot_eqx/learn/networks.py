@@ -51,7 +51,7 @@ class SideMirror(eqx.Module):
 
     observation: Mirror
     action: Mirror
-    index: int = eqx.field(static=True)  # of the entry whose sign tells the side
+    index: int = eqx.field(static=True)  # of the entry whose sign changes with the side
 
     def reflected(self, obs: Float[Array, "*batch nobs"]) -> Bool[Array, "*batch 1"]:
         """Which samples are reflected: those whose entry is negative."""
@@ -111,8 +111,8 @@ class MLPPolicy(AbstractPolicy):
         return Normal(jnp.where(self.mirror.reflected(obs), self.mirror.action(mean), mean), self.log_std), carry
 
     def update_norm(self, obs: Float[Array, "batch nobs"]) -> "MLPPolicy":
-        seen = obs if self.mirror is None else self.mirror.one_side(obs)
-        return eqx.tree_at(lambda p: p.norm, self, self.norm.update(seen))
+        one_side_obs = obs if self.mirror is None else self.mirror.one_side(obs)
+        return eqx.tree_at(lambda p: p.norm, self, self.norm.update(one_side_obs))
 
 
 class MLPValue(AbstractValue):
@@ -123,9 +123,9 @@ class MLPValue(AbstractValue):
     mirror: SideMirror | None
 
     def __call__(self, obs: Float[Array, "*batch nobs"]) -> Float[Array, "*batch"]:
-        seen = obs if self.mirror is None else self.mirror.one_side(obs)
-        return self.mlp(self.norm(seen))[..., 0]
+        one_side_obs = obs if self.mirror is None else self.mirror.one_side(obs)
+        return self.mlp(self.norm(one_side_obs))[..., 0]
 
     def update_norm(self, obs: Float[Array, "batch nobs"]) -> "MLPValue":
-        seen = obs if self.mirror is None else self.mirror.one_side(obs)
-        return eqx.tree_at(lambda v: v.norm, self, self.norm.update(seen))
+        one_side_obs = obs if self.mirror is None else self.mirror.one_side(obs)
+        return eqx.tree_at(lambda v: v.norm, self, self.norm.update(one_side_obs))

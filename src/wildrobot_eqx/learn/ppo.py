@@ -1,7 +1,7 @@
 """Proximal policy optimisation: collect -> gae -> update (Schulman et al. 2017, arXiv 1707.06347).
 
 `collect` (collect.py) and `update` are the two jitted functions. `collect` may hold a host callback (the
-native backend), which JAX never caches on disk; `update` holds none, so that its compile is
+native engine), which JAX never caches on disk; `update` holds none, so that its compile is
 cached. Both are pure: a `TrainState` and a key go in, and a new state comes out. `train` splits the state's key once
 per iteration, for all that is drawn in it.
 """
@@ -23,16 +23,16 @@ from ..physics.base import jit_for
 from ..task import Curriculum, CurriculumState
 from .agent import Agent as Agent
 from .agent import MakePolicy as MakePolicy
-from .agent import critics
+from .agent import critic_view
 from .agent import make_agent as make_agent
 from .collect import Collector
 from .collect import collect as collect
 from .config import PPO as PPO
 from .distributions import AbstractDistribution
 from .gae import gae
-from .memory import first_memory, replay
+from .memory import initial_carry, unroll
 from .networks import AbstractPolicy
-from .reward_model import AbstractRewardModel, begin_reward_model
+from .reward_model import AbstractRewardModel, init_reward_model
 from .state import Rollout as Rollout
 from .state import TrainState as TrainState
 
@@ -47,8 +47,8 @@ def init(
 ) -> TrainState:
     """The state before the first iteration; `env` is that of one robot."""
     key, key_agent, key_pool, key_envs, key_model = jax.random.split(key, 5)
-    begun = None if curriculum is None else curriculum.init()
-    env = _at_level(env, curriculum, begun)
+    curriculum_state = None if curriculum is None else curriculum.init()
+    env = _at_level(env, curriculum, curriculum_state)
     agent, opt_state = _make_learner(env, config, key_agent, make_policy)
     env_state, obs, carry = _start_envs(env, config, agent.policy, make_pool(env, config, key_pool), key_envs)
     return TrainState(
@@ -62,8 +62,8 @@ def init(
         last_return=jnp.zeros((), jnp.float32),
         key=key,
         iteration=jnp.zeros((), jnp.int32),
-        curriculum=begun,
-        reward_model=begin_reward_model(reward_model, env, key_model),
+        curriculum=curriculum_state,
+        reward_model=init_reward_model(reward_model, env, key_model),
     )
 
 
@@ -95,7 +95,7 @@ def _start_envs(
     first = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[:1], (config.num_envs, *leaf.shape[1:])), pool)
     every = jnp.ones((config.num_envs,), bool)
     env_state, obs = pool.replace(keys_of(key_pick, 0, config.num_envs), every, first.state, first.obs)
-    return spread_start(env_state, key_age, env.episode_steps), obs, first_memory(policy, config.num_envs)
+    return spread_start(env_state, key_age, env.episode_steps), obs, initial_carry(policy, config.num_envs)
 
 
 def _optimiser(config: PPO) -> optax.GradientTransformation:
@@ -112,8 +112,8 @@ def update(
     """Some epochs of minibatch gradient steps on the clipped objective."""
     key_epochs, key_model = jax.random.split(key)
     rewards, learned, model_figures = _learned_reward(reward_model, state, rollout, key_model)
-    values = state.agent.value(critics(rollout.obs))
-    next_values = state.agent.value(critics(rollout.final_obs))
+    values = state.agent.value(critic_view(rollout.obs))
+    next_values = state.agent.value(critic_view(rollout.final_obs))
     done = rollout.terminated | rollout.truncated
     advantages, targets = gae(
         rewards, values, next_values, rollout.terminated, done, config.discount, config.gae_lambda
@@ -128,7 +128,7 @@ def update(
         log_ratio = distribution.log_prob(rollout.action) - rollout.log_prob
         ratio, clipped = jnp.exp(log_ratio), jnp.clip(jnp.exp(log_ratio), 1.0 - config.clip, 1.0 + config.clip)
         policy_loss = -jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
-        value_loss = jnp.mean(jnp.square(agent.value(critics(rollout.obs)) - target))
+        value_loss = jnp.mean(jnp.square(agent.value(critic_view(rollout.obs)) - target))
         entropy = jnp.mean(distribution.entropy())
         total = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
         kl = _kl(rollout, distribution)
@@ -183,7 +183,7 @@ def _learned_reward(
 
 
 def _replayed(policy: AbstractPolicy, rollout: Rollout) -> AbstractDistribution:
-    return replay(policy, rollout.obs["policy"], rollout.carry, rollout.terminated | rollout.truncated)
+    return unroll(policy, rollout.obs["policy"], rollout.carry, rollout.terminated | rollout.truncated)
 
 
 def _kl(rollout: Rollout, new: AbstractDistribution) -> Float[Array, ""]:
@@ -227,8 +227,10 @@ def _take_envs(data: tuple[Rollout, Array, Array], envs: Int[Array, " n"]) -> tu
 
 def _update_norms(agent: Agent, rollout: Rollout) -> Agent:
     """Include this iteration's observations for the next one."""
-    seen, judged = (obs.reshape(-1, obs.shape[-1]) for obs in (rollout.obs["policy"], critics(rollout.obs)))
-    return Agent(agent.policy.update_norm(seen), agent.value.update_norm(judged))
+    policy_obs, value_obs = (
+        obs.reshape(-1, obs.shape[-1]) for obs in (rollout.obs["policy"], critic_view(rollout.obs))
+    )
+    return Agent(agent.policy.update_norm(policy_obs), agent.value.update_norm(value_obs))
 
 
 _update: Any = eqx.filter_jit(update)
@@ -236,11 +238,11 @@ _Update = Callable[..., tuple[TrainState, dict[str, Float[Array, ""]]]]
 
 
 def _compile_update(
-    env: Env, config: PPO, state: TrainState, reward_model: AbstractRewardModel | None, seen: str | None
+    env: Env, config: PPO, state: TrainState, reward_model: AbstractRewardModel | None, observation: str | None
 ) -> _Update:
     """`update`, compiled for rollouts of this env; nothing of it runs."""
     pool = eqx.filter_eval_shape(make_pool, env, config, state.key)
-    _, rollout, _ = eqx.filter_eval_shape(collect, env, config, state, pool, state.key, seen)
+    _, rollout, _ = eqx.filter_eval_shape(collect, env, config, state, pool, state.key, observation)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), rollout)
     return _update.lower(config, state, blank, state.key, reward_model).compile()
 
@@ -251,20 +253,20 @@ def train(
     state: TrainState,
     iterations: int,
     curriculum: Curriculum | None = None,
-    shares: int = 1,
+    num_shards: int = 1,
     reward_model: AbstractRewardModel | None = None,
 ) -> Iterator[tuple[TrainState, dict[str, Float[Array, ""]]]]:
     """Iterate until `state.iteration` is `iterations`, yielding each new state and its figures.
 
     A curriculum moves the env's ranges from iteration to iteration, a reward model replaces the env's rewards; `state`
-    must have begun with both. The envs are stepped in `shares` equal shares at once, which changes nothing but the
-    order of sums.
+    must have been initialised with both. The envs are stepped in `num_shards` equal shards at once, which changes
+    only the order of sums.
     """
     if int(state.iteration) >= iterations:
         return
-    seen = None if reward_model is None else reward_model.observation
-    with ThreadPoolExecutor(1) as beside, Collector(shares, seen) as collector:
-        compiling = beside.submit(_compile_update, env, config, state, reward_model, seen)
+    observation = None if reward_model is None else reward_model.observation
+    with ThreadPoolExecutor(1) as beside, Collector(num_shards, observation) as collector:
+        compiling = beside.submit(_compile_update, env, config, state, reward_model, observation)
         while int(state.iteration) < iterations:
             key, key_pool, key_steps, key_update = jax.random.split(state.key, 4)
             now = _at_level(env, curriculum, state.curriculum)

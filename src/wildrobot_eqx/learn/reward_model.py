@@ -36,7 +36,7 @@ class AbstractRewardModel(AbstractModule):
         """The state after an iteration, and its figures by name; `rollout.reward` is the env's own."""
 
 
-def begin_reward_model(model: AbstractRewardModel | None, env: Env, key: PRNGKeyArray) -> Any:
+def init_reward_model(model: AbstractRewardModel | None, env: Env, key: PRNGKeyArray) -> Any:
     """The first state of a reward model; None without one.
 
     Raises:

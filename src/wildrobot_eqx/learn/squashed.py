@@ -15,7 +15,7 @@ class SquashedPolicy(AbstractPolicy):
     """Actions `tanh(mlp(norm(obs)))`: the mode of a squashed Gaussian.
 
     The spread that such a learner explores with depends on the state and belongs to its
-    training; it is left behind, and `log_std` is that of a policy as good as certain.
+    training; it is left behind, and `log_std` is that of a nearly deterministic policy.
     """
 
     norm: RunningNorm

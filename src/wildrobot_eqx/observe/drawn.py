@@ -17,10 +17,10 @@ from ..physics import PhysicsParams
 from ..physics.params import nominal_params
 from ..robots import DrivenJoints, Mirror, Robot, joint_unit
 from .signals import Signals
-from .terms import AbstractStatelessTerm
+from .terms import AbstractJointTerm, AbstractStatelessTerm
 
 JointFigure = Literal["stiffness", "torque limit", "armature", "damping", "friction loss"]
-"""What `JointRatios` tells of a joint and its servo."""
+"""The figures of a joint and its servo that `JointRatios` observes."""
 
 
 def _unsigned(driven: DrivenJoints) -> Mirror | None:
@@ -40,7 +40,7 @@ def _figure(params: PhysicsParams, driven: DrivenJoints, name: JointFigure) -> F
 
 
 class JointRatios(AbstractStatelessTerm):
-    """One figure of each joint as a share of the nominal, in actuator order; 1 where the nominal is 0."""
+    """One figure of each joint as a fraction of the nominal, in actuator order; 1 where the nominal is 0."""
 
     driven: DrivenJoints
     figure: JointFigure = eqx.field(static=True)
@@ -73,7 +73,7 @@ class JointRatios(AbstractStatelessTerm):
 
 
 class MassRatios(AbstractStatelessTerm):
-    """The mass of each body that weighs something as a share of the nominal, in the model's order."""
+    """The mass of each body that weighs something as a fraction of the nominal, in the model's order."""
 
     bodies: tuple[int, ...] = eqx.field(static=True)
     swapped: tuple[int, ...] = eqx.field(static=True)  # by place in `bodies`: the body on the other side
@@ -134,7 +134,7 @@ class CentreOfMassShift(AbstractStatelessTerm):
 
 
 class FrictionRatio(AbstractStatelessTerm):
-    """Sliding friction as a share of the nominal, the mean over the geoms that have some."""
+    """Sliding friction as a fraction of the nominal, the mean over the geoms that have some."""
 
     nominal: Float[Array, " ngeom"]
     size = 1
@@ -158,7 +158,7 @@ class FrictionRatio(AbstractStatelessTerm):
         return (total / jnp.sum(self.nominal))[None]
 
 
-class EncoderOffsets(AbstractStatelessTerm):
+class EncoderOffsets(AbstractJointTerm):
     """What each encoder reads at its joint's true zero (`RandomCalibrationError`), in actuator order."""
 
     driven: DrivenJoints
@@ -168,15 +168,6 @@ class EncoderOffsets(AbstractStatelessTerm):
 
     def __init__(self, robot: Robot):
         self.driven, self.unit = robot.driven, joint_unit(robot, robot.joint_names)
-
-    @property
-    def size(self) -> int:
-        """Length of its vector."""
-        return self.driven.size
-
-    @property
-    def mirror(self) -> Mirror | None:
-        return self.driven.mirror
 
     @property
     def source(self) -> str:
@@ -257,7 +248,7 @@ class BatteryVoltage(AbstractServoTerm):
 
 
 class MotorStrengths(AbstractServoTerm):
-    """Each motor's torque as a share of the nominal, drawn by the servos' `DCMotor`, in actuator order."""
+    """Each motor's torque as a fraction of the nominal, drawn by the servos' `DCMotor`, in actuator order."""
 
     driven: DrivenJoints
     part: str = eqx.field(static=True)

@@ -19,7 +19,7 @@ class Channel(eqx.Module):
     name: str = eqx.field(static=True)
     unit: str = eqx.field(static=True)
     mirror: float | None = eqx.field(static=True)  # its sign in the left-right mirror; None: its image is not known
-    side: bool = eqx.field(static=True, default=False)  # its sign tells left from right, as a gait's sine does
+    side: bool = eqx.field(static=True, default=False)  # its sign changes with the side, as that of a gait's sine
 
 
 class Signals(eqx.Module):
@@ -100,7 +100,7 @@ class Signals(eqx.Module):
 
 
 def _held(value: Held | None, asker: object, what: str, where: str, hint: str) -> Held:
-    """What the signals hold, or an error that names who asks for it in vain."""
+    """What the signals hold, or an error that names the term that needs it."""
     if value is None:
         raise WildRobotError(f"{type(asker).__name__} asks for {what}.", where=where, hint=hint)
     return value

@@ -41,8 +41,8 @@ class ObservationStack(AbstractModule):
     Args:
         terms: the terms by name, in the order of the vector.
         policy: this stack feeds the policy, so each term must be measurable on the robot.
-        sensing: by a term's name, what becomes of its readings, in order; the others are perfect.
-        history: how many control steps the vector tells of; before the first, its reading stands.
+        sensing: by a term's name, what becomes of its readings, in order; the others are ideal.
+        history: how many control steps the vector holds; before the first step it holds the first reading.
 
     Raises:
         WildRobotError: a policy stack holds a term that only the simulator knows, sensing
@@ -127,7 +127,7 @@ class ObservationStack(AbstractModule):
 
     @property
     def side(self) -> int | None:
-        """The entry of the newest reading whose sign tells left from right: a gait's before a lean's."""
+        """The entry of the newest reading whose sign changes with the side: a gait's before a lean's."""
         sides = [part.start + side for part in self._newest if (side := self.terms[part.name].side) is not None]
         gaits = [i for i in sides if isinstance(self._at(i), CommandTerm)]
         return next(iter(gaits + sides), None)

@@ -19,10 +19,10 @@ class FootSwitches(AbstractStatelessTerm):
 
     Args:
         robot: each of its feet has a switch (`switch = true` in robot.toml).
-        threshold: the vertical force that closes a switch, as a share of the body's weight.
+        threshold: the vertical force that closes a switch, as a fraction of the body's weight.
 
     Raises:
-        WildRobotError: a foot has no switch, or the threshold is no share of a weight.
+        WildRobotError: a foot has no switch, or the threshold is no fraction of a weight.
     """
 
     feet: tuple[Foot, ...]

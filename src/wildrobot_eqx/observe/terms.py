@@ -40,7 +40,7 @@ class AbstractTerm(AbstractModule):
 
     @property
     def side(self) -> int | None:
-        """The entry whose sign tells left from right, which a reflection changes; None where there is none."""
+        """The entry whose sign changes with the side, left or right; None where there is none."""
         return None
 
     @property
@@ -88,7 +88,7 @@ class ProjectedGravity(AbstractStatelessTerm):
     """The direction of gravity as the IMU sees it: R^T (0, 0, -1)."""
 
     quat: Sensor
-    leans: bool = eqx.field(static=True)  # of a robot with several feet: where it leans tells which one bears it
+    leans: bool = eqx.field(static=True)  # several feet: the side it leans to is that of the foot that bears it
     unit = "1"
     frame = "imu"
     size = 3
@@ -138,16 +138,10 @@ class AngularVelocity(AbstractStatelessTerm):
         return self.gyro.read(signals.physics.sensordata)
 
 
-class JointPositions(AbstractStatelessTerm):
-    """Joint angles, or places of slides, relative to the home pose, in actuator order."""
+class AbstractJointTerm(AbstractStatelessTerm):
+    """A term with an entry for each driven joint, in actuator order, that a reflection changes as it does angles."""
 
-    driven: DrivenJoints
-    unit: str = eqx.field(static=True)  # one for each joint where hinges and slides are driven
-    frame = "joint, minus home"
-    measurable = True
-
-    def __init__(self, robot: Robot):
-        self.driven, self.unit = robot.driven, joint_unit(robot, robot.joint_names)
+    driven: eqx.AbstractVar[DrivenJoints]
 
     @property
     def size(self) -> int:
@@ -157,6 +151,18 @@ class JointPositions(AbstractStatelessTerm):
     @property
     def mirror(self) -> Mirror | None:
         return self.driven.mirror
+
+
+class JointPositions(AbstractJointTerm):
+    """Joint angles, or places of slides, relative to the home pose, in actuator order."""
+
+    driven: DrivenJoints
+    unit: str = eqx.field(static=True)  # one for each joint where hinges and slides are driven
+    frame = "joint, minus home"
+    measurable = True
+
+    def __init__(self, robot: Robot):
+        self.driven, self.unit = robot.driven, joint_unit(robot, robot.joint_names)
 
     @property
     def constants(self) -> dict[str, Float[Array, ""]]:
@@ -170,7 +176,7 @@ class JointPositions(AbstractStatelessTerm):
         return self.driven.positions(signals.physics.qpos) - self.driven.home
 
 
-class JointVelocities(AbstractStatelessTerm):
+class JointVelocities(AbstractJointTerm):
     """Joint velocities, in actuator order."""
 
     driven: DrivenJoints
@@ -180,15 +186,6 @@ class JointVelocities(AbstractStatelessTerm):
 
     def __init__(self, robot: Robot):
         self.driven, self.unit = robot.driven, joint_unit(robot, robot.joint_names, "/s")
-
-    @property
-    def size(self) -> int:
-        """Length of its vector."""
-        return self.driven.size
-
-    @property
-    def mirror(self) -> Mirror | None:
-        return self.driven.mirror
 
     @property
     def source(self) -> str:

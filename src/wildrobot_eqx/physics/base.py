@@ -1,4 +1,4 @@
-"""What every physics backend promises."""
+"""What every physics engine provides."""
 
 import abc
 import copy
@@ -23,7 +23,7 @@ _SOME_FRICTION = 1e-6  # N m, in a model whose parameters say how much there is
 
 
 class PhysicsState(eqx.Module):
-    """One robot at one moment, the same tree, shapes and dtypes on every backend.
+    """One robot at one moment, the same tree, shapes and dtypes on every engine.
 
     Positions, velocities, poses and the sensors of those stages belong to the new state;
     forces, accelerations and their sensors to the last substep. World frame unless the
@@ -39,7 +39,7 @@ class PhysicsState(eqx.Module):
     sensordata: Float[Array, " nsensordata"]
     foot_force: Float[Array, "nfoot 3"]  # N, of the floor on each foot
     actuator_force: Float[Array, " nu"]  # N m
-    carry: Any  # what one backend keeps to itself
+    carry: Any  # what one engine keeps to itself
 
 
 class AbstractPhysics(AbstractModule):
@@ -82,21 +82,21 @@ class AbstractPhysics(AbstractModule):
 
 
 FEWEST = 32
-"""Shares of fewer envs cost a core more in starts of kernels than they gain."""
+"""Shards of fewer envs cost a core more in starts of kernels than they gain."""
 
 
 def usable_cpus() -> int:
-    """CPUs that this process may run on; all of the machine's where the system does not tell (macOS, Windows)."""
+    """CPUs that this process may run on; all of the machine's where the system cannot say (macOS, Windows)."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
 
 
-def cpu_shares(physics: AbstractPhysics, num_envs: int) -> int:
-    """In how many equal shares to step `num_envs` envs, each from a thread of its own.
+def cpu_shards(physics: AbstractPhysics, num_envs: int) -> int:
+    """In how many equal shards to step `num_envs` envs, each from a thread of its own.
 
-    XLA leaves most of a program on a CPU to one core, but two calls of it run side by side: one share for each core.
+    XLA leaves most of a program on a CPU to one core, but two calls of it run side by side: one shard for each core.
     1 on other devices, and for engines that cannot be called so: `native` has threads of its own, and two calls of a
     large batch of `mjx` were seen to wait for each other for ever.
     """
@@ -177,10 +177,10 @@ def with_friction(physics: AbstractPhysics, dofs: tuple[int, ...] | None = None)
 
     `mjx` and `tree` lay out their constraints before any parameter is known, one for each
     degree of freedom whose `dof_frictionloss` is positive in the model; without this, what a
-    servo or a randomiser adds elsewhere would be left out. How large it is say the parameters alone.
+    servo or a randomiser adds elsewhere would be left out. Its size is in the parameters alone.
     """
-    given = physics.model.mj.dof_frictionloss
-    lacking = [i for i in (range(len(given)) if dofs is None else dofs) if given[i] <= 0.0]
+    frictionloss = physics.model.mj.dof_frictionloss
+    lacking = [i for i in (range(len(frictionloss)) if dofs is None else dofs) if frictionloss[i] <= 0.0]
     if not lacking:
         return physics
 
@@ -202,5 +202,5 @@ def foot_forces(robot: Robot, sensordata: Float[Array, " nsensordata"]) -> Float
 def nominal_ctrl(robot: Robot) -> Float[Array, " nu"]:
     """The command under which `init` evaluates forces: position servos hold the home pose, all else rests at 0."""
     home = jax.lax.stop_gradient(robot.home_joints)
-    held = np.array([kind == "position" for kind in robot.actuator_kind])
-    return home if held.all() else jnp.where(held, home, 0.0)
+    position = np.array([kind == "position" for kind in robot.actuator_kind])
+    return home if position.all() else jnp.where(position, home, 0.0)

@@ -1,4 +1,4 @@
-"""MJX as a backend: MuJoCo in JAX, for GPUs and TPUs."""
+"""MJX as an engine: MuJoCo in JAX, for GPUs and TPUs."""
 
 import contextlib
 import functools
@@ -107,7 +107,7 @@ def _engine(model: Model, impl: str, effort: Effort | None) -> "_JaxEngine | _Wa
 
 def _unfit(reason: str) -> WildRobotError:
     return WildRobotError(
-        f"MJX cannot simulate this model: {reason}", where="MjxPhysics", hint="take the native backend"
+        f"MJX cannot simulate this model: {reason}", where="MjxPhysics", hint="take the native engine"
     )
 
 
@@ -123,7 +123,7 @@ def _with_params(mjx_model: Any, model: Model, params: PhysicsParams) -> Any:
     fields = {name: getattr(params, name) for name in MODEL_FIELDS if name != "gravity"}
     if not model.mj.npair:
         fields.pop("pair_friction")
-    # MJX tells a row of dry friction by its positive bound: at exactly 0 it would hold the joint fast.
+    # MJX knows a row of dry friction by its positive bound: at exactly 0 it would hold the joint fast.
     fields["dof_frictionloss"] = jnp.maximum(params.dof_frictionloss, _LEAST_FRICTION)
     parent = tuple(int(p) for p in model.mj.body_parentid)
     return mjx_model.replace(

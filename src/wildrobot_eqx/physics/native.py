@@ -1,4 +1,4 @@
-"""MuJoCo's C engine as a JAX function: the CPU default and the reference for every backend."""
+"""MuJoCo's C engine as a JAX function: the CPU default and the reference for every engine."""
 
 import functools
 import threading
@@ -109,7 +109,7 @@ def _engine(model: Model, threads: int, n: int) -> "_Engine":
 
 
 class _Quiet:
-    """Keeps MuJoCo from writing MUJOCO_log.TXT where the user works: a NaN is told by the state itself.
+    """Keeps MuJoCo from writing MUJOCO_log.TXT where the user works: a NaN is seen in the state itself.
 
     The handler belongs to the process, engines run on threads of their own: the first that
     enters replaces it, the last that leaves puts it back.

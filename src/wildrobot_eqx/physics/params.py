@@ -14,7 +14,7 @@ from ..robots import Model
 class PhysicsParams(eqx.Module):
     """Domain parameters of one env, named and shaped as in `mujoco.MjModel`.
 
-    Constants that MuJoCo derives from them follow one rule on every backend:
+    Constants that MuJoCo derives from them follow one rule on every engine:
 
     | field | derived constants | rule |
     |---|---|---|

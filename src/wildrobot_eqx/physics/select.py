@@ -1,4 +1,4 @@
-"""Choose a physics backend by name, as recipes and the command line do."""
+"""Choose a physics engine by name, as recipes and the command line do."""
 
 from typing import Literal, get_args
 
@@ -45,26 +45,26 @@ def fastest_engine(robot: Robot, timestep: float = 0.005, steps: int = 0) -> tup
 
 
 def engine_name(physics: AbstractPhysics) -> str:
-    """The name under which `make_physics` makes such a backend."""
+    """The name under which `make_physics` makes such an engine."""
     return type(physics).__name__.removesuffix("Physics").lower()
 
 
-def make_physics(backend: str, robot: Robot, timestep: float = 0.005, steps: int = 0) -> AbstractPhysics:
-    """The backend called `backend` (a `Backend`) for `robot`, with simulation steps of `timestep` s.
+def make_physics(engine: str, robot: Robot, timestep: float = 0.005, steps: int = 0) -> AbstractPhysics:
+    """The engine called `engine` (a `Backend`) for `robot`, with simulation steps of `timestep` s.
 
     `steps` are the control steps to train for, by which `auto` chooses.
 
     Raises:
-        WildRobotError: no such backend, or it cannot simulate this robot at this timestep.
+        WildRobotError: no such engine, or it cannot simulate this robot at this timestep.
     """
-    if backend == "auto":
-        backend, _ = fastest_engine(robot, timestep, steps)
-    if backend == "native":
+    if engine == "auto":
+        engine, _ = fastest_engine(robot, timestep, steps)
+    if engine == "native":
         return NativePhysics(robot, timestep)
-    if backend == "mjx":
+    if engine == "mjx":
         return MjxPhysics(robot, timestep)
-    if backend == "tree":
+    if engine == "tree":
         return TreePhysics(robot, timestep)
     raise WildRobotError(
-        f"There is no physics backend {backend!r}.", where="--physics", hint=nearest(backend, get_args(Backend))
+        f"There is no physics engine {engine!r}.", where="--physics", hint=nearest(engine, get_args(Backend))
     )

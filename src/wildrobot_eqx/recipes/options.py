@@ -18,10 +18,10 @@ def to_manifest(function: RecipeFunction, options: dict[str, Any]) -> dict[str, 
     Raises:
         WildRobotError: one of them would not come back as it is.
     """
-    kept = {name: _plain(value) for name, value in options.items()}
+    stored = {name: _json_value(value) for name, value in options.items()}
     for name, value in options.items():
         try:
-            back = from_manifest(function, json.loads(json.dumps({name: kept[name]}, allow_nan=False)))[name]
+            back = from_manifest(function, json.loads(json.dumps({name: stored[name]}, allow_nan=False)))[name]
         except (TypeError, ValueError):
             back = None
         if back != value:
@@ -30,21 +30,21 @@ def to_manifest(function: RecipeFunction, options: dict[str, Any]) -> dict[str, 
                 where=str(function.path),
                 hint="use str, int, float, bool, a Literal, an Enum, a Path, or a list or tuple of them",
             )
-    return kept
+    return stored
 
 
-def from_manifest(function: RecipeFunction, kept: dict[str, Any]) -> dict[str, Any]:
+def from_manifest(function: RecipeFunction, stored: dict[str, Any]) -> dict[str, Any]:
     """The options of a manifest, as the recipe's parameters are annotated."""
     parameters = function.signature.parameters
-    return {n: _typed(parameters[n].annotation, v) if n in parameters else v for n, v in kept.items()}
+    return {n: _typed(parameters[n].annotation, v) if n in parameters else v for n, v in stored.items()}
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, PurePath):
         return str(value)
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+    return [_json_value(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _typed(hint: Any, value: Any) -> Any:

@@ -118,16 +118,16 @@ def _array(old: jax.Array | np.ndarray, value: Any, assignment: str) -> jax.Arra
     """`value` as an array of the shape and dtype of `old`."""
     now = f"it is {np.asarray(old).tolist()} now, {old.dtype} of shape {list(old.shape)}"
     try:
-        given = np.array(value)
+        array = np.array(value)
     except ValueError as error:
         raise _error(assignment, f"The value is ragged: {error}", now) from error
-    if given.shape != old.shape:
-        raise _error(assignment, f"The value has shape {list(given.shape)}, the key takes {list(old.shape)}.", now)
-    new = given.astype(old.dtype) if given.dtype.kind in "bif" else None
+    if array.shape != old.shape:
+        raise _error(assignment, f"The value has shape {list(array.shape)}, the key takes {list(old.shape)}.", now)
+    new = array.astype(old.dtype) if array.dtype.kind in "bif" else None
     if (
         new is None
-        or (old.dtype.kind != "f" and not np.array_equal(new, given))
-        or (given.dtype.kind == "b") != (old.dtype.kind == "b")
+        or (old.dtype.kind != "f" and not np.array_equal(new, array))
+        or (array.dtype.kind == "b") != (old.dtype.kind == "b")
     ):
         raise _error(assignment, f"The value does not fit {old.dtype}.", now)
     return jnp.asarray(new)

@@ -106,7 +106,7 @@ class RecipeFunction:
         """Build the recipe.
 
         Raises:
-            WildRobotError: an unknown option, or whatever the function raises, told in short.
+            WildRobotError: an unknown option, or whatever the function raises, in short.
         """
         for name in options:
             if name not in self.signature.parameters:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 
+from ..atomic import writing
 from ..errors import WildRobotError
 from ..evaluate.rollout import judged_env
 from ..recipes.recipe import Recipe
-from ..runs.files import read_object, writing
+from ..runs.files import read_object
 from ..runs.folder import RunFolder
 from ..train.registry import trainer_of
 from ..train.session import restore

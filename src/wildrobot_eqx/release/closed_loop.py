@@ -60,12 +60,10 @@ def closed_loop(bundle: Bundle, env: Env, gate: AbstractGate, episodes: int) -> 
         rows = gate.rows(batch, episodes)
         tallies = _batch(bundle, judged, side, meter, batch, episodes, gate, rows)
         for case, tally in zip(batch, tallies):
-            figures, held = judge_case(case, meter.figures(tally, case), limits, timestep, meter.joints(tally), shown)
+            figures, own = judge_case(case, meter.figures(tally, case), limits, timestep, meter.joints(tally), shown)
             found.append(figures)
-            lines += held
-            _log.info(
-                f"the player, {case.label or case.name}: {sum(line.passed for line in held)} of {len(held)} lines"
-            )
+            lines += own
+            _log.info(f"the player, {case.label or case.name}: {sum(line.passed for line in own)} of {len(own)} lines")
     return GateResult(
         tuple(lines), tuple(found), episodes, gate.seconds, f"{episodes} episodes of the player", gate.columns, shown
     )
@@ -110,19 +108,19 @@ def _named(bundle: Bundle, side: RobotSide, readings: dict[str, np.ndarray], i: 
     """The readings of one robot and what it is asked for, as a player takes them."""
     contract = bundle.contract
     row = {name: values[i] for name, values in readings.items()}
-    asked = {channel.name: float(value) for channel, value in zip(contract.channels, row.pop(COMMAND))}
+    command = {channel.name: float(value) for channel, value in zip(contract.channels, row.pop(COMMAND))}
     feet = dict(zip(contract.feet, row.pop(SWITCHES, ())))
     joints = {kind: dict(zip(side.measured, row.pop(kind))) for kind in (POSITIONS, VELOCITIES)}
-    return {**row, **joints, COMMAND: asked, **({SWITCHES: feet} if feet else {})}
+    return {**row, **joints, COMMAND: command, **({SWITCHES: feet} if feet else {})}
 
 
 def _readings(side: RobotSide, state: EnvState) -> dict[str, Array]:
     """What all robots measure and are asked for, a row for each."""
     physics, switches = state.physics, side.switches()
-    asked = [jax.vmap(side.commands[name].asked)(state.commands[name]) for name in sorted(side.commands)]
+    commands = [jax.vmap(side.commands[name].asked)(state.commands[name]) for name in sorted(side.commands)]
     n = physics.qpos.shape[0]
     return {
-        COMMAND: jnp.concatenate([jnp.zeros((n, 0), jnp.float32), *asked], axis=1),
+        COMMAND: jnp.concatenate([jnp.zeros((n, 0), jnp.float32), *commands], axis=1),
         POSITIONS: physics.qpos[:, np.array(side.qpos, int)],
         VELOCITIES: physics.qvel[:, np.array(side.qvel, int)],
         **{name: jax.vmap(sensor.read)(physics.sensordata) for name, sensor in side.sensors.items()},

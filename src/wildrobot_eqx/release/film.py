@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic import writing
 from ..deploy.bundle.bundle import Bundle
 from ..deploy.export.robot_files import bundled_robot
 from ..deploy.proof.play import AXES, Played
@@ -11,7 +12,6 @@ from ..physics.mujoco_tools.render import Renderer
 from ..report.case_film import Scene, write_scenes
 from ..report.encode import SIZE
 from ..report.film import Walk, in_words, over_a_cycle, write_video
-from ..runs.files import writing
 
 _CYCLE = 0.7  # s, over which a speed is averaged where there is no gait
 
@@ -41,7 +41,7 @@ def _walk(bundle: Bundle, played: Played) -> Walk:
     period = _CYCLE if clock is None else float(clock["period"])
     ahead, left, turn = (played.command.get(name, 0.0) for name in AXES)
     words = in_words(ahead, 0.0, left, turn)
-    told = tuple(words if active else "stand" for active in played.active)
+    texts = tuple(words if active else "stand" for active in played.active)
     commands = np.where(played.active, np.float32(ahead), np.float32(0.0)).astype(np.float32)
     speed = over_a_cycle(played.walk.speeds, period / dt)
-    return Walk(played.qpos, commands, speed, played.fell, dt, period, told)
+    return Walk(played.qpos, commands, speed, played.fell, dt, period, texts)

@@ -93,12 +93,12 @@ def _velocity(robot: Robot, bundle: Bundle, constants: dict[str, float]) -> Velo
     )
 
 
-def _gate(told: dict[str, Any] | None) -> AbstractGate | None:
-    if told is None or told.get("judge") not in _GATES or not {"required", "seconds", "warmup"} <= set(told):
+def _gate(entry: dict[str, Any] | None) -> AbstractGate | None:
+    if entry is None or entry.get("judge") not in _GATES or not {"required", "seconds", "warmup"} <= set(entry):
         return None
-    required, seconds = tuple(float(value) for value in told["required"]), float(told["seconds"])
-    if told["judge"] == "StandGate":
-        at, recovery = float(told["kick_at"]), float(told["recovery"])
+    required, seconds = tuple(float(value) for value in entry["required"]), float(entry["seconds"])
+    if entry["judge"] == "StandGate":
+        at, recovery = float(entry["kick_at"]), float(entry["recovery"])
         return StandGate(required=required, reported=(), seconds=seconds, kick_at=at, recovery=recovery)
-    motions = tuple(Motion(m["axis"], float(m["command"])) for m in told.get("motions", ()))
-    return WalkGate(required=required, reported=(), seconds=seconds, warmup=float(told["warmup"]), motions=motions)
+    motions = tuple(Motion(m["axis"], float(m["command"])) for m in entry.get("motions", ()))
+    return WalkGate(required=required, reported=(), seconds=seconds, warmup=float(entry["warmup"]), motions=motions)

@@ -37,15 +37,15 @@ class Verified:
         """The findings as plain JSON values."""
         return {
             "passed": self.passed,
-            "replay": {**_plain(self.replay), "tolerance": TOLERANCE},
-            "retrace": None if self.retrace is None else _plain(self.retrace),
+            "replay": {**_replay_json(self.replay), "tolerance": TOLERANCE},
+            "retrace": None if self.retrace is None else _replay_json(self.retrace),
             "gate": None if self.gate is None else self.gate.to_json(),
             "lost": list(self.lost),
             "note": self.note,
         }
 
 
-def _plain(found: Replay | Retrace) -> dict[str, Any]:
+def _replay_json(found: Replay | Retrace) -> dict[str, Any]:
     """As JSON values, which know no infinity."""
     figures = dataclasses.asdict(found)
     broken = [name for name, value in figures.items() if isinstance(value, float) and not np.isfinite(value)]

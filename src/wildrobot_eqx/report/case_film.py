@@ -13,12 +13,12 @@ from jaxtyping import Array, Bool, Float, Key
 from PIL import Image, ImageDraw, ImageFont
 
 from ..arrays import f32
+from ..atomic import writing
 from ..env import Env
 from ..evaluate.gate import AbstractGate, Case
 from ..evaluate.rollout import control_steps, hold_commands, judge_key, judged_env
 from ..learn.networks import AbstractPolicy
 from ..physics.mujoco_tools.render import Renderer
-from ..runs.files import writing
 from ..task.point import points_in
 from .encode import SIZE, frames_apart, write_film
 
@@ -80,10 +80,10 @@ def record_cases(env: Env, gate: AbstractGate | None, policy: AbstractPolicy) ->
     scenes = []
     for i, case in enumerate(shown * each):
         key = jax.random.fold_in(judge_key(_TIMESTEP), i + 1)
-        held = hold_commands(judged, {name: f32(value) for name, value in case.values.items()})
+        env_of_case = hold_commands(judged, {name: f32(value) for name, value in case.values.items()})
         if gate is not None:
-            held = gate.vary(held, jax.tree.map(lambda leaf, i=i: leaf[i], rows))
-        qpos, marks, over = jax.device_get(_roll(held, policy, key, steps))
+            env_of_case = gate.vary(env_of_case, jax.tree.map(lambda leaf, i=i: leaf[i], rows))
+        qpos, marks, over = jax.device_get(_roll(env_of_case, policy, key, steps))
         caption = case.label or case.name
         number = f", {i + 1} of {many}" if len(cases) == 1 and many > 1 else ""
         scenes.append(Scene(caption + number, qpos, marks, over, env.physics.control_dt))

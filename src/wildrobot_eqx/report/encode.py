@@ -33,8 +33,8 @@ def write_film(frames: Iterable[UInt8[ndarray, "height width 3"]], rate: float, 
         _encode(frames, rate, partial, path)
 
 
-def _encode(frames: Iterable[UInt8[ndarray, "height width 3"]], rate: float, path: Path, told_as: Path) -> None:
-    """Write the film to `path`; errors call it by another name."""
+def _encode(frames: Iterable[UInt8[ndarray, "height width 3"]], rate: float, path: Path, target: Path) -> None:
+    """Write the film to `path`; errors name `target`, where it is to be in the end."""
     try:
         ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
@@ -42,16 +42,16 @@ def _encode(frames: Iterable[UInt8[ndarray, "height width 3"]], rate: float, pat
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{SIZE[0]}x{SIZE[1]}"]
     source += ["-r", f"{rate:g}", "-i", "-"]
     film = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "26", "-preset", "fast", "-movflags", "+faststart"]
-    with tempfile.TemporaryFile() as told:
+    with tempfile.TemporaryFile() as errors:
         command = [ffmpeg, "-y", "-loglevel", "error", *source, *film, str(path)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=told)
-        with process as encoder, contextlib.suppress(BrokenPipeError):  # then its exit status tells
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors)
+        with process as encoder, contextlib.suppress(BrokenPipeError):  # its exit status says why
             assert encoder.stdin is not None  # it was asked for
             for frame in frames:
                 encoder.stdin.write(frame.tobytes())
         if process.returncode:
-            told.seek(0)
-            why = told.read().decode(errors="replace").strip()[-300:]
+            errors.seek(0)
+            why = errors.read().decode(errors="replace").strip()[-300:]
             raise WildRobotError(
-                f"The video could not be written: {why}", where=str(told_as), hint="is the disk full?", exit_code=1
+                f"The video could not be written: {why}", where=str(target), hint="is the disk full?", exit_code=1
             )

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from PIL import Image, ImageDraw, ImageFont
 
-from ..atomic import replacing
+from ..atomic import replacing, writing
 from ..env import Env, EnvState
 from ..evaluate.rollout import judge_key, judged_env
 from ..evaluate.walking.episodes import channel_values, with_command
@@ -20,7 +20,6 @@ from ..learn.networks import AbstractPolicy
 from ..locomotion import gait_of, velocity_in, velocity_of
 from ..physics.mujoco_tools.render import NoRenderer as NoRenderer
 from ..physics.mujoco_tools.render import Renderer
-from ..runs.files import writing
 from .encode import SIZE as SIZE
 from .encode import frames_apart, write_film
 
@@ -58,8 +57,8 @@ class Walk:
     fallen: Bool[np.ndarray, " time"]  # true from the fall on
     dt: float  # s
     period: float  # s, of the gait clock
-    told: tuple[str, ...] = ()  # the whole command in words, where it is more than a speed
-    measured: tuple[str, ...] = ()  # what came of it, likewise
+    command_text: tuple[str, ...] = ()  # the whole command in words, where it is more than a speed
+    measured_text: tuple[str, ...] = ()  # what was measured of it, in words
 
 
 def render_walk(
@@ -94,7 +93,7 @@ def record(env: Env, policy: AbstractPolicy, script: tuple[tuple[float, ...], ..
     counts = [round(part[1] / dt) for part in script]
     command = np.repeat(np.array([part[0] for part in script], np.float32), counts)
     beside = np.repeat(np.array([part[2:] or (0.0, 0.0) for part in script], np.float32), counts, axis=0)
-    told = tuple(np.repeat([in_words(*part) for part in script], counts).tolist())
+    texts = tuple(np.repeat([in_words(*part) for part in script], counts).tolist())
     qpos, moved, fallen, origin = jax.device_get(_roll(env, policy, jnp.asarray(command), jnp.asarray(beside)))
     if fallen.any():
         end = int(fallen.argmax()) + 1 + round(_AFTER_FALL / dt)
@@ -108,7 +107,7 @@ def record(env: Env, policy: AbstractPolicy, script: tuple[tuple[float, ...], ..
     asked = np.column_stack([command, beside[: len(command)]])
     reached = np.column_stack([speed, lateral, turn])
     measured = tuple(_measured(*rows) for rows in zip(asked, reached))
-    return Walk(qpos, command, speed, fallen, dt, period, told[: len(command)], measured)
+    return Walk(qpos, command, speed, fallen, dt, period, texts[: len(command)], measured)
 
 
 def in_words(speed: float, seconds: float = 0.0, lateral: float = 0.0, turn: float = 0.0) -> str:
@@ -149,10 +148,10 @@ def _roll(
     name, command = velocity_of(env.commands)
 
     def step(
-        loop: tuple[Any, ...], told: tuple[Float[Array, ""], Float[Array, " 2"]]
+        loop: tuple[Any, ...], velocity: tuple[Float[Array, ""], Float[Array, " 2"]]
     ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         state, obs, carry, fallen = loop
-        asked = command.set(state.commands[name], channel_values(command, *told))
+        asked = command.set(state.commands[name], channel_values(command, *velocity))
         state = dataclasses.replace(state, commands={**state.commands, name: asked})
         distribution, carry = policy(obs, carry)
         state, timestep = env.step(state, distribution.mode())
@@ -187,17 +186,17 @@ def write_video(renderer: Renderer, walk: Walk, path: Path) -> None:
 
 
 def _frames(renderer: Renderer, walk: Walk, every: int) -> Iterator[np.ndarray]:
-    """Every so many control steps a picture, with what is told and what is done written on it."""
+    """A picture every so many control steps, with the command and the measured velocity written on it."""
     small, large = ImageFont.load_default(size=15), ImageFont.load_default(size=24)
     for i in range(0, len(walk.command), every):
         picture = Image.fromarray(renderer.draw(walk.qpos[i]))
         draw = ImageDraw.Draw(picture, "RGBA")
-        told = walk.told[i] if walk.told else in_words(float(walk.command[i]))
-        measured = walk.measured[i] if walk.measured else f"{walk.speed[i] + 0.0:.2f} m/s"
-        wide = 218 + max(0, 11 * (max(len(told), len(measured)) - 8))  # several words
+        command = walk.command_text[i] if walk.command_text else in_words(float(walk.command[i]))
+        measured = walk.measured_text[i] if walk.measured_text else f"{walk.speed[i] + 0.0:.2f} m/s"
+        wide = 218 + max(0, 11 * (max(len(command), len(measured)) - 8))  # several words
         draw.rectangle((12, 12, wide, 96), fill=(20, 24, 30, 190))
-        draw.text((24, 20), "told", font=small, fill=(200, 205, 210))
-        draw.text((104, 14), told, font=large, fill=(255, 255, 255))
+        draw.text((24, 20), "command", font=small, fill=(200, 205, 210))
+        draw.text((104, 14), command, font=large, fill=(255, 255, 255))
         draw.text((24, 46), "measured", font=small, fill=(200, 205, 210))
         draw.text((104, 40), measured, font=large, fill=(255, 200, 90))
         draw.text((24, 72), f"{i * walk.dt:.1f} s, real time", font=small, fill=(200, 205, 210))
@@ -224,7 +223,7 @@ def _write_strip(renderer: Renderer, walk: Walk, path: Path) -> None:
         draw = ImageDraw.Draw(picture)
         draw.text((12, 12), f"{(row - middle) * walk.dt:.2f} s", font=font, fill=(20, 24, 30))
         if place == 0:
-            draw.text((12, 34), f"told {fastest:.1f} m/s", font=font, fill=(20, 24, 30))
+            draw.text((12, 34), f"command {fastest:.1f} m/s", font=font, fill=(20, 24, 30))
         strip.paste(picture, (place * width, 0))
     with replacing(path) as partial:
         strip.save(partial, optimize=True)

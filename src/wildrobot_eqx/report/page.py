@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..atomic import writing
 from ..evaluate.gate_result import asked
-from ..evaluate.robust.tables import told_left_out
+from ..evaluate.robust.tables import left_out_lines
 from ..evaluate.walking.shown import Figure
-from ..runs.files import read_object, replace_text, writing
+from ..runs.files import read_object, replace_text
 from .case_film import NAME
 from .plots import (
     Column,
@@ -234,9 +235,9 @@ def _robust(run_dir: Path) -> Iterator[str]:
         yield f"<li>{_text(shown.label + case)} {_text(value)}{_text(unit)}, must be {limit}</li>"
     for part in ("sweep", "terrain"):
         if isinstance(found := document.get(part), dict):
-            yield f"<li>{_text(found.get('told', ''))}</li>"
+            yield f"<li>{_text(found.get('summary', ''))}</li>"
     for part in ("world", "sweep"):
-        for sentence in told_left_out(_left_out(document.get(part))):
+        for sentence in left_out_lines(_left_out(document.get(part))):
             yield f"<li>{_text(sentence)}</li>"
     yield "</ul></div>"
     for name in ("robust_sweep", "robust_terrain", "robust_pushes"):

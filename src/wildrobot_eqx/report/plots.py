@@ -1,6 +1,5 @@
 """Plots of a run: its curves, its gate table, and how well it keeps the commanded speed."""
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.transforms import Bbox
 
 from ..evaluate.walking.shown import Figure, describe
-from ..runs.files import read_object
+from ..runs.files import json_lines, read_object
 from ..train.log import error_names
 
 _RED, _GREEN, _INK, _GRID = "#c0392b", "#1e8449", "#1b2a3a", "#d8dee4"
@@ -30,15 +29,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    found = []
-    for line in text.splitlines():
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict):
-            found.append(value)
-    return found
+    return [value for _, value in json_lines(text) if isinstance(value, dict)]
 
 
 def number(value: Any) -> float:
@@ -71,8 +62,8 @@ def write_plots(run_dir: Path) -> list[Path]:
     if len(lines) < 2:
         return drawn
     for name, (key, label, title) in {**_CURVES, **_errors(lines)}.items():
-        told = [number(line.get(key)) for line in lines]
-        if any(map(math.isfinite, told)) and (name != "diverged" or any(told)):
+        values = [number(line.get(key)) for line in lines]
+        if any(map(math.isfinite, values)) and (name != "diverged" or any(values)):
             save(name, _curve(lines, key, label, title))
     terms = sorted({key for line in lines for key in line if key.startswith("reward/")})
     if terms:
@@ -123,8 +114,8 @@ def heading(column: Column) -> str:
 
 def shown_as(verdict: dict[str, Any], name: str) -> Figure:
     """How an eval.json says that a figure is shown; where it says nothing, as walking knows it."""
-    told = verdict.get("shown")
-    figure = told.get(name) if isinstance(told, dict) else None
+    figures = verdict.get("shown")
+    figure = figures.get(name) if isinstance(figures, dict) else None
     if not isinstance(figure, dict):
         return describe(name)
     scale, digits = number(figure.get("scale", 1.0)), number(figure.get("digits", 2))
@@ -242,7 +233,7 @@ def _gate(verdict: dict[str, Any], blocks: dict[float, dict[Column, dict[str, An
             [
                 f"physics at {timestep * 1e3:g} ms",
                 "limit",
-                *(f"{c:g} m/s" if isinstance(c, float) else _plain(c) for c in commands),
+                *(f"{c:g} m/s" if isinstance(c, float) else _escaped(c) for c in commands),
             ]
         )
         colours.append(["#e8eef4"] * len(rows[-1]))
@@ -254,14 +245,14 @@ def _gate(verdict: dict[str, Any], blocks: dict[float, dict[Column, dict[str, An
                 limit = str(line.get("limit", "")) if line else limit
                 cells.append(shown.text(number(block.get(command, {"values": {}})["values"].get(name))))
                 fill.append("white" if line is None else "#d5f0dd" if line.get("passed") is True else "#f6c6c0")
-            rows.append([_plain(shown.heading), _plain(limit), *cells])
+            rows.append([_escaped(shown.heading), _escaped(limit), *cells])
             colours.append(["white", "white", *fill])
     canvas = Canvas(figsize=(3.8 + 0.75 * len(commands), 0.4 + 0.22 * len(rows)))
     axes = canvas.add_axes((0.01, 0.01, 0.98, 0.94))
     axes.set_axis_off()
     passed = verdict.get("passed") is True
-    told = f"gate{', provisional:' if verdict.get('provisional') else ''} {'passed' if passed else 'failed'}"
-    canvas.text(0.01, 0.97, told, color=_GREEN if passed else _RED, weight="bold")
+    headline = f"gate{', provisional:' if verdict.get('provisional') else ''} {'passed' if passed else 'failed'}"
+    canvas.text(0.01, 0.97, headline, color=_GREEN if passed else _RED, weight="bold")
     widths = [0.34, 0.16, *([0.5 / len(commands)] * len(commands))]
     table = axes.table(rows, cellColours=colours, colWidths=widths, cellLoc="right", bbox=Bbox.unit())
     table.auto_set_font_size(False)
@@ -274,6 +265,6 @@ def _gate(verdict: dict[str, Any], blocks: dict[float, dict[Column, dict[str, An
     return canvas
 
 
-def _plain(text: str) -> str:
+def _escaped(text: str) -> str:
     """Text that Matplotlib shows as it is: dollar signs would start a formula."""
     return text.replace("$", r"\$")

@@ -38,7 +38,7 @@ def _by_gate(sweep: dict[str, Any]) -> Canvas:
     columns = min(4, len(parameters))
     rows = -(-len(parameters) // columns)
     canvas = Canvas(figsize=(3.25 * columns + 0.3, 0.9 + 2.9 * rows), layout="constrained")
-    canvas.suptitle(f"One at a time: {sweep['told']}", fontsize=10, color=_INK, wrap=True)
+    canvas.suptitle(f"One at a time: {sweep['summary']}", fontsize=10, color=_INK, wrap=True)
     first: Axes | None = None
     for i, parameter in enumerate(parameters):
         axes = canvas.add_subplot(rows, columns, i + 1, sharey=first)
@@ -72,7 +72,7 @@ def _sweep(sweep: dict[str, Any]) -> Canvas:
     columns = min(4, len(parameters))
     rows = -(-len(parameters) // columns)
     canvas = Canvas(figsize=(3.25 * columns, 0.5 + 3.0 * rows), layout="constrained")
-    canvas.suptitle(f"One at a time: {sweep['told']}", fontsize=10, color=_INK, wrap=True)
+    canvas.suptitle(f"One at a time: {sweep['summary']}", fontsize=10, color=_INK, wrap=True)
     for i, parameter in enumerate(parameters):
         left = canvas.add_subplot(rows, columns, i + 1)
         right = left.twinx()
@@ -110,9 +110,9 @@ def _pushes(pushes: dict[str, Any]) -> Canvas:
         axes = canvas.add_subplot(1, len(kinds), i + 1, projection="polar")
         assert isinstance(axes, PolarAxes)
         axes.set_theta_zero_location("N")
-        for share, colour in (("50%", "#9db8d2"), ("95%", _BLUE)):
-            reach = [kind["directions"][name][share]["velocity"] for name in names]
-            axes.plot(angles, [*reach, reach[0]], color=colour, marker="o", markersize=4, label=f"{share} survive")
+        for level, colour in (("50%", "#9db8d2"), ("95%", _BLUE)):
+            reach = [kind["directions"][name][level]["velocity"] for name in names]
+            axes.plot(angles, [*reach, reach[0]], color=colour, marker="o", markersize=4, label=f"{level} survive")
             axes.fill(angles, [*reach, reach[0]], color=colour, alpha=0.2)
         axes.set_xticks(angles[:-1], [name.replace("_", "\n") for name in names], fontsize=8)
         axes.set_ylim(0.0, max(1.1 * outer, 0.2))

@@ -103,7 +103,7 @@ def _checkpointer() -> Any:
     import absl.logging
     import orbax.checkpoint as ocp
 
-    absl.logging.set_verbosity(absl.logging.FATAL)  # what goes wrong is raised, and told by whoever catches it
+    absl.logging.set_verbosity(absl.logging.FATAL)  # what goes wrong is raised, and reported where it is caught
     return ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
 
 

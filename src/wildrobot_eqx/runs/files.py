@@ -1,27 +1,11 @@
-"""Writing files: whole or not at all, and a full disk is told like any other mistake."""
+"""Text and JSON files of a run: written whole or not at all, and read as far as they can be read."""
 
-import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..atomic import replace_bytes
-from ..errors import WildRobotError
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns an `OSError` raised while `path` is written into a `WildRobotError`, exit code 1."""
-    try:
-        yield
-    except OSError as error:
-        raise WildRobotError(
-            f"{path.name} could not be written: {error.strerror or error}",
-            where=str(path),
-            hint="free some space, see that its folder may be written to, and try again; a training by --resume",
-            exit_code=1,
-        ) from error
+from ..atomic import replace_bytes, writing
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -41,3 +25,12 @@ def read_object(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def json_lines(text: str) -> Iterator[tuple[int, Any]]:
+    """The values of JSON lines, with their numbers from 1; a line that is no JSON, or was cut short, is left out."""
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            yield number, json.loads(line)
+        except (ValueError, RecursionError):
+            continue

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from .. import __version__
+from ..atomic import writing
 from ..errors import WildRobotError, nearest
 from .checkpoint import Checkpoints
-from .files import replace_text, writing
+from .files import replace_text
 from .lock import lock
 
 SCHEMA = 1

@@ -32,7 +32,7 @@ def robot_identity(robot: Robot) -> dict[str, Any]:
 def check_robot(robot: Robot, made_with: dict[str, Any] | None, trust: bool) -> None:
     """Compare a robot with the identity that a manifest holds, if it does.
 
-    Another MuJoCo may compile the same files to another model: that alone is only told.
+    Another MuJoCo may compile the same files to another model: that alone is only logged.
 
     Raises:
         WildRobotError: it is another robot, and `trust` is false.

@@ -4,8 +4,8 @@ import importlib
 from pathlib import Path
 from typing import IO, Any
 
+from ..atomic import writing
 from ..errors import WildRobotError
-from .files import writing
 
 
 def lock(path: Path) -> IO[bytes]:

@@ -162,7 +162,7 @@ def observe_commands(
     Raises:
         ValueError: a command's observation disagrees with its `observed`.
     """
-    seen = {}
+    observed = {}
     for name in sorted(commands):
         value = commands[name].observe(states[name])
         if value.shape != (len(commands[name].observed),):
@@ -170,8 +170,8 @@ def observe_commands(
                 f"command {name!r} ({type(commands[name]).__name__}) observes shape {value.shape}, "
                 f"its `observed` says ({len(commands[name].observed)},)"
             )
-        seen[name] = value
-    return seen
+        observed[name] = value
+    return observed
 
 
 def no_channels() -> Float[Array, "0 2"]:

@@ -28,7 +28,7 @@ class Curriculum(AbstractModule):
     between its start and the env's own. After each iteration the level rises by `rise` if the
     running mean of every figure of `success` is at most its limit, falls as much if one of
     them is beyond `lower` times its limit, and stays in between. Episodes that have begun
-    keep their draws; what befalls a robot on the way follows at once.
+    keep their draws; events follow at once.
 
     Ranges are array leaves, so no level compiles anything anew. It moves any float32 leaf
     of an env, a weight as well as a range.
@@ -109,8 +109,8 @@ def _between(start: list[Any], full: list[Any], level: Float[Array, ""]) -> list
 @eqx.filter_jit
 def _next(curriculum: Curriculum, state: CurriculumState, figures: dict[str, Float[Array, ""]]) -> CurriculumState:
     mean = {name: old + (figures[name] - old) / curriculum.window for name, old in state.mean.items()}
-    share = jnp.stack([mean[name] / limit for name, limit in curriculum.success.items()])
-    good, bad = jnp.all(share <= 1.0), jnp.any(share > curriculum.lower)
+    ratio = jnp.stack([mean[name] / limit for name, limit in curriculum.success.items()])
+    good, bad = jnp.all(ratio <= 1.0), jnp.any(ratio > curriculum.lower)
     change = jnp.where(good, curriculum.rise, jnp.where(bad, -curriculum.rise, 0.0))
     return CurriculumState(jnp.clip(state.level + change, 0.0, 1.0), mean)
 

@@ -1,4 +1,4 @@
-"""Events: what befalls a robot on the way, such as pushes. Each has a state of its own, drawn per episode."""
+"""Events during an episode, such as pushes. Each has a state of its own, drawn per episode."""
 
 import abc
 import dataclasses
@@ -86,7 +86,7 @@ class Push(AbstractEvent):
     lasts, so every engine has it in every substep; against MuJoCo's `xfrc_applied` on every
     body it is exact. What differs from a hand on the torso: joints between the bodies are
     not loaded by it, and an accelerometer does not feel it, as it does not feel gravity.
-    Within a control step a push that ends is weighted by the share that it still lasts.
+    Within a control step a push that ends is weighted by the fraction that it still lasts.
 
     Args:
         force: range of the force, N.
@@ -117,6 +117,6 @@ class Push(AbstractEvent):
         drawn = uniform(key_force, self.force) / jnp.sum(params.body_mass) * _direction(key_direction)
         acceleration = jnp.where(begins, drawn, state.acceleration)
         left = jnp.where(begins, uniform(key_duration, self.duration), state.left)
-        share = jnp.clip(left / dt, 0.0, 1.0)
-        params = dataclasses.replace(params, gravity=params.gravity + share * acceleration)
+        fraction = jnp.clip(left / dt, 0.0, 1.0)
+        params = dataclasses.replace(params, gravity=params.gravity + fraction * acceleration)
         return physics, params, PushState(acceleration, jnp.maximum(left - dt, 0.0))

@@ -74,15 +74,15 @@ class Torque(AbstractStatelessReward):
 
 
 class JointSpeedLimit(AbstractStatelessReward):
-    """Squared joint speed beyond a share of the servo's no-load speed, (rad/s)^2."""
+    """Squared joint speed beyond a fraction of the servo's no-load speed, (rad/s)^2."""
 
     driven: DrivenJoints
     weight: Float[Array, ""]
     limit: Float[Array, " nu"]  # rad/s
 
-    def __init__(self, robot: Robot, weight: Number = -0.05, share: float = 0.8):
+    def __init__(self, robot: Robot, weight: Number = -0.05, fraction: float = 0.8):
         self.driven, self.weight = robot.driven, f32(weight)
-        self.limit = f32(share * robot.servo.no_load_speed)
+        self.limit = f32(fraction * robot.servo.no_load_speed)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         speed = jnp.abs(self.driven.velocities(signals.physics.qvel))

@@ -157,26 +157,26 @@ def _between(key: PRNGKeyArray, bounds: Float[Array, "n 2"]) -> Float[Array, " n
 
 
 class MixedReset(AbstractReset):
-    """One of two resets, drawn for each episode: `second` in a `share` of them.
+    """One of two resets, drawn for each episode: `second` with a given probability.
 
     Args:
         first: the one.
         second: the other.
-        share: of the episodes that begin as `second` has it.
+        probability: of `second`.
     """
 
     first: AbstractReset
     second: AbstractReset
-    share: Float[Array, ""]
+    probability: Float[Array, ""]
 
-    def __init__(self, first: AbstractReset, second: AbstractReset, share: float | Float[Array, ""] = 0.5):
-        self.first, self.second, self.share = first, second, f32(share)
+    def __init__(self, first: AbstractReset, second: AbstractReset, probability: float | Float[Array, ""] = 0.5):
+        self.first, self.second, self.probability = first, second, f32(probability)
 
     def __call__(
         self, key: PRNGKeyArray, commands: Mapping[str, Any]
     ) -> tuple[Float[Array, " nq"], Float[Array, " nv"]]:
         key_which, key_first, key_second = jax.random.split(key, 3)
-        other = jax.random.uniform(key_which) < self.share
+        other = jax.random.uniform(key_which) < self.probability
         qpos, qvel = self.first(key_first, commands)
         other_qpos, other_qvel = self.second(key_second, commands)
         return jnp.where(other, other_qpos, qpos), jnp.where(other, other_qvel, qvel)

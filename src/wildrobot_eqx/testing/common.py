@@ -48,7 +48,7 @@ def controller_of(robot: Robot) -> AbstractController:
 
 
 def prove(env: Env) -> None:
-    """The contract of the env, traced part by part; what is wrong is told leaf by leaf."""
+    """The contract of the env, traced part by part; what is wrong is named leaf by leaf."""
     findings = check_env(env).findings
     require(not findings, "\n".join(str(finding) for finding in findings))
 

@@ -106,10 +106,10 @@ def check_controller(controller: AbstractController, on: Robot | Env) -> None:
         require_finite((ctrl, state), f"{kind}({action})")
         if controller.mirror is not None and robot.mirror is not None:
             mirrored, _ = controller(controller.init(), controller.mirror(action))
-            wanted = robot.mirror(ctrl)
+            expected = robot.mirror(ctrl)
             require(
-                np.allclose(mirrored, wanted, rtol=1e-4, atol=1e-4),
-                f"{kind} makes {mirrored} of the mirrored action, its mirrored command is {wanted}",
+                np.allclose(mirrored, expected, rtol=1e-4, atol=1e-4),
+                f"{kind} makes {mirrored} of the mirrored action, its mirrored command is {expected}",
             )
 
 

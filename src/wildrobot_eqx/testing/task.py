@@ -66,13 +66,13 @@ def _check_hold(command: AbstractCommand, env: Env, name: str) -> None:
         seen = [command.observe(state.commands[name]) for state in (first, second)]
         require_same(seen[0], seen[1], f"{kind}.hold({value}) asks for two things with two keys")
         plain = run(env, 0, 0)[0][0]
-        told = held.set(plain.commands[name], value)
-        asked = held.asked(told)
+        changed = held.set(plain.commands[name], value)
+        asked = held.asked(changed)
         require(np.allclose(asked, value, atol=1e-6), f"{kind}.asked is {asked} after set({value})")
         others = {needed: plain.commands[needed] for needed in command.needs}
         after = [
             command.observe(held.step(jax.random.key(0), state, plain.physics, env.physics.control_dt, others))
-            for state in (told, first.commands[name])
+            for state in (changed, first.commands[name])
         ]
         require(
             np.allclose(after[0], after[1], atol=1e-5),

@@ -18,7 +18,7 @@ from .common import env_around, prove, require, require_finite, require_same
 
 
 def check_physics(physics: AbstractPhysics, tolerance: float = 2e-3) -> None:
-    """An engine starts where it is told, keeps time, hides no state, and agrees with MuJoCo over a control step.
+    """An engine starts in the given state, keeps time, hides no state, and agrees with MuJoCo over a control step.
 
     Args:
         physics: the engine under test.
@@ -47,8 +47,8 @@ def check_physics(physics: AbstractPhysics, tolerance: float = 2e-3) -> None:
     )
     if np.isfinite(tolerance):
         native = NativePhysics(robot, timestep=physics.timestep, threads=1)
-        wanted = native.step(native.params(), native.init(native.params(), robot.home_qpos, qvel), ctrl)
-        error = float(jnp.max(jnp.abs(wanted.qpos - after.qpos)))
+        expected = native.step(native.params(), native.init(native.params(), robot.home_qpos, qvel), ctrl)
+        error = float(jnp.max(jnp.abs(expected.qpos - after.qpos)))
         require(error <= tolerance, f"{kind} differs from MuJoCo by {error:.2e} in qpos after one control step")
 
 
@@ -62,7 +62,7 @@ def check_randomiser(randomiser: AbstractRandomiser, on: Robot | Env, draws: int
     Args:
         randomiser: the randomiser under test.
         on: a robot, or an env.
-        draws: from how many keys its fields are told.
+        draws: how many keys its changed fields are found from.
 
     Raises:
         AssertionError: it does not.
@@ -74,10 +74,10 @@ def check_randomiser(randomiser: AbstractRandomiser, on: Robot | Env, draws: int
     key, *keys = jax.random.split(jax.random.key(0), draws + 1)
     drawn = randomiser(key, nominal)
     require_same(drawn, randomiser(key, nominal), f"{kind} draws two things from one key")
-    written = _changed(nominal, drawn).union(*(_changed(nominal, randomiser(key, nominal)) for key in keys))
+    changed_fields = _changed(nominal, drawn).union(*(_changed(nominal, randomiser(key, nominal)) for key in keys))
     other = jax.tree.map(lambda leaf: leaf * jnp.asarray(1.0625, leaf.dtype), nominal)
     after = randomiser(key, other)
-    for name in sorted({field.name for field in dataclasses.fields(nominal)} - written):
+    for name in sorted({field.name for field in dataclasses.fields(nominal)} - changed_fields):
         require_same(getattr(after, name), getattr(other, name), f"{kind} puts {name} back to another value")
     require_finite(drawn, kind)
     require((np.asarray(drawn.body_mass) >= 0.0).all(), f"{kind} makes a negative mass")

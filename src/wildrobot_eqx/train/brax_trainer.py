@@ -19,7 +19,7 @@ from ..learn.networks import MLP, AbstractPolicy, MLPPolicy
 from ..learn.normalise import RunningNorm
 from ..learn.squashed import SquashedPolicy
 from ..recipes.recipe import Recipe
-from .trainer import Tell, Trainer
+from .trainer import OnIteration, Trainer
 
 _SAC_ITERATIONS = 20  # evaluations, and so lines of figures and chances to save
 _CERTAIN = -10.0  # log of the spread of a policy that is judged by its mode
@@ -106,7 +106,7 @@ def _init_ppo(recipe: Recipe) -> BraxState:
     return BraxState(params, jnp.zeros((), jnp.int32))
 
 
-def _run_ppo(recipe: Recipe, state: BraxState, tell: Tell, shares: int) -> None:
+def _run_ppo(recipe: Recipe, state: BraxState, on_iteration: OnIteration, num_shards: int) -> None:
     """What is left to do, from the networks of `state`; Adam's moments, envs and random numbers start anew."""
     done, config = int(state.iteration), as_learner(recipe.learner, BraxPPO)
     left = recipe.iterations - done
@@ -119,7 +119,7 @@ def _run_ppo(recipe: Recipe, state: BraxState, tell: Tell, shares: int) -> None:
     }
     env = BraxEnv(recipe.env, privileged=True)
     hidden, std = config.hidden, config.init_std
-    brax_train.train_ppo(env, arguments, hidden, std, left, state.params, _counting(recipe, done, tell))
+    brax_train.train_ppo(env, arguments, hidden, std, left, state.params, _counting(recipe, done, on_iteration))
 
 
 def _init_sac(recipe: Recipe) -> BraxState:
@@ -137,7 +137,7 @@ def _admit_sac(recipe: Recipe, state: BraxState) -> None:
         )
 
 
-def _run_sac(recipe: Recipe, state: BraxState, tell: Tell, shares: int) -> None:
+def _run_sac(recipe: Recipe, state: BraxState, on_iteration: OnIteration, num_shards: int) -> None:
     if int(state.iteration) >= recipe.iterations:
         return
     brax_train.train_sac(
@@ -145,25 +145,25 @@ def _run_sac(recipe: Recipe, state: BraxState, tell: Tell, shares: int) -> None:
         brax_sac_arguments(recipe),
         recipe.learner.hidden,
         recipe.iterations,
-        _counting(recipe, 0, tell),
+        _counting(recipe, 0, on_iteration),
     )
 
 
-def _counting(recipe: Recipe, done: int, tell: Tell) -> brax_train.Tell:
+def _counting(recipe: Recipe, done: int, on_iteration: OnIteration) -> brax_train.OnIteration:
     """Numbers the iterations from `done` on.
 
-    Brax tells means over the steps of episodes that ended: of the control steps that diverged it tells the share, which
-    becomes the number of them in an iteration of `steps_per_iteration`.
+    Brax gives means over the steps of episodes that ended: of the control steps that diverged it gives the fraction,
+    which becomes their number in an iteration of `steps_per_iteration`.
     """
 
-    def told(params: PyTree, figures: dict[str, float]) -> None:
+    def count(params: PyTree, figures: dict[str, float]) -> None:
         nonlocal done
         done += 1
         if DIVERGED in figures:
             figures = {**figures, DIVERGED: figures[DIVERGED] * recipe.learner.steps_per_iteration}
-        tell(BraxState(params, jnp.asarray(done, jnp.int32)), figures)
+        on_iteration(BraxState(params, jnp.asarray(done, jnp.int32)), figures)
 
-    return told
+    return count
 
 
 def _own_networks(recipe: Recipe) -> Recipe:

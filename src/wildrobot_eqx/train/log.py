@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..atomic import writing
 from ..errors import WildRobotError
-from ..runs.files import replace_text, writing
+from ..runs.files import json_lines, replace_text
 
 _log = logging.getLogger(__name__)
 
@@ -45,11 +46,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             hint="restore metrics.jsonl, or move it away",
         ) from error
     lines = []
-    for n, line in enumerate(text.splitlines(), 1):
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
+    for n, value in json_lines(text):
         iteration = value.get("iteration") if isinstance(value, dict) else None
         if not isinstance(iteration, int) or isinstance(iteration, bool):
             raise WildRobotError(

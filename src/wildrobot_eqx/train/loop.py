@@ -74,21 +74,21 @@ def train(recipe: Recipe, folder: RunFolder, wandb: bool = False, changes: dict[
 
 
 class _Attempt:
-    """What the manifest is told of one training; until `begin`, nothing, unless the run is new."""
+    """Writes the state of one training into the manifest; nothing before `start`, unless the run is new."""
 
     def __init__(self, folder: RunFolder, changes: dict[str, Any]):
         self.folder, self.changes = folder, changes
-        self.begun = folder.manifest().get("status") == "created"
+        self.started = folder.manifest().get("status") == "created"
 
-    def begin(self, shares: int) -> None:
-        self.begun = True
-        self.folder.update_manifest(status="running", error=None, shares=shares, **self.changes)
+    def start(self, num_shards: int) -> None:
+        self.started = True
+        self.folder.update_manifest(status="running", error=None, num_shards=num_shards, **self.changes)
 
     def note(self, error: BaseException) -> None:
         """Record how it ended; on a full disk the first error matters more."""
         interrupted = isinstance(error, WildRobotError) and error.exit_code == 130
         text = str(error) if isinstance(error, WildRobotError) else f"{type(error).__name__}: {error}"
-        if self.begun:
+        if self.started:
             with contextlib.suppress(WildRobotError):
                 status = "interrupted" if interrupted else "failed"
                 self.folder.update_manifest(status=status, finished=now(), error=text)
@@ -110,14 +110,14 @@ def _train(recipe: Recipe, folder: RunFolder, wandb: bool, attempt: _Attempt, st
                 attempt.changes["wandb_id"] = secrets.token_hex(8)
             online = WandB(folder.path, {**known, **attempt.changes}, first)
             stack.callback(online.close)
-        shares = _shares(chosen, recipe, folder)
-        attempt.begin(shares)  # nothing above changes the folder
+        num_shards = _num_shards(chosen, recipe, folder)
+        attempt.start(num_shards)  # nothing above changes the folder
         folder.checkpoints.remove_after(first)
         folder.drop_verdict_after(first)
-        kept = keep_metrics_until(folder.metrics, first)
-        log = _Log(stack, recipe, folder, state, kept, online, stop)
+        lines = keep_metrics_until(folder.metrics, first)
+        log = _Log(stack, recipe, folder, state, lines, online, stop)
         stop.patient = True
-        chosen.run(recipe, state, log.tell, shares)
+        chosen.run(recipe, state, log.on_iteration, num_shards)
     if log.diverged:
         _log.info(f"{log.diverged} control steps diverged; each ended its episode with reward 0 and entered no mean.")
     if first >= recipe.iterations:
@@ -125,28 +125,28 @@ def _train(recipe: Recipe, folder: RunFolder, wandb: bool, attempt: _Attempt, st
     folder.update_manifest(
         status="trained",
         finished=now(),
-        training_s=log.figures.get("wall_clock_s", wall_clock(kept)),
+        training_s=log.figures.get("wall_clock_s", wall_clock(lines)),
         steps_done=int(log.state.iteration) * recipe.learner.steps_per_iteration,
     )
     return Trained(log.state, initial, log.figures)
 
 
-def _shares(chosen: Trainer, recipe: Recipe, folder: RunFolder) -> int:
-    """In how many shares the envs step: as many as when the run began, so that a resume changes no bit."""
-    kept = folder.manifest().get("shares")
-    before = kept if isinstance(kept, int) and not isinstance(kept, bool) else None
-    shares, own = chosen.shares(recipe, before), chosen.shares(recipe, None)
-    if before is not None and shares != before:
+def _num_shards(chosen: Trainer, recipe: Recipe, folder: RunFolder) -> int:
+    """In how many shards the envs step: as many as when the run began, so that a resume changes no bit."""
+    entry = folder.manifest().get("num_shards")
+    before = entry if isinstance(entry, int) and not isinstance(entry, bool) else None
+    num_shards, own = chosen.num_shards(recipe, before), chosen.num_shards(recipe, None)
+    if before is not None and num_shards != before:
         _log.info(
-            f"the run began in {before} shares of its envs and goes on in {shares}: sums are taken in another order now"
+            f"the run began in {before} shards of its envs and goes on in {num_shards}: the order of sums differs now"
         )
-    elif shares != own:
-        _log.info(f"the envs step in {shares} shares, as the run began; this machine alone would take {own}")
-    return shares
+    elif num_shards != own:
+        _log.info(f"the envs step in {num_shards} shards, as the run began; this machine alone would take {own}")
+    return num_shards
 
 
 class _Log:
-    """What happens after every iteration, whoever trains: figures are checked and written, states are saved."""
+    """What happens after every iteration, with any trainer: figures are checked and written, states are saved."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class _Log:
         recipe: Recipe,
         folder: RunFolder,
         state: Any,
-        kept: list[Any],
+        lines: list[Any],
         wandb: WandB | None,
         stop: Stop,
     ):
@@ -166,12 +166,12 @@ class _Log:
         for writer in (self.metrics, self.writers[0]):
             stack.callback(writer.close)
         self.report = stack.enter_context(progress(recipe.iterations, self.first))
-        self.clock = _Clock(recipe.learner.steps_per_iteration, wall_clock(kept))
+        self.clock = _Clock(recipe.learner.steps_per_iteration, wall_clock(lines))
         self.saved = time.monotonic()
         self.diverged = 0  # control steps, in this attempt
 
-    def tell(self, state: Any, raw: dict[str, Any]) -> None:
-        """Take note of one more iteration.
+    def on_iteration(self, state: Any, raw: dict[str, Any]) -> None:
+        """Check and write one more iteration.
 
         Raises:
             WildRobotError: a figure is not finite, too many simulations diverged, something cannot be written, or
@@ -224,12 +224,12 @@ def _check_finite(figures: Figures, iteration: int, folder: RunFolder) -> None:
 
 def _not_finite(names: list[str], iteration: int, folder: RunFolder) -> WildRobotError:
     good = folder.checkpoints.iterations()
-    kept = f"the checkpoint of iteration {good[-1]} is kept" if good else "no checkpoint had been saved yet"
+    saved = f"the checkpoint of iteration {good[-1]} is kept" if good else "no checkpoint had been saved yet"
     more = f" and {len(names) - 6} more" if len(names) > 6 else ""
     return WildRobotError(
         f"Not finite at iteration {iteration}: {', '.join(names[:6])}{more}.",
         where=str(folder.path),
-        hint=f"{kept}; a diverging simulation wants a smaller physics timestep, diverging losses a smaller "
+        hint=f"{saved}; a diverging simulation wants a smaller physics timestep, diverging losses a smaller "
         "learner.learning_rate",
         exit_code=1,
     )
@@ -248,9 +248,9 @@ def _too_many_diverged(count: int, steps: int, iteration: int, folder: RunFolder
 
 def _stopped_at_once(folder: RunFolder) -> WildRobotError:
     saved = folder.checkpoints.iterations()
-    kept = f"its last checkpoint is of iteration {saved[-1]}" if saved else "no checkpoint had been saved yet"
+    state = f"its last checkpoint is of iteration {saved[-1]}" if saved else "no checkpoint had been saved yet"
     return WildRobotError(
-        f"Stopped at once; {kept}.",
+        f"Stopped at once; {state}.",
         where=str(folder.path),
         hint=f"go on with: wildrobot-eqx run --resume {folder.path}",
         exit_code=130,

@@ -9,10 +9,10 @@ import jax
 from ..errors import WildRobotError, nearest
 from ..learn import TrainState, ppo
 from ..learn.config import LEARNERS, PPO, as_learner
-from ..physics.base import cpu_shares
+from ..physics.base import cpu_shards
 from ..recipes.recipe import Recipe
 from ..runs.folder import RunFolder
-from .trainer import Tell, Trainer
+from .trainer import OnIteration, Trainer
 
 TRAINERS = tuple(learner.trainer for learner in LEARNERS)
 
@@ -24,7 +24,7 @@ def trainer(name: str) -> Trainer:
         WildRobotError: no such trainer, or Brax is not installed.
     """
     if name == "ppo":
-        return Trainer(_init, _run, lambda state: state.agent.policy, shares=_shares)
+        return Trainer(_init, _run, lambda state: state.agent.policy, num_shards=_num_shards)
     if name not in TRAINERS:
         raise _unknown(name)
     from .brax_trainer import BRAX_PPO, BRAX_SAC
@@ -65,23 +65,23 @@ def _init(recipe: Recipe) -> TrainState:
     )
 
 
-def _shares(recipe: Recipe, before: int | None) -> int:
+def _num_shards(recipe: Recipe, before: int | None) -> int:
     """As many as before, so that a run goes on to the bit, where engine and device allow; else one for each core."""
     physics, n = recipe.env.physics, recipe.learner.num_envs
     allowed = before == 1 or (physics.reentrant and jax.default_backend() == "cpu")
     if before is not None and before >= 1 and n % before == 0 and allowed:
         return before
-    return cpu_shares(physics, n)
+    return cpu_shards(physics, n)
 
 
-def _run(recipe: Recipe, state: TrainState, tell: Tell, shares: int) -> None:
+def _run(recipe: Recipe, state: TrainState, on_iteration: OnIteration, num_shards: int) -> None:
     for new, figures in ppo.train(
         recipe.env,
         as_learner(recipe.learner, PPO),
         state,
         recipe.iterations,
         recipe.curriculum,
-        shares,
+        num_shards,
         recipe.reward_model,
     ):
-        tell(new, figures)
+        on_iteration(new, figures)

@@ -33,10 +33,10 @@ def start(
         WildRobotError: the recipe or an override is wrong, the gate judges what the env never asks for, a part
             has no mirror image that the learner needs, the folder is in use, or the trainer cannot be had.
     """
-    kept = to_manifest(function, options)
+    stored = to_manifest(function, options)
     made = function(**options)
-    if kept.get("physics") == "auto":  # a run goes on with the engine that it began with, on whatever machine
-        kept["physics"] = engine_name(made.env.physics)
+    if stored.get("physics") == "auto":  # a run goes on with the engine that it began with, on whatever machine
+        stored["physics"] = engine_name(made.env.physics)
     trained_by = trained_by or made.learner.trainer
     recipe = trainer(trained_by).schedule(apply_overrides(learned_by(made, trained_by), assignments))
     if judged:
@@ -50,7 +50,7 @@ def start(
         name=recipe.name,
         trainer=trained_by,
         recipe={"file": str(function.path), "sha256": digest},
-        options=kept,
+        options=stored,
         overrides=assignments,
         robot=robot_identity(made.env.physics.robot),
         seed=recipe.seed,
@@ -108,7 +108,7 @@ def reopen(
     function = load_recipe(folder.trusted_recipe(trust))
     options, assignments = options or {}, assignments or []
     merged = {**from_manifest(function, manifest["options"]), **options}
-    kept = to_manifest(function, merged)
+    stored = to_manifest(function, merged)
     overrides = [*manifest["overrides"], *assignments]
     made = function(**merged)
     check_robot(made.env.physics.robot, manifest.get("robot"), trust)
@@ -121,7 +121,7 @@ def reopen(
             hint="leave the seed out, or start a new run",
         )
     changes = {
-        "options": kept,
+        "options": stored,
         "robot": robot_identity(made.env.physics.robot),
         "overrides": overrides,
         "steps": recipe.steps,

@@ -34,7 +34,9 @@ def import_in_background(*modules: str) -> None:
 
     def work() -> None:
         for module in modules:
-            with contextlib.suppress(Exception):  # whoever needs the module hears of it; the process may end meanwhile
+            with contextlib.suppress(
+                Exception
+            ):  # an import of the module will raise again; the process may end meanwhile
                 importlib.import_module(module)
 
     threading.Thread(target=work, name="imports", daemon=True).start()

@@ -7,7 +7,7 @@ from typing import Any
 from ..learn.networks import AbstractPolicy
 from ..recipes.recipe import Recipe
 
-Tell = Callable[[Any, dict[str, Any]], None]
+OnIteration = Callable[[Any, dict[str, Any]], None]
 """Called after each iteration with the new state and its figures; what it raises ends the training."""
 
 
@@ -16,7 +16,7 @@ def _as_it_is(recipe: Recipe) -> Recipe:
     return recipe
 
 
-def _one_share(recipe: Recipe, before: int | None) -> int:
+def _one_shard(recipe: Recipe, before: int | None) -> int:
     """All envs step at once."""
     return 1
 
@@ -30,8 +30,10 @@ class Trainer:
     """One way to train. A state holds `iteration`, and `agent`: the networks' arrays."""
 
     init: Callable[[Recipe], Any]  # the first state; also traced for its shapes
-    run: Callable[[Recipe, Any, Tell, int], None]  # from a state to the recipe's last iteration, in so many shares
+    run: Callable[
+        [Recipe, Any, OnIteration, int], None
+    ]  # from a state to the recipe's last iteration, in so many shards
     policy: Callable[[Any], AbstractPolicy]  # what a state has learned
     schedule: Callable[[Recipe], Recipe] = _as_it_is  # its iterations, as the trainer divides them
     admit: Callable[[Recipe, Any], None] = _admit_any  # refuses a state that it cannot go on from
-    shares: Callable[[Recipe, int | None], int] = _one_share  # in how many the envs step; given how many before
+    num_shards: Callable[[Recipe, int | None], int] = _one_shard  # in how many the envs step; given how many before

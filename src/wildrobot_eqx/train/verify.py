@@ -15,11 +15,11 @@ ITERATIONS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One thing that must hold, and what was seen."""
+    """One thing that must hold, and what was found."""
 
     name: str
     passed: bool
-    seen: str
+    detail: str
 
 
 def short(recipe: Recipe) -> Recipe:
@@ -35,7 +35,7 @@ def verify(recipe: Recipe, folder: RunFolder) -> list[Check]:
     """
     trained = train(short(recipe), folder)
     lines = read_metrics(folder.metrics)
-    # Brax tells of rewards when episodes end: its first lines may not know any.
+    # Brax reports rewards when episodes end: its first lines may have none.
     rewards = np.array([line["reward_per_step"] for line in lines if line.get("episode_length") != 0.0] or [0.0])
     final = flatten(trained.state.agent)
     still = [name for name, before in trained.initial.items() if np.array_equal(before, final[name])]
@@ -46,7 +46,7 @@ def verify(recipe: Recipe, folder: RunFolder) -> list[Check]:
     return [
         Check(
             "every iteration is logged once",
-            [line["iteration"] for line in lines] == list(range(1, 11)),
+            [line["iteration"] for line in lines] == list(range(1, ITERATIONS + 1)),
             f"{len(lines)} lines",
         ),
         Check(

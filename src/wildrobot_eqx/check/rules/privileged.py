@@ -37,9 +37,9 @@ def leaks(env: Env, signals: Signals) -> list[Finding]:
         said = "" if term.measurable else f"{type(term).__name__} says that the robot cannot measure it"
         try:
             traced = trace(lambda term, signals: term.step(term.init(signals), signals)[0], term, signals)
-        except Exception:  # told where the term is examined by itself
+        except Exception:  # reported where the term is examined by itself
             continue
-        read = said or _told(_read(traced, secret, robot), "reads")
+        read = said or _listed(_read(traced, secret, robot), "reads")
         if read:
             findings.append(_finding(where, term, read))
         value = jax.ShapeDtypeStruct((term.size,), np.float32)
@@ -54,7 +54,7 @@ def _finding(where: str, module: Any, read: str) -> Finding:
     return Finding(where, "what the robot can measure", read, _FIX, source.describe(module))
 
 
-def _told(paths: list[str], verb: str) -> str:
+def _listed(paths: list[str], verb: str) -> str:
     return f"{verb} {', '.join(paths[:4])}{', ...' if len(paths) > 4 else ''}" if paths else ""
 
 
@@ -64,7 +64,7 @@ def _of_sensing(part: Any, value: Any, signals: Signals, dt: float) -> str:
     try:
         begun = trace(lambda part, *args: part.init(*args, dt), part, key, value, signals)
         called = trace(lambda part, *args: part(*args), part, key, begun.out, value, signals)
-    except Exception:  # told where the module is examined by itself
+    except Exception:  # reported where the module is examined by itself
         return ""
     paths = []
     for traced, place in ((begun, "[2]"), (called, "[3]")):
@@ -75,7 +75,7 @@ def _of_sensing(part: Any, value: Any, signals: Signals, dt: float) -> str:
             allowed = not path.startswith(place) or inside.startswith(".calibration")
             if not allowed and id(jaxpr.invars[i]) in used:
                 paths.append(f"signals{inside}")
-    return _told(sorted(set(paths)), "reads")
+    return _listed(sorted(set(paths)), "reads")
 
 
 def _secrets(robot: Robot, signals: Signals) -> dict[str, np.ndarray]:

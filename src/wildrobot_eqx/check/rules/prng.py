@@ -153,7 +153,7 @@ class _Walk:
         """Walk `jaxpr`, whose inputs `ids` numbers.
 
         `top` is the outermost operation that holds it; `site` the one whose own place in the
-        code tells where it was traced, since JAX keeps the insides of a `jit` from earlier traces.
+        code says where it was traced, since JAX keeps the insides of a `jit` from earlier traces.
         """
         for eqn in jaxpr.eqns:
             name, operation, here = eqn.primitive.name, top or eqn, site or eqn

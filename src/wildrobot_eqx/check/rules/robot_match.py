@@ -30,7 +30,7 @@ def _fields(env: Any) -> Iterator[tuple[str, Any, Any, str]]:
     while stack:
         where, value = stack.pop(0)
         if isinstance(value, Robot | DrivenJoints) and where != "env.physics.robot":
-            continue  # its owner is told
+            continue  # its owner is reported
         if isinstance(value, eqx.Module):
             for field in dataclasses.fields(value):
                 item = getattr(value, field.name, None)

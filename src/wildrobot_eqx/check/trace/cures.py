@@ -17,22 +17,22 @@ def is_key(dtype: Any) -> bool:
     return dtype is not None and bool(jnp.issubdtype(dtype, jax.dtypes.prng_key))
 
 
-def of_dtype(wanted: Any, got: Any, before: str, after: str) -> str:
-    """What to write so that a leaf of `got` becomes one of `wanted`; both know their `shape` and `dtype`."""
-    if is_key(wanted.dtype) and is_key(got.dtype):
+def of_dtype(expected: Any, actual: Any, before: str, after: str) -> str:
+    """What to write so that a leaf of `actual` becomes one of `expected`; both know their `shape` and `dtype`."""
+    if is_key(expected.dtype) and is_key(actual.dtype):
         return f"make both keys of one kind: jax.random.key(seed, impl='threefry2x32') in {before} and in {after}"
-    if is_key(wanted.dtype):
-        if got.dtype == jnp.uint32 and got.shape == (*wanted.shape, 2):
+    if is_key(expected.dtype):
+        if actual.dtype == jnp.uint32 and actual.shape == (*expected.shape, 2):
             return f"these are a key's words; make them a key in {after}: jax.random.wrap_key_data(value)"
         return f"return the next key from {after}: key, sub = jax.random.split(key)"
-    if is_key(got.dtype):
-        if wanted.dtype == jnp.uint32 and wanted.shape == (*got.shape, 2):
+    if is_key(actual.dtype):
+        if expected.dtype == jnp.uint32 and expected.shape == (*actual.shape, 2):
             return f"{before} gave a key's words; give them in {after}, too: jax.random.key_data(key)"
         return f"{before} gave a number; carry a key under a name of its own, from {before} on"
-    for where, leaf in ((before, wanted), (after, got)):
+    for where, leaf in ((before, expected), (after, actual)):
         if leaf.dtype == jnp.float64:
             return f"it is float64 in {where}, where jax_enable_x64 is on: value.astype(jnp.float32) there"
-    return f"give both the same dtype, such as jnp.asarray(value, jnp.{jnp.dtype(wanted.dtype).name})"
+    return f"give both the same dtype, such as jnp.asarray(value, jnp.{jnp.dtype(expected.dtype).name})"
 
 
 def of_error(error: Exception) -> str:
@@ -50,7 +50,7 @@ def of_error(error: Exception) -> str:
     if isinstance(error, KeyError):
         return "ask for a name that is there: list(mapping) has them, mapping.get(name) asks without an error"
     if isinstance(error, IndexError):
-        return "index within the length, which value.shape tells while the line is traced"
+        return "index within the length, which is known while the line is traced: value.shape"
     return "make that line work on the arrays of one env (no batch axis), which `in:` lists; or leave the module out"
 
 

@@ -1,9 +1,9 @@
-"""What a module raised while it was traced, told in a line: what happened, and what to write instead."""
+"""What a module raised while it was traced, in a line: what happened, and what to write instead."""
 
 import re
 from typing import Any
 
-from jax import errors
+from jax import errors as jax_errors
 from jaxtyping import TypeCheckError
 
 from ...errors import WildRobotError
@@ -13,32 +13,32 @@ from . import cures
 # The most special first: each is also the ones below it.
 _TRACER_ERRORS: list[tuple[type[Exception], str, str]] = [
     (
-        errors.TracerBoolConversionError,
+        jax_errors.TracerBoolConversionError,
         "a Python `if` (`while`, `and`, `or`, `not`) on a traced value, whose truth is not known before the env runs",
         "choose with jnp.where or jax.lax.cond, join with & | ~",
     ),
     (
-        errors.TracerArrayConversionError,
+        jax_errors.TracerArrayConversionError,
         "a NumPy function on a traced value, which has no numbers before the env runs",
         "call the same function of jax.numpy",
     ),
     (
-        errors.TracerIntegerConversionError,
+        jax_errors.TracerIntegerConversionError,
         "a traced value where Python wants an integer, such as an index into a list or a shape",
         "index an array with it, or make it a static field",
     ),
     (
-        errors.NonConcreteBooleanIndexError,
+        jax_errors.NonConcreteBooleanIndexError,
         "a traced boolean mask as an index, which gives an array of unknown length",
         "keep the shape: jnp.where(mask, value, 0.0)",
     ),
     (
-        errors.UnexpectedTracerError,
+        jax_errors.UnexpectedTracerError,
         "a value of an earlier call was kept outside the state (on self, in a closure, in a global)",
         "carry it: return it in the state, and read it from there",
     ),
     (
-        errors.ConcretizationTypeError,
+        jax_errors.ConcretizationTypeError,
         "float(), int() or the like on a traced value, which has no number before the env runs",
         "leave it an array; jnp.asarray(value, jnp.float32) changes its dtype",
     ),
@@ -55,7 +55,7 @@ def sizes(robot: Robot | None) -> dict[str, int]:
     return {**{name: int(getattr(mj, name)) for name in names}, "nfoot": len(robot.feet)}
 
 
-def told(error: Exception, robot: Robot | None = None) -> tuple[str, str]:
+def explain(error: Exception, robot: Robot | None = None) -> tuple[str, str]:
     """What happened, and what to change."""
     if isinstance(error, TypeCheckError):
         return _type_check(str(error), robot)
@@ -101,8 +101,7 @@ def _axes(axes: list[str], actual: str, known: dict[str, str], robot: Robot | No
         return []
     lengths = [int(n) for n in got[1].split(",") if n.strip().isdigit()]
     if len(lengths) != len(axes):
-        more = "one axis too many" if len(lengths) == len(axes) + 1 else f"{len(lengths)} axes for {len(axes)}"
-        return [more]
+        return ["one axis too many" if len(lengths) == len(axes) + 1 else f"{len(lengths)} axes for {len(axes)}"]
     robots, said = sizes(robot), []
     for axis, length in zip(axes, lengths):
         inner = re.fullmatch(r"\{(?:[\w.]*\.)?(\w+)\}", axis)

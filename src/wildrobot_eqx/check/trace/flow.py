@@ -24,7 +24,7 @@ COMPARED = 1 << 60  # the mark of a force that a foot's switch compares with its
 def follow(jaxpr: Any, marks: list[Int[np.ndarray, "..."]], known: dict[Any, Any]) -> list[Int[np.ndarray, "..."]]:
     """The marks of a jaxpr's results, entry by entry where an operation keeps entries apart, else of all it reads.
 
-    `known` holds the values of constants, which tell what an index picks.
+    `known` holds the values of constants, which say what an index picks.
     """
     mark = dict(zip(jaxpr.invars, marks))
     known = dict(known)

@@ -39,7 +39,7 @@ def differences(before: dict[str, Leaf], after: dict[str, Leaf], labels: Labels)
 
 
 def _inside_reported(path: str, before: dict[str, Leaf], after: dict[str, Leaf]) -> bool:
-    """A leaf below one that is None on the other side: told there."""
+    """Whether a leaf lies below one that is None on the other side, and so is reported there."""
     return any(
         path.startswith(other) and path != other and leaf.other == "None"
         for leaves in (before, after)
@@ -69,44 +69,44 @@ def _finding(path: str, was: str, now: str, fix: str, labels: Labels, leaf: Leaf
     return Finding(labels.name(path), was, now, f"{fix} ({labels.by(path)})", labels.owner(path, leaf))
 
 
-def advice(wanted: Leaf, got: Leaf, before: str = "reset", after: str = "step") -> str:
-    """What to write so that `got` becomes `wanted`."""
-    if got.other or wanted.other:
-        return _no_array(wanted, got, before, after)
-    if got.dtype != wanted.dtype:
-        return cures.of_dtype(wanted, got, before, after)
-    if got.shape != wanted.shape:
-        return shape_advice(wanted.shape, got.shape)
-    where = before if wanted.weak else after
-    return f"name the dtype of the Python number in {where}: jnp.asarray(value, jnp.{wanted.dtype})"
+def advice(expected: Leaf, actual: Leaf, before: str = "reset", after: str = "step") -> str:
+    """What to write so that `actual` becomes `expected`."""
+    if actual.other or expected.other:
+        return _no_array(expected, actual, before, after)
+    if actual.dtype != expected.dtype:
+        return cures.of_dtype(expected, actual, before, after)
+    if actual.shape != expected.shape:
+        return shape_advice(expected.shape, actual.shape)
+    where = before if expected.weak else after
+    return f"name the dtype of the Python number in {where}: jnp.asarray(value, jnp.{expected.dtype})"
 
 
-def shape_advice(wanted: tuple[int, ...], got: tuple[int, ...]) -> str:
+def shape_advice(expected: tuple[int, ...], actual: tuple[int, ...]) -> str:
     """What to write where a shape is wrong."""
-    if len(got) == len(wanted) + 1 and got[1:] == wanted:
-        if got[0] == 1:
+    if len(actual) == len(expected) + 1 and actual[1:] == expected:
+        if actual[0] == 1:
             return "drop its first axis: value[0] (modules work on one env; vmap adds the batch)"
-        how = "one axis too many: reduce it, such as jnp.sum(value)" if not wanted else "one axis too many"
+        how = "one axis too many: reduce it, such as jnp.sum(value)" if not expected else "one axis too many"
         return f"{how} (modules work on one env; vmap adds the batch)"
-    if len(got) == len(wanted) + 1 and got[:-1] == wanted:
+    if len(actual) == len(expected) + 1 and actual[:-1] == expected:
         return "drop its last axis: value[..., 0]"
     return "give both the same shape"
 
 
-def _no_array(wanted: Leaf, got: Leaf, before: str, after: str) -> str:
-    told, where, like = (got, after, wanted) if got.other else (wanted, before, got)
-    if told.other == "None" and cures.is_key(like.dtype):
+def _no_array(expected: Leaf, actual: Leaf, before: str, after: str) -> str:
+    odd, where, like = (actual, after, expected) if actual.other else (expected, before, actual)
+    if odd.other == "None" and cures.is_key(like.dtype):
         return f"carry a key from {where} on, too: one that it is given, or jax.random.key(0), split at each step"
-    if told.other == "None":
+    if odd.other == "None":
         array = f"jnp.zeros({like.shape}, jnp.{like.dtype})" if like.dtype else "an array"
         return f"return an array from {where}, too: {array} where there is nothing yet"
-    if told.other.startswith("the Python"):
-        number = told.other.split()[-1]
-        dtype = like.dtype or {"bool": "bool_", "int": "int32"}.get(told.other.split()[2], "float32")
+    if odd.other.startswith("the Python"):
+        number = odd.other.split()[-1]
+        dtype = like.dtype or {"bool": "bool_", "int": "int32"}.get(odd.other.split()[2], "float32")
         return f"make it an array with a dtype in {where}: jnp.asarray({number}, jnp.{dtype})"
     return "a state holds arrays only: keep this in a field of the module, eqx.field(static=True)"
 
 
-def wrong(wanted: Any, got: Leaf) -> bool:
+def wrong(expected: Any, actual: Leaf) -> bool:
     """Is a leaf not the strongly typed array of this shape and dtype?"""
-    return bool(got.other) or got.weak or got.shape != tuple(wanted.shape) or got.dtype != wanted.dtype
+    return bool(actual.other) or actual.weak or actual.shape != tuple(expected.shape) or actual.dtype != expected.dtype

@@ -174,7 +174,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _pick(frames: list[tuple[str, int]], own: str) -> str:
     ends = [i for i, (file, _) in enumerate(frames) if file.startswith(_CHECKER)]
-    frames = frames[: ends[0] if ends else None]  # whoever called the checker made nothing
+    frames = frames[: ends[0] if ends else None]  # the checker's caller made nothing
     foreign = [lambda file: _ours(file) and not file.startswith(_PACKAGE)] if own.startswith(_PACKAGE) else []
     for wanted in (*foreign, lambda file: file == own, _ours):  # what a wrapper wraps is to blame before the wrapper
         for file, line in frames:

@@ -49,7 +49,9 @@ def statics(tree: Any, path: str = "") -> Iterator[Static]:
     """Every array in a static field, at any depth of a tree."""
     for step, owner, field, value in _static_fields(tree, path):
         for place, array in _arrays(value, ""):
-            yield Static(f"{step}{place}", owner, field, f"{_told(array)} in a static field of {type(owner).__name__}")
+            yield Static(
+                f"{step}{place}", owner, field, f"{_described(array)} in a static field of {type(owner).__name__}"
+            )
 
 
 def _static_fields(tree: Any, path: str) -> Iterator[tuple[str, Any, str, Any]]:
@@ -95,7 +97,7 @@ def _arrays(value: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield from _arrays(item, path + step)
 
 
-def _told(array: Any) -> str:
+def _described(array: Any) -> str:
     kind = "a traced array" if isinstance(array, jax.core.Tracer) else f"a {type(array).__module__.split('.')[0]} array"
     kind = kind.replace("a jaxlib ", "a jax ")
     return f"{kind}, {array.dtype}{list(array.shape)},"

@@ -18,7 +18,7 @@ from .written import watch, written
 
 @dataclasses.dataclass(frozen=True)
 class Leaf:
-    """One leaf: an array's shape, dtype and weak type; None; or something that is no array, told by `other`."""
+    """One leaf: an array's shape, dtype and weak type; None; or something that is no array, described by `other`."""
 
     shape: tuple[int, ...] = ()
     dtype: Any = None
@@ -78,7 +78,7 @@ def trace(call: Callable[..., Any], module: Any, *args: Any) -> Traced:
     made = iter(_made(jax_compat.opened(closed)[0], module))
     leaves, out = {}, []
     for path, value in found["paths"]:
-        leaf = next(made) if isinstance(value, jax.Array) else Leaf(other=_told(value))
+        leaf = next(made) if isinstance(value, jax.Array) else Leaf(other=_described(value))
         leaves[jax.tree_util.keystr(path)] = leaf
         out.append(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, weak_type=leaf.weak) if leaf.dtype else value)
     own = len(jax.tree.leaves(arrays[0]))
@@ -92,7 +92,7 @@ def leaves_of(tree: PyTree) -> dict[str, Leaf]:
     """A tree of arrays or `jax.ShapeDtypeStruct`s by path."""
     found = {}
     for path, value in jax.tree_util.tree_leaves_with_path(tree, is_leaf=_none):
-        leaf = Leaf(value.shape, value.dtype, value.weak_type) if _traceable(value) else Leaf(other=_told(value))
+        leaf = Leaf(value.shape, value.dtype, value.weak_type) if _traceable(value) else Leaf(other=_described(value))
         found[jax.tree_util.keystr(path)] = leaf
     return found
 
@@ -127,7 +127,7 @@ def _line(jaxpr: Any, i: int, module: Any) -> str:
     return ""
 
 
-def _told(value: Any) -> str:
+def _described(value: Any) -> str:
     if value is None:
         return "None"
     if isinstance(value, bool | int | float | complex):

@@ -67,14 +67,14 @@ def mismatches(before: Any, after: Any, path: str = "") -> Iterator[Mismatch]:
         return
     if type(before) is not type(after):
         container = not any(side is None or _is_leaf(side) for side in (before, after))
-        yield Mismatch(path, told(before), told(after), container=container)
+        yield Mismatch(path, describe(before), describe(after), container=container)
         return
     was, now = _children(before), _children(after)
     for step in [*was, *(step for step in now if step not in was)]:
         if step in was and step in now:
             yield from mismatches(was[step], now[step], path + step)
         else:
-            one, other = (told(side[step]) if step in side else "missing" for side in (was, now))
+            one, other = (describe(side[step]) if step in side else "missing" for side in (was, now))
             yield Mismatch(path + step, one, other)
     yield from _fields(before, after, path, was.keys() == now.keys())
 
@@ -125,7 +125,7 @@ def _apart(was: Any, now: Any) -> tuple[str, str]:
     return (short[0], short[1]) if short[0] != short[1] else (f"{short[0]}", f"{short[1]}, which ends otherwise")
 
 
-def told(tree: Any) -> str:
+def describe(tree: Any) -> str:
     """A tree in a few words."""
     if tree is None:
         return "None"

@@ -14,29 +14,29 @@ from .simulate import GROUPS, Record
 HUGE = 1000.0  # an observation beyond this is not scaled
 LARGE = 100.0
 DEPTH_PROBLEM, DEPTH_NOTICE = 0.02, 0.01  # m
-TORQUE_PROBLEM, TORQUE_NOTICE = 0.95, 0.6  # share of the servo's limit
-SATURATED_PROBLEM, SATURATED_NOTICE = 0.5, 0.2  # share of steps under random actions
-ONE_WAY = 0.98  # share of steps in which what grows without bound goes up
-DOMINANT = 0.9  # share of all reward
+TORQUE_PROBLEM, TORQUE_NOTICE = 0.95, 0.6  # fraction of the servo's limit
+SATURATED_PROBLEM, SATURATED_NOTICE = 0.5, 0.2  # fraction of steps under random actions
+ONE_WAY = 0.98  # fraction of steps in which what grows without bound goes up
+DOMINANT = 0.9  # fraction of all reward
 
 
 @dataclasses.dataclass(frozen=True)
 class Remark:
-    """One thing seen in a trial; a problem fails the check, a notice does not."""
+    """One finding of a trial; a problem fails the check, a notice does not."""
 
     subject: str
-    seen: str
+    finding: str
     fix: str
     problem: bool = True
 
     def __str__(self) -> str:
-        return f"{'problem' if self.problem else 'notice '}  {self.subject}: {self.seen}\n    try:  {self.fix}"
+        return f"{'problem' if self.problem else 'notice '}  {self.subject}: {self.finding}\n    try:  {self.fix}"
 
 
 def judge(env: Env, record: Record) -> list[Remark]:
     """Everything that the record shows, most basic first."""
     remarks = list(_not_finite(env, record))
-    if remarks:  # figures of what is not finite tell nothing
+    if remarks:  # figures of what is not finite mean nothing
         return [*remarks, *_one_trace(record)]
     for look in (_order, _penetration, _hold, _saturation, _observations, _rewards):
         remarks += look(env, record)
@@ -60,10 +60,10 @@ def _not_finite(env: Env, record: Record) -> Iterator[Remark]:
     name, (step, index) = min(bad, key=lambda item: item[1][0])  # the earliest step; min keeps the flow's order
     group = GROUPS[index * len(GROUPS) // record.reward.shape[1]]
     also = [other for other, _ in bad if other != name]
-    seen = f"NaN or infinity first in env {index} ({group} actions), step {step}" + (
+    finding = f"NaN or infinity first in env {index} ({group} actions), step {step}" + (
         f"; later also {', '.join(also[:4])}" + (", ..." if len(also) > 4 else "") if also else ""
     )
-    yield Remark(name, seen, "guard divisions, square roots and logarithms; take a shorter physics timestep", True)
+    yield Remark(name, finding, "guard divisions, square roots and logarithms; take a shorter physics timestep", True)
 
 
 def _order(env: Env, record: Record) -> Iterator[Remark]:
@@ -72,64 +72,66 @@ def _order(env: Env, record: Record) -> Iterator[Remark]:
     moved = response.argmax(axis=1)
     for i, j in enumerate(moved):
         if i != j and response[i, j] > 1e-6 and response[i, i] < 1e-6:
-            seen = f"entry {i} of the action, {names[i]!r}, moves the target of {names[j]!r}"
-            yield Remark("env.controller", seen, "keep the order of robot.joint_names from the action to the target")
+            finding = f"entry {i} of the action, {names[i]!r}, moves the target of {names[j]!r}"
+            yield Remark("env.controller", finding, "keep the order of robot.joint_names from the action to the target")
 
 
 def _penetration(env: Env, record: Record) -> Iterator[Remark]:
     depths, pairs = deepest_contact(env.physics.model, record.first_qpos)
     worst = int(depths.argmax())
     if depths[worst] > DEPTH_NOTICE:
-        seen = (
+        finding = (
             f"{100 * np.mean(depths > DEPTH_NOTICE):.0f}% of first poses stand more than {1e3 * DEPTH_NOTICE:.0f} mm "
             f"in something, at worst {1e3 * depths[worst]:.0f} mm ({pairs[worst]})"
         )
         fix = "raise the robot by the reset's drop, or draw smaller joint noise"
-        yield Remark("env.reset_state", seen, fix, bool(depths[worst] > DEPTH_PROBLEM))
+        yield Remark("env.reset_state", finding, fix, bool(depths[worst] > DEPTH_PROBLEM))
 
 
 def _hold(env: Env, record: Record) -> Iterator[Remark]:
     """Zero action for the first call: does it stand, and with how much torque?"""
     zero = record.group("zero")
     fallen = record.terminated[: record.steps, zero].any(axis=0)
-    held = f"{record.steps * env.physics.control_dt:.1f} s"
+    duration = f"{record.steps * env.physics.control_dt:.1f} s"
     if fallen.any():
         when = np.argwhere(record.terminated[: record.steps, zero].any(axis=1))[0][0] * env.physics.control_dt
-        seen = f"under zero action {fallen.sum()} of {fallen.size} fell within {held}, the first after {when:.2f} s"
+        finding = (
+            f"under zero action {fallen.sum()} of {fallen.size} fell within {duration}, the first after {when:.2f} s"
+        )
         fix = "mend [home] in robot.toml so that the robot stands there, or loosen env.endings"
-        yield Remark("the home pose", seen, fix, bool(fallen.mean() > 0.5))
+        yield Remark("the home pose", finding, fix, bool(fallen.mean() > 0.5))
         return
-    for name, share in zip(env.physics.robot.joint_names, hold_share(env, record)):
-        if share > TORQUE_NOTICE:
-            seen = f"holding still for {held} takes {100 * share:.0f}% of the torque of {name!r}"
+    for name, ratio in zip(env.physics.robot.joint_names, hold_ratio(env, record)):
+        if ratio > TORQUE_NOTICE:
+            finding = f"holding still for {duration} takes {100 * ratio:.0f}% of the torque of {name!r}"
             yield Remark(
-                "the home pose", seen, "bend that joint less, or take a stronger servo", bool(share > TORQUE_PROBLEM)
+                "the home pose", finding, "bend that joint less, or take a stronger servo", bool(ratio > TORQUE_PROBLEM)
             )
 
 
-def hold_share(env: Env, record: Record) -> Float[np.ndarray, " nu"]:
-    """Mean torque of each joint over the last third of the hold, as a share of its limit."""
+def hold_ratio(env: Env, record: Record) -> Float[np.ndarray, " nu"]:
+    """Mean torque of each joint over the last third of the hold, as a fraction of its limit."""
     force = np.abs(record.force[record.steps * 2 // 3 : record.steps, record.group("zero")]).mean(axis=(0, 1))
     return force / np.asarray(env.physics.robot.torque_limit)
 
 
-def saturated_share(env: Env, record: Record) -> Float[np.ndarray, " nu"]:
-    """Share of steps under random actions in which each joint's target lay on a limit of its range."""
+def saturated_fraction(env: Env, record: Record) -> Float[np.ndarray, " nu"]:
+    """Fraction of steps under random actions in which each joint's target lay on a limit of its range."""
     robot = env.physics.robot
-    held = np.array([kind == "position" for kind in robot.actuator_kind])[:, None]
-    low, high = np.where(held, robot.joint_range, robot.ctrl_range).T
+    position = np.array([kind == "position" for kind in robot.actuator_kind])[:, None]
+    low, high = np.where(position, robot.joint_range, robot.ctrl_range).T
     target = record.target[:, record.group("random")]
     return ((target <= low + 1e-5) | (target >= high - 1e-5)).mean(axis=(0, 1))
 
 
 def _saturation(env: Env, record: Record) -> Iterator[Remark]:
-    shares = dict(zip(env.physics.robot.joint_names, saturated_share(env, record)))
+    fractions = dict(zip(env.physics.robot.joint_names, saturated_fraction(env, record)))
     for level, problem in ((SATURATED_PROBLEM, True), (SATURATED_NOTICE, False)):
-        over = {name: shares.pop(name) for name, share in list(shares.items()) if share > level}
+        over = {name: fractions.pop(name) for name, fraction in list(fractions.items()) if fraction > level}
         if over:
-            joints = ", ".join(f"{name!r} {100 * share:.0f}%" for name, share in over.items())
-            seen = f"random actions put targets on the limits of their joints, in shares of steps: {joints}"
-            yield Remark("env.controller", seen, "lower the action scale of those joints", problem)
+            joints = ", ".join(f"{name!r} {100 * fraction:.0f}%" for name, fraction in over.items())
+            finding = f"random actions put targets on the limits of their joints, in fractions of steps: {joints}"
+            yield Remark("env.controller", finding, "lower the action scale of those joints", problem)
 
 
 def _observations(env: Env, record: Record) -> Iterator[Remark]:
@@ -140,8 +142,8 @@ def _observations(env: Env, record: Record) -> Iterator[Remark]:
         for part in env.layout(role):
             where = f"env.observations[{role!r}].terms[{part.name!r}]"
             if role == "policy" and not part.measurable:
-                seen = f"the robot cannot measure it ({part.source}), yet the policy reads it"
-                yield Remark(where, seen, "move it to the critic's stack, or measure it on the robot")
+                finding = f"the robot cannot measure it ({part.source}), yet the policy reads it"
+                yield Remark(where, finding, "move it to the critic's stack, or measure it on the robot")
             if part.name in seen_already:
                 continue
             seen_already.add(part.name)
@@ -175,7 +177,7 @@ def _grows(values: Float[np.ndarray, "steps envs n"], record: Record) -> bool:
 
 
 def _rewards(env: Env, record: Record) -> Iterator[Remark]:
-    """Range, share and sign of each term."""
+    """Range, fraction and sign of each term."""
     for name, row in reward_figures(env, record).items():
         where, term, weight = f"env.rewards[{name!r}]", env.rewards[name], row["weight"]
         low, high = row["min"], row["max"]
@@ -185,18 +187,18 @@ def _rewards(env: Env, record: Record) -> Iterator[Remark]:
             fix = "remove it, or find out why nothing moves it"
             yield Remark(where, f"never varies: always {low:.3g} under every kind of action", fix, low == 0.0)
         elif weight < 0.0 and high <= 0.0:
-            seen = f"its weight is {weight:g} and its values lie in [{low:.3g}, {high:.3g}]: the penalty pays"
-            yield Remark(where, seen, "drop one of the two minus signs")
+            finding = f"its weight is {weight:g} and its values lie in [{low:.3g}, {high:.3g}]: the penalty pays"
+            yield Remark(where, finding, "drop one of the two minus signs")
         elif weight > 0.0 and high <= 0.0:
-            seen = f"its weight is {weight:g}, yet its values lie in [{low:.3g}, {high:.3g}]: it only ever costs"
-            yield Remark(where, seen, "if it is a penalty, give it a negative weight and positive values", False)
-        if row["share"] > DOMINANT and len(env.rewards) > 1:
-            seen = f"under random actions it is {100 * row['share']:.0f}% of all reward, so nothing else counts"
-            yield Remark(where, seen, "bring the weights nearer to each other", False)
+            finding = f"its weight is {weight:g}, yet its values lie in [{low:.3g}, {high:.3g}]: it only ever costs"
+            yield Remark(where, finding, "if it is a penalty, give it a negative weight and positive values", False)
+        if row["fraction"] > DOMINANT and len(env.rewards) > 1:
+            finding = f"under random actions it is {100 * row['fraction']:.0f}% of all reward, so nothing else counts"
+            yield Remark(where, finding, "bring the weights nearer to each other", False)
 
 
 def reward_figures(env: Env, record: Record) -> dict[str, dict[str, float]]:
-    """Of each term: weight, least and greatest raw value, means under zero and random actions, share of all reward."""
+    """Of each term: weight, least and greatest raw value, means under zero and random actions, part of all reward."""
     random, zero = record.group("random"), record.group("zero")
     weighted = {name: np.abs(record.metrics[f"reward/{name}"][:, random]).mean() for name in env.rewards}
     total = sum(weighted.values()) or 1.0
@@ -209,16 +211,16 @@ def reward_figures(env: Env, record: Record) -> dict[str, dict[str, float]]:
             "max": float(raw.max()),
             "zero": float(record.metrics[f"reward/{name}"][:, zero].mean()),
             "random": float(record.metrics[f"reward/{name}"][:, random].mean()),
-            "share": float(weighted[name] / total),
+            "fraction": float(weighted[name] / total),
         }
     return figures
 
 
 def _one_trace(record: Record) -> Iterator[Remark]:
     if record.traces != 1:
-        seen = f"two calls of one rollout traced it {record.traces} times: what comes out does not go in again"
+        finding = f"two calls of one rollout traced it {record.traces} times: what comes out does not go in again"
         fix = "keep the state's dtypes, weak types and static fields the same from step to step"
-        yield Remark("a second call", seen, fix)
+        yield Remark("a second call", finding, fix)
 
 
 def _few(values: Float[np.ndarray, " n"]) -> str:

@@ -21,7 +21,7 @@ _SETTLE_S = 1.0  # for filters and delays, s
 class Record:
     """What happened, as NumPy arrays: time first, then envs (a third for each of `GROUPS`).
 
-    `finite` tells of each field of the physics state whether it was; `traces` counts how often two calls of
+    `finite` says of each field of the physics state whether it was; `traces` counts how often two calls of
     the simulation were traced.
     """
 
@@ -55,13 +55,13 @@ def simulate(env: Env, key: PRNGKeyArray, num_envs: int, seconds: float) -> Reco
 
     key_reset, key_one, key_two = jax.random.split(key, 3)
     steps = max(round(seconds / env.physics.control_dt), 3)
-    begun = _begin(env, jax.random.split(key_reset, num_envs))
-    state = begun.state
+    start = _begin(env, jax.random.split(key_reset, num_envs))
+    state = start.state
     kind = jnp.repeat(jnp.arange(len(GROUPS)), num_envs // len(GROUPS))
     first_qpos = np.asarray(state.physics.qpos)
     parts = []
     for sub in (key_one, key_two):
-        state, part = call(env, begun, state, jax.random.split(sub, steps), kind)
+        state, part = call(env, start, state, jax.random.split(sub, steps), kind)
         parts.append(jax.tree.map(np.asarray, part))
     whole = jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
     response = np.asarray(_response(env))
@@ -84,7 +84,7 @@ def _run(env: Env, pool: ResetPool, state: EnvState, keys: Any, kind: Any) -> tu
         target, _ = jax.vmap(env.controller)(state.controller, scale)
         new, timestep = jax.vmap(env.raw_step)(state, scale)
         robot = env.physics.robot
-        seen = {
+        fields = {
             "obs": timestep.obs,
             "reward": timestep.reward,
             "metrics": timestep.metrics,
@@ -94,8 +94,8 @@ def _run(env: Env, pool: ResetPool, state: EnvState, keys: Any, kind: Any) -> tu
             "force": new.physics.actuator_force,
             "finite": _finite(new.physics),
         }
-        kept, _ = pool.replace(jax.random.split(key_pool, n), timestep.done, new, timestep.obs)
-        return kept, seen
+        restarted, _ = pool.replace(jax.random.split(key_pool, n), timestep.done, new, timestep.obs)
+        return restarted, fields
 
     return jax.lax.scan(body, state, keys)
 

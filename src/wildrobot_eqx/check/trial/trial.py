@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from ...env.env import Env
-from .judge import Remark, hold_share, judge, reward_figures, saturated_share
+from .judge import Remark, hold_ratio, judge, reward_figures, saturated_fraction
 from .simulate import GROUPS, Record, simulate
 
 
@@ -53,10 +53,10 @@ def _figures(env: Env, record: Record) -> dict[str, Any]:
             row = {"min": float(values.min()), "max": float(values.max()), "unit": part.unit, "size": values.shape[-1]}
             observations.setdefault(part.name, {**row, "constant": int((np.ptp(values, axis=(0, 1)) < 1e-7).sum())})
     names = env.physics.robot.joint_names
-    shares = zip(names, hold_share(env, record), saturated_share(env, record))
+    ratios = zip(names, hold_ratio(env, record), saturated_fraction(env, record))
     return {
         **counts,
         "rewards": reward_figures(env, record),
         "observations": observations,
-        "joints": {name: {"hold_torque": float(hold), "saturated": float(limit)} for name, hold, limit in shares},
+        "joints": {name: {"hold_torque": float(hold), "saturated": float(limit)} for name, hold, limit in ratios},
     }

@@ -125,13 +125,13 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
 
 def _walk(folder: Path) -> Iterator[Path]:
     """What is no folder, in order, hidden files and folders apart; no more entries than a bundle may have."""
-    waiting, seen = [folder], 0
+    waiting, count = [folder], 0
     while waiting:
         entries = []
         with os.scandir(waiting.pop()) as found:
             for entry in found:
-                seen += 1
-                if seen > MAX_ENTRIES:
+                count += 1
+                if count > MAX_ENTRIES:
                     raise _too_large(entry.name, str(folder))
                 if not entry.name.startswith("."):
                     entries.append(entry)

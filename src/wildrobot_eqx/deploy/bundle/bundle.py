@@ -36,11 +36,11 @@ class Bundle:
 
         Args:
             path: the folder or the zip.
-            signer: who must have signed it: a file of Ed25519 SSH public keys, or one such line; nobody if None.
+            signer: who must have signed it: a file of Ed25519 SSH public keys, or one such line; None: no one has to.
 
         Raises:
             WildRobotError: it is damaged, was edited, has another version, is not signed by the
-                signer, or is no bundle; the reason is told.
+                signer, or is no bundle; the error says which.
         """
         where = os.fspath(path)
         files = read_files(path)
@@ -107,5 +107,5 @@ def _array(data: bytes) -> NDArray[np.float32]:
     array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False, max_header_size=_MAX_HEADER)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"they hold {array.dtype}")
-    with np.errstate(over="ignore"):  # an infinity is told by whoever reads it
+    with np.errstate(over="ignore"):  # an infinity is an error where the number is used
         return np.asarray(array, np.float32)

@@ -103,16 +103,16 @@ def _wrong_history(document: dict[str, Any], contract: Contract) -> list[str]:
         found.append(f"a history of {n} moments of {policy['input_size']}, and {len(contract.parts)} parts")
     for i, part in enumerate(contract.parts if not found else ()):
         age, now = i // len(moment), moment[i % len(moment)]
-        wanted = dataclasses.replace(now, start=now.start + age * size, stop=now.stop + age * size, age=age)
-        if part != wanted:
+        expected = dataclasses.replace(now, start=now.start + age * size, stop=now.stop + age * size, age=age)
+        if part != expected:
             found.append(f"the part {part.name!r} at {part.start} is not the {now.name!r} of {age} control steps ago")
             break
     for state in contract.states:
         if math.prod(state.shape) > _LARGEST_STATE:
             found.append(f"a policy that hands on {math.prod(state.shape)} numbers as {state.input!r}")
-    kept = [state.shape for state in contract.states if state.kind == "history"]
-    if kept != ([(1, n, size)] if n > 1 else []):
-        found.append(f"a history of {n} moments of {size}, and a policy that keeps {kept or 'none'}")
+    shapes = [state.shape for state in contract.states if state.kind == "history"]
+    if shapes != ([(1, n, size)] if n > 1 else []):
+        found.append(f"a history of {n} moments of {size}, and a policy that keeps {shapes or 'none'}")
     names = [*contract.inputs, OBSERVATION, ACTION, TARGET]
     names += [name for state in contract.states for name in (state.input, state.output)]
     if len(set(names)) < len(names):

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ... import rotation
+from ...arrays import finite_or_none
 from ...env import Env
 from ...errors import WildRobotError
 from ...locomotion import Gait
@@ -77,8 +78,8 @@ def _joints(side: RobotSide, target_speed: Float[np.ndarray, " nu"]) -> list[dic
                 "name": name,
                 "unit": unit,
                 "home": float(robot.home_joints[i]),
-                "low": _finite(limits[0]),
-                "high": _finite(limits[1]),
+                "low": finite_or_none(limits[0]),
+                "high": finite_or_none(limits[1]),
                 "target": {
                     "kind": kind,
                     "unit": _UNITS[kind][unit],
@@ -106,7 +107,7 @@ _SENSORS = {
 
 
 def _sensors(side: RobotSide, reads: set[str]) -> list[dict[str, Any]]:
-    """Those that are read, the others of the same IMU, and the one that tells the tilt."""
+    """Those that are read, the others of the same IMU, and the one that measures the tilt."""
     tilt = tilt_imu(side)
     needed = reads | (set() if tilt is None else {tilt.quat.name})
     groups = [{imu.quat.name, imu.gyro.name, imu.accel.name} for imu in side.robot.imus]
@@ -127,7 +128,7 @@ def _sensors(side: RobotSide, reads: set[str]) -> list[dict[str, Any]]:
 
 
 def tilt_imu(side: RobotSide) -> Imu | None:
-    """The IMU that tells whether the robot has fallen: the first one of a robot whose base moves."""
+    """The IMU by which the robot counts as fallen: the first one of a robot whose base moves."""
     robot = side.robot
     return robot.imus[0] if robot.imus and robot.base is not None else None
 
@@ -243,10 +244,6 @@ def _simulation(env: Env, simulated: dict[str, str]) -> dict[str, Any]:
 
 def _host(array: Any) -> np.ndarray:
     return np.asarray(jax.device_get(array), np.float32)
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _list(array: Any) -> list[float]:

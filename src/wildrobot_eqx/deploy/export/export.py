@@ -132,10 +132,10 @@ def bundle_files(
         ],
         "opset": OPSET,
     }
-    told = {f"sensor/{sensor['name']}" for sensor in document["sensors"]}
-    kept = {name: rows for name, rows in recording.golden.items() if not name.startswith("sensor/") or name in told}
+    read = {f"sensor/{sensor['name']}" for sensor in document["sensors"]}
+    golden = {name: rows for name, rows in recording.golden.items() if not name.startswith("sensor/") or name in read}
     files[POLICY] = graph.model
-    files[GOLDEN] = _arrays(kept)
+    files[GOLDEN] = _arrays(golden)
     files[SCHEMA_FILE.name] = SCHEMA_FILE.read_bytes()
     files[README] = readme(document).encode()
     document["files"] = {

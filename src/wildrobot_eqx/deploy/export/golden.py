@@ -62,16 +62,16 @@ def record(env: Env, side: RobotSide, policy: AbstractPolicy) -> Recording:
     )
     n = 1 + _OTHERS
     asked = _asked(side)
-    told = jnp.asarray(asked)
+    commands = jnp.asarray(asked)
     following = jnp.asarray(np.concatenate([asked[1:], asked[-1:]]))
     kicks = jnp.asarray(_kicks()) if side.robot.base is not None and not np.ptp(asked, axis=0).any() else None
     keys = jax.random.split(jax.random.key(_SEED), n + STARTS)
     blank = jax.tree.map(lambda leaf: _blank(leaf, keys[0]), eqx.filter_eval_shape(_first, resting, keys[:n]))
     with ThreadPoolExecutor(1) as pool:  # two compiles, two cores
-        roll = pool.submit(_roll.lower(resting, side, policy, *blank, told, following, kicks).compile)
+        roll = pool.submit(_roll.lower(resting, side, policy, *blank, commands, following, kicks).compile)
         state, obs = _reset(resting, keys)
         first, obs = jax.tree.map(lambda leaf: leaf[:n], (state, obs))
-        rows = jax.device_get(roll.result()(resting, side, policy, first, obs, told, following, kicks))
+        rows = jax.device_get(roll.result()(resting, side, policy, first, obs, commands, following, kicks))
     starts = {f"start_{name}": np.asarray(getattr(state.physics, name)[n:]) for name in ("qpos", "qvel")}
     targets = np.concatenate([np.broadcast_to(side.controller.rest(), rows[TARGET][:1].shape), rows[TARGET]])
     speed = np.abs(np.diff(targets, axis=0)).max(axis=(0, 1)) / env.physics.control_dt
@@ -99,13 +99,13 @@ def _asked(side: RobotSide) -> Float[np.ndarray, "time n channels"]:
     """
     bounds, rest = _bounds(side), _rest(side)
     asked = np.tile(rest, (_LONGER, 1 + _OTHERS, 1))
-    shares = np.concatenate([[0.6], np.linspace(0.2, 1.0, _OTHERS)])[:, None].astype(np.float32)
+    fractions = np.concatenate([[0.6], np.linspace(0.2, 1.0, _OTHERS)])[:, None].astype(np.float32)
     low, high = bounds[:, 0] - rest, bounds[:, 1] - rest
     far, near = np.where(high >= -low, high, low), np.where(high >= -low, low, high)
     if len(rest):
-        asked[_REST:, :, :1] = rest[:1] + shares * far[:1]
-        asked[_REST + _ASKED // 2 :, :, 1:] = rest[1:] + shares * far[1:]
-        asked[_REST + _ASKED :, ::2, 1:] = rest[1:] + shares[::2] * near[1:]
+        asked[_REST:, :, :1] = rest[:1] + fractions * far[:1]
+        asked[_REST + _ASKED // 2 :, :, 1:] = rest[1:] + fractions * far[1:]
+        asked[_REST + _ASKED :, ::2, 1:] = rest[1:] + fractions[::2] * near[1:]
         asked[_REST + _ASKED :, 0] = rest
     return asked.astype(np.float32)
 
@@ -141,12 +141,12 @@ def _roll(
     policy: AbstractPolicy,
     state: EnvState,
     obs: Float[Array, "n nobs"],
-    told: Float[Array, "time n channels"],
+    commands: Float[Array, "time n channels"],
     following: Float[Array, "time n channels"],
     kicks: Float[Array, "time n 3"] | None,
 ) -> dict[str, Float[Array, "time n ..."]]:
-    """Rows of all rollouts; what is told belongs to a row, what follows is asked for in the step after it."""
-    n, remembered = told.shape[1], memory_names(policy)
+    """Rows of all rollouts, each under its entry of `commands`; `following` is the command of the step after it."""
+    n, remembered = commands.shape[1], memory_names(policy)
     dofs = None if kicks is None else jnp.asarray(base_translation(side.robot), jnp.float32)
     switches = side.switches()
     qpos, qvel = np.array(side.qpos, int), np.array(side.qvel, int)
@@ -187,4 +187,4 @@ def _roll(
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n, *jnp.shape(leaf))), tree)
 
     loop = (state, obs, all_alike(policy.init()), all_alike(side.controller.init()))
-    return jax.lax.scan(step, loop, (told, following, kicks))[1]
+    return jax.lax.scan(step, loop, (commands, following, kicks))[1]

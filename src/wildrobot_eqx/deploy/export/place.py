@@ -1,15 +1,15 @@
-"""A bundle put on the disk: its own files are replaced, everybody else's stay, and a kill in between is told."""
+"""A bundle put on the disk: its own files are replaced, all others stay, and an interrupted one is marked."""
 
 import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...atomic import flush, replace_bytes, replacing, write_new
+from ...atomic import flush, replace_bytes, replacing, write_new, writing
 from ...errors import WildRobotError
 from ..bundle.archive import STAGING, read_files, write_zip
 from ..bundle.contract import FILE, FORMAT, contract_digest
@@ -48,7 +48,7 @@ def place(files: Mapping[str, bytes], folder: Path, archive: Path, force: bool) 
     """Write a bundle's folder and its zip.
 
     Everything is written beside first. Then file takes the place of file, the contract last, then the
-    zip; until all is done a journal in the folder tells a reader, and the next export, that it is not.
+    zip; until all is done, a journal in the folder marks it as unfinished, for a reader and for the next export.
     Files of an older bundle that this one lacks are removed. No other file is touched.
 
     Returns:
@@ -57,10 +57,10 @@ def place(files: Mapping[str, bytes], folder: Path, archive: Path, force: bool) 
     Raises:
         WildRobotError: a file would be lost, or something cannot be written.
     """
-    made = not folder.exists()
+    new_folder = not folder.exists()
     staging = folder / STAGING
-    begun = False
-    with _told(folder):
+    replacing_began = False
+    with writing(folder, "The bundle", "free some space, or name another folder by --out"):
         check_place(folder, archive, force)
         owned = _owned(folder)
         for name in files:
@@ -78,7 +78,7 @@ def place(files: Mapping[str, bytes], folder: Path, archive: Path, force: bool) 
                 flush(beside)
             with replacing(archive) as packed:
                 write_zip(files, packed)
-                begun = True
+                replacing_began = True
                 for name, beside in places.items():
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
                     os.replace(beside, folder / name)
@@ -87,26 +87,13 @@ def place(files: Mapping[str, bytes], folder: Path, archive: Path, force: bool) 
                 flush(folder)
             shutil.rmtree(staging)
         except BaseException:
-            if not begun:  # nothing was replaced: all is as it was
+            if not replacing_began:  # nothing was replaced: all is as it was
                 shutil.rmtree(staging, ignore_errors=True)
-                if made:
+                if new_folder:
                     with contextlib.suppress(OSError):
                         folder.rmdir()
             raise
     return sorted(set(_visible(folder)) - set(files))
-
-
-@contextlib.contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise WildRobotError(
-            f"The bundle could not be written: {error.strerror or error}",
-            where=str(folder),
-            hint="free some space, or name another folder by --out",
-            exit_code=1,
-        ) from error
 
 
 def _lost(what: str, hint: str = "keep a copy of it elsewhere") -> WildRobotError:
@@ -128,7 +115,7 @@ def _check_target(folder: Path, name: str, may_replace: bool) -> None:
 
 
 def _owned(folder: Path) -> dict[str, list[str]]:
-    """The files that an export wrote into the folder and nobody has changed, by name: hashes that they may have."""
+    """The unchanged files that an export wrote into the folder, by name: hashes that they may have."""
     found = {}
     for name, digests in _listed(folder).items():
         path = folder / name
@@ -157,7 +144,7 @@ def _listed(folder: Path) -> dict[str, list[str]]:
         journal = {}
     for name, digests in journal.items() if isinstance(journal, dict) else ():
         found.setdefault(name, []).extend(digest for digest in digests if isinstance(digest, str))
-    return {name: digests for name, digests in found.items() if _plain(name)}
+    return {name: digests for name, digests in found.items() if _relative(name)}
 
 
 def _of_contract(text: bytes) -> dict[str, list[str]]:
@@ -172,7 +159,7 @@ def _of_contract(text: bytes) -> dict[str, list[str]]:
 
 
 def _packed_by_us(archive: Path) -> bool:
-    """A zip of a bundle, of whatever version, to which nobody has added and which nobody has changed."""
+    """A zip of a bundle, of whatever version, unchanged since it was written."""
     try:
         files = read_files(archive)
     except WildRobotError:
@@ -183,7 +170,7 @@ def _packed_by_us(archive: Path) -> bool:
     return bool(listed) and all(_sha256(data) in listed.get(name, ()) for name, data in files.items())
 
 
-def _plain(name: str) -> bool:
+def _relative(name: str) -> bool:
     return not name.startswith("/") and "\\" not in name and ":" not in name and ".." not in name.split("/")
 
 

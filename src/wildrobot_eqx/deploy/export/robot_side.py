@@ -27,7 +27,7 @@ _PRESSED = 1e6  # N, of a foot whose switch is closed; of an open one the negati
 
 
 class Measured(eqx.Module):
-    """What a robot is told and measures in one control step."""
+    """A robot's commands and measurements of one control step."""
 
     command: Float[Array, " channels"]  # of all commands, by name
     joint_positions: Float[Array, " measured"]  # rad, m of slides
@@ -132,26 +132,26 @@ class RobotSide(eqx.Module):
         Args:
             first: this is an episode's first step, whatever the state.
             state: of the step before.
-            reading: what is told and measured.
+            reading: the commands and the measurements.
             unknown: the rest of the state of physics, which nothing here may read.
         """
         ticks, key = jnp.where(first, 0.0, state.ticks + 1.0), jax.random.key(0)
         physics = self._physics(reading, unknown, ticks)
         values = self._admitted(state, self.values(reading.command))
-        held = {name: c.hold(values[name]) if name in values else c for name, c in self.commands.items()}
-        started = start_commands(held, sample_commands(held, key), physics)
-        asked = {
+        constant = {name: c.hold(values[name]) if name in values else c for name, c in self.commands.items()}
+        started = start_commands(constant, sample_commands(constant, key), physics)
+        current = {
             name: command.set(state.commands[name], values[name]) if name in values else state.commands[name]
-            for name, command in held.items()
+            for name, command in constant.items()
         }
-        stepped = step_commands(held, key, asked, physics, self.dt)
+        stepped = step_commands(constant, key, current, physics, self.dt)
         commands = _either(first, started, stepped)
         none = jnp.zeros_like(state.action)
         action, previous = _either(first, (none, none), (state.action, state.previous_action))
         ctrl = _either(first, self.controller.rest(), state.ctrl)
         signals = self._signals(physics, action, previous, ctrl, commands)
-        begun, went = self.stack.init(key, signals, self.dt), self.stack.step(key, state.terms, signals)
-        observation, terms = _either(first, begun, went)
+        first_terms, next_terms = self.stack.init(key, signals, self.dt), self.stack.step(key, state.terms, signals)
+        observation, terms = _either(first, first_terms, next_terms)
         return observation, StepState(commands, terms, state.controller, action, previous, ctrl, ticks)
 
     def _admitted(self, state: StepState, values: dict[str, Float[Array, " _"]]) -> dict[str, Float[Array, " _"]]:
@@ -245,7 +245,7 @@ def robot_side(env: Env) -> RobotSide:
     """The part of an env that runs on the robot.
 
     Args:
-        env: its policy reads perfect sensors (no `sensing`), for a robot brings its own.
+        env: its policy reads ideal sensors (no `sensing`), for a robot brings its own.
 
     Raises:
         WildRobotError: the controller holds a delay where it cannot be taken out.

@@ -128,18 +128,19 @@ class MujocoRobot(AbstractRobot):
     def kick(self, velocity: NDArray[np.floating[Any]]) -> None:
         """The whole robot gets a velocity (m/s, in the world) on top of its own, in one instant.
 
-        A robot whose base moves on slides takes the part along their axes, one without a base nothing.
+        A robot whose base moves on slides, its own or those of bodies above it, takes the part along their axes, one
+        without a base nothing. That is what `base_translation` of the training env says, which needs JAX.
         """
-        model = self.model
-        if self._base is None:
-            return
-        first = model.body_jntadr[self._base]
-        for joint in range(first, first + model.body_jntnum[self._base]):
-            dof = model.jnt_dofadr[joint]
-            if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE:
-                self.data.qvel[dof : dof + 3] += velocity
-            elif model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE:
-                self.data.qvel[dof] += model.jnt_axis[joint] @ velocity
+        model, body = self.model, self._base or 0
+        while body:
+            first = model.body_jntadr[body]
+            for joint in range(first, first + model.body_jntnum[body]):
+                dof = model.jnt_dofadr[joint]
+                if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE:
+                    self.data.qvel[dof : dof + 3] += velocity
+                elif model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE:
+                    self.data.qvel[dof] += model.jnt_axis[joint] @ velocity
+            body = int(model.body_parentid[body])
 
     def release(self) -> None:
         """Nothing: a simulated robot may be looked at for longer."""

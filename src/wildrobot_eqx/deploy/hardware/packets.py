@@ -17,7 +17,7 @@ _LEAST, _MOST = 3, 10  # `length` of packets without parameters, and of the long
 
 
 class Command(IntEnum):
-    """What a servo is told or asked."""
+    """The number of a packet: what the servo has to do or to answer."""
 
     MOVE_TIME_WRITE = 1  # position (word), time (word, ms): go there now
     MOVE_TIME_WAIT_WRITE = 7  # the same, but wait for MOVE_START

@@ -20,7 +20,7 @@ class ServoBus:
         retries: how often to ask again.
     """
 
-    timeouts: int  # questions that nobody answered in time
+    timeouts: int  # questions without an answer in time
     strays: int  # packets that answered another question, as a line's own echo does
 
     def __init__(self, port: AbstractPort, timeout: float = 0.01, retries: int = 2):
@@ -89,7 +89,7 @@ class ServoBus:
         self._send(id, Command.MOVE_TIME_WRITE, _move(position, milliseconds))
 
     def move_together(self, positions: Mapping[int, int], milliseconds: int) -> None:
-        """Send several servos at once: each is told where, then all are told to start. Nothing is sent if one is wrong.
+        """Move several servos at once: each gets its position, then all get the start. Nothing is sent if one is wrong.
 
         Raises:
             ValueError: a position or the time is out of range.

@@ -12,7 +12,7 @@ from ..player.loop import AbstractRobot
 from .servo_bus import UNITS, ServoBus
 
 RAD_PER_UNIT = math.radians(240.0 / UNITS)
-_SMOOTH = 0.5  # share of a new velocity: differences of positions 0.24 degrees apart are rough
+_SMOOTH = 0.5  # fraction of a new velocity: differences of positions 0.24 degrees apart are rough
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ServoMount:
 class ServoRobot(AbstractRobot):
     """Joints on servo buses, and an IMU of your own.
 
-    These servos tell no velocity: it is the difference of positions over time, smoothed. One
+    These servos measure no velocity: it is the difference of positions over time, smoothed. One
     bus may be too slow to read every servo in every control period (an answer takes 2 to 4 ms):
     give the robot several, or let it read `reads` joints in turn. Readings are as old as the
     oldest joint's, so that the player knows.
@@ -129,18 +129,18 @@ class ServoRobot(AbstractRobot):
         self._at[mount.joint] = (now, angle)
 
     def _check(self, mounts: Sequence[ServoMount]) -> None:
-        seen: dict[tuple[int, int], str] = {}
+        joint_at: dict[tuple[int, int], str] = {}
         for mount in mounts:
             wrong = None
-            if (mount.bus, mount.id) in seen:
-                wrong = f"The joints {seen[mount.bus, mount.id]!r} and {mount.joint!r} share the servo {mount.id}."
+            if (mount.bus, mount.id) in joint_at:
+                wrong = f"The joints {joint_at[mount.bus, mount.id]!r} and {mount.joint!r} share the servo {mount.id}."
             elif not 0 <= mount.bus < len(self._buses):
                 wrong = f"The joint {mount.joint!r} is on bus {mount.bus}, and there are {len(self._buses)}."
             elif mount.sign not in (-1, 1) or not 0 <= mount.zero <= UNITS:
                 wrong = f"The joint {mount.joint!r} has a sign of {mount.sign} and a zero of {mount.zero} units."
             if wrong is not None:
                 raise WildRobotError(wrong, where="mounts", hint="mend that ServoMount")
-            seen[mount.bus, mount.id] = mount.joint
+            joint_at[mount.bus, mount.id] = mount.joint
         if len(self._mounts) < len(mounts) or (self._reads is not None and self._reads < 1):
             raise WildRobotError(
                 "A joint has two mounts, or no joint is to be read.", where="mounts, reads", hint="one mount per joint"

@@ -1,4 +1,4 @@
-"""Orientation from a gyro and an accelerometer, for IMUs that tell none."""
+"""Orientation from a gyro and an accelerometer, for IMUs that estimate none."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Attitude:
     Args:
         gain: 1/s, of the correction; its inverse is the time that a wrong tilt takes to fade.
         bias_gain: 1/s^2, at which the gyro's bias is learned; 0 learns none.
-        trust: share of gravity by which a reading may be off before it counts for nothing.
+        trust: fraction of gravity by which a reading may be off before it counts for nothing.
     """
 
     def __init__(self, gain: float = 1.0, bias_gain: float = 0.02, trust: float = 0.3):

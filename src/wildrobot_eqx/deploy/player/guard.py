@@ -128,28 +128,28 @@ class Guard:
         return value
 
     def _joints(self, kind: str, readings: Mapping[str, Any]) -> NDArray[np.float32]:
-        given = readings.get(kind)
-        if not isinstance(given, Mapping):
+        entries = readings.get(kind)
+        if not isinstance(entries, Mapping):
             raise Unfit(f"the readings have no {kind!r} by joint name")
         names = self._contract.measured
-        missing = [name for name in names if name not in given]
+        missing = [name for name in names if name not in entries]
         if missing:
             raise Unfit(f"{kind!r} lacks the joint {missing[0]!r}")
-        value = _vector([given[name] for name in names], len(names))
+        value = _vector([entries[name] for name in names], len(names))
         if value is None:
             raise Unfit(f"{kind!r} holds something that is no finite number")
         return value
 
-    def _switches(self, given: Any) -> NDArray[np.float32]:
+    def _switches(self, entries: Any) -> NDArray[np.float32]:
         """Which of the feet's switches are closed; none where the policy reads none."""
         feet = self._contract.feet
         if not feet:
             return np.zeros((0,), np.float32)
-        missing = [name for name in feet if not isinstance(given, Mapping) or name not in given]
+        missing = [name for name in feet if not isinstance(entries, Mapping) or name not in entries]
         if missing:
             raise Unfit(f"{SWITCHES!r} lacks the foot {missing[0]!r}")
-        assert isinstance(given, Mapping)
-        value = _vector([given[name] for name in feet], len(feet))
+        assert isinstance(entries, Mapping)
+        value = _vector([entries[name] for name in feet], len(feet))
         if value is None or not np.isin(value, (0.0, 1.0)).all():
             raise Unfit(f"{SWITCHES!r} holds something that is neither on nor off")
         return value
@@ -168,10 +168,10 @@ class Guard:
             return values
         if not isinstance(command, Mapping):
             raise Unfit(f"the readings have no {COMMAND!r} by channel")
-        for name, given in command.items():
+        for name, entry in command.items():
             if name not in self._channels:
                 raise Unfit(f"{COMMAND!r} names {name!r}, which is no channel: {nearest(str(name), self._channels)}")
-            value = _number(given)
+            value = _number(entry)
             if value is None:
                 raise Unfit(f"{COMMAND!r} has no finite {name!r}")
             values[self._channels[name]] = value

@@ -92,7 +92,7 @@ def drive(
 ) -> DriveSummary:
     """Run a player on a robot, and take the torque off in the end, whatever happens.
 
-    Nothing is sent before a reading has told where all joints are. The first reading is asked for
+    Nothing is sent before a reading has had the positions of all joints. The first reading is asked for
     again for as long as readings may be old (the contract's `stale_seconds`), once per control
     period. At a good end the robot moves to its safe pose before the torque goes off.
 
@@ -103,7 +103,7 @@ def drive(
             function of the time since the policy took over (s).
         seconds: for how long the policy is to have the robot, s; the ramp comes on top.
         ramp: move to the home pose first.
-        watch: told every step.
+        watch: called after every step with the readings and the `Step`.
         hold: leave the torque on at a good end, for a robot that stands by itself in its safe pose.
         rest: move to the safe pose at a good end; a simulation may do without.
 
@@ -119,7 +119,7 @@ def drive(
     late = failed_reads = failed_writes = steps = walked = 0
     took: list[float] = []
     ended_well = False
-    begun = tick = sent = robot.now()
+    start = tick = sent = robot.now()
     unread: Exception | None = None
     try:
         while True:
@@ -133,13 +133,13 @@ def drive(
                 failed_reads += 1
                 unread = error
             asked = command(walked * player.dt) if callable(command) else fixed
-            began = time.perf_counter()
+            step_start = time.perf_counter()
             step = player.step({**readings, COMMAND: asked}, robot.now())
-            needed = time.perf_counter() - began
+            needed = time.perf_counter() - step_start
             if step.mode == "wait":
-                if robot.now() - begun > patience:
+                if robot.now() - start > patience:
                     raise WildRobotError(
-                        f"The robot does not tell where its joints are: {unread or step.fault}",
+                        f"The robot's joint positions cannot be read: {unread or step.fault}",
                         where="read",
                         hint="look at its cable and its battery; nothing was sent",
                         exit_code=1,

@@ -74,7 +74,7 @@ class Player:
         signer: who must have signed a bundle that is read here, as for `Bundle.open`.
 
     Raises:
-        WildRobotError: the bundle is damaged, or does not fit this robot; the reason is told.
+        WildRobotError: the bundle is damaged, or does not fit this robot; the error says which.
     """
 
     joints: tuple[str, ...]
@@ -148,7 +148,7 @@ class Player:
     def step(self, readings: Mapping[str, Any], now: float | None = None) -> Step:
         """Targets for the coming control period; never raises for what the robot's sensors say.
 
-        Until a reading tells where all joints are, there are none (mode "wait"), and no fault lasts.
+        There are none (mode "wait"), and no fault lasts, until a reading has the positions of all joints.
 
         Args:
             readings: `time` (s, when they were taken), the contract's sensors by name,
@@ -187,8 +187,8 @@ class Player:
             seconds = max(self._ramp, 1.5 * far / float(self._slow[contract.servos].min()) * self.dt)
             self._way = (found, 0, max(1, round(seconds / self.dt)))
         found, done, steps = self._way
-        share = (done + 1) / steps
-        smooth = np.float32(share * share * (3.0 - 2.0 * share))
+        fraction = (done + 1) / steps
+        smooth = np.float32(fraction * fraction * (3.0 - 2.0 * fraction))
         self._way = (found, done + 1, steps)
         if done + 1 >= steps:
             self._mode = "run"
@@ -204,22 +204,22 @@ class Player:
 
     def _run(self, reading: Reading) -> Step:
         contract = self._contract
-        given = {
+        values = {
             COMMAND: np.minimum(np.maximum(reading.command, self._asked[:, 0]), self._asked[:, 1]),
             POSITIONS: reading.positions,
             VELOCITIES: reading.velocities,
             SWITCHES: reading.switches,
             **{f"{SENSOR}{name}": value for name, value in reading.sensors.items()},
         }
-        inputs = {name: given[name][None] for name in contract.inputs}
+        inputs = {name: values[name][None] for name in contract.inputs}
         try:
-            found = self._session.run(self._outputs, {**inputs, **self._state})
+            outputs = self._session.run(self._outputs, {**inputs, **self._state})
         except Exception as error:  # onnxruntime's own types; such as one for a graph that asks for too much memory
             raise Unfit(f"the policy cannot be computed: {first_line(error)}") from error
-        (observation,), (action,), (target,) = found[:3]
+        (observation,), (action,), (target,) = outputs[:3]
         if not (np.isfinite(action).all() and np.isfinite(target).all()):
             raise Unfit("the policy's action is not finite")
-        self._state = dict(zip(self._state, found[3:]))
+        self._state = dict(zip(self._state, outputs[3:]))
         if self._history is not None:  # what the policy saw, out of the policy itself
             observation = self._state[self._history].ravel()
         target = np.minimum(np.maximum(target, contract.target_low), contract.target_high)
@@ -227,9 +227,9 @@ class Player:
         self._last = np.minimum(np.maximum(target, contract.target_low), contract.target_high)
         return Step(self._last.copy(), "run", None, observation.copy(), action.copy())
 
-    def _pose(self, given: Mapping[str, float] | None) -> NDArray[np.float32]:
+    def _pose(self, angles: Mapping[str, float] | None) -> NDArray[np.float32]:
         contract, pose = self._contract, self._contract.safe_pose.copy()
-        for name, angle in (given or {}).items():
+        for name, angle in (angles or {}).items():
             if name not in self.joints:
                 raise WildRobotError(
                     f"The safe pose names the joint {name!r}.", where="safe_pose", hint=nearest(name, self.joints)
@@ -311,7 +311,7 @@ def _session(bundle: Bundle) -> onnxruntime.InferenceSession:
     states, kind = bundle.contract.states, "tensor(float)"
     nu = len(bundle.contract.joints)
     ends = [(OBSERVATION, policy["input_size"]), (ACTION, policy["action_size"]), (TARGET, nu)]
-    wanted = (
+    expected = (
         [
             *((name, [1, size], kind) for name, size in bundle.contract.inputs.items()),
             *((s.input, list(s.shape), kind) for s in states),
@@ -319,8 +319,8 @@ def _session(bundle: Bundle) -> onnxruntime.InferenceSession:
         [*((name, [1, size], kind) for name, size in ends), *((s.output, list(s.shape), kind) for s in states)],
     )
     found = tuple([(n.name, n.shape, n.type) for n in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
-    if found != wanted:
-        raise damaged(f"The policy takes and gives {found}, the contract says {wanted}.", where)
+    if found != expected:
+        raise damaged(f"The policy takes and gives {found}, the contract says {expected}.", where)
     if session.get_modelmeta().custom_metadata_map.get("observation") != observation_digest(bundle.contract.document):
         raise damaged("The policy was exported for another order of joints or of observations.", where)
     return session

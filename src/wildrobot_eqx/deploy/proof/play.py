@@ -96,18 +96,18 @@ def play(
     robot = MujocoRobot(bundle)
     player = Player(bundle, joints=robot.joints, rate=1.0 / bundle.contract.dt)
     track = _Track(robot, look)
-    went = drive(player, robot, command, seconds, ramp=ramp, watch=track, rest=False)
+    summary = drive(player, robot, command, seconds, ramp=ramp, watch=track, rest=False)
     active = np.array(track.active)
     upright = ~np.array(track.fell)
     until = int(upright[active].argmin()) if not upright[active].all() else int(active.sum())
     asked = {channel.name: float(command.get(channel.name, channel.rest)) for channel in bundle.contract.channels}
     walks = AXES[0] in asked and bundle.contract.document["simulation"]["base"] is not None
-    took = np.array(went.step_seconds) * 1e6
+    took = np.array(summary.step_seconds) * 1e6
     return Played(
         seconds=seconds,
         upright=until * player.dt,
         command=asked,
-        fault=went.fault,
+        fault=summary.fault,
         step_us={"p50": float(np.percentile(took, 50)), "p99": float(np.percentile(took, 99)), "max": float(max(took))},
         qpos=np.array(track.qpos, np.float32),
         fell=~np.logical_and.accumulate(upright),
@@ -118,8 +118,8 @@ def play(
 
 def held_heading(player: Player) -> float:
     """The heading that a walking policy is to hold, rad from its first; it moves on while it is asked to turn."""
-    held = (value for name, value in player.state.items() if name.startswith("state.") and name.endswith(".target"))
-    return float(next(held, np.zeros(1))[0])
+    targets = (value for name, value in player.state.items() if name.startswith("state.") and name.endswith(".target"))
+    return float(next(targets, np.zeros(1))[0])
 
 
 def _walk(

@@ -15,15 +15,15 @@ from ..gate import AbstractGate, judge_as_is, shown_of
 from ..gate_result import GateResult
 from .gate_sweep import GateSweep, sweep_by_gate
 from .scores import keys_of
-from .sweep_env import dial_env, parameters_of
-from .tables import marked, span, table, told_left_out, told_sources
+from .sweep_env import make_sweep_env, parameters_of
+from .tables import left_out_lines, marked, source_summary, span, table
 from .widen import Range
 from .wrong_world import wrong_world
 
 _log = logging.getLogger(__name__)
 
 SLACK = 0.1
-"""The share of itself by which each limit gives way where the robot is not as drawn."""
+"""The fraction of itself by which each limit gives way where the robot is not as drawn."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ class RobustByGate:
         return self.world is not None and self.world.result.passed
 
     def failed_lines(self) -> list[str]:
-        """The lines that failed, told in full."""
+        """The lines that failed, each in full."""
         return [] if self.world is None else [f"in a wrong world, {s}" for s in self.world.result.failed_lines()]
 
     def to_json(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class RobustByGate:
         if self.world is not None:
             found += _world_pages(self.world, self)
         if self.sweep is not None:
-            found += [_sweep_table(self.sweep), f"Sweep: {self.sweep.told}.", *told_left_out(self.sweep.left_out)]
+            found += [_sweep_table(self.sweep), f"Sweep: {self.sweep.summary}.", *left_out_lines(self.sweep.left_out)]
         return found
 
 
@@ -135,8 +135,8 @@ def judge_by_gate(
         result.world = GateWorld(judged, world.sources, world.ranges, world.left_out)
         keep(result)
         _log.info(f"2 of 2, one parameter at a time: {level} episodes of {gate.seconds:g} s per level and case")
-        dialled, swept = dial_env(env, result.timestep), parameters_of(env.physics.robot)
-        result.sweep = sweep_by_gate(gate, dialled, policy, cases, limits, level, *swept)
+        settable, swept = make_sweep_env(env, result.timestep), parameters_of(env.physics.robot)
+        result.sweep = sweep_by_gate(gate, settable, policy, cases, limits, level, *swept)
         keep(result)
     except KeyboardInterrupt:
         result.provisional = ", ".join(filter(None, (result.provisional, "stopped")))
@@ -159,10 +159,10 @@ def _world_pages(world: GateWorld, result: RobustByGate) -> list[Table | str]:
     first, *more = world.result.tables()
     kind = f"Robust, provisional ({result.provisional})" if result.provisional else "Robust"
     first.title = f"{kind}: {'passed' if result.passed else 'FAILED'}"
-    told = told_sources(world.sources) or "as drawn"
+    sources = source_summary(world.sources) or "as drawn"
     episodes = f"{world.result.episodes} episodes of {world.result.seconds:g} s per case"
     slack = f"Limits are the gate's, {100.0 * SLACK:g}% wider."
-    return [first, *more, f"World: {told}. {episodes}. {slack}", *told_left_out(world.left_out)]
+    return [first, *more, f"World: {sources}. {episodes}. {slack}", *left_out_lines(world.left_out)]
 
 
 def _sweep_table(sweep: GateSweep) -> Table:

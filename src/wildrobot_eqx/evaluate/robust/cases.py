@@ -1,4 +1,4 @@
-"""What the judged robots are told: speeds ahead, and sideways and turns where the policy knows them."""
+"""Commands of a robust evaluation: speeds ahead, and where the policy takes them lateral speeds and turns."""
 
 import dataclasses
 from typing import Literal
@@ -14,7 +14,7 @@ AXES = ("ahead", "left", "turn")
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
+class AxisCommand:
     """One command: so many m/s ahead or to the left, or a turn of so many rad/s to the left."""
 
     axis: Literal["ahead", "left", "turn"]
@@ -34,7 +34,7 @@ class Told:
 
 
 def by_velocity(env: Env, gate: AbstractGate | None) -> bool:
-    """Whether a policy is judged as one that walks: on feet, and told a velocity by its env and, if any, its gate."""
+    """Whether a policy is judged as one that walks: feet, and a velocity command in its env and its gate, if any."""
     found = velocities(env.commands)
     if len(found) != 1 or not env.physics.robot.feet:
         return False
@@ -52,35 +52,37 @@ def why_not(env: Env, gate: AbstractGate | None) -> str | None:
 def speeds_of(env: Env, gate: AbstractGate | None) -> tuple[float, ...]:
     """The speeds that are judged, m/s: those that the gate requires; without a gate, five of the recipe's own."""
     if gate is not None:
-        return tuple(told.command for told in _required(env, gate) if told.axis == "ahead")
+        return tuple(c.command for c in _required(env, gate) if c.axis == "ahead")
     low, high = (float(bound) for bound in velocity_of(env.commands)[1].lin_vel_x)
     return tuple(round(float(speed), 6) for speed in np.linspace(low, high, 5))
 
 
-def commands_of(env: Env, gate: AbstractGate | None) -> tuple[Told, ...]:
+def commands_of(env: Env, gate: AbstractGate | None) -> tuple[AxisCommand, ...]:
     """The speeds, then the motions that the gate requires; without a gate, the ends of the recipe's own ranges."""
     if gate is not None:
         return _required(env, gate)
-    told = [Told("ahead", speed) for speed in speeds_of(env, gate)]
-    command = velocity_of(env.commands)[1]
-    told += [] if command.lin_vel_y is None else [Told("left", round(float(b), 6)) for b in command.lin_vel_y]
-    told += [] if command.ang_vel_z is None else [Told("turn", round(float(b), 6)) for b in command.ang_vel_z]
-    return tuple(told)
+    commands = [AxisCommand("ahead", speed) for speed in speeds_of(env, gate)]
+    velocity = velocity_of(env.commands)[1]
+    if velocity.lin_vel_y is not None:
+        commands += [AxisCommand("left", round(float(bound), 6)) for bound in velocity.lin_vel_y]
+    if velocity.ang_vel_z is not None:
+        commands += [AxisCommand("turn", round(float(bound), 6)) for bound in velocity.ang_vel_z]
+    return tuple(commands)
 
 
-def _required(env: Env, gate: AbstractGate) -> tuple[Told, ...]:
+def _required(env: Env, gate: AbstractGate) -> tuple[AxisCommand, ...]:
     """What the gate's required cases ask for, each once, along the first axis that is not zero."""
     name, command = velocity_of(env.commands)
     axes: dict[str, Literal["ahead", "left", "turn"]] = {"lin_vel_x": "ahead", "lin_vel_y": "left", "ang_vel_z": "turn"}
-    told = []
+    commands = []
     for case in gate.cases(env):
         if case.required:
             along = [(axes[channel.name], value) for channel, value in zip(command.channels, case.values[name])]
-            told.append(Told(*next((pair for pair in along if pair[1]), along[0])))
-    return tuple(dict.fromkeys(told))
+            commands.append(AxisCommand(*next((pair for pair in along if pair[1]), along[0])))
+    return tuple(dict.fromkeys(commands))
 
 
-def rows_of(commands: tuple[Told, ...], count: int) -> tuple[Float[np.ndarray, "count 3"], list[int]]:
+def rows_of(commands: tuple[AxisCommand, ...], count: int) -> tuple[Float[np.ndarray, "count 3"], list[int]]:
     """The commands of `count` episodes, which take them in turn: each one's row, and which command it is."""
     which = [i % len(commands) for i in range(count)]
     return np.asarray([commands[i].row for i in which], np.float32), which

@@ -19,7 +19,7 @@ from .ladder import PHASES, Ladder, climb
 from .result import RobustResult, World
 from .scores import errors, keys_of, run, score
 from .sweep import sweep
-from .sweep_env import dial_env, parameters_of
+from .sweep_env import make_sweep_env, parameters_of
 from .terrain import cross
 from .wrong_world import wrong_world
 
@@ -116,25 +116,25 @@ def _world(result: RobustResult, job: _Job) -> None:
     judged: Env = world.env
     keys = keys_of(result.timestep, job.count)
     cases = (f32(rows[:, 0]), f32(rows[:, 1:]))
-    tally = run(judged, job.policy, _told, cases, keys, job.length, "wrong world")
+    tally = run(judged, job.policy, _commanded, cases, keys, job.length, "wrong world")
     error, upright = errors(tally, rows, judged.physics.control_dt), np.asarray(tally.upright)
     each = {commands[i]: score(upright[i :: len(commands)], error[i :: len(commands)]) for i in sorted(set(which))}
-    # A turn's error has a unit of its own; its survival is as good as any.
+    # A turn's error has a unit of its own, its survival counts.
     whole = score(upright, np.where(rows[:, 2] == 0.0, error, np.nan))
     result.world = World(whole, each, job.count, job.length, world.sources, world.ranges, world.left_out)
 
 
-def _told(env: Env, case: tuple[Float[Array, ""], Float[Array, " 2"]]) -> Env:
+def _commanded(env: Env, case: tuple[Float[Array, ""], Float[Array, " 2"]]) -> Env:
     return with_command(env, *case)
 
 
 def _sweep(result: RobustResult, job: _Job) -> None:
     episodes, seconds = job.level
     _log.info(f"2 of 4, one parameter at a time: {episodes} episodes of {seconds:g} s per level")
-    dials = dial_env(job.env, result.timestep)
+    sweep_env = make_sweep_env(job.env, result.timestep)
     parameters, left_out = parameters_of(job.env.physics.robot)
     speeds = speeds_of(job.env, job.gate)
-    result.sweep = sweep(dials, job.policy, speeds, episodes, seconds, parameters, left_out)
+    result.sweep = sweep(sweep_env, job.policy, speeds, episodes, seconds, parameters, left_out)
 
 
 def _terrain(result: RobustResult, job: _Job) -> None:
@@ -160,5 +160,5 @@ def _ladder(result: RobustResult, job: _Job) -> None:
     def keep(ladder: Ladder) -> None:
         result.ladder = ladder
 
-    dials = dial_env(job.env, result.timestep)
-    result.ladder = climb(dials, job.policy, command, phases, keep)
+    sweep_env = make_sweep_env(job.env, result.timestep)
+    result.ladder = climb(sweep_env, job.policy, command, phases, keep)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ...arrays import finite_or_none
 from ...env import Env
 from ...learn.networks import AbstractPolicy
 from ..gate import AbstractGate, batches, judge_case, shown_of
@@ -17,7 +18,7 @@ from ..gate_result import CommandFigures, GateLine, Limit
 from ..meter import Case
 from ..rollout import run_cases
 from .scores import keys_of
-from .sweep_env import Dials, Parameter, Point, dials, points_of, turn_parts, turned
+from .sweep_env import Parameter, Point, SweepValues, levels_of, points_of, sweep_values, with_parameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +51,7 @@ class Level:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; figures by case, null where nothing could be measured."""
         figures = {f.column: f.to_json()["values"] for f in self.figures}
-        margin = self.margin if math.isfinite(self.margin) else None
-        return {"holds": self.holds, "margin": margin, "figures": figures}
+        return {"holds": self.holds, "margin": finite_or_none(self.margin), "figures": figures}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,19 +100,19 @@ class GateSweep:
         return worst if worst.damage > 0.0 else None
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The worst parameter in a sentence, after what does not hold where all are nominal."""
-        first, begun = self.curves[0].nominal, ""
+        first, prefix = self.curves[0].nominal, ""
         if not first.holds:
             line = first.worst
-            begun = f"where all are nominal, {line.told} is {line.text} and must be {line.limit}; "
+            prefix = f"where all are nominal, {line.figure_at_case} is {line.text} and must be {line.limit}; "
         if self.worst is None:
-            return f"{begun}no parameter does any {'more ' if begun else ''}harm within its range"
+            return f"{prefix}no parameter does any {'more ' if prefix else ''}harm within its range"
         curve, parameter = self.worst, self.worst.parameter
         line = curve.levels[curve.worst].worst
         level, nominal = parameter.levels[curve.worst] * parameter.scale, curve.nominal.line(line)
         return (
-            f"{begun}the worst parameter is {parameter.label}: at {level:g} {parameter.unit} {line.told} is "
+            f"{prefix}the worst parameter is {parameter.label}: at {level:g} {parameter.unit} {line.figure_at_case} is "
             f"{line.text} (nominal: {nominal.text}, must be {line.limit})"
         )
 
@@ -122,7 +122,7 @@ class GateSweep:
             "episodes_per_level": self.episodes,
             "episode_seconds": self.seconds,
             "worst": None if self.worst is None else self.worst.parameter.name,
-            "told": self.told,
+            "summary": self.summary,
             "left_out": dict(self.left_out),
             "figure": self.limit.figure,
             "bounds": [self.limit.low, self.limit.high],
@@ -140,11 +140,11 @@ def sweep_by_gate(
     parameters: Sequence[Parameter],
     left_out: Mapping[str, str],
 ) -> GateSweep:
-    """Turn one dial at a time; all levels of all parameters are one batch for each of the gate's own.
+    """Set one parameter at a time; all levels of all parameters are one batch for each of the gate's own.
 
     Args:
         gate: prepares the env, measures, and sets episodes apart.
-        env: of `sweep_env.dial_env`.
+        env: of `make_sweep_env`.
         policy: its mean is the action.
         cases: of the gate's, those that it requires.
         limits: what they are held to.
@@ -159,11 +159,11 @@ def sweep_by_gate(
     for batch in batches(cases):
         count = len(batch) * episodes
         own = jax.tree.map(lambda leaf: jnp.concatenate([leaf] * len(points)), gate.rows(batch, episodes))
-        level = dials(jnp.zeros((len(points) * count,), jnp.float32), turned(parameters, points, count))
+        level = sweep_values(jnp.zeros((len(points) * count,), jnp.float32), levels_of(parameters, points, count))
         keys = jnp.tile(keys_of(timestep, count), len(points))
         every = batch * len(points)
         tallies = run_cases(
-            judged, policy, meter, every, episodes, gate.seconds, "sweep", _Turned(gate), (own, level), keys
+            judged, policy, meter, every, episodes, gate.seconds, "sweep", _AtLevel(gate), (own, level), keys
         )
         for i, (case, tally) in enumerate(zip(every, tallies)):
             values, joints = meter.figures(tally, case), meter.joints(tally)
@@ -175,14 +175,14 @@ def sweep_by_gate(
     return GateSweep(curves, limits[0], episodes, gate.seconds, left_out)
 
 
-class _Turned(eqx.Module):
-    """The env of one episode of a sweep: its dials are turned, and the gate does the rest."""
+class _AtLevel(eqx.Module):
+    """The env of one episode of a sweep: its parameters are set here, its case by the gate."""
 
     gate: AbstractGate
 
-    def __call__(self, env: Env, row: tuple[Any, Dials]) -> Env:
+    def __call__(self, env: Env, row: tuple[Any, SweepValues]) -> Env:
         own, level = row
-        return self.gate.vary(turn_parts(env, level), own)
+        return self.gate.vary(with_parameters(env, level), own)
 
 
 def _level(parts: Sequence[tuple[CommandFigures, list[GateLine], list[float]]]) -> Level:

@@ -14,11 +14,11 @@ from ...arrays import f32
 from ...env import Env
 from ...learn.networks import AbstractPolicy
 from ...locomotion import gait_of, velocity_in
-from ..rollout import advance, begin, control_steps
+from ..rollout import advance, control_steps, init_episodes
 from ..walking.kicks import DIRECTIONS
 from .push import aim
 from .scores import keys_of, meter_of
-from .sweep_env import dials, turn
+from .sweep_env import sweep_values, with_values
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ RUN_IN, RECOVERY = 3.0, 2.5  # s, before the first phase and after the end of a 
 
 @dataclasses.dataclass(frozen=True)
 class Ladder:
-    """Who stood after each rung. `survived` is by rung, duration, direction and phase."""
+    """Which robots stood after each rung. `survived` is by rung, duration, direction and phase."""
 
     survived: Bool[np.ndarray, "rungs durations directions phases"]
     mass: float  # kg
@@ -40,22 +40,22 @@ class Ladder:
     complete: bool = True  # False: it was stopped while the robot still stood
 
     def survival(self, duration: int, direction: int | None = None) -> list[float]:
-        """The share that stood, rung by rung, in one of the directions or in all."""
+        """The fraction that stood, rung by rung, in one of the directions or in all."""
         part = self.survived[:, duration] if direction is None else self.survived[:, duration, direction]
         return [float(rung.mean()) for rung in part]
 
-    def largest(self, share: float, duration: int, direction: int | None = None) -> float:
-        """The largest impulse over mass (m/s) up to which at least `share` stood on every rung; 0: on none."""
-        held = [s >= share - 1e-9 for s in self.survival(duration, direction)]
+    def largest(self, fraction: float, duration: int, direction: int | None = None) -> float:
+        """The largest impulse over mass (m/s) up to which at least `fraction` stood on every rung; 0: on none."""
+        held = [s >= fraction - 1e-9 for s in self.survival(duration, direction)]
         return RUNG * (held.index(False) if False in held else len(held))
 
-    def beyond(self, share: float, duration: int, direction: int | None = None) -> bool:
+    def beyond(self, fraction: float, duration: int, direction: int | None = None) -> bool:
         """Whether `largest` is the top rung that was tried: the robot may stand more."""
-        return all(s >= share - 1e-9 for s in self.survival(duration, direction))
+        return all(s >= fraction - 1e-9 for s in self.survival(duration, direction))
 
-    def weakest(self, share: float, duration: int) -> str:
+    def weakest(self, fraction: float, duration: int) -> str:
         """The direction with the smallest `largest`."""
-        reach = [self.largest(share, duration, d) for d in range(len(DIRECTIONS))]
+        reach = [self.largest(fraction, duration, d) for d in range(len(DIRECTIONS))]
         return DIRECTIONS[int(np.argmin(reach))]
 
     def to_json(self) -> dict[str, Any]:
@@ -73,13 +73,13 @@ class Ladder:
     def _push_json(self, i: int, duration: float) -> dict[str, Any]:
         def reach(direction: int | None) -> dict[str, Any]:
             found: dict[str, Any] = {}
-            for share, name in ((0.5, "50%"), (0.95, "95%")):
-                velocity = round(self.largest(share, i, direction), 6)
+            for fraction, name in ((0.5, "50%"), (0.95, "95%")):
+                velocity = round(self.largest(fraction, i, direction), 6)
                 found[name] = {
                     "velocity": velocity,
                     "impulse": round(velocity * self.mass, 6),
                     "force": round(velocity * self.mass / duration, 6) if duration else None,
-                    "or_more": self.beyond(share, i, direction),
+                    "or_more": self.beyond(fraction, i, direction),
                 }
             return {**found, "survival": self.survival(i, direction)}
 
@@ -94,15 +94,15 @@ def climb(env: Env, policy: AbstractPolicy, command: float, phases: int, keep: C
     """Push a walking robot harder and harder until it falls in every direction.
 
     Robots walk for `RUN_IN` s at the command, one per direction and duration, and are copied
-    at `phases` moments of one gait cycle. Every rung begins from these copies; whoever is
+    at `phases` moments of one gait cycle. Every rung begins from these copies; a robot that is
     upright `RECOVERY` s after its push has stood.
 
     Args:
-        env: of `dials.dial_env`, its dials nominal.
+        env: of `make_sweep_env`, its parameters nominal.
         policy: its mean is the action.
         command: m/s.
         phases: moments of the cycle, evenly spread.
-        keep: told the ladder so far, after every rung.
+        keep: called with the ladder so far, after every rung.
     """
     walkers = len(DURATIONS) * len(DIRECTIONS)
     steps = control_steps(env, RECOVERY + max(DURATIONS))
@@ -110,9 +110,7 @@ def climb(env: Env, policy: AbstractPolicy, command: float, phases: int, keep: C
     count = phases * walkers
     command_now = velocity_in(start[0].commands)
     heading = command_now.origin + command_now.heading
-    angle = heading + jnp.tile(jnp.arange(count, dtype=jnp.int32) % len(DIRECTIONS), 1) * (
-        2.0 * np.pi / len(DIRECTIONS)
-    )
+    angle = heading + (jnp.arange(count, dtype=jnp.int32) % len(DIRECTIONS)) * (2.0 * np.pi / len(DIRECTIONS))
     towards = jnp.stack([jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)], axis=1)
     seconds = jnp.tile(jnp.repeat(f32(DURATIONS), len(DIRECTIONS)), phases)
     meter, mass = meter_of(env, RECOVERY), float(env.physics.robot.model.mj.body_mass.sum())
@@ -135,8 +133,8 @@ def climb(env: Env, policy: AbstractPolicy, command: float, phases: int, keep: C
 def _walkers(env: Env, policy: AbstractPolicy, command: float, walkers: int, phases: int) -> tuple[Any, ...]:
     """Walking robots, `walkers` at each phase, phase by phase."""
     meter = meter_of(env, RECOVERY)
-    cases = dials(jnp.full((walkers,), f32(command)))
-    loop = begin(env, policy, meter, turn, cases, keys_of(env.physics.timestep, walkers))
+    cases = sweep_values(jnp.full((walkers,), f32(command)))
+    loop = init_episodes(env, policy, meter, with_values, cases, keys_of(env.physics.timestep, walkers))
     loop, _ = advance(env, policy, meter, loop, control_steps(env, RUN_IN))
     gait = gait_of(env.commands)
     period = _PERIOD if gait is None else float(gait[1].period)

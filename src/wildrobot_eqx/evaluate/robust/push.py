@@ -28,7 +28,7 @@ class TimedPush(AbstractEvent):
     """Gives the robot the kick or the push in its state, beginning with the next control step; drawn, that is none.
 
     A push is spread over the bodies by their masses, as by the event `Push`: a change of
-    gravity for as long as it lasts, its last control step by the share that it still lasts.
+    gravity for as long as it lasts, its last control step by the fraction that it still lasts.
     """
 
     dofs: Float[Array, "nv 3"]
@@ -43,9 +43,9 @@ class TimedPush(AbstractEvent):
     def __call__(
         self, key: PRNGKeyArray, state: TimedPushState, physics: PhysicsState, params: PhysicsParams, dt: float
     ) -> tuple[PhysicsState, PhysicsParams, TimedPushState]:
-        share = jnp.clip(state.left / dt, 0.0, 1.0)
+        fraction = jnp.clip(state.left / dt, 0.0, 1.0)
         physics = dataclasses.replace(physics, qvel=physics.qvel + self.dofs @ state.velocity)
-        params = dataclasses.replace(params, gravity=params.gravity + share * state.acceleration)
+        params = dataclasses.replace(params, gravity=params.gravity + fraction * state.acceleration)
         left = jnp.maximum(state.left - dt, 0.0)
         return physics, params, TimedPushState(jnp.zeros_like(state.velocity), state.acceleration, left)
 

@@ -1,4 +1,4 @@
-"""What a robust evaluation found: its verdict, its figures, and how both are told."""
+"""What a robust evaluation found: its verdict, its figures, and both as tables, sentences and JSON."""
 
 import dataclasses
 import math
@@ -8,13 +8,14 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from ...arrays import finite_or_none
 from ..gate_result import abreast
 from ..walking.kicks import DIRECTIONS
-from .cases import Told
+from .cases import AxisCommand
 from .ladder import DURATIONS, Ladder
 from .scores import Score
 from .sweep import SPEED_ERROR, SURVIVAL, Sweep
-from .tables import marked, span, table, told_left_out, told_sources
+from .tables import left_out_lines, marked, source_summary, span, table
 from .widen import Range
 
 _SPEEDS = 5  # commands abreast in a terminal of 80 columns
@@ -38,7 +39,7 @@ class World:
     """The episodes in a wrong world."""
 
     score: Score
-    by_command: dict[Told, Score]
+    by_command: dict[AxisCommand, Score]
     episodes: int
     seconds: float
     sources: dict[str, str]
@@ -72,7 +73,7 @@ class RobustResult:
         return self.world is not None and all(line.passed for line in self.world.lines)
 
     def failed_lines(self) -> list[str]:
-        """The lines that failed, told in full."""
+        """The lines that failed, each in full."""
         return [] if self.world is None else [str(line) for line in self.world.lines if not line.passed]
 
     def to_json(self) -> dict[str, Any]:
@@ -100,16 +101,16 @@ class RobustResult:
         if self.world is not None:
             found += _world_pages(self.world, self)
         if self.sweep is not None:
-            found += [_sweep_table(self.sweep), f"Sweep: {self.sweep.told}.", *told_left_out(self.sweep.left_out)]
+            found += [_sweep_table(self.sweep), f"Sweep: {self.sweep.summary}.", *left_out_lines(self.sweep.left_out)]
         if self.terrain is not None:
-            found += [_sweep_table(self.terrain), f"Terrain: {self.terrain.told}."]
+            found += [_sweep_table(self.terrain), f"Terrain: {self.terrain.summary}."]
         if self.ladder is not None and len(self.ladder.survived):
             found += [_ladder_table(self.ladder)]
         return found
 
 
 def _line_json(line: Line) -> dict[str, Any]:
-    return {**dataclasses.asdict(line), "value": line.value if math.isfinite(line.value) else None}
+    return {**dataclasses.asdict(line), "value": finite_or_none(line.value)}
 
 
 def _world_json(world: World) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def _world_json(world: World) -> dict[str, Any]:
     }
 
 
-def _share(value: float) -> str:
+def _percent(value: float) -> str:
     return f"{100.0 * value:.1f}%"
 
 
@@ -140,8 +141,8 @@ def _world_pages(world: World, result: RobustResult) -> list[Table | str]:
     page.add_row(
         "survival",
         ">= 97%",
-        marked(_share(survival.value), survival.passed),
-        *(_share(ahead[c].survival) for c in first),
+        marked(_percent(survival.value), survival.passed),
+        *(_percent(ahead[c].survival) for c in first),
     )
     page.add_row(
         "speed error (m/s)",
@@ -151,16 +152,16 @@ def _world_pages(world: World, result: RobustResult) -> list[Table | str]:
     )
     rest = [part for part in (*more, *abreast(list(motions), _SPEEDS)) if part]
     beside = [_more_table({c: world.by_command[c] for c in part}) for part in rest]
-    told = f"World: {told_sources(world.sources)}. {world.episodes} episodes of {world.seconds:g} s."
-    return [page, *beside, told, *told_left_out(world.left_out)]
+    summary = f"World: {source_summary(world.sources)}. {world.episodes} episodes of {world.seconds:g} s."
+    return [page, *beside, summary, *left_out_lines(world.left_out)]
 
 
-def _more_table(told: dict[Told, Score]) -> Table:
+def _more_table(scores: dict[AxisCommand, Score]) -> Table:
     """Further commands, of which survival and a speed's error count above, too."""
-    page = table("", ("in a wrong world", *map(str, told)))
-    page.add_row("survival", *(_share(s.survival) for s in told.values()))
-    units = ", ".join(dict.fromkeys("rad/s" if c.axis == "turn" else "m/s" for c in told))
-    page.add_row(f"error ({units})", *(_error(s.speed_error) for s in told.values()))
+    page = table("", ("in a wrong world", *map(str, scores)))
+    page.add_row("survival", *(_percent(s.survival) for s in scores.values()))
+    units = ", ".join(dict.fromkeys("rad/s" if c.axis == "turn" else "m/s" for c in scores))
+    page.add_row(f"error ({units})", *(_error(s.speed_error) for s in scores.values()))
     return page
 
 
@@ -177,7 +178,7 @@ def _sweep_table(sweep: Sweep) -> Table:
             swept,
             marked(holds, holds == swept),
             f"{p.levels[at] * p.scale:g}",
-            _share(score.survival),
+            _percent(score.survival),
             _error(score.speed_error),
         )
     return page
@@ -190,9 +191,9 @@ def _ladder_table(ladder: Ladder) -> Table:
     page = table(title if ladder.complete else f"{title}; stopped early", columns)
     for i, duration in enumerate(DURATIONS):
         cells = []
-        for share in (0.5, 0.95):
-            velocity = ladder.largest(share, i)
-            more = ">=" if ladder.beyond(share, i) else ""
+        for fraction in (0.5, 0.95):
+            velocity = ladder.largest(fraction, i)
+            more = ">=" if ladder.beyond(fraction, i) else ""
             force = f"{velocity * ladder.mass / duration:.0f}" if duration else ""
             cells += [f"{more}{velocity * ladder.mass:.1f}", f"{velocity:.1f}", force]
         weakest = ladder.weakest(0.95, i)

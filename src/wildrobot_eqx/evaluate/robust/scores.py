@@ -1,4 +1,4 @@
-"""Episodes of a robust evaluation: run as one batch, and told as survival and speed error."""
+"""Episodes of a robust evaluation: run as one batch, and scored by survival and speed error."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,9 +8,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
+from ...arrays import finite_or_none
 from ...env import Env
 from ...learn.networks import AbstractPolicy
-from ..rollout import begin, judge_key, play_out
+from ..rollout import init_episodes, judge_key, play_out
 from ..walking.episodes import WalkMeter
 from ..walking.meter import GaitMeter, GaitTally
 
@@ -21,13 +22,12 @@ _DOMAIN = 0x0B0B  # of keys, besides the gates' own
 class Score:
     """How some episodes went."""
 
-    survival: float  # share of episodes
+    survival: float  # fraction of episodes
     speed_error: float  # m/s, of a turn rad/s: |mean speed - command|, mean over those that survived; NaN if none did
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        error = self.speed_error
-        return {"survival": self.survival, "speed_error": error if np.isfinite(error) else None}
+        return {"survival": self.survival, "speed_error": finite_or_none(self.speed_error)}
 
 
 def keys_of(timestep: float, n: int) -> Key[Array, " n"]:
@@ -56,18 +56,18 @@ def run(
     The log says how far it is, after `label`.
     """
     meter = meter_of(env, seconds)
-    return play_out(env, policy, meter, begin(env, policy, meter, vary, cases, keys), seconds, label)
+    return play_out(env, policy, meter, init_episodes(env, policy, meter, vary, cases, keys), seconds, label)
 
 
-def errors(tally: GaitTally, told: Float[np.ndarray, "n 3"], dt: float) -> Float[np.ndarray, " n"]:
-    """Each episode's error along what it was told: its mean after the warm-up from the command; NaN where it fell.
+def errors(tally: GaitTally, commands: Float[np.ndarray, "n 3"], dt: float) -> Float[np.ndarray, " n"]:
+    """Each episode's |mean - command| after the warm-up, along the axis of its command; NaN where it fell.
 
-    `told` is speed ahead, to the left (m/s) and turn to the left (rad/s), of which at most one is
-    not zero; of all zero the error is that of the speed ahead.
+    `commands` are speeds ahead and to the left (m/s) and turns to the left (rad/s), of which at most one is
+    not zero; where all are zero the error is that of the speed ahead.
     """
     moved = np.concatenate([tally.position - tally.warm, tally.turned[:, None]], axis=1)
-    error = np.abs(moved / (dt * np.maximum(tally.judged, 1))[:, None] - told)
-    along = np.take_along_axis(error, np.argmax(told != 0.0, axis=1)[:, None], axis=1)[:, 0]
+    error = np.abs(moved / (dt * np.maximum(tally.judged, 1))[:, None] - commands)
+    along = np.take_along_axis(error, np.argmax(commands != 0.0, axis=1)[:, None], axis=1)[:, 0]
     return np.where(tally.upright, along, np.nan)
 
 

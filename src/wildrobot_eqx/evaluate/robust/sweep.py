@@ -11,9 +11,9 @@ from ...arrays import f32
 from ...env import Env
 from ...learn.networks import AbstractPolicy
 from .scores import Score, errors, keys_of, run, score
-from .sweep_env import PARAMETERS, Parameter, dials, points_of, turn, turned
+from .sweep_env import PARAMETERS, Parameter, levels_of, points_of, sweep_values, with_values
 
-SURVIVAL, SPEED_ERROR = 0.97, 0.06  # share, and m/s: what a level must hold, as the wrong world itself
+SURVIVAL, SPEED_ERROR = 0.97, 0.06  # fraction, and m/s: what a level must hold, as the wrong world itself
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Sweep:
         return worst if max(worst.damage) > 0.0 else None
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The worst parameter in a sentence."""
         if self.worst is None:
             return f"no {self.kind} does any harm within its range"
@@ -93,7 +93,7 @@ class Sweep:
             "episodes_per_level": self.episodes,
             "episode_seconds": self.seconds,
             "worst": None if self.worst is None else self.worst.parameter.name,
-            "told": self.told,
+            "summary": self.summary,
             "left_out": dict(self.left_out),
             "parameters": [_curve_json(curve) for curve in self.curves],
         }
@@ -112,10 +112,10 @@ def sweep(
     parameters: Sequence[Parameter] = PARAMETERS,
     left_out: Mapping[str, str] | None = None,
 ) -> Sweep:
-    """Turn one dial at a time.
+    """Set one parameter at a time.
 
     Args:
-        env: of `dials.dial_env`.
+        env: of `make_sweep_env`.
         policy: its mean is the action.
         speeds: commands, m/s, which the episodes of a level take in turn.
         episodes: per level. The i-th of every level has the same key: only the level differs.
@@ -125,12 +125,12 @@ def sweep(
     """
     points = points_of(parameters)
     command = np.resize(np.asarray(speeds, np.float32), episodes)
-    told = np.tile(command, len(points))
-    rows = np.stack([told, np.zeros_like(told), np.zeros_like(told)], axis=1)
+    ahead = np.tile(command, len(points))
+    rows = np.stack([ahead, np.zeros_like(ahead), np.zeros_like(ahead)], axis=1)
 
-    cases = dials(f32(told), turned(parameters, points, episodes))
+    cases = sweep_values(f32(ahead), levels_of(parameters, points, episodes))
     keys = jnp.tile(keys_of(env.physics.timestep, episodes), len(points))
-    tally = run(env, policy, turn, cases, keys, seconds, "sweep")
+    tally = run(env, policy, with_values, cases, keys, seconds, "sweep")
     error = errors(tally, rows, env.physics.control_dt).reshape(len(points), episodes)
     upright = np.asarray(tally.upright).reshape(error.shape)
     found = {point: score(upright[i], error[i]) for i, point in enumerate(points)}

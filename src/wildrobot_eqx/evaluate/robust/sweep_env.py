@@ -1,4 +1,4 @@
-"""One env in which each parameter of the sweep is a dial, so that all of its levels are one batch."""
+"""One env in which each parameter of the sweep can be set, so that all of its levels are one batch."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ DEGREE = float(np.pi / 180.0)
 
 
 Point = tuple[str, float]
-"""Which parameter is turned, and to which level; `NOMINAL`: none is."""
+"""Which parameter is set, and to which level; `NOMINAL`: all are nominal."""
 NOMINAL: Point = ("", 0.0)
 
 
@@ -88,7 +88,7 @@ PARAMETERS = (
     parameter("gyro_bias", "gyro bias", "rad/s std", 1, 0, (0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)),
     parameter("tilt", "floor tilt", "deg", 1 / DEGREE, 0, (0, 1, 2, 3, 4, 5, 6)),
 )
-"""What is swept, in the order in which it is told. docs/robustness.md defines each."""
+"""What is swept, in the order of the tables. docs/robustness.md defines each."""
 
 
 def points_of(parameters: Sequence[Parameter]) -> list[Point]:
@@ -96,8 +96,8 @@ def points_of(parameters: Sequence[Parameter]) -> list[Point]:
     return [NOMINAL, *(point for p in parameters for point in p.points if point != NOMINAL)]
 
 
-def turned(parameters: Sequence[Parameter], points: Sequence[Point], episodes: int) -> dict[str, Float[Array, " n"]]:
-    """By parameter its level in each of `episodes` per point, point by point."""
+def levels_of(parameters: Sequence[Parameter], points: Sequence[Point], episodes: int) -> dict[str, Float[Array, " n"]]:
+    """By parameter its level in each of `episodes` episodes per point, point by point."""
 
     def levels(p: Parameter) -> Float[Array, " n"]:
         at = [level if name == p.name else p.nominal for name, level in points]
@@ -121,37 +121,37 @@ def parameters_of(robot: Robot) -> tuple[tuple[Parameter, ...], dict[str, str]]:
     return tuple(p for p in PARAMETERS if p.name not in left_out), left_out
 
 
-class Dials(eqx.Module):
-    """Where every parameter stands in one episode; of a batch, one row per episode."""
+class SweepValues(eqx.Module):
+    """The command and the value of every parameter in one episode; of a batch, one row per episode."""
 
     speed: Float[Array, "*batch"]  # m/s, the command
     motion: Float[Array, "*batch 2"]  # m/s to the left, and rad/s to the left: the command, too
     latency: Float[Array, "*batch"]  # s
     voltage: Float[Array, "*batch"]  # V
     backlash: Float[Array, "*batch"]  # rad
-    friction: Float[Array, "*batch"]  # share of the nominal
-    mass: Float[Array, "*batch"]  # share of the nominal
+    friction: Float[Array, "*batch"]  # fraction of the nominal
+    mass: Float[Array, "*batch"]  # fraction of the nominal
     encoder_offset: Float[Array, "*batch"]  # rad, largest
     gyro_bias: Float[Array, "*batch"]  # rad/s, standard deviation
     tilt: Float[Array, "*batch"]  # rad
 
 
-def dials(
+def sweep_values(
     speeds: Float[Array, " n"],
-    turned: dict[str, Float[Array, " n"]] | None = None,
+    levels: dict[str, Float[Array, " n"]] | None = None,
     motions: Float[Array, "n 2"] | None = None,
-) -> Dials:
-    """Nominal dials for one episode per speed (m/s), but for those that are `turned`.
+) -> SweepValues:
+    """Nominal values for one episode per speed (m/s), but for those in `levels`.
 
     `motions` are the speed to the left (m/s) and the turn (rad/s) beside each speed; none if None.
     """
     beside = jnp.zeros((*speeds.shape, 2), jnp.float32) if motions is None else motions
     nominal = {parameter.name: jnp.full(speeds.shape, f32(parameter.nominal)) for parameter in PARAMETERS}
-    return Dials(speed=speeds, motion=beside, **{**nominal, **(turned or {})})
+    return SweepValues(speed=speeds, motion=beside, **{**nominal, **(levels or {})})
 
 
-def dial_env(env: Env, timestep: float) -> Env:
-    """The recipe's env on the native engine, perfect but for a DC motor and 10 ms of latency, with all dials in it.
+def make_sweep_env(env: Env, timestep: float) -> Env:
+    """The recipe's env on the native engine, ideal but for a DC motor and 10 ms of latency; all parameters can be set.
 
     Encoder offsets and the gyro's bias reach the policy where it observes those readings. A
     push of a base waits to be aimed (`push.aim`). Servos that no model drives are the engine's own.
@@ -167,8 +167,8 @@ def dial_env(env: Env, timestep: float) -> Env:
         calibration=RandomCalibrationError(imu_angle=f32((0.0, 0.0))),
         events={NAME: TimedPush(robot)} if no_base(robot) is None else {},
     )
-    seen = {"policy": with_sensing(stack, sensing | hinge_offsets(robot, stack))}
-    return dataclasses.replace(judged, disturbances=disturbances, observations=seen)
+    observations = {"policy": with_sensing(stack, sensing | hinge_offsets(robot, stack))}
+    return dataclasses.replace(judged, disturbances=disturbances, observations=observations)
 
 
 def _servos(robot: Robot, updates: int) -> Servos:
@@ -177,13 +177,13 @@ def _servos(robot: Robot, updates: int) -> Servos:
     return Servos(robot, parts, updates)
 
 
-def turn(env: Env, dials: Dials) -> Env:
-    """An env of `dial_env` with its dials turned and its velocity commanded; only array leaves change."""
-    return with_command(turn_parts(env, dials), dials.speed, dials.motion)
+def with_values(env: Env, values: SweepValues) -> Env:
+    """An env of `make_sweep_env` with its parameters set and its velocity commanded; only array leaves change."""
+    return with_command(with_parameters(env, values), values.speed, values.motion)
 
 
-def turn_parts(env: Env, dials: Dials) -> Env:
-    """As `turn`, without a command; dials of what the robot lacks turn nothing."""
+def with_parameters(env: Env, values: SweepValues) -> Env:
+    """As `with_values`, without a command; parameters that the robot lacks change nothing."""
 
     def where(env: Env) -> list[Any]:
         disturbances = env.disturbances
@@ -200,20 +200,20 @@ def turn_parts(env: Env, dials: Dials) -> Env:
             friction.range,
             tilt.angle,
             *(bias.std for bias in biases),
-            *_servo_dials(disturbances.servos),
+            *_servo_fields(disturbances.servos),
         ]
 
     assert env.disturbances is not None
     driven = env.disturbances.servos is not None
-    offset = jnp.stack([-dials.encoder_offset, dials.encoder_offset])
-    values = [offset, _both(dials.mass), _both(dials.friction), _both(dials.tilt)]
-    servos = [_both(dials.latency), _both(dials.voltage), _both(dials.backlash)] if driven else []
-    values += [dials.gyro_bias] * (len(where(env)) - len(values) - len(servos))
-    return eqx.tree_at(where, env, [*values, *servos])
+    offset = jnp.stack([-values.encoder_offset, values.encoder_offset])
+    fields = [offset, _both(values.mass), _both(values.friction), _both(values.tilt)]
+    servos = [_both(values.latency), _both(values.voltage), _both(values.backlash)] if driven else []
+    fields += [values.gyro_bias] * (len(where(env)) - len(fields) - len(servos))
+    return eqx.tree_at(where, env, [*fields, *servos])
 
 
-def _servo_dials(servos: Servos | None) -> list[Any]:
-    """What latency, voltage and backlash turn, in this order; nothing of servos that no model drives."""
+def _servo_fields(servos: Servos | None) -> list[Any]:
+    """The fields that latency, voltage and backlash set, in this order; none of servos that no model drives."""
     if servos is None:
         return []
     delay, motor, backlash = (servos.parts[name] for name in ("delay", "motor", "backlash"))

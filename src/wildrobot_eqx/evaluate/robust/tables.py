@@ -25,16 +25,16 @@ def span(low: float, high: float, scale: float) -> str:
     return f"{low * scale:g}..{high * scale:g}"
 
 
-def told_sources(sources: Mapping[str, str]) -> str:
+def source_summary(sources: Mapping[str, str]) -> str:
     """Where the errors of a wrong world come from."""
     own = [name for name, source in sources.items() if source == "recipe"]
     standard = [name for name, source in sources.items() if source == "standard"]
-    told = [f"the recipe's own {', '.join(own)}, a fifth wider"] if own else []
-    told += [f"standard {', '.join(standard)}"] if standard else []
-    return "; ".join(told)
+    parts = [f"the recipe's own {', '.join(own)}, a fifth wider"] if own else []
+    parts += [f"standard {', '.join(standard)}"] if standard else []
+    return "; ".join(parts)
 
 
-def told_left_out(left_out: Mapping[str, str]) -> list[str]:
+def left_out_lines(left_out: Mapping[str, str]) -> list[str]:
     """What the robot cannot have wrong, one sentence for each reason."""
     whys = dict.fromkeys(left_out.values())
     return [f"Without {', '.join(n for n, why in left_out.items() if why == reason)}: {reason}" for reason in whys]

@@ -15,10 +15,10 @@ from ...learn.networks import AbstractPolicy
 from ...physics import make_physics
 from ...robots import Ground, on_ground
 from ...task import Fallen, HomeReset
-from .cases import Told, rows_of
+from .cases import AxisCommand, rows_of
 from .scores import errors, keys_of, run, score
 from .sweep import Curve, Sweep
-from .sweep_env import DEGREE, Dials, Point, dial_env, dials, parameter, points_of, turn
+from .sweep_env import DEGREE, Point, SweepValues, make_sweep_env, parameter, points_of, sweep_values, with_values
 
 _SIDE, _SPACING = 10.0, 0.1  # m, of one kind of ground, in whose middle robots begin; of the grid
 _LENGTH, _TREAD = 0.4, 0.6  # m, over which bumps change; side of a raised plate
@@ -29,7 +29,7 @@ GROUNDS = (
     parameter("bumps", "bumps", "cm", 1e2, 0, (0, 1, 2, 3, 4, 5)),
     parameter("steps", "steps", "cm", 1e2, 0, (0, 0.5, 1, 1.5, 2, 3)),
 )
-"""What the ground may be, in the order in which it is told. docs/robustness.md defines each."""
+"""What the ground may be, in the order of the tables. docs/robustness.md defines each."""
 
 
 def spots() -> list[Point]:
@@ -59,13 +59,13 @@ def _square(name: str, level: float, cells: int, seed: int) -> Float[np.ndarray,
 
 
 def terrain_env(env: Env, ground: Ground, timestep: float) -> Env:
-    """The env of `dial_env` on a ground: engine, first places and falls know of it. `timestep` in s.
+    """The env of `make_sweep_env` on a ground: engine, first places and falls know of it. `timestep` in s.
 
     Raises:
         WildRobotError: the robot's floor cannot be replaced (`on_ground`).
     """
     robot = on_ground(env.physics.robot, ground)
-    env = dial_env(env, timestep)
+    env = make_sweep_env(env, timestep)
     if not isinstance(env.reset_state, HomeReset):
         raise WildRobotError(
             f"First poses of a {type(env.reset_state).__name__} cannot be put on a ground.",
@@ -87,7 +87,7 @@ def _on(ending: Fallen, ground: Ground) -> Fallen:
 def cross(
     env: Env,
     policy: AbstractPolicy,
-    commands: tuple[Told, ...],
+    commands: tuple[AxisCommand, ...],
     episodes: int,
     seconds: float,
     timestep: float,
@@ -109,7 +109,7 @@ def cross(
     ground, middles = ground_of(points)
     there = terrain_env(env, ground, timestep)
     rows = np.tile(rows_of(commands, episodes)[0], (len(points), 1))
-    cases = (dials(f32(rows[:, 0]), motions=f32(rows[:, 1:])), f32(np.repeat(middles, episodes, axis=0)))
+    cases = (sweep_values(f32(rows[:, 0]), motions=f32(rows[:, 1:])), f32(np.repeat(middles, episodes, axis=0)))
     keys = jnp.tile(keys_of(timestep, episodes), len(points))
     tally = run(there, policy, _placed, cases, keys, seconds, "terrain")
     error = errors(tally, rows, there.physics.control_dt).reshape(len(points), episodes)
@@ -121,5 +121,5 @@ def cross(
     return Sweep(curves, episodes, seconds, "ground")
 
 
-def _placed(env: Env, case: tuple[Dials, Float[Array, " 2"]]) -> Env:
-    return eqx.tree_at(lambda e: e.reset_state.centre, turn(env, case[0]), case[1])
+def _placed(env: Env, case: tuple[SweepValues, Float[Array, " 2"]]) -> Env:
+    return eqx.tree_at(lambda e: e.reset_state.centre, with_values(env, case[0]), case[1])

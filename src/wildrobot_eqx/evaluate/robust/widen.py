@@ -47,7 +47,7 @@ def widen(tree: Any, factor: float = FACTOR, path: str = "") -> tuple[Any, list[
         if isinstance(value, tuple):
             return tuple(inside(item, f"{path}.{type(item).__name__}") for item in value)
         if isinstance(value, CommandDelay | ReadingDelay):
-            seconds = told(f"{path}.seconds", value.seconds, stretched(value.seconds, factor))
+            seconds = record(f"{path}.seconds", value.seconds, stretched(value.seconds, factor))
             return type(value)((float(seconds[0]), float(seconds[1])), max(value.longest, float(seconds[1])))
         if not isinstance(value, eqx.Module):
             return value
@@ -55,15 +55,15 @@ def widen(tree: Any, factor: float = FACTOR, path: str = "") -> tuple[Any, list[
         for field in dataclasses.fields(value):
             old = getattr(value, field.name)
             if _SIZES.get(type(value)) == field.name:
-                changes[field.name] = told(f"{path}.{field.name}", old, old * factor)
+                changes[field.name] = record(f"{path}.{field.name}", old, old * factor)
             elif getattr(field.type, "dim_str", "") == "2" and eqx.is_inexact_array(old):
-                changes[field.name] = told(f"{path}.{field.name}", old, stretched(old, factor))
+                changes[field.name] = record(f"{path}.{field.name}", old, stretched(old, factor))
         if not changes:
             return value
         names = tuple(changes)
         return eqx.tree_at(lambda m: [getattr(m, name) for name in names], value, list(changes.values()))
 
-    def told(path: str, old: Float[Array, "..."], new: Float[Array, "..."]) -> Float[Array, "..."]:
+    def record(path: str, old: Float[Array, "..."], new: Float[Array, "..."]) -> Float[Array, "..."]:
         before, after = (tuple(np.atleast_1d(np.asarray(a, np.float64)).round(7).tolist()) for a in (old, new))
         if before != after:
             found.append(Range(path, before, after))

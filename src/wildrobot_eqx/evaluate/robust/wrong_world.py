@@ -121,7 +121,7 @@ def standard_servos(robot: Robot) -> dict[str, Any]:
 
 
 def standard_sensing(robot: Robot, stack: ObservationStack, dt: float) -> dict[str, tuple[AbstractSensing, ...]]:
-    """Errors by the kind of term; a term of any other kind is perfect. `dt` (s) is the control period.
+    """Errors by the kind of term; a term of any other kind has none. `dt` (s) is the control period.
 
     Joint velocities are differences of two rounded readings, whose error has the standard
     deviation `resolution / (sqrt(6) dt)`.
@@ -136,11 +136,11 @@ def standard_sensing(robot: Robot, stack: ObservationStack, dt: float) -> dict[s
         NamedJointVelocities: velocities,
     }
     found = {name: kinds[type(term)] for name, term in stack.terms.items() if type(term) in kinds}
-    turned = {
+    hinges = {
         name: (*offsets, ReadingResolution(f32(_RESOLUTION)), late)
         for name, offsets in hinge_offsets(robot, stack).items()
     }
-    return found | turned
+    return found | hinges
 
 
 def hinge_offsets(robot: Robot, stack: ObservationStack) -> dict[str, tuple[AbstractSensing, ...]]:

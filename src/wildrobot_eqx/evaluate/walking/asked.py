@@ -1,4 +1,4 @@
-"""Does an env ever ask for what a gate judges? Told before anybody trains for it."""
+"""Whether an env ever asks for what a gate judges, checked before anybody trains for it."""
 
 from collections.abc import Iterable
 
@@ -19,10 +19,10 @@ def speeds(env: Env, field: str, wanted: Iterable[float]) -> tuple[Unasked, ...]
     for i, speed in enumerate(wanted):
         inside = low - _TOLERANCE <= speed <= high + _TOLERANCE
         if speed == 0.0:
-            drawn = stands or (low < deadband and high > -deadband) or inside
+            possible = stands or (low < deadband and high > -deadband) or inside
         else:
-            drawn = inside and abs(speed) >= deadband - _TOLERANCE
-        if not drawn:
+            possible = inside and abs(speed) >= deadband - _TOLERANCE
+        if not possible:
             judged = f"{speed:g} m/s" if speed else "0 m/s: to stand"
             fix = f"widen {where}.lin_vel_x" if speed else f"give {where} a stand_probability"
             fix += f", or judge what is trained: leave {speed:g} out of {field}"
@@ -48,8 +48,8 @@ def beside(env: Env, wanted: Iterable[tuple[str, float, bool]]) -> tuple[Unasked
             found.append(Unasked(leaf, f"{where} has no {field}: it never asks for it", judged, fix))
             continue
         low, high = (float(bound) for bound in bounds)
-        drawn = low - _TOLERANCE <= value <= high + _TOLERANCE and abs(value) >= float(command.deadband) - _TOLERANCE
-        if required and not drawn:
+        possible = low - _TOLERANCE <= value <= high + _TOLERANCE and abs(value) >= float(command.deadband) - _TOLERANCE
+        if required and not possible:
             fix = f"widen {where}.{field}, or judge what is trained"
             found.append(Unasked(leaf, f"{where} asks for {low:g} to {high:g} {unit}", judged, fix))
     return tuple(found)

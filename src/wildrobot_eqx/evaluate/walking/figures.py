@@ -51,9 +51,9 @@ def figures(meter: GaitMeter, tally: GaitTally, command: float) -> dict[str, flo
         "base_speed": _ratio(tally.base_speed, samples),
         "slip": _ratio(tally.slip, float(tally.slip_samples.sum())),
         "torque_rms": float(torque_rms),
-        "torque_rms_share": float(torque_rms / np.mean(meter.torque_limit)),
-        "torque_peak_share": float((tally.torque_peak / meter.torque_limit).max()) if samples else np.nan,
-        "joint_torque_share": max(joint["torque_rms_share"] for joint in joints.values()),
+        "torque_rms_ratio": float(torque_rms / np.mean(meter.torque_limit)),
+        "torque_peak_ratio": float((tally.torque_peak / meter.torque_limit).max()) if samples else np.nan,
+        "joint_torque_ratio": max(joint["torque_rms_ratio"] for joint in joints.values()),
         **_continuous(meter, joints),
         "saturated": _ratio(tally.saturated, samples),
         "overspeed": _ratio(tally.overspeed, samples),
@@ -62,7 +62,7 @@ def figures(meter: GaitMeter, tally: GaitTally, command: float) -> dict[str, flo
 
 
 def joint_torques(meter: GaitMeter, tally: GaitTally) -> dict[str, dict[str, float]]:
-    """Of each joint by name: RMS and peak torque (N m), and the RMS as a share of the joint's torque limit.
+    """Of each joint by name: RMS and peak torque (N m), and the RMS as a fraction of the joint's torque limit.
 
     Args:
         meter: what gathered the tallies.
@@ -73,13 +73,13 @@ def joint_torques(meter: GaitMeter, tally: GaitTally) -> dict[str, dict[str, flo
     for i, name in enumerate(meter.joints):
         rms = float(np.sqrt(_ratio(tally.torque_squared[:, i], samples)))
         peak = float(tally.torque_peak[:, i].max()) if samples else np.nan
-        share = rms / float(meter.torque_limit[i])
-        found[name] = {"torque_rms": rms, "torque_peak": peak, "torque_rms_share": share}
+        ratio = rms / float(meter.torque_limit[i])
+        found[name] = {"torque_rms": rms, "torque_peak": peak, "torque_rms_ratio": ratio}
     return found
 
 
 def _continuous(meter: GaitMeter, joints: dict[str, dict[str, float]]) -> dict[str, float]:
-    """The greatest RMS torque as a share of what its servo bears for ever, where robot.toml says what that is."""
+    """The greatest RMS torque as a fraction of what its servo bears for ever, where robot.toml says what that is."""
     if meter.continuous_torque is None:
         return {}
     bears = np.asarray(meter.continuous_torque)

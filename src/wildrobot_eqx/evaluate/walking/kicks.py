@@ -56,8 +56,8 @@ class TimedKick(AbstractEvent):
         heading = jnp.where(state.left == self._steps(dt), now, state.heading)
         angle = heading + self.kick.angle
         velocity = self.kick.speed * jnp.stack([jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)])
-        given = jnp.where(state.left == 0, velocity, 0.0)
-        physics = dataclasses.replace(physics, qvel=physics.qvel + self.dofs @ given)
+        impulse = jnp.where(state.left == 0, velocity, 0.0)
+        physics = dataclasses.replace(physics, qvel=physics.qvel + self.dofs @ impulse)
         return physics, params, KickState(heading, state.left - 1)
 
     def _steps(self, dt: float) -> Int[Array, ""]:

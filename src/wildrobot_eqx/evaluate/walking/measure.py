@@ -38,12 +38,11 @@ def measure(robot: Robot, state: EnvState, timestep: Timestep, ground: Ground | 
     """Measure one robot after `reset` or `step`; heights are those above the `ground`, where it has any."""
     physics, command = state.physics, velocity_in(state.commands)
     angle = command.origin + command.target
-    c, s = jnp.cos(angle), jnp.sin(angle)
-    x, y = physics.xpos[robot.need("base", "the gate").body, :2]
+    place = physics.xpos[robot.need("base", "the gate").body]
     trunk = robot.imu().quat.read(physics.sensordata)
     foot_linvel = jnp.stack([foot.linvel.read(physics.sensordata) for foot in robot.need("feet", "the gate")])
     return Measurement(
-        position=jnp.stack([c * x + s * y, c * y - s * x]),
+        position=rotation.rotate_z_inverse(angle, place)[:2],
         heading=rotation.yaw(trunk),
         heading_error=rotation.wrap_angle(rotation.yaw(trunk) - angle),
         pitch=rotation.pitch(trunk),

@@ -45,8 +45,8 @@ class GaitTally(eqx.Module):
     slip_samples: Int[Array, "*batch nfoot"]
     torque_squared: Float[Array, "*batch nu"]  # (N m)^2, sum
     torque_peak: Float[Array, "*batch nu"]  # N m, the greatest
-    saturated: Float[Array, "*batch"]  # sum of shares of joints
-    overspeed: Float[Array, "*batch"]  # sum of shares of joints
+    saturated: Float[Array, "*batch"]  # sum of fractions of joints
+    overspeed: Float[Array, "*batch"]  # sum of fractions of joints
     action_change_squared: Float[Array, "*batch"]  # sum of means over joints
     action: Float[Array, "*batch nu"]  # the latest
 
@@ -129,9 +129,9 @@ class GaitMeter(AbstractModule):
         """Include one sample; an episode that has fallen or broken keeps what it had before."""
         finite = sample.finite
         upright = tally.upright & finite & ~sample.fallen
-        kept = jax.tree.map(lambda new, old: jnp.where(upright, new, old), self._include(tally, sample), tally)
+        merged = jax.tree.map(lambda new, old: jnp.where(upright, new, old), self._include(tally, sample), tally)
         broken = tally.broken | (tally.upright & ~finite)
-        return eqx.tree_at(lambda t: (t.upright, t.broken), kept, (upright, broken))
+        return eqx.tree_at(lambda t: (t.upright, t.broken), merged, (upright, broken))
 
     def _include(self, tally: GaitTally, sample: Measurement) -> GaitTally:
         steps = tally.steps + 1

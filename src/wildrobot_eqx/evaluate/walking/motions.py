@@ -26,7 +26,7 @@ _KEPT = (
     "tilt",
     "slip",
     "torque_rms",
-    "joint_torque_share",
+    "joint_torque_ratio",
     "joint_torque_continuous",
     "saturated",
     "overspeed",

@@ -34,20 +34,20 @@ def _context(width: int, height: int) -> Any:
 
     MuJoCo makes its own choice once, when it is first imported; this one is made when it is needed.
     """
-    wanted = os.environ.get("MUJOCO_GL", "").lower().strip()
+    platform = os.environ.get("MUJOCO_GL", "").lower().strip()
     screen = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    if not wanted and not screen:
-        os.environ["MUJOCO_GL"] = wanted = "egl"
-    if wanted in _OFF:
+    if not platform and not screen:
+        os.environ["MUJOCO_GL"] = platform = "egl"
+    if platform in _OFF:
         raise NoRenderer("rendering is switched off.")
-    if wanted == "egl":
+    if platform == "egl":
         from mujoco.egl import GLContext
-    elif wanted == "osmesa":
+    elif platform == "osmesa":
         from mujoco.osmesa import GLContext
-    elif wanted in ("", "glfw", "glx", "wgl", "cgl", "enable", "enabled", "on", "true", "1"):
+    elif platform in ("", "glfw", "glx", "wgl", "cgl", "enable", "enabled", "on", "true", "1"):
         from mujoco import GLContext
     else:
-        raise NoRenderer(f"there is no renderer {wanted!r}.")
+        raise NoRenderer(f"there is no renderer {platform!r}.")
     return GLContext(width, height)
 
 

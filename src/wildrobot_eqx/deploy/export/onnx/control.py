@@ -59,22 +59,24 @@ def control_graph(
     first = graph.add("Reshape", [graph.add("Not", [begun]), graph.integers("begun.scalar", [])])
     names, leaves, tree = _leaves(side.init())
     before = [_recalled(graph, name, leaf) for name, leaf in zip(names, leaves)]
-    told, read = _read(graph, side, reading, reads)
+    values, read = _read(graph, side, reading, reads)
     hidden = [Known(leaf) for leaf in jax.tree.leaves(unknown)]
 
     def observe(first: Any, *rest: Any) -> tuple[Any, StepState]:
         state = jax.tree.unflatten(tree, rest[: len(leaves)])
-        seen = jax.tree.unflatten(jax.tree.structure(reading), rest[len(leaves) : len(leaves) + len(told)])
-        return side.observe(first, state, seen, jax.tree.unflatten(jax.tree.structure(unknown), rest[-len(hidden) :]))
+        measured = jax.tree.unflatten(jax.tree.structure(reading), rest[len(leaves) : len(leaves) + len(values)])
+        return side.observe(
+            first, state, measured, jax.tree.unflatten(jax.tree.structure(unknown), rest[-len(hidden) :])
+        )
 
     def act(first: Any, action: Any, *rest: Any) -> tuple[Any, StepState]:
         return side.act(first, jax.tree.unflatten(tree, rest), action)
 
     subject = "The robot's part of the env, its commands, observation terms or controller,"
     flag = jax.ShapeDtypeStruct((), bool)
-    given = [flag, *leaves, *jax.tree.leaves(reading), *jax.tree.leaves(unknown)]
-    seen, *middle = trace(graph, observe, [first, *before, *told, *hidden], given, subject)
-    graph.add("Reshape", [_written(seen), graph.integers("observation.row", [1, size])], name=OBSERVATION)
+    specs = [flag, *leaves, *jax.tree.leaves(reading), *jax.tree.leaves(unknown)]
+    observation, *middle = trace(graph, observe, [first, *before, *values, *hidden], specs, subject)
+    graph.add("Reshape", [_written(observation), graph.integers("observation.row", [1, size])], name=OBSERVATION)
     add_policy(graph, policy, OBSERVATION, size, history, begun)
     action = graph.add("Reshape", [ACTION, graph.integers("action.vector", [side.controller.action_size])])
     acted = jax.ShapeDtypeStruct((side.controller.action_size,), jnp.float32)
@@ -98,17 +100,17 @@ def _read(
     """The readings' leaves as vectors in the graph, in the tree's order; and the inputs that they come from."""
     named = {".command": COMMAND, ".joint_positions": POSITIONS, ".joint_velocities": VELOCITIES}
     named |= {".foot_switches": SWITCHES, **{f".sensors['{name}']": f"{SENSOR}{name}" for name in side.sensors}}
-    told: list[Value] = []
+    values: list[Value] = []
     read: list[tuple[str, int]] = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(reading):
         name = named[jax.tree_util.keystr(path)]
         short = name.removeprefix(SENSOR)
         if short not in needed or not leaf.size:
-            told.append(Known(leaf))
+            values.append(Known(leaf))
             continue
         read.append((name, leaf.size))
-        told.append(graph.add("Reshape", [name, graph.known(np.array([leaf.size], np.int64))]))
-    return told, read
+        values.append(graph.add("Reshape", [name, graph.known(np.array([leaf.size], np.int64))]))
+    return values, read
 
 
 def _hand_on(

@@ -100,15 +100,15 @@ def add_policy(graph: Graph, policy: AbstractPolicy, moment: str, size: int, his
 
     `begun` is needed where there is a history, or a memory that does not start at zero.
     """
-    seen = moment if history == 1 else _remember(graph, moment, begun, size, history)
+    observation = moment if history == 1 else _remember(graph, moment, begun, size, history)
     body = _BODIES.get(type(policy))
     if body is None:
         memory = [_recall(graph, begun, name, start) for name, start in policy_memory(policy).items()]
-        action, *after = trace_policy(graph, policy, seen, history * size, memory)
+        action, *after = trace_policy(graph, policy, observation, history * size, memory)
         for name, value in zip(memory_names(policy), after):
             graph.add("Identity", [value], name=f"{_NEXT}{name}")
     else:
-        action = body(graph, policy, seen)
+        action = body(graph, policy, observation)
     graph.add("Identity", [action], name=OUTPUT)
 
 
@@ -152,8 +152,8 @@ def _remember(graph: Graph, moment: str, begun: str, size: int, history: int) ->
     older = graph.add("Slice", [_HISTORY, *ends])
     # Before an episode's first reading stands that reading.
     older = graph.add("Where", [begun, older, now])
-    seen = graph.add("Concat", [now, older], name=f"{_NEXT}{_HISTORY}", axis=1)
-    return graph.add("Reshape", [seen, graph.integers("history.row", [1, history * size])])
+    observation = graph.add("Concat", [now, older], name=f"{_NEXT}{_HISTORY}", axis=1)
+    return graph.add("Reshape", [observation, graph.integers("history.row", [1, history * size])])
 
 
 def _recall(graph: Graph, begun: str, name: str, start: Float[np.ndarray, "..."]) -> str:
@@ -164,12 +164,12 @@ def _recall(graph: Graph, begun: str, name: str, start: Float[np.ndarray, "..."]
     return graph.add("Where", [flat, name, graph.constant(f"{name}.start", start[None])])
 
 
-def _mlp_policy(graph: Graph, policy: MLPPolicy, seen: str) -> str:
-    return graph.symmetric(seen, policy.mirror, lambda x: graph.mlp(graph.normalise(x, policy.norm), policy.mlp))
+def _mlp_policy(graph: Graph, policy: MLPPolicy, observation: str) -> str:
+    return graph.symmetric(observation, policy.mirror, lambda x: graph.mlp(graph.normalise(x, policy.norm), policy.mlp))
 
 
-def _squashed(graph: Graph, policy: SquashedPolicy, seen: str) -> str:
-    return graph.add("Tanh", [graph.mlp(graph.normalise(seen, policy.norm), policy.mlp)])
+def _squashed(graph: Graph, policy: SquashedPolicy, observation: str) -> str:
+    return graph.add("Tanh", [graph.mlp(graph.normalise(observation, policy.norm), policy.mlp)])
 
 
 _BODIES: dict[type, Callable[[Graph, Any, str], str]] = {MLPPolicy: _mlp_policy, SquashedPolicy: _squashed}

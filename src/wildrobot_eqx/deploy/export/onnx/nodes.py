@@ -70,14 +70,14 @@ class Graph:
 
     def reached(self, outputs: list[str]) -> set[str]:
         """The names of everything that these outputs hang on, themselves included."""
-        made = {name: node for node in self.nodes for name in node.output}
+        makers = {name: node for node in self.nodes for name in node.output}
         found: set[str] = set()
         waiting = list(outputs)
         while waiting:
             name = waiting.pop()
             if name not in found:
                 found.add(name)
-                waiting += made[name].input if name in made else []
+                waiting += makers[name].input if name in makers else []
         return found
 
     def prune(self, outputs: list[str]) -> None:

@@ -94,10 +94,10 @@ def _out(equation: Any) -> tuple[int, ...]:
 
 
 def _broadcast(graph: Graph, equation: Any, inputs: list[str]) -> str:
-    kept = [1] * len(_out(equation))
+    shape = [1] * len(_out(equation))
     for place, size in zip(equation.params["broadcast_dimensions"], _shape(equation)):
-        kept[place] = size
-    return graph.add("Expand", [_reshaped(graph, inputs[0], kept), _integers(graph, _out(equation))])
+        shape[place] = size
+    return graph.add("Expand", [_reshaped(graph, inputs[0], shape), _integers(graph, _out(equation))])
 
 
 def _dot(graph: Graph, equation: Any, inputs: list[str]) -> str | None:

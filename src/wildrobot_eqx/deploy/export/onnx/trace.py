@@ -37,13 +37,13 @@ Value = str | Known | Refused
 """A value within a traced function: the name of a node's output, a constant, or one that cannot be had."""
 
 
-def trace_policy(graph: Graph, policy: AbstractPolicy, seen: str, size: int, memory: list[str]) -> list[str]:
+def trace_policy(graph: Graph, policy: AbstractPolicy, observation: str, size: int, memory: list[str]) -> list[str]:
     """Add a policy's most likely action to the graph.
 
     Args:
         graph: what it is added to.
         policy: any policy.
-        seen: the name of its observation, float32[1, size].
+        observation: the name of its observation, float32[1, size].
         size: the observation's length.
         memory: names of its memory's leaves, each of the leaf's shape after a first axis of 1.
 
@@ -66,15 +66,15 @@ def trace_policy(graph: Graph, policy: AbstractPolicy, seen: str, size: int, mem
         graph.check_finite("weights", np.asarray(jax.device_get(value)))
     found = [(value.aval.shape, value.aval.dtype) for value in opened.outvars]
     nu = found[0][0][-1:]  # whatever the policy says; its bundle's first test is the env's own number
-    wanted = [((1, *nu), jnp.dtype(jnp.float32)), *((leaf.shape, leaf.dtype) for leaf in blank)]
-    if found != wanted:
+    expected = [((1, *nu), jnp.dtype(jnp.float32)), *((leaf.shape, leaf.dtype) for leaf in blank)]
+    if found != expected:
         raise WildRobotError(
-            f"The policy, a {type(policy).__name__}, gives {found} for one observation, not {wanted}.",
+            f"The policy, a {type(policy).__name__}, gives {found} for one observation, not {expected}.",
             where="its __call__",
             hint="let it take a batch of observations and memories, as AbstractPolicy says",
         )
     writer = Writer(graph, f"The policy, a {type(policy).__name__},")
-    return [writer.name(value) for value in writer.write(traced, [seen, *memory])]
+    return [writer.name(value) for value in writer.write(traced, [observation, *memory])]
 
 
 class Writer:
@@ -163,7 +163,7 @@ class Writer:
 
 
 def trace(
-    graph: Graph, function: Callable[..., Any], inputs: Sequence[Value], given: Sequence[Any], subject: str
+    graph: Graph, function: Callable[..., Any], inputs: Sequence[Value], specs: Sequence[Any], subject: str
 ) -> list[str | Refused]:
     """Add a function to the graph.
 
@@ -171,7 +171,7 @@ def trace(
         graph: what it is added to.
         function: of the inputs, in their order; returns a pytree of arrays.
         inputs: names in the graph, or values that cannot be had.
-        given: a `jax.ShapeDtypeStruct` for each.
+        specs: a `jax.ShapeDtypeStruct` for each.
         subject: who computes, for errors: the beginning of a sentence.
 
     Returns:
@@ -179,7 +179,7 @@ def trace(
     """
     writer = Writer(graph, subject)
     found: list[str | Refused] = []
-    for value in writer.write(jax.make_jaxpr(function)(*given), inputs):
+    for value in writer.write(jax.make_jaxpr(function)(*specs), inputs):
         if isinstance(value, Known) and _is_key(value.value):
             error = WildRobotError(
                 f"{subject} hands on a random key, which an exported policy cannot.",

@@ -1,4 +1,4 @@
-"""In how many shares a run's envs step: kept in the manifest, taken again by a resume, told where it cannot be."""
+"""In how many shards a run's envs step: kept in the manifest, taken again by a resume, or a message."""
 
 import json
 
@@ -22,7 +22,7 @@ def four_cores(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("engine", "before", "shares"),
+    ("engine", "before", "num_shards"),
     [
         ("tree", None, 2),  # 32 envs each at least
         ("tree", 1, 1),
@@ -33,8 +33,8 @@ def four_cores(monkeypatch):
         ("native", 2, 1),  # which two threads must not call
     ],
 )
-def test_a_run_takes_the_shares_that_it_began_with(recipes, four_cores, engine, before, shares):
-    assert trainers.trainer("ppo").shares(recipes[engine], before) == shares
+def test_a_run_takes_the_shards_that_it_began_with(recipes, four_cores, engine, before, num_shards):
+    assert trainers.trainer("ppo").num_shards(recipes[engine], before) == num_shards
 
 
 def _edited(folder, **changes):
@@ -44,42 +44,42 @@ def _edited(folder, **changes):
 
 @pytest.fixture
 def resumed(copied, cli, monkeypatch):
-    """Resumes a finished run whose manifest has these shares, for 1 more iteration; yields what `ppo.train` got."""
+    """Resumes a finished run whose manifest has these shards, for 1 more iteration; yields what `ppo.train` got."""
 
-    def resume(shares, reentrant):
-        _edited(copied, shares=shares)
+    def resume(num_shards, reentrant):
+        _edited(copied, num_shards=num_shards)
         got = []
 
-        def train(env, config, state, iterations, curriculum, shares, reward_model):
-            got.append(shares)
+        def train(env, config, state, iterations, curriculum, num_shards, reward_model):
+            got.append(num_shards)
             return iter(())
 
         monkeypatch.setattr(ppo, "train", train)
         monkeypatch.setattr("wildrobot_eqx.physics.native.NativePhysics.reentrant", reentrant, raising=False)
         done = cli("run", f"--resume={copied.path}", "--steps=5200", "--no-eval")
         assert done.status == 0, done.err
-        return got, copied.manifest()["shares"], done.err
+        return got, copied.manifest()["num_shards"], done.err
 
     return resume
 
 
-def test_a_new_run_keeps_its_shares(trained):
-    assert trained.manifest()["shares"] == 1
+def test_a_new_run_keeps_its_shards(trained):
+    assert trained.manifest()["num_shards"] == 1
 
 
 def test_a_resume_takes_the_same_ones_and_says_so(resumed):
-    got, kept, told = resumed(2, reentrant=True)
+    got, kept, heard = resumed(2, reentrant=True)
     assert got == [kept] == [2]
-    assert "in 2 shares, as the run began" in told
+    assert "in 2 shards, as the run began" in heard
 
 
 def test_a_resume_that_cannot_says_that_it_differs(resumed):
-    got, kept, told = resumed(2, reentrant=False)
+    got, kept, heard = resumed(2, reentrant=False)
     assert got == [kept] == [1]
-    assert "began in 2 shares of its envs and goes on in 1" in told
+    assert "began in 2 shards of its envs and goes on in 1" in heard
 
 
-@pytest.mark.parametrize("shares", [None, "2", True, -1])
-def test_a_manifest_without_a_number_of_shares_is_as_good_as_a_new_one(resumed, shares):
-    got, kept, _ = resumed(shares, reentrant=False)
+@pytest.mark.parametrize("num_shards", [None, "2", True, -1])
+def test_a_manifest_without_a_number_of_shards_is_as_good_as_a_new_one(resumed, num_shards):
+    got, kept, _ = resumed(num_shards, reentrant=False)
     assert got == [kept] == [1]
