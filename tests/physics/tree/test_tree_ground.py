@@ -1,37 +1,16 @@
-"""Single bodies on the ground: rest, slide, stick, fall and roll, beside MuJoCo with its solver run to the end."""
+"""Single bodies on the ground: rest, slide, stick and roll, beside MuJoCo with its solver run to the end."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tree_models import compile_text
 from tree_runs import at_rest, mujoco_run, tree_run
+from tree_scenes import SHAPES, scene
 
 from wildrobot_eqx.physics.tree.physics import EFFORT
 from wildrobot_eqx.robots import Model
 
-N, CHUNKS, STEPS, DT, G = 12, 125, 4, 0.002, 9.81
-SCENE = """
-<mujoco>
-  <option timestep="0.002" cone="{cone}" integrator="Euler"/>
-  <worldbody>
-    <geom name="floor" type="plane" size="0 0 1" {contact}/>
-    <body pos="0 0 {height}"><freejoint/><geom name="body" type="{shape}" size="{size}" {turn} {contact}/></body>
-  </worldbody>
-  <sensor><contact geom1="floor" geom2="body" data="force" reduce="netforce"/></sensor>
-</mujoco>
-"""
-SHAPES = {
-    "box": {"shape": "box", "size": "0.08 0.06 0.02", "height": 0.02, "turn": ""},
-    "ball": {"shape": "sphere", "size": "0.05", "height": 0.05, "turn": ""},
-    "log": {"shape": "capsule", "size": "0.04 0.1", "height": 0.04, "turn": 'euler="90 0 0"'},
-    "egg": {"shape": "ellipsoid", "size": "0.08 0.07 0.04", "height": 0.04, "turn": ""},
-}
-SOFT, BOUNCY = "", 'solref="-5000 -10"'
+N, CHUNKS, STEPS, G = 12, 125, 4, 9.81
 each_cone = pytest.mark.parametrize("cone", ["pyramidal", pytest.param("elliptic", marks=pytest.mark.slow)])
-
-
-def scene(shape: str, cone: str, contact: str = SOFT) -> Model:
-    return compile_text(SCENE.format(cone=cone, contact=contact, **SHAPES[shape]))
 
 
 def friction(chosen: Model, mu) -> np.ndarray:
@@ -146,22 +125,3 @@ def test_a_log_rolls_as_mujocos(cone):
     print(f"{ours['qpos'][-1, :, 0].max():.2f} m in 1 s, apart {apart:.1e}")
     assert ours["qpos"][-1, 0, 0] > 0.1
     assert apart < 1e-4
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("contact", [SOFT, BOUNCY], ids=["soft", "bouncy"])
-@pytest.mark.parametrize("cone", ["pyramidal", "elliptic"])
-@pytest.mark.parametrize("shape", list(SHAPES))
-def test_a_falling_body_lands_as_mujocos(shape, cone, contact):
-    """From 1 to 5 cm, turning and drifting: each blow's speed, the rebound and the end."""
-    chosen, rng = scene(shape, cone, contact), np.random.default_rng(0)
-    qpos, qvel = np.tile(chosen.mj.qpos0, (N, 1)), rng.normal(0.0, 0.3, (N, 6))
-    qpos[:, 2] += np.linspace(0.01, 0.05, N)
-    ours, theirs = both(chosen, at_rest(chosen, qpos, qvel), {}, jnp.float64)
-    apart = np.abs(ours["qpos"] - theirs["qpos"]).max(axis=(0, 2))
-    rebound = [r["qvel"][:, :, 2].max(axis=0) for r in (ours, theirs)]
-    print(f"apart {np.median(apart):.1e} in the median, {apart.max():.1e} at worst; rebound {rebound[0].max():.2f} m/s")
-    assert (rebound[1].max() > 0.5) == (contact == BOUNCY)
-    np.testing.assert_allclose(rebound[0], rebound[1], rtol=1e-3)
-    assert np.median(apart) < 1e-6
-    assert apart.max() < (0.02 if shape == "box" and contact == BOUNCY else 1e-6), "corners amplify what is left"

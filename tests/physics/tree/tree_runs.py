@@ -56,12 +56,12 @@ def tree_run(model: Model, effort, states, chunks: int, n_steps: int, dtype, cha
     return found
 
 
-def mujoco_run(model: Model, states, chunks: int, n_steps: int, changes=None) -> dict[str, np.ndarray]:
-    """The same of MuJoCo, its solver run to the end; sensors belong to the last step's start."""
+def mujoco_run(model: Model, states, chunks: int, n_steps: int, changes=None, limits=None) -> dict[str, np.ndarray]:
+    """The same of MuJoCo, its solver run to the end or as `limits` has it; sensors belong to the last step's start."""
     names = ("qpos", "qvel", "sensordata")
     found = {name: np.zeros((chunks, len(states[0]), getattr(mujoco.MjData(model.mj), name).size)) for name in names}
     for i, state in enumerate(zip(*states)):
-        mj = exact(model)
+        mj = limits or exact(model)
         for name, values in (changes or {}).items():
             (mj.opt if name == "gravity" else mj).__getattribute__(name)[...] = values[i]
         mj.body_subtreemass[:] = subtree_mass(mj.body_parentid, mj.body_mass[None])[0]
