@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
-import mujoco
 import numpy as np
 
 from ..errors import WildRobotError
@@ -218,9 +217,8 @@ def _action_scales(robot: Robot) -> tuple[float, ...]:
     A servo of stiffness `kp` answers it at once with `kp * scale`, which is 2.11 times what it can give:
     weaker or softer servos get wider targets, within bounds, and no wider ones than the joint's range allows.
     """
-    mj = robot.model.mj
-    soft = mj.actuator_biastype == mujoco.mjtBias.mjBIAS_NONE
-    kp = np.where(soft, np.inf, np.maximum(-mj.actuator_biasprm[:, 1], 1e-9))
+    servo = np.array([kind == "position" for kind in robot.actuator_kind])
+    kp = np.where(servo, np.maximum(-robot.model.mj.actuator_biasprm[:, 1], 1e-9), np.inf)
     low, high = np.asarray(robot.joint_range, np.float64).T
     scale = np.clip(_SATURATING * np.asarray(robot.torque_limit, np.float64) / kp, *_SCALES)
     return tuple(_rounded(float(value)) for value in np.minimum(scale, _OF_RANGE * (high - low)))
