@@ -95,8 +95,12 @@ def legged(
         {sensing}
       </sensor>"""
     tables = "".join(f'[feet.f{i}]\nsite = "sole{i}"\nforce = "force{i}"\nlinvel = "linvel{i}"\n' for i in feet)
+    ends = range(4) if not yaw else (*range(4), 9)
+    last = len(places) - 1
+    pairs = [[f"{10 * i + k}", f"{10 * (last - i) + k}"] for i in range(len(places) // 2) for k in ends]
+    pairs += [["71", "72"]] if arms else []
     toml = (
-        f"min_root_height = {0.2 * s:.9g}\n[home]\n"
+        f"min_root_height = {0.2 * s:.9g}\nmirror_pairs = {pairs}\n[home]\n"
         + "".join(f"{name} = {angle}\n" for name, angle in home)
         + '[base]\nlinvel = "linvel"\nangvel = "angvel"\n'
         + tables
