@@ -1,7 +1,7 @@
 """The one error type for mistakes that a user can mend."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class WildRobotError(ValueError):
@@ -22,6 +22,28 @@ class WildRobotError(ValueError):
         if self.hint:
             lines.append(f"  try:   {self.hint}")
         return "\n".join(lines)
+
+
+class MistakesError(WildRobotError):
+    """Several mistakes of one kind, all told at once; `errors` has them one by one."""
+
+    def __init__(self, subject: str, errors: Sequence[WildRobotError], *, where: str = "", hint: str = ""):
+        self.errors = tuple(errors)
+        self._headline = f"{subject} has {len(self.errors)} mistakes"
+        told = "; ".join(error.what.rstrip(".") for error in self.errors)
+        super().__init__(f"{self._headline}: {told}.", where=where, hint=hint)
+
+    def __str__(self) -> str:
+        told = [f"{i}. {error}".replace("\n", "\n   ") for i, error in enumerate(self.errors, 1)]
+        return "\n".join([f"{self._headline}:", *told])
+
+
+def together(subject: str, errors: Sequence[WildRobotError], *, where: str = "", hint: str = "") -> WildRobotError:
+    """The one mistake as it is, or one error that tells all of them; its place is theirs where they share one."""
+    if len(errors) == 1:
+        return errors[0]
+    places = {error.where for error in errors}
+    return MistakesError(subject, errors, where=places.pop() if len(places) == 1 else where, hint=hint)
 
 
 class MissingNameError(WildRobotError, AttributeError):

@@ -7,6 +7,7 @@ import equinox as eqx
 import faults
 import jax
 import jax.numpy as jnp
+import mujoco
 import numpy as np
 import pytest
 from helpers import shifted
@@ -65,6 +66,22 @@ def test_a_home_pose_that_falls_is_told(good):
     fallen = _set(record.terminated, (30, slice(0, 6)), True)
     (seen,) = _problems(judge(env, dataclasses.replace(record, terminated=fallen))).values()
     assert "6 of 8 fell within 3.0 s, the first after 0.60 s" in seen
+
+
+def test_a_robot_on_points_may_fall_slowly(good):
+    """Nothing holds it upright under zero action: that is no fault of its home pose."""
+    env, record = good
+    fallen = dataclasses.replace(record, terminated=_set(record.terminated, (60, slice(0, 8)), True))
+    robot = env.physics.robot
+    foot = robot.model.mj.site_bodyid[robot.feet[0].site]
+
+    def ball(mj):
+        mj.geom_type[mj.geom_bodyid == foot] = mujoco.mjtGeom.mjGEOM_SPHERE
+
+    on_points = dataclasses.replace(robot, model=robot.model.edit(ball))
+    env = eqx.tree_at(lambda e: e.physics.robot, env, on_points)
+    assert "the home pose" not in _problems(judge(env, fallen))
+    assert "8 of 8 fell" in _notices(judge(env, fallen))["the home pose"]
 
 
 def test_a_home_pose_without_torque_headroom_is_told(good):

@@ -1,5 +1,6 @@
 """The native backend against plain mj_step, and what it owes to JAX."""
 
+import dataclasses
 from contextlib import ExitStack
 
 import jax
@@ -12,7 +13,9 @@ from helpers import replace
 from mujoco_reference import reference
 
 from wildrobot_eqx import NativePhysics, WildRobotError
+from wildrobot_eqx.deploy.hardware import mujoco_robot
 from wildrobot_eqx.physics import ScaleFriction, ScaleGains, ScaleMass, native
+from wildrobot_eqx.robots import feed
 
 N = 6
 
@@ -254,3 +257,29 @@ def test_a_simulation_that_blows_up_ends_in_nan(native_hopper, tmp_path, monkeyp
     assert np.isnan(state.qpos[1]).any()
     assert np.isfinite(state.qpos[0]).all()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_solver_that_is_starved_for_mjx_converges(hopper, caplog):
+    """With iterations="1" feet sink into the floor; the engine takes MuJoCo's own, says so once, and is MuJoCo then."""
+
+    def starve(mj):
+        mj.opt.iterations, mj.opt.ls_iterations = 1, 4
+
+    starved = dataclasses.replace(hopper, model=hopper.model.edit(starve))
+    with caplog.at_level("WARNING", logger="wildrobot_eqx"):
+        engines = [NativePhysics(starved, threads=1) for _ in range(2)]
+    assert len(caplog.records) == 1
+    assert "iterations=1 and ls_iterations=4" in caplog.text
+    for engine in engines:
+        assert (engine.model.mj.opt.iterations, engine.model.mj.opt.ls_iterations) == (100, 50)
+    assert (starved.model.mj.opt.iterations, hopper.model.mj.opt.iterations) == (1, 100)
+    for iterations in range(1, 30):  # the simulated robot of a bundle does the same, without importing us
+        ours, its = (mujoco.MjModel.__copy__(hopper.model.mj) for _ in range(2))
+        for mj in (ours, its):
+            mj.opt.iterations, mj.opt.ls_iterations = iterations, 30 - iterations
+        feed(ours)
+        mujoco_robot._feed(its)
+        assert (ours.opt.iterations, ours.opt.ls_iterations) == (its.opt.iterations, its.opt.ls_iterations)
+    caplog.clear()
+    assert NativePhysics(hopper, threads=1).model.mj.opt.iterations == 100
+    assert not caplog.records

@@ -1,6 +1,7 @@
 """Loading robots: what a user gets wrong is told in three parts, and reloading changes nothing."""
 
 import shutil
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 
 from wildrobot_eqx import WildRobotError, load_robot, robot_names
+from wildrobot_eqx.controllers import JointPosition
+from wildrobot_eqx.errors import MistakesError
 from wildrobot_eqx.paths import data_dir
 from wildrobot_eqx.robots import Mirror
+from wildrobot_eqx.robots.keys import TABLES, key_rows
 
 
 @pytest.fixture
@@ -39,6 +43,13 @@ def refusal(robot) -> WildRobotError:
     assert error.hint
     assert len(str(error).splitlines()) == 3
     return error
+
+
+def told(error: WildRobotError, what: str) -> WildRobotError:
+    """The one mistake, of several perhaps, that says so."""
+    found = [one for one in getattr(error, "errors", (error,)) if what in one.what]
+    assert len(found) == 1
+    return found[0]
 
 
 def test_unknown_robot():
@@ -151,9 +162,118 @@ def test_key_that_is_missing_or_of_the_wrong_kind(folder, old, new, key):
 )
 def test_a_wrong_value_is_told_with_its_table(folder, old, new, what, where):
     edit(folder / "robot.toml", old, new)
+    with pytest.raises(WildRobotError) as caught:
+        load_robot(folder)
+    assert told(caught.value, what).where.endswith(where)
+
+
+def test_all_mistakes_are_told_at_once(folder):
+    """Of every kind: keys, names in the MJCF, sensors of the wrong kind, actuators, angles and figures."""
+    edit(folder / "robot.toml", "control_dt = 0.02", "control_dt = -1")
+    edit(folder / "robot.toml", "min_root_height", "min_root_hight")
+    edit(folder / "robot.toml", "knee_pitch = 0.80", "knee_pich = 0.80")
+    edit(folder / "robot.toml", 'site = "foot"', 'site = "fot"')
+    edit(folder / "robot.toml", 'quat = "torso_imu_quat"', 'quat = "torso_quat"')
+    edit(folder / "robot.toml", "[imu.torso]", '[imu.spare]\ngyro = "foot_linvel"\n\n[imu.torso]')
+    edit(folder / "robot.toml", 'linvel = "torso_global_linvel"', 'linvel = "foot_linvel"')
+    edit(folder / "robot.toml", "stall_torque = 8.0", "stall_torque = 8.0\n[servo.knee]\nstall_torque = 1.0")
+    with pytest.raises(MistakesError) as caught:
+        load_robot(folder)
+    error = caught.value
+    for what, where in (
+        ("'control_dt' must be a positive number", "robot.toml"),
+        ("no key 'min_root_hight'", "robot.toml"),
+        ("joint 'knee_pich'", "[home]"),
+        ("site 'fot'", "[feet.foot]"),
+        ("sensor 'torso_quat'", "[imu.torso]"),
+        ("lacks the key 'accel'", "[imu.spare]"),
+        ("lacks the key 'quat'", "[imu.spare]"),
+        ("not of 'torso'", "[base]"),
+        ("[servo.knee] is of the joint 'knee'", "[servo.knee]"),
+    ):
+        assert told(error, what).where.endswith(where)
+        assert told(error, what).hint
+    assert len(error.errors) == 9
+    text = str(error)
+    assert text.startswith("robot.toml has 9 mistakes")
+    assert all(one.what in text and one.hint in text for one in error.errors)
+
+
+@pytest.mark.parametrize(
+    ("table", "near"),
+    [(name, keys[0].name) for name, keys, _ in TABLES if name not in ("home", "")] + [("", "control_dt")],
+)
+def test_every_table_refuses_an_unknown_key_with_the_nearest_right_one(folder, table, near):
+    text = (folder / "robot.toml").read_text()
+    head, line = table.replace("NAME", "foot").replace("JOINT", "knee_pitch"), f"{near}x = 1\n"
+    if not table:
+        text = line + text
+    elif f"[{head}]" in text:
+        text = text.replace(f"[{head}]", f"[{head}]\n{line}")
+    else:
+        text += f"\n[{head}]\n{line}"
+    (folder / "robot.toml").write_text(text)
+    with pytest.raises(WildRobotError) as caught:
+        load_robot(folder)
+    found = [one for one in getattr(caught.value, "errors", (caught.value,)) if f"did you mean '{near}" in one.hint]
+    assert len(found) == 1
+
+
+def test_every_key_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "robots.md").read_text(encoding="utf-8")
+    assert "\n".join(key_rows()) in page
+
+
+def test_a_foot_may_have_several_force_sensors(folder):
+    """A foot of two geoms: the toe's contact counts, too."""
+    edit(
+        folder / "hopper.xml",
+        '<geom name="foot"',
+        '<geom name="toe" class="sole" size="0.01 0.04 0.012" pos="0.2 0 0"/><geom name="foot"',
+    )
+    toe = '<contact name="toe_force" geom1="floor" geom2="toe" data="force" reduce="netforce"/>'
+    edit(folder / "hopper.xml", "</sensor>", f"{toe}</sensor>")
+    edit(folder / "robot.toml", 'force = "foot_force"', 'force = ["foot_force", "toe_force"]')
+    foot = load_robot(folder).feet[0]
+    assert [part.name for part in foot.force.parts] == ["foot_force", "toe_force"]
+    assert foot.force.size == 3
+    data = np.arange(40.0, dtype=np.float32)
+    each = [data[part.address : part.address + 3] for part in foot.force.parts]
+    np.testing.assert_array_equal(foot.force.read(jnp.asarray(data)), each[0] + each[1])
+
+
+def test_a_foot_whose_sensor_misses_a_geom_is_refused(folder):
+    toe = '<geom name="toe" class="sole" size="0.02 0.04 0.01" pos="0.12 0 -0.04"/>'
+    edit(folder / "hopper.xml", '<geom name="foot"', toe + '<geom name="foot"')
     error = refusal(folder)
-    assert what in error.what
-    assert error.where.endswith(where)
+    assert "'foot_force' reads" in error.what
+    assert error.where.endswith("[feet.foot]")
+
+
+@pytest.mark.parametrize("force", ["[]", '["foot_force", "foot_force"]', '["foot_force", 3]', "true"])
+def test_force_sensors_that_are_no_names_are_refused(folder, force):
+    edit(folder / "robot.toml", 'force = "foot_force"', f"force = {force}")
+    assert "'force' of [feet.foot] must be" in refusal(folder).what
+
+
+def test_contacts_are_not_counted_twice(folder):
+    again = '<contact name="again" geom1="floor" geom2="foot" data="force" reduce="netforce"/>'
+    edit(folder / "hopper.xml", "</sensor>", f"{again}</sensor>")
+    edit(folder / "robot.toml", 'force = "foot_force"', 'force = ["foot_force", "again"]')
+    assert "counts them twice" in refusal(folder).what
+
+
+def test_action_scales_are_given_joint_by_joint(folder):
+    assert load_robot(folder).action_scale is None
+    text = (folder / "robot.toml").read_text()
+    (folder / "robot.toml").write_text(
+        text + "\n[control]\naction_scale = 0.3\n[control.knee_pitch]\naction_scale = 0.6\n"
+    )
+    robot = load_robot(folder)
+    np.testing.assert_allclose(robot.action_scale, [0.3, 0.6, 0.3])
+    np.testing.assert_allclose(JointPosition(robot).scale, [0.3, 0.6, 0.3])
+    np.testing.assert_allclose(JointPosition(robot, scale=0.5).scale, [0.5, 0.5, 0.5])
+    np.testing.assert_allclose(JointPosition(load_robot("hopper")).scale, [0.4, 0.4, 0.4])
 
 
 def test_home_angle_out_of_range(folder):
@@ -212,9 +332,10 @@ def test_feet_stand_from_left_to_right(biped):
     text = (biped / "robot.toml").read_text()
     mixed = text.replace('site = "left_foot"', 'site = "L"').replace('site = "right_foot"', 'site = "left_foot"')
     (biped / "robot.toml").write_text(mixed.replace('site = "L"', 'site = "right_foot"'))
-    error = refusal(biped)
-    assert "'left' lies at y = -0.0" in error.what
-    assert error.where.endswith("[feet.left]")
+    with pytest.raises(WildRobotError) as caught:
+        load_robot(biped)
+    assert told(caught.value, "'left' lies at y = -0.0").where.endswith("[feet.left]")
+    assert told(caught.value, "'right' lies at y = +0.0").where.endswith("[feet.right]")
     left, right = text.index("[feet.left]"), text.index("[feet.right]")
     end = text.index("[imu.chest]")
     (biped / "robot.toml").write_text(text[:left] + text[right:end] + text[left:right] + text[end:])

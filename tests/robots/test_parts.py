@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import equinox as eqx
 import jax.numpy as jnp
+import mujoco
 import numpy as np
 import pytest
 from jaxtyping import Array, Float
@@ -103,6 +104,35 @@ def test_engines_simulate_a_robot_without_feet(name, engine):
     state = physics.init(physics.params(), robot.home_qpos, jnp.zeros((robot.nv,), jnp.float32))
     assert state.foot_force.shape == (0, 3)
     np.testing.assert_allclose(state.actuator_force, np.zeros(robot.nu), atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["native", pytest.param("tree", marks=pytest.mark.slow)])
+def test_a_foot_of_two_geoms_bears_the_sum_of_their_forces(tmp_path, engine):
+    """Heel and toe have a contact sensor each, which any engine reads; MuJoCo's contacts say what they bear."""
+    one = '<geom name="sole" type="box" size="0.1 0.1 0.1" pos="0 0 -0.1" mass="0.1"/>'
+    two = "".join(
+        f'<geom name="{n}" type="box" size="0.03 0.1 0.1" pos="{x} 0 -0.1" mass="0.05"/>'
+        for n, x in (("heel", -0.07), ("toe", 0.05))
+    )
+    sensor = '<contact name="sole_force" geom1="floor" geom2="sole" data="force" reduce="netforce"/>'
+    sensors = "".join(sensor.replace("sole", name) for name in ("heel", "toe"))
+    mjcf = WALKER.format(ball="").replace(one, two).replace(sensor, sensors)
+    robot = made(tmp_path, mjcf, FOOT.replace('"sole_force"', '["heel_force", "toe_force"]'))
+    physics = ENGINES[engine](robot)
+    lowered = robot.home_qpos.at[2].add(-0.002)
+    state = eqx.filter_jit(physics.init)(physics.params(), lowered, jnp.zeros((robot.nv,), jnp.float32))
+    mj = robot.model.mj
+    data = mujoco.MjData(mj)
+    data.qpos[:] = lowered
+    mujoco.mj_forward(mj, data)
+    total, force = np.zeros(3), np.zeros(6)
+    for i in range(data.ncon):
+        mujoco.mj_contactForce(mj, data, i, force)
+        total += data.contact.frame[i].reshape(3, 3).T @ force[:3]
+    parts = [np.asarray(part.read(state.sensordata)) for part in robot.feet[0].force.parts]
+    assert min(part[2] for part in parts) > 1.0
+    np.testing.assert_allclose(state.foot_force[0], total, rtol=2e-3, atol=1e-3 * total[2])
+    np.testing.assert_allclose(sum(parts), total, rtol=2e-3, atol=1e-3 * total[2])
 
 
 def test_home_reset_moves_an_arm_within_its_limits(getkey):

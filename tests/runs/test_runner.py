@@ -274,6 +274,7 @@ def test_verify_proves_the_wiring(tmp_path, cli):
             {"rewards are not zero", "rewards vary"},
         ),
         (["--set=learner.learning_rate=0", "--set=learner.desired_kl=null"], {"parameters moved"}),
+        (["--set=env.endings.fallen.min_height=0.4"], {"robots do not fall from the first step on"}),
     ],
 )
 def test_verify_fails_when_the_wiring_is_wrong(setting, failed, cli):

@@ -74,13 +74,13 @@ def check_recipe(
 
 
 def _stages() -> tuple[list[check.Stage], str]:
-    """The adapters' own checks, and whether Brax's is among them."""
+    """What is proved beyond the contract: mirrors, and the adapters' own; and whether Brax's is among them."""
     if importlib.util.find_spec("brax") is None:
         _log.info("Brax is not installed, so its wrappers are not checked: pip install 'wildrobot-eqx[brax]'")
-        return [], "not installed"
+        return [check.mirror_stage], "not installed"
     from ..adapters import brax_stage
 
-    return [brax_stage], "checked"
+    return [check.mirror_stage, brax_stage], "checked"
 
 
 def _trial_json(trial: Trial) -> dict[str, Any]:

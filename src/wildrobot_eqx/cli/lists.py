@@ -1,4 +1,4 @@
-"""What ships with the package: `robots list`, `robots show`, `recipes list`, `recipes copy`."""
+"""What ships with the package: `robots list`, `robots show`, `robots doctor`, `recipes list`, `recipes copy`."""
 
 import os
 from pathlib import Path
@@ -43,6 +43,30 @@ def robots_show(
     with results(json) as show:
         document = robot_json(load_robot(name))
         show(document, [robot_table(document)])
+
+
+@ROBOTS.command("doctor")
+def robots_doctor(
+    robot: Annotated[str, typer.Argument(help="A robot's name, a folder with a robot.toml, or an MJCF or URDF file.")],
+    json: Json = False,
+) -> None:
+    """Find what MuJoCo accepts in silence; exit status 1 where something would break training."""
+    from dataclasses import asdict
+
+    from ..robots.doctor import examine
+
+    with results(json) as show:
+        subject, findings = examine(robot)
+        faults = sum(one.severity == "fault" for one in findings)
+        document = {
+            "robot": subject.name,
+            "file": str(subject.path),
+            "passed": not faults,
+            "findings": [asdict(one) for one in findings],
+        }
+        verdict = f"{subject.name}: {faults} faults, {len(findings) - faults} notes."
+        show(document, [*(f"{one}\n" for one in findings), verdict])
+    raise typer.Exit(1 if faults else 0)
 
 
 @RECIPES.command("list")

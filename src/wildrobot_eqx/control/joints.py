@@ -9,10 +9,16 @@ from ..robots import Mirror, Robot
 from .base import AbstractController
 
 _INSTEAD = "take JointPosition for position servos, JointTorque for motors, JointVelocity for velocity actuators"
+_SCALE = 0.4  # rad per unit of action
 
 
 class JointPosition(AbstractController):
     """Targets around the home pose: `clip(home + scale * action, range)`.
+
+    Args:
+        robot: whose position servos are driven.
+        scale: rad per unit of action, one for all joints or one for each; if None, those of the robot's
+            robot.toml ([control], action_scale), or 0.4 where it has none.
 
     Raises:
         WildRobotError: an actuator of the robot is no position servo.
@@ -24,9 +30,11 @@ class JointPosition(AbstractController):
     reflection: Mirror | None
     joint_names: tuple[str, ...] = eqx.field(static=True)  # whose entries these are; the contract check compares them
 
-    def __init__(self, robot: Robot, scale: float | Numbers = 0.4):
+    def __init__(self, robot: Robot, scale: float | Numbers | None = None):
         robot.need_actuators("position", "JointPosition", _INSTEAD)
         self.home = robot.home_joints
+        if scale is None:
+            scale = _SCALE if robot.action_scale is None else robot.action_scale
         self.scale = jnp.broadcast_to(jnp.asarray(scale, jnp.float32), self.home.shape)
         self.range = robot.joint_range
         self.joint_names, self.reflection = robot.joint_names, robot.mirror

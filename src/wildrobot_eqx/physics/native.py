@@ -1,6 +1,7 @@
 """MuJoCo's C engine as a JAX function: the CPU default and the reference for every engine."""
 
 import functools
+import logging
 import threading
 from typing import Any
 
@@ -12,10 +13,11 @@ import numpy as np
 from jaxtyping import Array, Float
 from mujoco.batch import Batch
 
-from ..robots import Model, Robot
+from ..robots import Model, Robot, feed, starved
 from .base import AbstractPhysics, PhysicsState, control_model, foot_forces, nominal_ctrl, usable_cpus
 from .params import MODEL_FIELDS, PhysicsParams, subtree_mass
 
+_log = logging.getLogger(__name__)
 _STAGE_VEL = int(mujoco.mjtStage.mjSTAGE_VEL)
 _STAGE_ACC = int(mujoco.mjtStage.mjSTAGE_ACC)
 
@@ -25,6 +27,8 @@ class NativePhysics(AbstractPhysics):
 
     Works under jit, vmap and scan on CPU; it has no gradient. What the engine needs to go
     on (the solver's warm start) is in `state.carry`, so equal inputs give equal outputs.
+
+    Solver settings that are meant for MJX (`iterations="1"`) are replaced by MuJoCo's defaults, and a warning says so.
 
     Args:
         robot: the robot to simulate.
@@ -39,7 +43,8 @@ class NativePhysics(AbstractPhysics):
 
     def __init__(self, robot: Robot, timestep: float = 0.005, threads: int = 0):
         self.robot = robot
-        self.model, self.n_substeps = control_model(robot, timestep)
+        model, self.n_substeps = control_model(robot, timestep)
+        self.model = _converging(model, robot.name) if starved(model.mj) else model
         self.threads = threads or usable_cpus()
 
     def init(self, params: PhysicsParams, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> PhysicsState:
@@ -59,6 +64,17 @@ class NativePhysics(AbstractPhysics):
         out = layout.unpack(jax.pure_callback(engine, result, packed, inputs, vmap_method="expand_dims"))
         carry = out.pop("qacc_warmstart")
         return PhysicsState(**out, foot_force=foot_forces(self.robot, out["sensordata"]), carry=carry)
+
+
+@functools.lru_cache(maxsize=32)  # so that it is said once
+def _converging(model: Model, name: str) -> Model:
+    """The model with iterations enough for this engine's solver to converge."""
+    fed, opt = model.edit(feed), model.mj.opt
+    _log.warning(
+        f"Robot {name!r}: iterations={opt.iterations} and ls_iterations={opt.ls_iterations} are MJX's; the native "
+        f"engine takes {fed.mj.opt.iterations} and {fed.mj.opt.ls_iterations}, with which its solver converges."
+    )
+    return fed
 
 
 class _Layout:

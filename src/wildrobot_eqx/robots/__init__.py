@@ -25,5 +25,7 @@ from .parts import Servo as Servo
 from .robot import ActuatorKind as ActuatorKind
 from .robot import Part as Part
 from .robot import Robot as Robot
+from .solver import feed as feed
+from .solver import starved as starved
 from .terrain import is_on_ground as is_on_ground
 from .terrain import on_ground as on_ground

@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Float
 
-from ..errors import WildRobotError
+from ..errors import WildRobotError, together
 from .robot import ActuatorKind
 
 _SCALAR = {int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)}
@@ -46,16 +46,21 @@ def read_actuators(mj: mujoco.MjModel, where: str) -> Actuators:
         raise error("It has actuators with activation states.", "use stateless actuators")
     joints = [int(j) for j in mj.actuator_trnid[:, 0]]
     names = [mj.joint(j).name for j in joints]
-    for j, name in zip(joints, names):
+    wrong: list[WildRobotError] = []
+    for j, name in dict(zip(joints, names)).items():
         if int(mj.jnt_type[j]) not in _SCALAR:
-            raise error(f"An actuator drives the joint {name!r}, which is no hinge and no slide.", "drop it")
+            wrong.append(error(f"An actuator drives the joint {name!r}, which is no hinge and no slide.", "drop it"))
         if joints.count(j) > 1:
-            raise error(f"Several actuators drive the joint {name!r}.", "leave one of them")
+            wrong.append(error(f"Several actuators drive the joint {name!r}.", "leave one of them"))
     for flag, attribute in ((mj.actuator_ctrllimited, "ctrlrange"), (mj.actuator_forcelimited, "forcerange")):
         if not flag.all():
             free = [name for name, ok in zip(names, flag) if not ok]
-            raise error(f"Actuators without a {attribute}: {free}.", f'give them {attribute}="LOW HIGH"')
-    kind = tuple(_kind(mj, i, name, error) for i, name in enumerate(names))
+            wrong.append(error(f"Actuators without a {attribute}: {free}.", f'give them {attribute}="LOW HIGH"'))
+    found = [_kind(mj, i, name, error) for i, name in enumerate(names)]
+    wrong += [one for one in found if isinstance(one, WildRobotError)]
+    if wrong:
+        raise together("<actuator>", wrong, where=f"{where}, <actuator>", hint="mend them all")
+    kind = tuple(one for one in found if not isinstance(one, WildRobotError))
     is_position = np.array([k == "position" for k in kind])[:, None]
     limited = mj.jnt_limited[joints].astype(bool)[:, None]
     free_range = np.array([-np.inf, np.inf])
@@ -68,7 +73,9 @@ def read_actuators(mj: mujoco.MjModel, where: str) -> Actuators:
     return Actuators(tuple(joints), kind, mj.actuator_ctrlrange.copy(), joint_range, limit)
 
 
-def _kind(mj: mujoco.MjModel, i: int, name: str, error: Callable[[str, str], WildRobotError]) -> ActuatorKind:
+def _kind(
+    mj: mujoco.MjModel, i: int, name: str, error: Callable[[str, str], WildRobotError]
+) -> ActuatorKind | WildRobotError:
     gain, bias = mj.actuator_gainprm[i], mj.actuator_biasprm[i]
     affine = mj.actuator_biastype[i] == _AFFINE and bias[0] == 0.0
     found: ActuatorKind | None = None
@@ -80,11 +87,11 @@ def _kind(mj: mujoco.MjModel, i: int, name: str, error: Callable[[str, str], Wil
         elif affine and bias[1] == 0.0 and bias[2] == -gain[0]:
             found = "velocity"
     if found is None:
-        raise error(
+        return error(
             f"The actuator of joint {name!r} is none of <position>, <motor> and <velocity>.", "make it one of these"
         )
     if found != "motor" and mj.actuator_gear[i, 0] != 1.0:
-        raise error(
+        return error(
             f"The {found} actuator of joint {name!r} has a gear of {mj.actuator_gear[i, 0]:g}, so its command is not "
             f"the joint's {found}.",
             "leave out the gear, and give gains and forcerange at the joint",

@@ -19,6 +19,31 @@ class Sensor(eqx.Module):
         """The sensor's own slice of `sensordata`."""
         return sensordata[self.address : self.address + self.size]
 
+    @property
+    def parts(self) -> "tuple[Sensor, ...]":
+        """The sensors of the MJCF that it reads: itself."""
+        return (self,)
+
+
+class SensorSum(eqx.Module):
+    """Several sensors of one size, read as their sum: a foot of several geoms has one for each."""
+
+    parts: tuple[Sensor, ...]
+
+    @property
+    def name(self) -> str:
+        """The names of its sensors."""
+        return " + ".join(part.name for part in self.parts)
+
+    @property
+    def size(self) -> int:
+        """How many numbers it reads."""
+        return self.parts[0].size
+
+    def read(self, sensordata: Float[Array, " nsensordata"]) -> Float[Array, " n"]:
+        """The sum of the sensors' slices of `sensordata`."""
+        return sum((part.read(sensordata) for part in self.parts[1:]), self.parts[0].read(sensordata))
+
 
 class Imu(eqx.Module):
     """One inertial unit: gyro (rad/s) and accelerometer (m/s^2) in the IMU's frame, quaternion wxyz."""
@@ -30,11 +55,14 @@ class Imu(eqx.Module):
 
 
 class Foot(eqx.Module):
-    """One foot: its sole site and its sensors of force on the foot (N) and velocity (m/s), world frame."""
+    """One foot: its sole site and its sensors of force on the foot (N) and velocity (m/s), world frame.
+
+    A foot of several geoms may have a force sensor for each; their sum is the force on the foot.
+    """
 
     name: str = eqx.field(static=True)
     site: int = eqx.field(static=True)
-    force: Sensor
+    force: Sensor | SensorSum
     linvel: Sensor
     switch: bool = eqx.field(static=True, default=False)  # it carries a switch, which closes on the floor
 

@@ -7,7 +7,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..errors import WildRobotError, nearest
+from ..errors import WildRobotError, nearest, together
 from .ground import Ground
 from .legs import Leg, find_legs
 from .model import Model
@@ -70,18 +70,23 @@ class Robot(eqx.Module):
     ctrl_range: Float[Array, "nu 2"]  # of the command, in the unit of its kind
     torque_limit: Float[Array, " nu"]  # N m, at the joint
     ground: Ground | None = None  # what it stands on, where that is no plane
+    action_scale: Float[Array, " nu"] | None = None  # rad per unit of action, where robot.toml says it
 
     def __check_init__(self) -> None:
         low, high = np.asarray(self.joint_range).T
         home = np.asarray(self.home_joints)
-        for i, name in enumerate(self.joint_names):
-            if not low[i] <= home[i] <= high[i]:
-                raise WildRobotError(
-                    f"The home pose of robot {self.name!r} puts joint {name!r} at {home[i]:.3f} rad, "
-                    f"outside its range [{low[i]:.3f}, {high[i]:.3f}].",
-                    where="robot.toml, [home]",
-                    hint="move the home angle into the joint's range",
-                )
+        outside = [
+            WildRobotError(
+                f"The home pose of robot {self.name!r} puts joint {name!r} at {home[i]:.3f} rad, "
+                f"outside its range [{low[i]:.3f}, {high[i]:.3f}].",
+                where="robot.toml, [home]",
+                hint="move the home angle into the joint's range",
+            )
+            for i, name in enumerate(self.joint_names)
+            if not low[i] <= home[i] <= high[i]
+        ]
+        if outside:
+            raise together("The home pose", outside, where="robot.toml, [home]", hint="move them into the ranges")
 
     @property
     def nq(self) -> int:

@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Float
 
-from ..errors import WildRobotError
+from ..errors import WildRobotError, together
 from .model import Model
 from .parts import Base, Foot, FreeBody, Imu, Sensor
 from .spec import Spec
@@ -18,6 +18,7 @@ _TYPE, _OBJECT = mujoco.mjtSensor, mujoco.mjtObj
 _FORCE, _NETFORCE = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE), 3  # `data` and `reduce` of a contact sensor
 _GEOM, _SITE, _BODY, _XBODY = (int(getattr(_OBJECT, f"mjOBJ_{kind}")) for kind in ("GEOM", "SITE", "BODY", "XBODY"))
 _SAME_FRAME = 1e-3  # greatest part of a quaternion's vector between two frames that count as one
+_SHARE = 0.1  # of what the floor bears of a foot, which its sensors may miss
 _DEPTHS = (0.001, 0.003, 0.01, 0.03)  # m, how far the robot is let down to make its feet touch
 
 
@@ -30,35 +31,51 @@ class SensorCheck:
     def __init__(self, spec: Spec, model: Model):
         self.spec, self.mj = spec, model.mj
 
-    def base(self, base: Base) -> None:
-        """The base's sensors are velocities of the base body in the world's frame."""
-        for field, sensor, kind in (
-            ("linvel", base.linvel, _TYPE.mjSENS_FRAMELINVEL),
-            ("angvel", base.angvel, _TYPE.mjSENS_FRAMEANGVEL),
-        ):
-            if sensor is not None:
-                self._in_world(sensor, kind, field, "base")
-                self._on(sensor, base.body, field, "base")
+    def linvel(self, base: Base) -> None:
+        """The base's linear velocity is that of the base body in the world's frame."""
+        if base.linvel is not None:
+            self._in_world(base.linvel, _TYPE.mjSENS_FRAMELINVEL, "linvel", "base")
+            self._on(base.linvel, base.body, "linvel", "base")
 
-    def foot(self, foot: Foot) -> None:
-        """A foot's velocity is that of its own body in the world's frame, its force that of the floor on it."""
+    def angvel(self, base: Base) -> None:
+        """The base's angular velocity is that of the base body in the world's frame."""
+        if base.angvel is not None:
+            self._in_world(base.angvel, _TYPE.mjSENS_FRAMEANGVEL, "angvel", "base")
+            self._on(base.angvel, base.body, "angvel", "base")
+
+    def foot_velocity(self, foot: Foot) -> None:
+        """A foot's velocity is that of its own body in the world's frame."""
         key, body = f"feet.{foot.name}", int(self.mj.site_bodyid[foot.site])
         self._in_world(foot.linvel, _TYPE.mjSENS_FRAMELINVEL, "linvel", key)
         self._on(foot.linvel, body, "linvel", key)
-        i = self._is(foot.force, _TYPE.mjSENS_CONTACT, "force", key)
+
+    def foot_force(self, foot: Foot) -> None:
+        """A foot's force is that of the floor on it, and no part of it is counted twice."""
+        seen: dict[tuple[int, int], str] = {}
+        for sensor in foot.force.parts:
+            self._on_foot(sensor, foot)
+            i = self._id(sensor)
+            second = (int(self.mj.sensor_reftype[i]), int(self.mj.sensor_refid[i]))
+            if second in seen:
+                what = f"reads the same contacts as {seen[second]!r}, so their sum counts them twice"
+                raise self._error(sensor, "force", f"feet.{foot.name}", what, "give each its own geom2")
+            seen[second] = sensor.name
+
+    def _on_foot(self, sensor: Sensor, foot: Foot) -> None:
+        key, body = f"feet.{foot.name}", int(self.mj.site_bodyid[foot.site])
+        i = self._is(sensor, _TYPE.mjSENS_CONTACT, "force", key)
         data, reduce, _ = self.mj.sensor_intprm[i]
         if data != _FORCE or reduce != _NETFORCE:
-            raise self._error(foot.force, "force", key, "does not give the net force", 'data="force" reduce="netforce"')
+            raise self._error(sensor, "force", key, "does not give the net force", 'data="force" reduce="netforce"')
         first = self._body(int(self.mj.sensor_objtype[i]), int(self.mj.sensor_objid[i]))
         second = self._body(int(self.mj.sensor_reftype[i]), int(self.mj.sensor_refid[i]))
         if first is not None and self._within(first, body):
-            raise self._error(
-                foot.force, "force", key, "gives the force of the foot on the floor", "swap its geom1 and geom2"
-            )
+            what = "gives the force of the foot on the floor"
+            raise self._error(sensor, "force", key, what, "swap its geom1 and geom2")
         if second is None or not self._within(second, body):
             name = self.mj.body(body).name
             raise self._error(
-                foot.force,
+                sensor,
                 "force",
                 key,
                 f"does not give the force on the body {name!r} of the foot's site",
@@ -90,7 +107,7 @@ class SensorCheck:
             self._on(body.tracker, body.body, "tracker", key)
 
     def weight(self, feet: tuple[Foot, ...], home: Float[np.ndarray, " nq"], rising: list[int]) -> None:
-        """Let down onto its feet in the home pose, the robot is pushed up through them.
+        """Let down onto its feet in the home pose, the robot is pushed up through them; their sensors read all of it.
 
         Args:
             feet: all of them.
@@ -105,8 +122,9 @@ class SensorCheck:
             data.qpos[:] = home
             data.qpos[rising] -= depth
             mujoco.mj_forward(self.mj, data)
-            up = {foot.name: float(data.sensordata[foot.force.address + 2]) for foot in feet}
+            up = {foot.name: sum(float(data.sensordata[one.address + 2]) for one in foot.force.parts) for foot in feet}
             if sum(up.values()) > 0.0 and min(up.values()) >= 0.0:
+                self._all_of_it(feet, up, data)
                 return
         told = ", ".join(f"{name} {force:.3g} N" for name, force in up.items())
         raise self.spec.error(
@@ -115,6 +133,35 @@ class SensorCheck:
             "feet",
             hint="let the feet's geoms collide with the floor (contype, conaffinity), and put each site on its sole",
         )
+
+    def _all_of_it(self, feet: tuple[Foot, ...], up: dict[str, float], data: mujoco.MjData) -> None:
+        """What the floor bears of a foot is what the foot's sensors read: none of its geoms is left out."""
+        wrong = []
+        for foot in feet:
+            borne = self._borne(int(self.mj.site_bodyid[foot.site]), data)
+            if abs(up[foot.name] - borne) > _SHARE * borne + 1e-6:
+                what = (
+                    f"Let down onto the floor in the home pose, the foot {foot.name!r} bears {borne:.3g} N, of which "
+                    f"{foot.force.name!r} reads {up[foot.name]:.3g} N upwards."
+                )
+                hint = (
+                    'list a contact sensor of each of its geoms, force = ["...", "..."], or take one with body2="..."'
+                )
+                wrong.append(self.spec.error(what, f"feet.{foot.name}", hint))
+        if wrong:
+            raise together("[feet]", wrong, where=str(self.spec.path), hint="list a sensor of each geom")
+
+    def _borne(self, body: int, data: mujoco.MjData) -> float:
+        """The upward force of all that stands still on a body and what hangs from it, N."""
+        total, force = 0.0, np.zeros(6)
+        for i in range(data.ncon):
+            bodies = [int(self.mj.geom_bodyid[geom]) if geom >= 0 else 0 for geom in data.contact.geom[i]]
+            fixed = [self.mj.body_weldid[one] == 0 for one in bodies]
+            if sum(fixed) == 1 and self._within(bodies[fixed.index(False)], body):
+                mujoco.mj_contactForce(self.mj, data, i, force)
+                up = float(data.contact.frame[i].reshape(3, 3)[:, 2] @ force[:3])
+                total += -up if fixed[1] else up
+        return total
 
     def _id(self, sensor: Sensor) -> int:
         return mujoco.mj_name2id(self.mj, _OBJECT.mjOBJ_SENSOR, sensor.name)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..arrays import f32
+from ..check import mirror_stage
 from ..control import AbstractController, AbstractServo, RandomCalibrationError, Servos
 from ..env import Disturbances, Env
 from ..observe import AbstractSensing, AbstractTerm, JointPositions, ObservationStack
@@ -17,7 +18,7 @@ NAME = "tested"
 
 
 def check_term(term: AbstractTerm, on: Robot | Env) -> None:
-    """An observation term is as long as it says, has a reflection that is its own inverse, and is finite.
+    """An observation term is as long as it says, is finite, and its reflection is that of what it reads.
 
     Args:
         term: the term under test.
@@ -41,6 +42,8 @@ def check_terms(terms: Mapping[str, AbstractTerm], on: Robot | Env) -> None:
     prove(env)
     for name, term in terms.items():
         _check_term(term, f"{type(term).__name__} {name!r}")
+    wrong = mirror_stage(env)
+    require(not wrong, "\n".join(str(finding) for finding in wrong))
     for _, timestep in run(env):
         for part in env.observations["critic"].layout:
             require_finite(timestep.obs["critic"][part.start : part.stop], part.name)
@@ -143,7 +146,7 @@ def check_robot(robot: Robot) -> None:
     for what, names in groups.items():
         require(len(set(names)) == len(names), f"robot {robot.name!r} has a {what} twice: {', '.join(names)}")
     sensors = [sensor for imu in robot.imus for sensor in (imu.gyro, imu.accel, imu.quat)]
-    sensors += [sensor for foot in robot.feet for sensor in (foot.force, foot.linvel)]
+    sensors += [sensor for foot in robot.feet for sensor in (*foot.force.parts, foot.linvel)]
     for sensor in sensors:
         inside = sensor.address >= 0 and sensor.address + sensor.size <= mj.nsensordata
         require(inside, f"robot {robot.name!r}: the sensor {sensor.name!r} lies outside of sensordata")

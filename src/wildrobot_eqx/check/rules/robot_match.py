@@ -36,6 +36,9 @@ def _fields(env: Any) -> Iterator[tuple[str, Any, Any, str]]:
                 item = getattr(value, field.name, None)
                 if where != "env.physics.robot":
                     yield where, value, item, field.name
+                    if isinstance(item, tuple):  # such as the sensors of a foot of several geoms
+                        parts = [(i, part) for i, part in enumerate(item) if isinstance(part, Sensor)]
+                        yield from ((where, value, part, f"{field.name}[{i}]") for i, part in parts)
                 stack.append((f"{where}.{field.name}", item))
         elif isinstance(value, dict):
             stack += [(f"{where}[{key!r}]", item) for key, item in value.items()]

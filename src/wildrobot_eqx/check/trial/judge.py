@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ...env.env import Env
-from ...physics.mujoco_tools.contacts import deepest_contact
+from ...physics.mujoco_tools.contacts import deepest_contact, stands_on_points
 from ...task import Alive, Posture
 from ..misfit import misfits
 from .simulate import GROUPS, Record
@@ -100,7 +100,9 @@ def _hold(env: Env, record: Record) -> Iterator[Remark]:
             f"under zero action {fallen.sum()} of {fallen.size} fell within {duration}, the first after {when:.2f} s"
         )
         fix = "mend [home] in robot.toml so that the robot stands there, or loosen env.endings"
-        yield Remark("the home pose", finding, fix, bool(fallen.mean() > 0.5))
+        if tips := stands_on_points(env.physics.robot):
+            fix = "nothing, if it falls slowly: on two points no robot stands still; else mend [home] in robot.toml"
+        yield Remark("the home pose", finding, fix, bool(fallen.mean() > 0.5) and not tips)
         return
     for name, ratio in zip(env.physics.robot.joint_names, hold_ratio(env, record)):
         if ratio > TORQUE_NOTICE:

@@ -148,7 +148,8 @@ def _feet(side: RobotSide) -> dict[str, Any]:
             hint="give it one term FootSwitches, whose threshold the simulated robot's switches have, too",
         )
     at = thresholds.pop()
-    return {"feet": [{"name": foot.name, "sensor": foot.force.name, "threshold": at} for foot in terms[0].feet]}
+    feet = [(foot.name, [part.name for part in foot.force.parts]) for foot in terms[0].feet]
+    return {"feet": [{"name": n, "sensor": s if len(s) > 1 else s[0], "threshold": at} for n, s in feet]}
 
 
 def _observation(env: Env) -> list[dict[str, Any]]:

@@ -38,6 +38,7 @@ class MujocoRobot(AbstractRobot):
             raise damaged("The bundle carries no robot, so it cannot be simulated.", bundle.path, "see its README.md")
         self._contract = bundle.contract
         self.model = _compile(bundle, simulation["model"])
+        _feed(self.model)
         self.model.opt.timestep = float(simulation["timestep"]) if timestep is None else timestep
         self._substeps = round(bundle.contract.dt / self.model.opt.timestep)
         if abs(self._substeps * self.model.opt.timestep - bundle.contract.dt) > 1e-9:
@@ -53,7 +54,7 @@ class MujocoRobot(AbstractRobot):
         self._base = None if simulation["base"] is None else self._id("body", simulation["base"])
         self._sensors = {s["name"]: self._sensor(s["name"], s["size"]) for s in document["sensors"]}
         self._feet = [
-            (foot["name"], self._sensor(foot["sensor"], 3), np.float32(foot["threshold"]))
+            (foot["name"], self._places(foot["sensor"]), np.float32(foot["threshold"]))
             for foot in document.get("feet", ())
         ]
         self._home = np.array(simulation["home_qpos"], np.float64)
@@ -97,7 +98,7 @@ class MujocoRobot(AbstractRobot):
     def _switches(self) -> dict[str, float]:
         """Which feet the floor bears with more than their thresholds."""
         forces = self.data.sensordata.astype(np.float32)
-        return {name: float(forces[place][2] > threshold) for name, place, threshold in self._feet}
+        return {name: float(forces[places].sum() > threshold) for name, places, threshold in self._feet}
 
     def write(self, targets: Mapping[str, float], seconds: float) -> None:
         self._target = np.array([targets[name] for name in self._contract.joints], np.float32)
@@ -179,6 +180,10 @@ class MujocoRobot(AbstractRobot):
             raise damaged(f"The robot in the bundle has no {kind} {name!r}.", "robot")
         return found
 
+    def _places(self, sensors: str | list[str]) -> list[int]:
+        """Where a foot's sensors, one or several, have their upward forces."""
+        return [self._sensor(name, 3).start + 2 for name in ([sensors] if isinstance(sensors, str) else sensors)]
+
     def _sensor(self, name: str, size: int) -> slice:
         found = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_SENSOR, name)
         if found < 0 or self.model.sensor_dim[found] != size:
@@ -227,6 +232,14 @@ def _compile(bundle: Bundle, name: str) -> mujoco.MjModel:
             return mujoco.MjModel.from_xml_path(str(folder / name))
         except ValueError as error:
             raise damaged(f"MuJoCo cannot compile {name}: {' '.join(str(error).split())}", bundle.path) from error
+
+
+def _feed(model: mujoco.MjModel) -> None:
+    """MuJoCo's own iterations for a solver that a file for MJX leaves too few, as `robots.feed` gives them."""
+    if model.opt.iterations < 10:
+        model.opt.iterations = 100
+    if model.opt.ls_iterations < 10:
+        model.opt.ls_iterations = 50
 
 
 def _ignore(message: str) -> None:

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Float
 
-from ...robots import Model
+from ...robots import Model, Robot
 
 
 def deepest_contact(model: Model, qpos: Float[np.ndarray, "n nq"]) -> tuple[Float[np.ndarray, " n"], list[str]]:
@@ -24,6 +24,14 @@ def deepest_contact(model: Model, qpos: Float[np.ndarray, "n nq"]) -> tuple[Floa
                 depths[i] = -contact.dist
                 pairs[i] = " and ".join(_name(model.mj, geom) for geom in contact.geom.tolist())
     return depths, pairs
+
+
+def stands_on_points(robot: Robot) -> bool:
+    """Whether a robot stands on one or two feet that are balls: nothing holds it upright there."""
+    mj, bodies = robot.model.mj, [int(robot.model.mj.site_bodyid[foot.site]) for foot in robot.feet]
+    hard = (mj.geom_contype != 0) | (mj.geom_conaffinity != 0)
+    soles = mj.geom_type[np.isin(mj.geom_bodyid, bodies) & hard]
+    return 0 < len(bodies) < 3 and bool((soles == int(mujoco.mjtGeom.mjGEOM_SPHERE)).all())
 
 
 def _name(mj: Any, geom: int) -> str:

@@ -1,0 +1,43 @@
+"""Joint ranges: in degrees, empty, or without the home pose."""
+
+from collections.abc import Iterator
+
+import mujoco
+import numpy as np
+
+from .finding import Finding, listed
+from .subject import Subject, is_scalar
+
+_TURNS = 4.0 * np.pi  # rad
+_SAME = 1e-3  # rad, m
+
+
+def check_limits(subject: Subject) -> Iterator[Finding]:
+    """Every limited hinge and slide."""
+    mj = subject.mj
+    limited = [j for j in range(mj.njnt) if mj.jnt_limited[j] and is_scalar(mj, j)]
+    hinges = [j for j in limited if mj.jnt_type[j] == mujoco.mjtJoint.mjJNT_HINGE]
+    turned = [j for j in hinges if np.abs(mj.jnt_range[j]).max() > _TURNS]
+    if turned:
+        low, high = mj.jnt_range[turned[0]]
+        yield Finding(
+            "limits",
+            "fault" if np.abs(mj.jnt_range[turned]).max() > 10.0 * np.pi else "note",
+            "The range of a joint is beyond two turns: it is in degrees.",
+            listed([f"joint {subject.joint_name(j)!r}" for j in turned]),
+            f"[{low:.3g}, {high:.3g}] rad",
+            'angle="degree" or angle="radian" on <compiler>, whichever the file is written in',
+        )
+    if subject.home is None or subject.robot is not None:  # load_robot tells of its driven joints
+        return
+    for j in limited:
+        at, (low, high) = float(subject.home[mj.jnt_qposadr[j]]), mj.jnt_range[j]
+        if not low - _SAME <= at <= high + _SAME:
+            yield Finding(
+                "limits",
+                "fault",
+                "The home pose lies outside of a joint's range.",
+                f"joint {subject.joint_name(j)!r}, {subject.home_from}",
+                f"{at:.3f}, its range is [{low:.3f}, {high:.3f}]",
+                "move the home angle into the range, or mend the range",
+            )
