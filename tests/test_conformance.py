@@ -203,7 +203,7 @@ def test_every_part_of_a_namespace_is_tried(family, hopper, arm_terms, arm_rewar
     assert wanted - {we.terms.FootSwitches} <= {type(part) for part in tried}
 
 
-@pytest.mark.parametrize("name", ["hopper", "solo12", "wildrobot"])
+@pytest.mark.parametrize("name", ["hopper", "solo12", "wildrobot", "wildrobot17"])
 def test_a_shipped_robot_conforms(name):
     testing.check_robot(we.load_robot(name))
 

@@ -25,7 +25,7 @@ def test_its_state_is_that_of_native(hopper):
     assert all(layout(state) == layout(states[0]) for state in states[1:])
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("solo12", "wildrobot")]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("solo12", "wildrobot", "wildrobot17")]
 
 
 @pytest.mark.newest
@@ -49,7 +49,7 @@ def test_a_step_is_that_of_native(name):
     assert up.mean() > 0.8
     assert (np.asarray(state.foot_force[:, :, 2]).sum(axis=1) > 1.0).mean() > 0.4, "many must touch the floor"
     height = 2 if reference.robot.base.floating else 1
-    most = 97 if name == "solo12" else 99  # light legs on points: one in 100 slips where the solver is not at its end
+    most = 99 if name in ("hopper", "wildrobot") else 97  # where one in 100 slips with the solver not at its end
     air = replace(state, qpos=state.qpos.at[:, height].add(5.0), carry=jnp.zeros_like(state.carry))
     for start in (state, air):
         expected, found = (engine.step(params, start, ctrl) for engine in (reference, ours))

@@ -44,15 +44,18 @@ def tensor(xx: float, yy: float, zz: float, xy: float, xz: float, yz: float) -> 
 
 def bodies(name: str) -> dict[str, Inertial]:
     """The moving bodies, each with what is fixed to it."""
-    found, figure = {}, figures(name)
+    figure = figures(name)
     moving = {joint["body"] for joint in figure["joints"]}
+    found: dict[str, Inertial] = {}
+    carrier: dict[str, str] = {}  # of a fixed body, the moving one
     for body in figure["bodies"]:
         inertia = tensor(*body["inertia_about_com_xx_yy_zz_xy_xz_yz"])
         own = Inertial(body["mass_kg"], np.array(body["com"]), inertia)
         if body["name"] in moving or body["parent"] == "world":
             found[body["name"]] = own
         else:
-            found[body["parent"]] += own
+            carrier[body["name"]] = carrier.get(body["parent"], body["parent"])
+            found[carrier[body["name"]]] += own
     return found
 
 

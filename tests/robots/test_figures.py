@@ -21,7 +21,10 @@ class Within:
     anchor: float = 1e-6  # m, of an axis as a line
 
 
-WITHIN = {"solo12": Within(com=2e-5)}
+WITHIN = {
+    "solo12": Within(com=2e-5),
+    "wildrobot17": Within(com=2e-3, inertia=0.01, angle=np.radians(0.4), anchor=2e-3),
+}
 BODIES = [(name, body) for name in WITHIN for body in bodies(name)]
 JOINTS = [(name, joint["name"]) for name in WITHIN for joint in figures(name)["joints"]]
 
