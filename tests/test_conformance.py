@@ -97,6 +97,7 @@ PARTS = {
         "Deadband": lambda r: we.servos.Deadband(),
         "GearFriction": lambda r: we.servos.GearFriction(),
         "IdealPD": lambda r: we.servos.IdealPD(r, 10.0, 0.1, 2.0),
+        "VoltageControlledMotor": lambda r: we.servos.VoltageControlledMotor(0.6, 0.3, 2.0, (6.5, 8.2), (0.0, 0.2)),
     },
 }
 CHECKS = {
@@ -203,7 +204,7 @@ def test_every_part_of_a_namespace_is_tried(family, hopper, arm_terms, arm_rewar
     assert wanted - {we.terms.FootSwitches} <= {type(part) for part in tried}
 
 
-@pytest.mark.parametrize("name", ["hopper", "solo12", "wildrobot", "wildrobot17"])
+@pytest.mark.parametrize("name", ["hopper", "microduck", "solo12", "wildrobot", "wildrobot17"])
 def test_a_shipped_robot_conforms(name):
     testing.check_robot(we.load_robot(name))
 

@@ -25,7 +25,7 @@ def test_its_state_is_that_of_native(hopper):
     assert all(layout(state) == layout(states[0]) for state in states[1:])
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("solo12", "wildrobot", "wildrobot17")]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("microduck", "solo12", "wildrobot", "wildrobot17")]
 
 
 @pytest.mark.newest

@@ -50,7 +50,9 @@ def bodies(name: str) -> dict[str, Inertial]:
     carrier: dict[str, str] = {}  # of a fixed body, the moving one
     for body in figure["bodies"]:
         inertia = tensor(*body["inertia_about_com_xx_yy_zz_xy_xz_yz"])
-        own = Inertial(body["mass_kg"], np.array(body["com"]), inertia)
+        more = figure.get("unmodelled_trunk_mass_kg", 0.0) if body["parent"] == "world" else 0.0
+        scale = 1.0 + more / body["mass_kg"]  # at the trunk's centre of mass, inertia scaled with the mass
+        own = Inertial(scale * body["mass_kg"], np.array(body["com"]), scale * inertia)
         if body["name"] in moving or body["parent"] == "world":
             found[body["name"]] = own
         else:

