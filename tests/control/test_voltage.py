@@ -77,11 +77,10 @@ def test_torque_is_that_of_the_firmwares_voltage():
     for volts, sag, floor in ((7.4, 0.0, 0.0), (8.2, 0.2, 6.0), (6.5, 0.9, 6.0), (6.5, 0.9, 3.0)):
         law, now, target = law_of(rng, volts, sag, floor)
         q, w, last = (np.asarray(a, float) for a in (now.position, now.velocity, now.torque))
+        register = FIGURES["firmware_position_p_gain_register"]
         supply = max(volts - sag * np.abs(last - kt**2 / resistance * w).sum(), floor)
         for error in (np.asarray(target, float) - q, np.full(N, 3.0)):
-            duty = np.clip(
-                FIGURES["firmware_position_p_gain_register"] * 4096 / (2 * np.pi) / (256 * 885) * error, -1, 1
-            )
+            duty = np.clip(register * 4096 / (2 * np.pi) / (256 * 885) * error, -1, 1)
             expected = kt / resistance * (duty * supply - kt * w) - M6["friction_viscous_Nms"] * w
             spring = np.clip(np.asarray(law.stiffness) * error - np.asarray(law.damping) * w, -law.limit, law.limit)
             np.testing.assert_allclose(spring - np.asarray(law.drag) * w, expected, rtol=1e-5, atol=1e-6)

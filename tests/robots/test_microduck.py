@@ -1,4 +1,4 @@
-"""What is special to microduck: its servos, its soles, the mass that its model lacks, and a stance that must be balanced."""
+"""What is special to microduck: servos, soles, the mass that its model lacks, and a stance that must be balanced."""
 
 import mujoco
 import numpy as np
