@@ -71,6 +71,10 @@ if TYPE_CHECKING:  # the same names as in the tables below, which a test compare
     from .learn import Rollout as Rollout
     from .learn import TrainState as TrainState
     from .learn import ppo as ppo
+    from .locomotion import Choice as Choice
+    from .locomotion import GaitName as GaitName
+    from .locomotion import Scales as Scales
+    from .locomotion import WalkDesign as WalkDesign
     from .observe import Channel as Channel
     from .observe import ObservationStack as ObservationStack
     from .observe import Signals as Signals
@@ -94,6 +98,8 @@ if TYPE_CHECKING:  # the same names as in the tables below, which a test compare
     from .robots import FreeBody as FreeBody
     from .robots import Ground as Ground
     from .robots import Imu as Imu
+    from .robots import Leg as Leg
+    from .robots import LegJoint as LegJoint
     from .robots import Mirror as Mirror
     from .robots import Model as Model
     from .robots import Robot as Robot
@@ -153,6 +159,12 @@ _EXPORTS = {
         "TrainState",
         "ppo",
     ),
+    "locomotion": (
+        "Choice",
+        "GaitName",
+        "Scales",
+        "WalkDesign",
+    ),
     "observe": (
         "Channel",
         "ObservationStack",
@@ -185,6 +197,8 @@ _EXPORTS = {
         "FreeBody",
         "Ground",
         "Imu",
+        "Leg",
+        "LegJoint",
         "Mirror",
         "Model",
         "Robot",

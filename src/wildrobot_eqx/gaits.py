@@ -1,7 +1,7 @@
 """Gaits: commands that say which foot swings when."""
 
 from .locomotion import FootTimedGait, Gait, GaitState
-from .locomotion.gaits import bound, pace, pronk, trot, two_beat, walk
+from .locomotion.gaits import bound, pace, pronk, tripod, trot, two_beat, walk
 
 __all__ = [
     "FootTimedGait",
@@ -10,6 +10,7 @@ __all__ = [
     "bound",
     "pace",
     "pronk",
+    "tripod",
     "trot",
     "two_beat",
     "walk",

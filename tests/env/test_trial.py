@@ -12,7 +12,7 @@ import pytest
 from helpers import shifted
 from jaxtyping import Array, Float
 
-from wildrobot_eqx import ObservationStack, task
+from wildrobot_eqx import ObservationStack, locomotion, task
 from wildrobot_eqx.arrays import f32
 from wildrobot_eqx.check.trial import run_trial
 from wildrobot_eqx.check.trial import trial as trial_module
@@ -73,6 +73,27 @@ def test_a_home_pose_without_torque_headroom_is_told(good):
         force = _set(record.force, (slice(None), slice(0, 8), 1), share * 8.0)
         seen = grade(judge(env, dataclasses.replace(record, force=force)))["the home pose"]
         assert f"{100 * share:.0f}% of the torque of 'knee_pitch'" in seen
+
+
+def test_a_figure_of_another_robot_is_told(good):
+    env, record = good
+    term = locomotion.GaitContacts(env.physics.robot, load=15.0)
+    commands = {**env.commands, "gait": locomotion.gaits.two_beat(env.physics.robot)}
+    wrong = dataclasses.replace(env, rewards={**env.rewards, "contacts": term}, commands=commands)
+    metrics = {**record.metrics, "raw/contacts": record.metrics["raw/alive"], "reward/contacts": record.reward}
+    found = _problems(judge(wrong, dataclasses.replace(record, metrics=metrics)))
+    assert "a foot counts as loaded from 15 N" in found["env.rewards['contacts'].load"]
+
+
+def test_a_posture_of_no_joint_is_a_notice(good):
+    """A recipe that names joints of another robot holds none of this one: no problem of the env."""
+    env, record = good
+    held = dataclasses.replace(env, rewards={**env.rewards, "held": task.Posture(env.physics.robot, joints=())})
+    nothing = np.zeros_like(record.reward)
+    metrics = {**record.metrics, "raw/held": nothing, "reward/held": nothing}
+    remarks = judge(held, dataclasses.replace(record, metrics=metrics))
+    assert _notices(remarks)["env.rewards['held']"] == "it holds no joint of this robot"
+    assert _problems(remarks) == {}
 
 
 def test_first_poses_in_the_floor_are_told(good):

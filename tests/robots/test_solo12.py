@@ -47,7 +47,7 @@ def test_home_is_the_x_stance_of_the_figures(solo):
     home = dict(zip(solo.joint_names, np.asarray(solo.home_joints).tolist()))
     assert home == pytest.approx(FIGURES["home_rad"])
     leg = FIGURES["leg"]
-    assert solo.leg_length == pytest.approx(
+    assert float(solo.home_height) == pytest.approx(
         (leg["upper_m"] + leg["lower_m"]) * np.cos(home["FL_HFE"]) + FIGURES["foot"]["radius_m"], abs=1e-6
     )
 

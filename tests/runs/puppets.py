@@ -93,8 +93,12 @@ def walk(
     seconds: float = 10.0,
     *,
     speed: float | None = None,  # m/s
-    height: tuple[float, float] = (0.05, 0.05),  # m, left and right
-    swing: tuple[float, float] = (0.4, 0.4),  # share of the cycle
+    height: tuple[float, ...] = (0.05, 0.05),  # m, left and right
+    swing: tuple[float, ...] = (0.4, 0.4),  # share of the cycle
+    mid_swing: tuple[float, ...] = (0.25, 0.75),  # share of the cycle at which each foot is in mid-swing
+    nu: int = 11,
+    weight: float = BODY_WEIGHT,  # N
+    touch: float = 0.0,  # N, of each foot in its swing
     drag: bool = False,  # the feet stay loaded
     sideways: float = 0.0,  # m/s
     heading: float = 0.0,  # rad
@@ -113,13 +117,13 @@ def walk(
 ) -> Measurement:
     """The samples of one episode, time first; the first is that of the reset."""
     t = DT * np.arange(round(seconds / DT) + 1)
-    n, nu = t.size, 11
+    n = t.size
     moving = command != 0.0 or march
-    share = (t[:, None] / PERIOD - np.array([0.25, 0.75]) + 0.5) % 1.0 - 0.5
+    share = (t[:, None] / PERIOD - np.array(mid_swing) + 0.5) % 1.0 - 0.5
     width = np.array(swing)
     inside = (np.abs(share) < 0.5 * width) & moving
     foot_height = np.where(inside, np.array(height) * np.cos(np.pi * share / width) ** 2, 0.0)
-    load = np.where(inside & (not drag), 0.0, 0.5 * BODY_WEIGHT)
+    load = np.where(inside & (not drag), touch, weight / len(mid_swing))
     if chatter:
         load[::15] = 0.0
     sign = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)

@@ -13,7 +13,7 @@ from ..check.trial import Trial, run_trial
 from ..learn.agent import MIRROR_FIX, without_mirror
 from ..recipes.overrides import apply_overrides
 from ..recipes.recipe import RecipeFunction
-from ..report.tables import env_json, env_tables, plain_table
+from ..report.tables import choices_json, choices_table, env_json, env_tables, plain_table
 from ..train.session import wants_symmetry
 from ..train.startup import enable_compilation_cache
 from .commands import Show
@@ -46,13 +46,15 @@ def check_recipe(
         "brax": brax,
         "findings": [dataclasses.asdict(finding) for finding in (*proof.findings, *vain, *plain)],
         **shown,
+        "choices": choices_json(recipe.choices),
     }
     verdict = (
         "The contract holds: reset and step return the same tree, shapes, dtypes and weak types."
         if proof.passed
         else f"The contract is broken in {len(proof.findings)} places:"
     )
-    pages: list[Any] = [*env_tables(shown), verdict, *map(str, proof.findings)]
+    chosen = [choices_table(recipe.choices)] if recipe.choices else []
+    pages: list[Any] = [*chosen, *env_tables(shown), verdict, *map(str, proof.findings)]
     if vain:
         pages += ["The gate judges commands that the env never asks for:", *map(str, vain)]
     if plain:

@@ -13,6 +13,7 @@ from ..evaluate.gate import GateResult
 from ..physics import engine_name, fastest_engine
 from ..recipes.recipe import RecipeFunction, find_recipe
 from ..release.bundle import current_bundle
+from ..report.tables import as_text, choices_table
 from ..runs.folder import RunFolder, sha256
 from ..train.loop import Trained, train
 from ..train.session import check_gate, reopen, start
@@ -60,6 +61,8 @@ def run_recipe(
         recipe, changes = reopen(folder, trust, options, assignments)
         if judge:
             check_gate(recipe)
+    if recipe.choices:
+        _log.info(as_text(choices_table(recipe.choices)))
     physics = recipe.env.physics
     engine, why = fastest_engine(physics.robot, physics.timestep, recipe.steps)
     chosen = engine_name(physics)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import WildRobotError
 from ..evaluate.engines import EngineMatrix, judge_on_engines
-from ..evaluate.gate import AbstractGate, GateResult
+from ..evaluate.gate import AbstractGate, Case, GateResult
 from ..locomotion import velocities, velocity_of
 from ..recipes.recipe import Recipe
 from ..runs.files import read_object, writing
@@ -96,7 +96,7 @@ def render(recipe: Recipe, folder: RunFolder) -> list[Path]:
         WildRobotError: there is no checkpoint, or nothing here can render.
     """
     from ..report.case_film import NAME, film_cases
-    from ..report.film import PLANAR, SCRIPT, STANDING, render_walk
+    from ..report.film import PLANAR, STANDING, render_walk, script_of
 
     state = restore(recipe, folder)
     policy, velocity = trainer_of(folder).policy(state), velocities(recipe.env.commands)
@@ -107,9 +107,14 @@ def render(recipe: Recipe, folder: RunFolder) -> list[Path]:
             return film_cases(recipe.env, recipe.gate, policy, folder.path)
     _, command = velocity_of(recipe.env.commands)
     stands = bool(asked) and not any(any(values) for values in asked)
-    walking: tuple[tuple[float, ...], ...] = PLANAR if command.planar else SCRIPT
+    walking: tuple[tuple[float, ...], ...] = PLANAR if command.planar else script_of(_required(cases, list(velocity)))
     with writing(folder.path / "walk.mp4"):
         return render_walk(recipe.env, policy, folder.path, STANDING if stands else walking)
+
+
+def _required(cases: Sequence[Case], commands: Sequence[str]) -> list[float]:
+    """The speeds ahead (m/s) that a gate requires."""
+    return [case.values[name][0] for case in cases if case.required for name in commands if name in case.values]
 
 
 def report(folder: RunFolder) -> Path:

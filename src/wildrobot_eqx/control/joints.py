@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..arrays import f32
+from ..arrays import Numbers, f32
 from ..robots import Mirror, Robot
 from .base import AbstractController
 
@@ -24,7 +24,7 @@ class JointPosition(AbstractController):
     reflection: Mirror | None
     joint_names: tuple[str, ...] = eqx.field(static=True)  # whose entries these are; the contract check compares them
 
-    def __init__(self, robot: Robot, scale: float | Float[Array, " nu"] = 0.4):
+    def __init__(self, robot: Robot, scale: float | Numbers = 0.4):
         robot.need_actuators("position", "JointPosition", _INSTEAD)
         self.home = robot.home_joints
         self.scale = jnp.broadcast_to(jnp.asarray(scale, jnp.float32), self.home.shape)

@@ -4,6 +4,9 @@ from . import gaits as gaits
 from .balance import CapturePoint as CapturePoint
 from .balance import IdleFeet as IdleFeet
 from .base import AbstractMotionState as AbstractMotionState
+from .design import Choice as Choice
+from .design import GaitName as GaitName
+from .design import WalkDesign as WalkDesign
 from .feet import FeetClearance as FeetClearance
 from .feet import FeetSlip as FeetSlip
 from .feet import GaitContacts as GaitContacts
@@ -15,6 +18,7 @@ from .find import velocity_of as velocity_of
 from .foot_timed import FootTimedGait as FootTimedGait
 from .gaits import Gait as Gait
 from .gaits import GaitState as GaitState
+from .scales import Scales as Scales
 from .terms import BaseLinearVelocity as BaseLinearVelocity
 from .terms import FloorTilt as FloorTilt
 from .tracking import TrackAngVelZ as TrackAngVelZ

@@ -7,6 +7,8 @@ that of the base, whose velocity the simulator knows. While it lies within the b
 the centres of the soles, the ankles suffice; where it does not, a foot has to get there.
 """
 
+import math
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -33,8 +35,8 @@ class _Capture(AbstractModule):
     def __init__(self, robot: Robot, margin: Number | None, time: Number | None, command: str, asker: str):
         self.feet, self.body = robot.need("feet", asker), robot.need("base", asker).body
         self.linvel = robot.need("base.linvel", asker)
-        self.margin = f32(0.1 * robot.leg_length if margin is None else margin)
-        self.time, self.command = f32(robot.time_scale if time is None else time), command
+        self.margin = f32(0.1075 * robot.leg_length if margin is None else margin)
+        self.time, self.command = f32(_pendulum(robot) if time is None else time), command
 
     def velocity(self, signals: Signals) -> VelocityState:
         """The velocity command."""
@@ -51,6 +53,11 @@ class _Capture(AbstractModule):
         return beyond - behind
 
 
+def _pendulum(robot: Robot) -> float:
+    """sqrt(h / g) for the height of the base in the home pose, s."""
+    return math.sqrt(float(robot.home_height) / robot.gravity)
+
+
 def _length(vector: Float[Array, " 2"]) -> Float[Array, ""]:
     return jnp.sqrt(jnp.sum(jnp.square(vector)) + 1e-8)  # of a slope that is finite at 0, too
 
@@ -61,8 +68,8 @@ class CapturePoint(AbstractStatelessReward):
     Args:
         robot: whose base and feet they are.
         weight: per m and s.
-        margin: by which the box is larger on every side, m; a tenth of the leg length by default.
-        time: `sqrt(h / g)` for the height of the centre of mass, s; the robot's time scale by default.
+        margin: by which the box is larger on every side, m; 0.1075 leg lengths by default.
+        time: `sqrt(h / g)` for the height of the centre of mass, s; that of the base in the home pose by default.
         command: the velocity command, whose heading the box is along.
     """
 
@@ -93,8 +100,8 @@ class IdleFeet(AbstractStatelessReward):
     Args:
         robot: whose base and feet they are.
         weight: per s.
-        speed: of a foot toward the capture point from which it is on its way, m/s; 0.9 sqrt(g L) by default.
-        near: distance of the capture point from which the penalty is whole, m; a tenth of the leg length by default.
+        speed: of a foot toward the capture point from which it is on its way, m/s; 0.933 sqrt(g L) by default.
+        near: distance of the capture point from which the penalty is whole, m; 0.1075 leg lengths by default.
         load: force from which a foot counts as loaded, N; a tenth of the robot's weight by default.
         margin, time, command: as for `CapturePoint`.
     """
@@ -117,8 +124,8 @@ class IdleFeet(AbstractStatelessReward):
         command: str = "velocity",
     ):
         self.capture, self.weight = _Capture(robot, margin, time, command, type(self).__name__), f32(weight)
-        self.speed = f32(0.9 * robot.leg_length / robot.time_scale if speed is None else speed)
-        self.near = f32(0.1 * robot.leg_length if near is None else near)
+        self.speed = f32(0.933 * robot.leg_length / robot.time_scale if speed is None else speed)
+        self.near = f32(0.1075 * robot.leg_length if near is None else near)
         self.load = f32(load_threshold(robot) if load is None else load)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:

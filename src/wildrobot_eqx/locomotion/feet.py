@@ -20,8 +20,8 @@ class FeetClearance(AbstractStatelessReward):
     Args:
         robot: whose feet they are.
         weight: per second of all feet on their curves.
-        height: the curve's peak, m; a sixth of the leg length by default.
-        width: error at which a foot earns 1/e, m; a fifteenth of the leg length by default.
+        height: the curve's peak, m; 0.179 leg lengths by default.
+        width: error at which a foot earns 1/e, m; 0.0717 leg lengths by default.
         ground: what the robot walks on, where that is no plane.
         gait: the command that has the feet's swings.
     """
@@ -44,8 +44,8 @@ class FeetClearance(AbstractStatelessReward):
     ):
         self.feet, self.ground = robot.need("feet", type(self).__name__), ground
         self.gait, self.weight = gait, f32(weight)
-        self.height = f32(robot.leg_length / 6.0 if height is None else height)
-        self.width = f32(robot.leg_length / 15.0 if width is None else width)
+        self.height = f32(0.179 * robot.leg_length if height is None else height)
+        self.width = f32(0.0717 * robot.leg_length if width is None else width)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         height = jnp.stack([above(self.ground, signals.physics.site_xpos[foot.site]) for foot in self.feet])
@@ -110,24 +110,28 @@ class FeetSlip(AbstractStatelessReward):
 
 
 class StandStill(AbstractStatelessReward):
-    """While the robot should stand still: squared joint velocities and distance from home, 0 while walking.
+    """While the robot should stand still: squared distance from home and joint velocities, 0 while walking.
 
     Args:
         robot: whose joints they are.
         weight: per rad^2 and s.
         command: the velocity command, or the gait, which still finishes a step.
+        time: a joint that moves costs as much as one that is off by its speed times `time`, s; 0.665 sqrt(L / g) by
+            default, L the leg length.
     """
 
     driven: DrivenJoints
     weight: Float[Array, ""]
+    time: Float[Array, ""]  # s
     command: str = eqx.field(static=True)
 
-    def __init__(self, robot: Robot, weight: Number = -0.5, command: str = "velocity"):
+    def __init__(self, robot: Robot, weight: Number = -0.5, command: str = "velocity", time: Number | None = None):
         self.driven, self.weight, self.command = robot.driven, f32(weight), command
+        self.time = f32(0.665 * robot.time_scale if time is None else time)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:
         physics = signals.physics
         error = self.driven.positions(physics.qpos) - self.driven.home
         speed = self.driven.velocities(physics.qvel)
-        still = jnp.sum(jnp.square(error)) + 0.02 * jnp.sum(jnp.square(speed))
+        still = jnp.sum(jnp.square(error)) + jnp.square(self.time) * jnp.sum(jnp.square(speed))
         return (1.0 - signals.command(self.command, AbstractMotionState, self).stepping) * still

@@ -29,7 +29,7 @@ class FootTimedGait(AbstractCommand):
 
     Args:
         robot: of two feet, whose load it reads.
-        period: of a cycle when nothing waits, s; 4 sqrt(L / g) by default, L the leg length.
+        period: of a cycle when nothing waits, s; by default that of `two_beat`.
         swing: share of the cycle that each foot is in the air.
         load: force from which a foot counts as loaded, N; a tenth of the robot's weight by default.
         command: the command that it follows; its state is an `AbstractMotionState`.
@@ -55,7 +55,7 @@ class FootTimedGait(AbstractCommand):
                 where="FootTimedGait",
                 hint="take a gait with a clock of its own, such as trot",
             )
-        self.clock = two_beat(robot, period, swing, command)
+        self.clock = two_beat(robot, period=period, swing=swing, command=command)
         self.load = f32(load_threshold(robot) if load is None else load)
 
     @property

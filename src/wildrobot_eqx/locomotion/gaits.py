@@ -72,6 +72,8 @@ class Gait(AbstractCommand):
         alternates: left and right are half a cycle apart, so that a left-right reflection is half a cycle later;
             else left and right move alike.
         command: the command that it follows; its state is an `AbstractMotionState`.
+        rests: the clock rests while the robot is asked to stand; else it never does, for a robot that
+            cannot stand still on its feet and steps on the spot.
 
     Raises:
         WildRobotError: the figures are no gait.
@@ -84,6 +86,7 @@ class Gait(AbstractCommand):
     beats: int = eqx.field(static=True)
     alternates: bool = eqx.field(static=True)
     command: str = eqx.field(static=True)
+    rests: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -94,6 +97,7 @@ class Gait(AbstractCommand):
         beats: int = 2,
         alternates: bool = True,
         command: str = "velocity",
+        rests: bool = True,
     ):
         if len(feet) != len(mid_swing) or not feet or not 0.0 < swing < 1.0 or not period > 0.0 or beats < 1:
             raise WildRobotError(
@@ -104,7 +108,7 @@ class Gait(AbstractCommand):
             )
         self.feet = tuple(feet)
         self.mid_swing, self.period, self.swing = f32(mid_swing), f32(period), f32(swing)
-        self.beats, self.alternates, self.command = beats, alternates, command
+        self.beats, self.alternates, self.command, self.rests = beats, alternates, command, rests
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -157,12 +161,15 @@ class Gait(AbstractCommand):
         return jnp.zeros((0,), jnp.float32)
 
     def metrics(self, state: GaitState, physics: PhysicsState) -> dict[str, Float[Array, ""]]:
-        return {}
+        """Share of the feet that the gait has in the air, and of those that are there: nothing bears them."""
+        free = (physics.foot_force[:, 2] <= 0.0).astype(jnp.float32)
+        return {"feet_to_lift": jnp.mean(state.aloft), "feet_lifted": jnp.mean(state.aloft * free)}
 
     def constants(self) -> dict[str, Float[Array, ""]]:
         return {"period": self.period}
 
     def _moving(self, others: Mapping[str, Any]) -> Float[Array, ""]:
+        """1 while a step is asked for, and always of a gait that never rests."""
         followed = others[self.command]
         if not isinstance(followed, AbstractMotionState):
             raise WildRobotError(
@@ -171,44 +178,77 @@ class Gait(AbstractCommand):
                 where="Gait, command",
                 hint="name a command such as VelocityCommand, whose state is an AbstractMotionState",
             )
-        return followed.is_moving
+        return followed.is_moving if self.rests else jnp.ones((), jnp.float32)
 
 
-def two_beat(robot: Robot, period: float | None = None, swing: float = 0.4, command: str = "velocity") -> Gait:
+def two_beat(
+    robot: Robot, period: float | None = None, swing: float = 0.4, command: str = "velocity", rests: bool = True
+) -> Gait:
     """Two feet in turn, or one alone: the left one swings in the first half of the cycle.
 
-    `period` (s) is 4 sqrt(L / g) by default, L the leg length.
+    `period` (s) is 4.15 sqrt(L / g) by default, L the leg length.
     """
     n = len(robot.feet)
     if n > 2:
         raise _feet(robot, "two_beat", "a gait of one or two feet", "trot, walk, pace or bound")
     names = tuple(foot.name for foot in robot.feet)
-    return Gait(names, (0.25, 0.75)[:n], _period(robot, period), swing, 2, n == 2, command)
+    return Gait(names, (0.25, 0.75)[:n], _period(robot, period), swing, 2, n == 2, command, rests)
 
 
-def trot(robot: Robot, period: float | None = None, swing: float = 0.5, command: str = "velocity") -> Gait:
+def trot(
+    robot: Robot, period: float | None = None, swing: float = 0.5, command: str = "velocity", rests: bool = True
+) -> Gait:
     """Four feet, diagonal pairs in turn: front left with hind right first."""
-    return _four(robot, "trot", (0.25, 0.75, 0.75, 0.25), period, swing, 2, True, command)
+    return _four(robot, "trot", (0.25, 0.75, 0.75, 0.25), period, swing, 2, True, command, rests)
 
 
-def pace(robot: Robot, period: float | None = None, swing: float = 0.5, command: str = "velocity") -> Gait:
+def pace(
+    robot: Robot, period: float | None = None, swing: float = 0.5, command: str = "velocity", rests: bool = True
+) -> Gait:
     """Four feet, the pairs of each side in turn: the left ones first."""
-    return _four(robot, "pace", (0.25, 0.75, 0.25, 0.75), period, swing, 2, True, command)
+    return _four(robot, "pace", (0.25, 0.75, 0.25, 0.75), period, swing, 2, True, command, rests)
 
 
-def bound(robot: Robot, period: float | None = None, swing: float = 0.5, command: str = "velocity") -> Gait:
+def bound(
+    robot: Robot, period: float | None = None, swing: float = 0.5, command: str = "velocity", rests: bool = True
+) -> Gait:
     """Four feet, front and hind pairs in turn: the front ones first."""
-    return _four(robot, "bound", (0.25, 0.25, 0.75, 0.75), period, swing, 2, False, command)
+    return _four(robot, "bound", (0.25, 0.25, 0.75, 0.75), period, swing, 2, False, command, rests)
 
 
-def pronk(robot: Robot, period: float | None = None, swing: float = 0.5, command: str = "velocity") -> Gait:
+def pronk(
+    robot: Robot, period: float | None = None, swing: float = 0.5, command: str = "velocity", rests: bool = True
+) -> Gait:
     """Four feet at once."""
-    return _four(robot, "pronk", (0.5, 0.5, 0.5, 0.5), period, swing, 1, False, command)
+    return _four(robot, "pronk", (0.5, 0.5, 0.5, 0.5), period, swing, 1, False, command, rests)
 
 
-def walk(robot: Robot, period: float | None = None, swing: float = 0.25, command: str = "velocity") -> Gait:
+def walk(
+    robot: Robot, period: float | None = None, swing: float = 0.25, command: str = "velocity", rests: bool = True
+) -> Gait:
     """Four feet one after the other: hind left, front left, hind right, front right."""
-    return _four(robot, "walk", (0.375, 0.875, 0.125, 0.625), period, swing, 4, True, command)
+    return _four(robot, "walk", (0.375, 0.875, 0.125, 0.625), period, swing, 4, True, command, rests)
+
+
+def tripod(
+    robot: Robot, period: float | None = None, swing: float = 0.5, command: str = "velocity", rests: bool = True
+) -> Gait:
+    """Six feet, three in turn: the front and the hind foot of one side with the middle one of the other."""
+    if len(robot.feet) != 6:
+        raise _feet(robot, "tripod", "a gait of six feet", "two_beat or trot")
+    left, right = _sides(robot)
+    at = {foot: 0.25 if i % 2 == 0 else 0.75 for i, foot in enumerate(left)}
+    at |= {foot: 0.75 if i % 2 == 0 else 0.25 for i, foot in enumerate(right)}
+    names = tuple(foot.name for foot in robot.feet)
+    return Gait(names, [at[i] for i in range(6)], _period(robot, period), swing, 2, True, command, rests)
+
+
+def _sides(robot: Robot) -> tuple[list[int], list[int]]:
+    """The feet of the left and of the right half, each from front to hind."""
+    places = foot_places(robot)
+    order = sorted(range(len(places)), key=lambda i: -places[i, 1])
+    half = len(places) // 2
+    return sorted(order[:half], key=lambda i: -places[i, 0]), sorted(order[half:], key=lambda i: -places[i, 0])
 
 
 def _four(
@@ -220,6 +260,7 @@ def _four(
     beats: int,
     alternates: bool,
     command: str,
+    rests: bool,
 ) -> Gait:
     """A gait of four feet, `mid_swing` given for front left, front right, hind left, hind right."""
     if len(robot.feet) != 4:
@@ -229,7 +270,7 @@ def _four(
     front, hind = sorted(order[:2], key=lambda i: -places[i, 1]), sorted(order[2:], key=lambda i: -places[i, 1])
     by_foot = dict(zip((*front, *hind), mid_swing))
     names = tuple(foot.name for foot in robot.feet)
-    return Gait(names, [by_foot[i] for i in range(4)], _period(robot, period), swing, beats, alternates, command)
+    return Gait(names, [by_foot[i] for i in range(4)], _period(robot, period), swing, beats, alternates, command, rests)
 
 
 def foot_places(robot: Robot) -> Float[np.ndarray, "nfoot 3"]:
@@ -238,7 +279,7 @@ def foot_places(robot: Robot) -> Float[np.ndarray, "nfoot 3"]:
 
 
 def _period(robot: Robot, period: float | None) -> float:
-    return 4.0 * robot.time_scale if period is None else period
+    return 4.15 * robot.time_scale if period is None else period
 
 
 def _feet(robot: Robot, name: str, what: str, others: str) -> WildRobotError:

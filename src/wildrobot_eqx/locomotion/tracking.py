@@ -13,8 +13,8 @@ from .velocity import VelocityState
 
 
 def speed_width(robot: Robot) -> float:
-    """The error of a speed (m/s) at which tracking pays 1/e: 0.09 of sqrt(g L), the speed of Froude number 1."""
-    return 0.09 * robot.leg_length / robot.time_scale
+    """The error of a speed (m/s) at which tracking pays 1/e: 0.0933 of sqrt(g L), the speed of Froude number 1."""
+    return 0.0933 * robot.leg_length / robot.time_scale
 
 
 def _tracked(error: Float[Array, ""], width: Float[Array, ""], slope: Float[Array, ""]) -> Float[Array, ""]:
@@ -96,7 +96,7 @@ class TrackAngVelZ(AbstractStatelessReward):
         command: str = "velocity",
     ):
         self.angvel, self.command, self.weight = robot.need("base.angvel", type(self).__name__), command, f32(weight)
-        self.width = f32(0.09 / robot.time_scale if width is None else width)
+        self.width = f32(0.0868 / robot.time_scale if width is None else width)
         self.slope = f32(slope)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:

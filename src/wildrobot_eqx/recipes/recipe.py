@@ -19,6 +19,7 @@ from ..errors import WildRobotError, nearest
 from ..evaluate.gate import AbstractGate
 from ..learn import AbstractRewardModel, MakePolicy
 from ..learn.config import Learner
+from ..locomotion import Choice
 from ..paths import data_dir
 from ..plugins import plugin_names, plugin_path
 from ..task import Curriculum
@@ -37,6 +38,7 @@ class Recipe:
     curriculum: Curriculum | None = None  # of our own PPO; Brax's trainers have the env's own ranges from the start
     policy: MakePolicy | None = None  # of our own PPO: makes another kind of policy, such as one with a memory
     reward_model: AbstractRewardModel | None = None  # of our own PPO: learns the rewards, in place of the env's own
+    choices: tuple[Choice, ...] = ()  # what the recipe made of its robot, which `run` and `check` show
 
     def __post_init__(self) -> None:
         if self.steps < 1:

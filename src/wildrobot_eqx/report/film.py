@@ -1,7 +1,7 @@
 """A video of a policy's walk, and a strip of pictures of one stride."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,13 @@ PLANAR = (
     (0.0, 2.0),
 )
 """The same of one that also walks sideways and turns: speed, for how long, lateral speed (m/s) and turn (rad/s)."""
+
+
+def script_of(speeds: Sequence[float]) -> tuple[tuple[float, ...], ...]:
+    """The commands of a robot whose gate judges these speeds (m/s): from standing up to the fastest, and to a stand."""
+    ahead = sorted(speed for speed in speeds if speed > 0.0)
+    return ((0.0, 2.0), *((speed, 4.0) for speed in ahead), (0.0, 2.0)) if ahead else SCRIPT
+
 
 _PERIOD = 0.7  # s, of a stride where there is no gait
 _TIMESTEP = 0.005  # s
@@ -113,7 +120,7 @@ def record(env: Env, policy: AbstractPolicy, script: tuple[tuple[float, ...], ..
 
 def in_words(speed: float, seconds: float = 0.0, lateral: float = 0.0, turn: float = 0.0) -> str:
     """A command in a word or two."""
-    parts = [f"{speed:.1f} m/s"] if speed else []
+    parts = [f"{speed:.2g} m/s"] if speed else []
     parts += [f"{'left' if lateral > 0.0 else 'right'} {abs(lateral):.1f}"] if lateral else []
     parts += [f"turn {turn:+.1f}"] if turn else []
     return " ".join(parts) or "stand"

@@ -1,11 +1,16 @@
 """What the command line prints of an env and of a robot: once as tables, once as JSON values."""
 
+import dataclasses
+import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 from rich.table import Table
 
 from ..env import Env
+from ..locomotion import Choice
 from ..robots import Robot
 
 
@@ -62,6 +67,27 @@ def env_tables(shown: dict[str, Any]) -> list[Table]:
     for name, term in shown["rewards"].items():
         table.add_row(name, f"{term['weight']:g}", term["term"], term["about"])
     return [*tables, table]
+
+
+def choices_json(choices: Sequence[Choice]) -> list[dict[str, Any]]:
+    """What a recipe made of its robot."""
+    return [dataclasses.asdict(choice) for choice in choices]
+
+
+def choices_table(choices: Sequence[Choice]) -> Table:
+    """The same as a table."""
+    table = plain_table("What the recipe made of the robot", "figure", ">value", "unit", "from")
+    for choice in choices:
+        table.add_row(choice.name.replace("_", " "), choice.text, choice.unit, choice.rule)
+    return table
+
+
+def as_text(table: Table, width: int = 120) -> str:
+    """A table as lines, for a log."""
+    console = Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get().rstrip()
 
 
 def robot_json(robot: Robot) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from .joints import measured_joints as measured_joints
 from .joints import need_hinges as need_hinges
 from .joints import one_unit as one_unit
 from .joints import site_of as site_of
+from .legs import Leg as Leg
+from .legs import LegJoint as LegJoint
 from .load import load_robot as load_robot
 from .load import robot_names as robot_names
 from .model import Model as Model

@@ -11,6 +11,7 @@ from ..paths import data_dir
 from ..plugins import plugin_names, plugin_path
 from .actuators import Actuators, read_actuators
 from .inside import check_inside, check_model
+from .legs import joints_above
 from .mirrors import joint_mirror
 from .model import Model, compile_mjcf
 from .parts import Base, Foot, FreeBody, Imu, Sensor, Servo
@@ -153,7 +154,7 @@ class _Builder:
         mj, named = self.model.mj, self.spec.base or {}
         if "body" in named:
             body = self.id("body", named["body"], "base")
-            driven = [mj.joint(j).name for j in _joints_above(mj, body) if j in joints]
+            driven = [mj.joint(j).name for j in joints_above(mj, body) if j in joints]
             if driven:
                 raise self.spec.error(
                     f"[base] names the body {named['body']!r}, which the driven joint {driven[0]!r} moves.",
@@ -174,7 +175,7 @@ class _Builder:
     def base(self, root: int, joints: list[int]) -> Base | None:
         """The base: the root body, where robot.toml has a [base] or joints without an actuator move it."""
         mj, table = self.model.mj, self.spec.base
-        own = _joints_above(mj, root)
+        own = joints_above(mj, root)
         if table is None and all(j in joints for j in own):
             return None
         table = table or {}
@@ -291,20 +292,10 @@ class _Builder:
                 )
 
 
-def _joints_above(mj: mujoco.MjModel, body: int) -> list[int]:
-    """The joints that move a body, the one nearest to the world first."""
-    found: list[int] = []
-    while body:
-        first = int(mj.body_jntadr[body])
-        found = [*range(first, first + int(mj.body_jntnum[body])), *found]
-        body = int(mj.body_parentid[body])
-    return found
-
-
 def _rising(mj: mujoco.MjModel, body: int) -> list[int]:
     """The entries of qpos that move a body straight up and down."""
     found = []
-    for j in _joints_above(mj, body):
+    for j in joints_above(mj, body):
         if mj.jnt_type[j] == _FREE:
             found.append(int(mj.jnt_qposadr[j]) + 2)
         elif mj.jnt_type[j] == _SLIDE and mj.jnt_axis[j, 2] == 1.0:

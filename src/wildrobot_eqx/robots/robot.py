@@ -9,8 +9,10 @@ from jaxtyping import Array, Float
 
 from ..errors import WildRobotError, nearest
 from .ground import Ground
+from .legs import Leg, find_legs
 from .model import Model
 from .parts import Base, DrivenJoints, Foot, FreeBody, Imu, Mirror, Sensor, Servo
+from .soles import support_extent
 
 ActuatorKind = Literal["position", "motor", "velocity"]
 """What an actuator's command is: an angle (rad), a torque (N m over gear and gain) or a speed (rad/s)."""
@@ -111,17 +113,43 @@ class Robot(eqx.Module):
         """Weight of the robot, N: mass of the base, or of everything, and of all that hangs on it, times gravity."""
         mj = self.model.mj
         root = 0 if self.base is None else self.base.body
-        return float(mj.body_subtreemass[root] * np.linalg.norm(mj.opt.gravity))
+        return float(mj.body_subtreemass[root] * self.gravity)
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """The joints between the base and each foot, in the order of the feet, with what they do in the home pose."""
+        mj = self.model.mj
+        driven = [mj.joint(name).id for name in self.joint_names]
+        return find_legs(mj, np.asarray(self.home_qpos), driven, {foot.name: foot.site for foot in self.feet})
 
     @property
     def leg_length(self) -> float:
-        """Height of the base above the lowest foot in the home pose, m: the length by which sizes and speeds scale."""
-        return float(self.home_height)
+        """Height of the hips above the soles in the home pose, m: the length by which sizes and speeds scale.
+
+        The mean over the legs; of a robot without any, the height of its base.
+        """
+        lengths = [leg.length for leg in self.legs]
+        return float(np.mean(lengths)) if lengths and min(lengths) > 0.0 else float(self.home_height)
 
     @property
     def time_scale(self) -> float:
         """sqrt(L / g) for the leg length L, s: the time by which gaits scale (Alexander 1984, Froude number)."""
-        return math.sqrt(self.leg_length / float(np.linalg.norm(self.model.mj.opt.gravity)))
+        return math.sqrt(self.leg_length / self.gravity)
+
+    @property
+    def gravity(self) -> float:
+        """Acceleration of gravity in the model, m/s^2."""
+        return float(np.linalg.norm(self.model.mj.opt.gravity))
+
+    @property
+    def can_stand(self) -> bool:
+        """Whether its feet bear it at rest: the ground that they touch in the home pose has length and breadth.
+
+        Two feet that are points do not; such a robot steps on the spot where others stand.
+        """
+        feet = [foot.site for foot in self.feet]
+        extent = support_extent(self.model.mj, np.asarray(self.home_qpos), feet, 0.02 * self.leg_length)
+        return bool((extent > 0.05 * self.leg_length).all())
 
     @property
     def home_joints(self) -> Float[Array, " nu"]:

@@ -50,7 +50,8 @@ class HomeReset(AbstractReset):
 
     robot: Robot
     joint_noise: Float[Array, ""]  # rad
-    velocity_noise: Float[Array, ""]  # rad/s and m/s
+    velocity_noise: Float[Array, ""]  # rad/s, and m/s where `base_velocity_noise` is None
+    base_velocity_noise: Float[Array, ""] | None  # m/s, of a floating base
     drop: Float[Array, ""]  # m
     ground: Ground | None
     spread: Float[Array, ""]  # m
@@ -67,10 +68,12 @@ class HomeReset(AbstractReset):
         spread: Number = 3.0,
         centre: Pair = (0.0, 0.0),
         steps: Pair | None = None,
+        base_velocity_noise: Number | None = None,
     ):
         self.robot = robot
         self.joint_noise = f32(joint_noise)
         self.velocity_noise = f32(velocity_noise)
+        self.base_velocity_noise = None if base_velocity_noise is None else f32(base_velocity_noise)
         self.drop = f32(drop)
         self.ground = ground
         self.spread = f32(spread)
@@ -94,11 +97,15 @@ class HomeReset(AbstractReset):
         noise = jax.random.uniform(key_joint, (robot.nu,), jnp.float32, -1.0, 1.0)
         joints = jnp.clip(robot.home_joints + self.joint_noise * noise, low, high)
         qpos = robot.home_qpos.at[np.array(robot.joint_qpos)].set(joints)
-        qvel = self.velocity_noise * jax.random.uniform(key_vel, (robot.nv,), jnp.float32, -1.0, 1.0)
+        unit = jax.random.uniform(key_vel, (robot.nv,), jnp.float32, -1.0, 1.0)
+        qvel = self.velocity_noise * unit
         base = robot.base
         if base is not None and base.floating:
             at = base.qpos_address
             heading = jax.random.uniform(key_yaw, (), jnp.float32, -jnp.pi, jnp.pi)
+            if self.base_velocity_noise is not None:
+                linear = slice(base.dof_address, base.dof_address + 3)
+                qvel = qvel.at[linear].set(self.base_velocity_noise * unit[linear])
             qpos = qpos.at[at + 2].add(self.drop).at[at + 3 : at + 7].set(rotation.quat_yaw(heading))
             if self.ground is not None:
                 place = self.centre + jax.random.uniform(key_place, (2,), jnp.float32, -self.spread, self.spread)

@@ -21,6 +21,7 @@ from ..runs.folder import RunFolder, now
 from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress, read_metrics, wall_clock
 from .registry import trainer_of
 from .session import restore
+from .standing import StandingWatch
 from .startup import import_in_background, process_age
 from .stopping import Stop, stop_signals
 from .trainer import Trainer
@@ -169,6 +170,7 @@ class _Log:
         self.clock = _Clock(recipe.learner.steps_per_iteration, wall_clock(kept))
         self.saved = time.monotonic()
         self.diverged = 0  # control steps, in this attempt
+        self.standing = StandingWatch(recipe.env, recipe.iterations)
 
     def tell(self, state: Any, raw: dict[str, Any]) -> None:
         """Take note of one more iteration.
@@ -187,6 +189,8 @@ class _Log:
         for writer in self.writers:
             writer.write(iteration, figures)
         self.report(iteration, figures)
+        if told := self.standing.tell(iteration, figures):
+            folder.update_manifest(standing=list(told))
         if iteration == self.first + 1:
             folder.update_manifest(first_update_s=round(process_age(), 3))
         diverged = round(figures.get(DIVERGED, 0.0))

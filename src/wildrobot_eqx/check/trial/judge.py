@@ -8,7 +8,8 @@ from jaxtyping import Float
 
 from ...env.env import Env
 from ...physics.mujoco_tools.contacts import deepest_contact
-from ...task import Alive
+from ...task import Alive, Posture
+from ..misfit import misfits
 from .simulate import GROUPS, Record
 
 HUGE = 1000.0  # an observation beyond this is not scaled
@@ -38,7 +39,7 @@ def judge(env: Env, record: Record) -> list[Remark]:
     remarks = list(_not_finite(env, record))
     if remarks:  # figures of what is not finite tell nothing
         return [*remarks, *_one_trace(record)]
-    for look in (_order, _penetration, _hold, _saturation, _observations, _rewards):
+    for look in (_order, _penetration, _hold, _saturation, _observations, _rewards, _sizes):
         remarks += look(env, record)
     remarks += _one_trace(record)
     return sorted(remarks, key=lambda remark: not remark.problem)
@@ -181,6 +182,8 @@ def _rewards(env: Env, record: Record) -> Iterator[Remark]:
         low, high = row["min"], row["max"]
         if weight == 0.0:
             yield Remark(where, "its weight is 0, so it teaches nothing", "remove it, or give it a weight", False)
+        elif isinstance(term, Posture) and not np.asarray(term.mask).any():
+            yield Remark(where, "it holds no joint of this robot", "name joints that it has, or leave it out", False)
         elif high - low < 1e-9 and not isinstance(term, Alive):
             fix = "remove it, or find out why nothing moves it"
             yield Remark(where, f"never varies: always {low:.3g} under every kind of action", fix, low == 0.0)
@@ -193,6 +196,12 @@ def _rewards(env: Env, record: Record) -> Iterator[Remark]:
         if row["share"] > DOMINANT and len(env.rewards) > 1:
             seen = f"under random actions it is {100 * row['share']:.0f}% of all reward, so nothing else counts"
             yield Remark(where, seen, "bring the weights nearer to each other", False)
+
+
+def _sizes(env: Env, record: Record) -> Iterator[Remark]:
+    """Figures of walking that are sized for another robot."""
+    for misfit in misfits(env):
+        yield Remark(misfit.leaf, misfit.seen, misfit.fix, misfit.problem)
 
 
 def reward_figures(env: Env, record: Record) -> dict[str, dict[str, float]]:

@@ -40,8 +40,11 @@ def figures(meter: GaitMeter, tally: GaitTally, command: float) -> dict[str, flo
         "step_rate": _ratio(tally.swings, samples * meter.dt),
         "duty_factor": _ratio(tally.stance_samples, samples * len(meter.feet)),
     }
-    if len(meter.feet) == 2:
-        found["swing_ratio"] = _swing_ratio(tally)
+    right = tuple(i for i in range(len(meter.feet)) if i not in meter.left)
+    if meter.left and right:
+        found["swing_ratio"] = _swing_ratio(tally, meter.left, right)
+    if meter.more_lines:
+        found |= _of_the_gait(meter, tally, samples)
     pitch = tally.pitch[judged > 0] / judged[judged > 0]
     return found | {
         "feet_down": _ratio(tally.down_samples, samples),
@@ -86,16 +89,27 @@ def _continuous(meter: GaitMeter, joints: dict[str, dict[str, float]]) -> dict[s
     return {"joint_torque_continuous": max(joint["torque_rms"] / float(b) for joint, b in zip(joints.values(), bears))}
 
 
-def _swing_ratio(tally: GaitTally) -> float:
-    """Left to right mean swing time: the median size of the episodes' imbalance, on the commoner side.
+def _of_the_gait(meter: GaitMeter, tally: GaitTally, samples: float) -> dict[str, float]:
+    """Dragging feet, and whether those that the gait moves together do so, and the pairs alike."""
+    found = {"drag": _ratio(tally.drag_samples, float(tally.fast_samples.sum()))}
+    if any(len(group) > 1 for group in meter.together):
+        found["in_step"] = _ratio(tally.in_step_samples, samples)
+        if len(meter.together) == 2:
+            found["pair_ratio"] = _swing_ratio(tally, *meter.together)
+    return found
 
-    Folding each episode's ratio first keeps robots that limp on either leg from averaging out.
+
+def _swing_ratio(tally: GaitTally, first: tuple[int, ...], second: tuple[int, ...]) -> float:
+    """Ratio of the mean swing times of two groups of feet, such as those on the left and on the right.
+
+    It is the median size of the episodes' imbalance, on the commoner side. Folding each
+    episode's ratio first keeps robots that limp on either leg from averaging out.
     """
     both = (tally.swings > 0).all(axis=1)
     if not both.any():
         return np.nan
     times = tally.swing_samples[both] / tally.swings[both]
-    imbalance = np.log(times[:, 0] / times[:, 1])
+    imbalance = np.log(times[:, list(first)].mean(axis=1) / times[:, list(second)].mean(axis=1))
     return float(np.exp(np.copysign(np.median(np.abs(imbalance)), np.median(imbalance))))
 
 

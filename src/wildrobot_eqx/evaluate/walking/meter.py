@@ -8,6 +8,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ... import rotation
 from ...arrays import f32
+from ...locomotion import Gait, Scales
+from ...locomotion.gaits import foot_places
 from ...module import AbstractModule
 from ...robots import Robot
 from .measure import Measurement
@@ -43,6 +45,9 @@ class GaitTally(eqx.Module):
     down_samples: Int[Array, "*batch"]  # all feet loaded at once
     slip: Float[Array, "*batch nfoot"]  # m/s, sum over loaded samples
     slip_samples: Int[Array, "*batch nfoot"]
+    fast_samples: Int[Array, "*batch nfoot"]  # in which the foot moves faster than the base
+    drag_samples: Int[Array, "*batch nfoot"]  # of these, with the floor still under it
+    in_step_samples: Int[Array, "*batch"]  # feet that the gait moves together were all down, or all in the air
     torque_squared: Float[Array, "*batch nu"]  # (N m)^2, sum
     torque_peak: Float[Array, "*batch nu"]  # N m, the greatest
     saturated: Float[Array, "*batch"]  # sum of shares of joints
@@ -55,11 +60,21 @@ class GaitMeter(AbstractModule):
     """Gathers a `GaitTally` from measurements of one robot.
 
     A foot is loaded from `load_on` and stays so down to `load_off` (10% and 3% of body weight).
-    A stance or a swing counts once it has lasted `DEBOUNCE` control steps.
+    A stance or a swing counts once it has lasted `DEBOUNCE` control steps. A foot that moves
+    faster than the base, and than `fast`, swings; it drags while the floor gives it more than
+    `load_drag` (0.5% of body weight).
+
+    Args:
+        robot: whose measurements they are.
+        seconds: of an episode.
+        warmup: s, before which no sample is judged.
+        gait: what the feet are asked for, where the env says so.
     """
 
     load_on: Float[Array, ""]  # N
     load_off: Float[Array, ""]  # N
+    load_drag: Float[Array, ""]  # N
+    fast: Float[Array, ""]  # m/s
     torque_limit: Float[Array, " nu"]  # N m
     no_load_speed: Float[Array, " nu"]  # rad/s
     stall_torque: float = eqx.field(static=True)  # N m, root mean square over the joints
@@ -69,11 +84,24 @@ class GaitMeter(AbstractModule):
     max_swings: int = eqx.field(static=True)
     feet: tuple[str, ...] = eqx.field(static=True)
     joints: tuple[str, ...] = eqx.field(static=True)
+    scales: Scales = eqx.field(static=True)
+    left: tuple[int, ...] = eqx.field(static=True)  # feet of the left half, by their places in `feet`
+    together: tuple[tuple[int, ...], ...] = eqx.field(static=True)  # feet that the gait moves at once
+    duty: float | None = eqx.field(static=True)  # share of the time that the gait has a foot on the floor
+    rests: bool = eqx.field(static=True)  # asked to stand, all feet are to stay on the floor
+    more_lines: bool = eqx.field(static=True)  # held to lines of the gait, too
 
-    def __init__(self, robot: Robot, seconds: float, warmup: float):
-        mj = robot.model.mj
-        weight = float(mj.body_subtreemass[0] * np.linalg.norm(mj.opt.gravity))
-        self.load_on, self.load_off = f32(0.10 * weight), f32(0.03 * weight)
+    def __init__(self, robot: Robot, seconds: float, warmup: float, gait: Gait | None = None):
+        self.scales = Scales.of(robot)
+        weight = self.scales.weight
+        self.load_on, self.load_off, self.load_drag = f32(0.10 * weight), f32(0.03 * weight), f32(0.005 * weight)
+        self.fast = f32(0.05 * self.scales.speed)
+        self.left = tuple(i for i, place in enumerate(foot_places(robot)) if place[1] > 0.0)
+        self.together = () if gait is None else _together(np.asarray(gait.mid_swing))
+        self.duty = None if gait is None else round(1.0 - float(gait.swing), 4)
+        stands = robot.can_stand
+        self.rests = stands if gait is None else gait.rests
+        self.more_lines = len(robot.feet) > 2 or not stands
         self.torque_limit = robot.torque_limit
         self.no_load_speed = f32(robot.servo.no_load_speed)
         self.stall_torque = _rms(robot.servo.stall_torque)
@@ -117,6 +145,9 @@ class GaitMeter(AbstractModule):
             down_samples=none,
             slip=zeros,
             slip_samples=nones,
+            fast_samples=nones,
+            drag_samples=nones,
+            in_step_samples=none,
             torque_squared=jnp.zeros_like(self.torque_limit),
             torque_peak=jnp.zeros_like(self.torque_limit),
             saturated=zero,
@@ -148,6 +179,8 @@ class GaitMeter(AbstractModule):
         slot = jnp.where(touch, tally.swings, self.max_swings)  # out of range: dropped
         saturated = jnp.abs(sample.torque) >= 0.99 * self.torque_limit
         overspeed = jnp.abs(sample.joint_speed) > self.no_load_speed
+        fast = sample.foot_speed > jnp.maximum(sample.base_speed, self.fast)
+        drags = fast & (sample.foot_load > self.load_drag)
         return GaitTally(
             upright=tally.upright,
             broken=tally.broken,
@@ -174,6 +207,9 @@ class GaitMeter(AbstractModule):
             down_samples=tally.down_samples + one * jnp.all(loaded),
             slip=tally.slip + weight * jnp.where(loaded, sample.foot_speed, 0.0),
             slip_samples=tally.slip_samples + one * loaded,
+            fast_samples=tally.fast_samples + one * fast,
+            drag_samples=tally.drag_samples + one * drags,
+            in_step_samples=tally.in_step_samples + one * self._in_step(stance),
             torque_squared=tally.torque_squared + weight * jnp.square(sample.torque),
             torque_peak=jnp.maximum(tally.torque_peak, weight * jnp.abs(sample.torque)),
             saturated=tally.saturated + weight * jnp.mean(saturated.astype(jnp.float32)),
@@ -182,6 +218,17 @@ class GaitMeter(AbstractModule):
             + weight * jnp.mean(jnp.square(sample.action - tally.action)),
             action=sample.action,
         )
+
+    def _in_step(self, stance: Bool[Array, " nfoot"]) -> Bool[Array, ""]:
+        """Whether feet that the gait moves together are all down, or all in the air."""
+        agree = [jnp.all(stance[np.array(group)] == stance[group[0]]) for group in self.together]
+        return jnp.all(jnp.stack(agree)) if agree else jnp.ones((), bool)
+
+
+def _together(mid_swing: Float[np.ndarray, " nfoot"]) -> tuple[tuple[int, ...], ...]:
+    """Feet in groups of equal mid-swing, in the order of their swings."""
+    turns = np.round(mid_swing % 1.0, 3)
+    return tuple(tuple(int(i) for i in np.flatnonzero(turns == turn)) for turn in np.unique(turns))
 
 
 def _rms(figures: Float[np.ndarray, " nu"]) -> float:

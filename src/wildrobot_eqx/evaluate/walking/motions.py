@@ -12,7 +12,7 @@ from ...locomotion import velocity_of
 from ..gate import Case, CommandFigures, GateLine, Limit, judge_case
 from .episodes import velocity_values
 from .figures import figures, joint_torques
-from .limits import effort
+from .limits import effort, of_rate, of_speed
 from .meter import GaitMeter, GaitTally
 
 _KEPT = (
@@ -109,7 +109,10 @@ def motion_figures(meter: GaitMeter, tally: GaitTally, motion: Motion) -> dict[s
 def limits(meter: GaitMeter, motion: Motion) -> Sequence[Limit]:
     """What a required motion is held to; docs/gate.md says why."""
     name = (motion.name,)
-    own = Limit("lateral_error", high=0.025) if motion.axis == "left" else Limit("turn_error", high=0.05)
+    if motion.axis == "left":
+        own = Limit("lateral_error", high=of_speed(0.0119916, meter.scales))
+    else:
+        own = Limit("turn_error", high=of_rate(0.0106259, meter.scales))
     heading = [Limit("heading_error", high=5.0, cases=name)] if motion.axis == "left" else []
     own = dataclasses.replace(own, cases=name)
     return [Limit("survival", low=0.99, cases=name), own, *heading, *effort(meter, name)]

@@ -13,7 +13,7 @@ from .asked import speeds
 from .episodes import WalkMeter, velocity_values
 from .figures import figures, joint_torques
 from .kicks import DIRECTIONS, Kick, aim, direction_of, kicked, with_kicks
-from .limits import effort
+from .limits import effort, of_length, of_speed
 from .meter import GaitMeter, GaitTally
 
 _KEPT = (
@@ -108,16 +108,17 @@ class StandGate(AbstractGate):
         return Case(f"{kick:g}", {}, kick in self.required, label, "after a kick of", kick)
 
     def kick_limits(self, meter: GaitMeter) -> tuple[Limit, ...]:
-        """What required kicks are held to, for a robot with the meter's servos."""
+        """What required kicks are held to, for a robot with the meter's sizes and servos."""
+        scales = meter.scales
         every = tuple(f"{kick:g}" for kick in self.required)
         still = tuple(f"{kick:g}" for kick in self.required if kick == 0.0)
         return (
             Limit("survival", low=0.99, cases=every),
-            Limit("displacement", high=0.1, cases=still),
+            Limit("displacement", high=of_length(0.225706, scales), cases=still),
             Limit("heading_error", high=5.0, cases=still),
             Limit("feet_down", low=0.99, cases=every),
-            Limit("travel_speed", high=0.01, cases=every),
-            Limit("base_speed", high=0.03, cases=every),
+            Limit("travel_speed", high=of_speed(0.00479664, scales), cases=every),
+            Limit("base_speed", high=of_speed(0.0143899, scales), cases=every),
             Limit("tilt", high=8.0, cases=every),
             *effort(meter, every),
         )

@@ -6,6 +6,7 @@ import equinox as eqx
 
 from ...env import Env
 from ...errors import WildRobotError
+from ...locomotion import gait_of
 from ..gate import (
     AbstractGate,
     Case,
@@ -19,15 +20,21 @@ from ..gate import (
 from .asked import beside, speeds
 from .episodes import WalkMeter, speed_figures, velocity_values
 from .figures import figures, joint_torques
-from .limits import effort
+from .limits import effort, of_length, of_speed, of_the_gait
 from .meter import GaitMeter, GaitTally
 from .motions import Motion, limits, motion_cases, motion_figures
 
-_STRIDES = 0.1  # m/s, from which on the feet must swing high
+_STRIDES = 0.0479664  # of sqrt(g L), from which speed on the feet must swing high
+_REQUIRED = (0.0, 2 / 13, 4 / 13, 6 / 13, 8 / 13)  # shares of the fastest command
+_REPORTED = (10 / 13, 12 / 13)
 
 
 class WalkGate(AbstractGate):
-    """The walk gate: commanded speeds, held for `seconds` each, judged after `warmup`. docs/gate.md has the lines."""
+    """The walk gate: commanded speeds, held for `seconds` each, judged after `warmup`. docs/gate.md has the lines.
+
+    Limits follow from the robot's leg length, weight and servos; speeds are given in m/s, or
+    by `up_to` as shares of the fastest.
+    """
 
     required: tuple[float, ...] = eqx.field(static=True, default=(0.0, 0.1, 0.2, 0.3, 0.4))  # m/s
     reported: tuple[float, ...] = eqx.field(static=True, default=(0.5, 0.6))  # m/s
@@ -46,6 +53,15 @@ class WalkGate(AbstractGate):
                 hint="make `seconds` longer than `warmup`",
             )
 
+    @staticmethod
+    def up_to(fastest: float) -> "WalkGate":
+        """The gate of a robot whose fastest command is `fastest`, m/s: it stands, and walks at shares of that.
+
+        Required are 0, 2, 4, 6 and 8 thirteenths, reported 10 and 12, rounded to two significant digits.
+        """
+        required, reported = (tuple(float(f"{s * fastest:.2g}") for s in shares) for shares in (_REQUIRED, _REPORTED))
+        return WalkGate(required=required, reported=reported)
+
     def cases(self, env: Env) -> tuple[Case, ...]:
         """The speeds, then the motions, in a batch of their own."""
         speeds = tuple(self._case(v, velocity_values(env, v)) for v in (*self.required, *self.reported))
@@ -54,7 +70,8 @@ class WalkGate(AbstractGate):
     def meter(self, env: Env) -> WalkMeter:
         """What gathers the tallies: its judged samples begin after the warm-up."""
         robot = env.physics.robot
-        return WalkMeter(GaitMeter(robot, self.seconds, self.warmup), robot, _figures)
+        gait = gait_of(env.commands)
+        return WalkMeter(GaitMeter(robot, self.seconds, self.warmup, gait and gait[1]), robot, _figures)
 
     def limits(self, env: Env) -> tuple[Limit, ...]:
         """Every limit, for a robot with the env's feet and servos."""
@@ -91,23 +108,28 @@ class WalkGate(AbstractGate):
         return Case(f"{speed:g}", values, speed in self.required, f"{speed:g} m/s" if speed else "stand", command=speed)
 
     def speed_limits(self, meter: GaitMeter) -> tuple[Limit, ...]:
-        """What the speeds are held to, for a robot with the meter's feet and servos."""
+        """What the speeds are held to, for a robot with the meter's sizes, feet and servos."""
         every = tuple(f"{v:g}" for v in self.required)
-        still = tuple(f"{v:g}" for v in self.required if v == 0.0)
+        still = tuple(f"{v:g}" for v in self.required if v == 0.0 and meter.rests)
         moving = tuple(f"{v:g}" for v in self.required if v != 0.0)
-        striding = tuple(f"{v:g}" for v in self.required if v != 0.0 and abs(v) >= _STRIDES - 1e-9)
-        peaks = [Limit(f"swing_peak_{foot}", low=0.03, cases=striding) for foot in meter.feet]
-        symmetry = [Limit("swing_ratio", 0.8, 1.25, cases=moving)] if len(meter.feet) == 2 else []
+        scales = meter.scales
+        slowest = 0.97 * _STRIDES * scales.speed
+        striding = tuple(f"{v:g}" for v in self.required if v != 0.0 and abs(v) >= slowest)
+        high = of_length(0.0677119, scales)
+        peaks = [Limit(f"swing_peak_{foot}", low=high, cases=striding) for foot in meter.feet]
+        two_sides = 0 < len(meter.left) < len(meter.feet)
+        symmetry = [Limit("swing_ratio", 0.8, 1.25, cases=moving)] if two_sides else []
         return (
             Limit("survival", low=0.99, cases=every),
-            Limit("speed_error", high=0.025, cases=every),
-            Limit("drift", high=0.2, cases=every),
+            Limit("speed_error", high=of_speed(0.0119916, scales), cases=every),
+            Limit("drift", high=of_speed(0.00479664 * self.seconds, scales), cases=every),
             Limit("heading_error", high=5.0, cases=every),
             *peaks,
             Limit("feet_down", low=0.99, cases=still),
-            Limit("travel_speed", high=0.01, cases=still),
+            Limit("travel_speed", high=of_speed(0.00479664, scales), cases=still),
             Limit("pitch", -8.0, 8.0, cases=every),
             *symmetry,
+            *of_the_gait(meter, moving),
             *effort(meter, every),
         )
 
