@@ -55,6 +55,7 @@ def critic_terms(robot: Robot) -> dict[str, obs.AbstractTerm]:
         **policy_terms(robot),
         "linear_velocity": locomotion.BaseLinearVelocity(robot),
         "height": obs.BaseHeight(robot),
+        "reserved": obs.Reserved(2),
         "foot_contacts": obs.FootContacts(robot),
     }
 

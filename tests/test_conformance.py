@@ -48,6 +48,7 @@ PARTS = {
         "planar": lambda r: we.commands.VelocityCommand(r, lin_vel_y=(-0.2, 0.2), ang_vel_z=(-0.5, 0.5)),
         "Gait": lambda r: we.gaits.two_beat(r, period=0.7),
         "PointCommand": lambda r: we.commands.PointCommand(),
+        "JointPoseCommand": lambda r: we.commands.JointPoseCommand(r, {"hip_pitch": (-0.2, 0.1), "knee_pitch": (0, 0)}),
         "ClipCommand": lambda r: we.commands.ClipCommand(r, swinging(r), speed=(0.5, 1.5)),
     },
     "controllers": {
@@ -97,6 +98,7 @@ PARTS = {
         "Deadband": lambda r: we.servos.Deadband(),
         "GearFriction": lambda r: we.servos.GearFriction(),
         "IdealPD": lambda r: we.servos.IdealPD(r, 10.0, 0.1, 2.0),
+        "VoltageControlledMotor": lambda r: we.servos.VoltageControlledMotor(0.6, 0.3, 2.0, (6.5, 8.2), (0.0, 0.2)),
     },
 }
 CHECKS = {
@@ -169,6 +171,24 @@ def test_rewards_for_a_clip_conform(clip_rewards, hopper_env):
     testing.check_rewards(clip_rewards, with_clip(hopper_env))
 
 
+def test_a_gait_that_its_feet_time_conforms(robot, env):
+    """On two feet, which the hopper has not."""
+    gait = we.gaits.FootTimedGait(robot)
+    assert isinstance(gait, we.commands.AbstractCommand)
+    testing.check_command(gait, env)
+
+
+def test_a_told_pose_conforms(hopper, hopper_env):
+    pose = we.commands.JointPoseCommand(hopper, {"hip_pitch": (-0.2, 0.1)})
+    env = dataclasses.replace(hopper_env, commands={**hopper_env.commands, "pose": pose})
+    testing.check_rewards(pose_rewards(hopper), env)
+
+
+def pose_rewards(robot):
+    pose = we.commands.JointPoseCommand(robot, {"hip_pitch": (-0.2, 0.1)})
+    return {"pose": we.rewards.TrackJointPose(pose, "pose", slope=0.5)}
+
+
 def test_parts_of_an_arm_conform(arm_terms, arm_rewards):
     """Those that name joints, sites and places: on a robot without feet, in the env that has its goals."""
     env = we.load_recipe("reach")(physics="native").env
@@ -197,13 +217,13 @@ def test_every_part_of_a_namespace_is_tried(family, hopper, arm_terms, arm_rewar
     wanted = {kind for kind in classes if issubclass(kind, bases) and not kind.__name__.startswith("Abstract")}
     groups = {
         "terms": {**all_terms(hopper), **arm_terms},
-        "rewards": {**all_rewards(hopper), **arm_rewards, **clip_rewards},
+        "rewards": {**all_rewards(hopper), **arm_rewards, **clip_rewards, **pose_rewards(hopper)},
     }
     tried = groups[family].values() if family in groups else [make(hopper) for make in PARTS[family].values()]
     assert wanted - {we.terms.FootSwitches} <= {type(part) for part in tried}
 
 
-@pytest.mark.parametrize("name", ["hopper", "wildrobot"])
+@pytest.mark.parametrize("name", ["hopper", "microduck", "solo12", "wildrobot", "wildrobot17"])
 def test_a_shipped_robot_conforms(name):
     testing.check_robot(we.load_robot(name))
 

@@ -14,7 +14,8 @@ import sys
 import wildrobot_eqx as we
 from wildrobot_eqx.recipes.recipe import recipe_names
 assert we.__file__.startswith(sys.argv[1]), we.__file__
-assert we.robot_names() == ["cartpole", "hopper", "reacher", "wildrobot"], we.robot_names()
+robots = ["cartpole", "hopper", "microduck", "reacher", "solo12", "wildrobot", "wildrobot17"]
+assert we.robot_names() == robots, we.robot_names()
 assert recipe_names() == ["cartpole", "hop", "reach", "stand", "track", "walk", "walk_robust"], recipe_names()
 for name in we.robot_names():
     print(we.load_robot(name).model)

@@ -5,6 +5,8 @@ from .locomotion import AbstractMotionState, HeadingController, VelocityCommand,
 from .observe import Channel
 from .task import (
     AbstractCommand,
+    JointPoseCommand,
+    JointPoseState,
     PointCommand,
     PointState,
 )
@@ -18,6 +20,8 @@ __all__ = [
     "ClipFrame",
     "ClipState",
     "HeadingController",
+    "JointPoseCommand",
+    "JointPoseState",
     "PointCommand",
     "PointState",
     "VelocityCommand",

@@ -27,6 +27,7 @@ from .task import (
     SiteDistance,
     SiteNear,
     Torque,
+    TrackJointPose,
     kernel,
 )
 
@@ -54,6 +55,7 @@ __all__ = [
     "TrackBaseHeight",
     "TrackBaseTilt",
     "TrackHeading",
+    "TrackJointPose",
     "TrackJointPositions",
     "TrackJointVelocities",
     "TrackLinVelX",

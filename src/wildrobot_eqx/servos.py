@@ -1,6 +1,8 @@
 """Servos: what they make of a target, effect by effect."""
 
 from .control import (
+    XL330_ARMATURE,
+    XL330_GAIN,
     AbstractServo,
     Backlash,
     CommandDelay,
@@ -11,9 +13,13 @@ from .control import (
     IdealPD,
     Joints,
     ServoLaw,
+    VoltageControlledMotor,
+    xl330,
 )
 
 __all__ = [
+    "XL330_ARMATURE",
+    "XL330_GAIN",
     "AbstractServo",
     "Backlash",
     "CommandDelay",
@@ -24,4 +30,6 @@ __all__ = [
     "IdealPD",
     "Joints",
     "ServoLaw",
+    "VoltageControlledMotor",
+    "xl330",
 ]

@@ -25,6 +25,7 @@ from .observe import (
     MotorStrengths,
     NamedJointVelocities,
     ProjectedGravity,
+    Reserved,
     SitePosition,
 )
 
@@ -54,5 +55,6 @@ __all__ = [
     "MotorStrengths",
     "NamedJointVelocities",
     "ProjectedGravity",
+    "Reserved",
     "SitePosition",
 ]

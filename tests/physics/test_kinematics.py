@@ -62,7 +62,7 @@ def test_every_kind_of_joint(model, name):
         np.testing.assert_allclose(quat * np.sign(quat @ read[name]), read[name], atol=2e-6)
 
 
-@pytest.mark.parametrize("name", ["wildrobot", "hopper"])
+@pytest.mark.parametrize("name", ["wildrobot", "hopper", "microduck", "solo12", "wildrobot17"])
 def test_every_imu_of_our_robots(name):
     robot = load_robot(name)
     for seed in range(3):

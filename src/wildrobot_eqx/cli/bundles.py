@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -40,12 +40,23 @@ def export(
         Path | None,
         typer.Option(metavar="FILE", help="Write the network alone, too: an .onnx from observation to action."),
     ] = None,
+    format: Annotated[
+        Literal["bundle", "microduck"],
+        typer.Option(help="A bundle of ours, or the one .onnx file that Microduck's own program runs."),
+    ] = "bundle",
     trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Write a run's newest policy as a bundle that a robot can run: RUN/bundle and RUN/bundle.zip."""
-    from .export_run import export_network, export_run
+    from .export_run import export_microduck, export_network, export_run
 
+    if format == "microduck":
+        file = run / "microduck.onnx" if out is None else out
+        _free(file, force, "--out")
+        with results(json) as show:
+            export_microduck(run, file, trust)
+            show({"run": str(run), "file": str(file)}, [str(file)])
+        return
     if network is not None:
         _free(network, force, "--network")
     with results(json) as show:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..deploy.bundle.extra import INSTALL, missing
 from ..errors import WildRobotError
-from ..release.bundle import check, export, newest, verdict, write_network
+from ..release.bundle import check, export, newest, verdict, write_microduck, write_network
 from ..runs.folder import RunFolder
 from ..train.session import reopen
 from ..train.startup import enable_compilation_cache
@@ -72,3 +72,24 @@ def export_network(run: Path, out: Path, trust: bool) -> None:
     folder = RunFolder.open(run)
     recipe, _ = reopen(folder, trust)
     write_network(recipe, folder, out)
+
+
+def export_microduck(run: Path, out: Path | None, trust: bool) -> Path:
+    """Write a run's newest policy as Microduck's own program runs it; RUN/microduck.onnx by default.
+
+    Returns:
+        The file.
+
+    Raises:
+        WildRobotError: there is no run or no checkpoint, the `deploy` extra is missing, or the recipe differs from
+            the robot's contract.
+    """
+    if missing():
+        raise WildRobotError(
+            f"A policy file needs {', '.join(missing())}, which are not installed.", where="export", hint=INSTALL
+        )
+    folder = RunFolder.open(run)
+    recipe, _ = reopen(folder, trust)
+    file = folder.path / "microduck.onnx" if out is None else out
+    write_microduck(recipe, folder, file)
+    return file

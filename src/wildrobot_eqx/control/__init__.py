@@ -19,3 +19,7 @@ from .motors import DCMotor as DCMotor
 from .motors import IdealPD as IdealPD
 from .servo import AbstractServo as AbstractServo
 from .servo import Servos as Servos
+from .voltage import XL330_ARMATURE as XL330_ARMATURE
+from .voltage import XL330_GAIN as XL330_GAIN
+from .voltage import VoltageControlledMotor as VoltageControlledMotor
+from .voltage import xl330 as xl330

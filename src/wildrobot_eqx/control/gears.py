@@ -89,7 +89,8 @@ class GearFriction(AbstractServo):
             0, where both turn the joint the same way
 
     Coulomb and viscous friction are the robot's own (`frictionloss` and `damping` of its
-    joints), so M1 is all zeros here; M2 adds `stribeck`, M3 equal loads, M4 equal Stribeck
+    joints), so M1 is all zeros here; behind a part that takes those away, such as
+    `VoltageControlledMotor`, `coulomb` and `viscous` add them. M2 adds `stribeck`, M3 equal loads, M4 equal Stribeck
     loads, M5 different ones, M6 the squares, by default none. BAM's code adds no square where
     both torques are equal to the last bit; by the balance below a joint at rest has them equal
     always, and here counts as driving. `motor` is the torque on the motor's side of the gears, back-EMF
@@ -113,6 +114,8 @@ class GearFriction(AbstractServo):
     scale: Float[Array, " 2"]  # of all, drawn per episode and joint
     load_motor_quadratic: Float[Array, ""]  # 1 / (N m)
     load_external_quadratic: Float[Array, ""]  # 1 / (N m)
+    coulomb: Float[Array, ""]  # N m
+    viscous: Float[Array, ""]  # N m s/rad
 
     def __init__(
         self,
@@ -126,6 +129,8 @@ class GearFriction(AbstractServo):
         scale: Pair = (1.0, 1.0),
         load_motor_quadratic: Number = 0.0,
         load_external_quadratic: Number = 0.0,
+        coulomb: Number = 0.0,
+        viscous: Number = 0.0,
     ):
         self.stribeck = f32(stribeck)
         self.stribeck_velocity = f32(stribeck_velocity)
@@ -137,6 +142,7 @@ class GearFriction(AbstractServo):
         self.scale = f32(scale)
         self.load_motor_quadratic = f32(load_motor_quadratic)
         self.load_external_quadratic = f32(load_external_quadratic)
+        self.coulomb, self.viscous = f32(coulomb), f32(viscous)
 
     def init(self, key: PRNGKeyArray, joints: Joints, target: Float[Array, " nu"], dt: float) -> GearFrictionState:
         return GearFrictionState(uniform(key, self.scale, joints.position.shape), joints.velocity)
@@ -154,6 +160,6 @@ class GearFriction(AbstractServo):
             drives, self.load_external_quadratic * jnp.square(external), self.load_motor_quadratic * jnp.square(motor)
         )
         square = jnp.where(motor * external < 0.0, square, 0.0)
-        friction = state.scale * (law.friction + load + slow * (self.stribeck + slow_load + square))
-        law = dataclasses.replace(law, friction=friction)
+        dry = law.friction + self.coulomb + load + slow * (self.stribeck + slow_load + square)
+        law = dataclasses.replace(law, friction=state.scale * dry, drag=law.drag + self.viscous)
         return law, GearFrictionState(state.scale, joints.velocity)

@@ -15,6 +15,7 @@ from .find import gait_of as gait_of
 from .find import velocities as velocities
 from .find import velocity_in as velocity_in
 from .find import velocity_of as velocity_of
+from .foot_timed import FootTimedGait as FootTimedGait
 from .gaits import Gait as Gait
 from .gaits import GaitState as GaitState
 from .scales import Scales as Scales

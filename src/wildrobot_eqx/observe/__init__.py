@@ -14,6 +14,7 @@ from .joints import HingeAngles as HingeAngles
 from .joints import HingeOffset as HingeOffset
 from .joints import NamedJointVelocities as NamedJointVelocities
 from .joints import SitePosition as SitePosition
+from .reserved import Reserved as Reserved
 from .sensing import AbstractSensing as AbstractSensing
 from .sensing import Bias as Bias
 from .sensing import DroppedPackets as DroppedPackets

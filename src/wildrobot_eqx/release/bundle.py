@@ -96,6 +96,23 @@ def write_network(recipe: Recipe, folder: RunFolder, out: Path) -> None:
             partial.write_bytes(model)
 
 
+def write_microduck(recipe: Recipe, folder: RunFolder, out: Path) -> None:
+    """Write the run's newest policy as the one file that Microduck's own program runs.
+
+    Raises:
+        WildRobotError: there is no checkpoint, the recipe differs from the robot's contract, or `out` cannot be
+            written.
+    """
+    from ..atomic import replacing
+    from ..deploy.export.microduck import microduck_file
+
+    model = microduck_file(recipe.env, trainer_of(folder).policy(restore(recipe, folder)))
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(out) as partial:
+            partial.write_bytes(model)
+
+
 def current_bundle(folder: RunFolder, iteration: int) -> str | None:
     """The zip of the run's bundle, where it holds that iteration's policy and not an older one."""
     from ..deploy.bundle.archive import read_files

@@ -14,6 +14,9 @@ from .goals import AbstractGoal as AbstractGoal
 from .hinge import HingeAt as HingeAt
 from .hinge import HingeHeight as HingeHeight
 from .hinge import HingeStill as HingeStill
+from .joint_pose import JointPoseCommand as JointPoseCommand
+from .joint_pose import JointPoseState as JointPoseState
+from .joint_pose import TrackJointPose as TrackJointPose
 from .point import PointCommand as PointCommand
 from .point import PointState as PointState
 from .posture import ActionRate as ActionRate

@@ -117,6 +117,7 @@ def as_model(
     inputs: list[tuple[str, list[int]]],
     outputs: list[tuple[str, list[int]]],
     metadata: dict[str, str],
+    opset: int = OPSET,
 ) -> bytes:
     """The graph as a file; inputs and outputs are float32, each with a name and a shape."""
     onnx = require("onnx")
@@ -126,7 +127,7 @@ def as_model(
 
     model = onnx.helper.make_model(
         onnx.helper.make_graph(graph.nodes, "policy", tensors(inputs), tensors(outputs), graph.constants),
-        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        opset_imports=[onnx.helper.make_opsetid("", opset)],
         ir_version=_IR_VERSION,
         producer_name="wildrobot-eqx",
     )

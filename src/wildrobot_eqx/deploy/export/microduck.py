@@ -1,0 +1,162 @@
+"""Microduck's own policy file: one ONNX file as the robot's makers define it, from 61 numbers to 14.
+
+The contract is that of `policy_contract` in their published figures: input `obs` float32[1, 61], output
+`actions` float32[1, 14], opset 18, no dynamic axes, the normaliser in the graph, and a JSON document
+under the metadata key `microduck`. The robot takes `default_joint_pos + action_scale * actions` for its
+targets and clips nothing.
+"""
+
+import json
+from typing import Any
+
+import jax
+import numpy as np
+
+from ...control import JointPosition, VoltageControlledMotor
+from ...control.voltage import XL330_GAIN
+from ...env import Env
+from ...errors import WildRobotError
+from ...learn.networks import AbstractPolicy
+from ...observe import (
+    AngularVelocity,
+    CommandTerm,
+    JointPositions,
+    JointVelocities,
+    LastAction,
+    ProjectedGravity,
+    ReadingDelay,
+    Reserved,
+)
+from .onnx.graph import OUTPUT, add_policy, as_model, policy_states
+from .onnx.nodes import Graph
+
+KEY, OPSET, SCHEMA_VERSION = "microduck", 18, 1
+OBSERVATION = (
+    ("base_ang_vel", 3, "rad/s, trunk frame"),
+    ("projected_gravity", 3, "unit vector, IMU frame"),
+    ("joint_pos", 14, "minus default_joint_pos, rad"),
+    ("joint_vel", 14, "rad/s, one control step old"),
+    ("actions", 14, "previous raw network output"),
+    ("command", 3, "vx, vy m/s, vyaw rad/s"),
+    ("head_command", 4, "neck_pitch, head_pitch, head_yaw, head_roll, rad from home"),
+    ("body_command", 6, "x, y, z m, roll, pitch, yaw rad; zeros where unused"),
+)
+"""What the robot feeds a policy, in order: name, size, meaning."""
+
+_COMMANDS = {
+    "command": ("lin_vel_x", "lin_vel_y", "yaw_rate"),
+    "head_command": ("neck_pitch", "head_pitch", "head_yaw", "head_roll"),
+}
+_TERMS: dict[str, type] = {
+    "base_ang_vel": AngularVelocity,
+    "projected_gravity": ProjectedGravity,
+    "joint_pos": JointPositions,
+    "joint_vel": JointVelocities,
+    "actions": LastAction,
+    "command": CommandTerm,
+    "head_command": CommandTerm,
+}
+_JOINTS = (
+    *(f"left_{name}" for name in ("hip_yaw", "hip_roll", "hip_pitch", "knee", "ankle")),
+    *("neck_pitch", "head_pitch", "head_yaw", "head_roll"),
+    *(f"right_{name}" for name in ("hip_yaw", "hip_roll", "hip_pitch", "knee", "ankle")),
+)
+_CONTROL_HZ = 50.0
+
+
+def microduck_file(env: Env, policy: AbstractPolicy) -> bytes:
+    """The ONNX file of a policy that was trained in `env`, whose every figure fits the robot's contract.
+
+    Args:
+        env: the recipe's env.
+        policy: its distribution's mode is the action.
+
+    Returns:
+        The file's bytes; equal arguments give equal bytes.
+
+    Raises:
+        WildRobotError: the env differs from the contract, all of it is told; or the policy cannot be exported.
+    """
+    wrong = [*_wrong_robot(env), *_wrong_observation(env)]
+    controller = env.controller
+    if not isinstance(controller, JointPosition):
+        wrong.append(f"its controller is a {type(controller).__name__}, not JointPosition")
+    if policy_states(policy, env.observations["policy"].size):
+        wrong.append("its policy has a memory, and the file has one input")
+    if wrong or not isinstance(controller, JointPosition):
+        raise WildRobotError(
+            "This is no policy for microduck: " + "; ".join(wrong) + ".",
+            where="export --format microduck",
+            hint="start from recipes/microduck.py, whose observations are in the robot's order",
+        )
+    size = sum(length for _, length, _ in OBSERVATION)
+    graph = Graph()
+    add_policy(graph, policy, "obs", size, 1, "")
+    graph.add("Identity", [OUTPUT], name="actions")
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "obs_len": size,
+        "action_len": len(_JOINTS),
+        "control_hz": int(_CONTROL_HZ),
+        "joint_names": list(_JOINTS),
+        "default_joint_pos": _floats(controller.home),
+        "action_scale": _scale(controller),
+        "kp_fw": _register(env),
+        "observation": [list(part) for part in OBSERVATION],
+    }
+    named = [("obs", [1, size])], [("actions", [1, len(_JOINTS)])]
+    return as_model(graph, *named, {KEY: json.dumps(document, sort_keys=True)}, OPSET)
+
+
+def _wrong_robot(env: Env) -> list[str]:
+    robot = env.physics.robot
+    wrong = []
+    if robot.joint_names != _JOINTS:
+        wrong.append(f"its joints are {', '.join(robot.joint_names)}, not {', '.join(_JOINTS)}")
+    if abs(1.0 / robot.control_dt - _CONTROL_HZ) > 1e-6:
+        wrong.append(f"it is controlled {1.0 / robot.control_dt:g} times a second, not {_CONTROL_HZ:g}")
+    return wrong
+
+
+def _wrong_observation(env: Env) -> list[str]:
+    """Parts of the policy's observation that are not those of the contract, in its order."""
+    stack = env.observations["policy"]
+    found = [(part.name, part.stop - part.start) for part in stack.layout]
+    wanted = [(name, size) for name, size, _ in OBSERVATION]
+    if found != wanted:
+        told = [", ".join(f"{name} ({size})" for name, size in parts) for parts in (found, wanted)]
+        return [f"its policy sees {told[0]}, not {told[1]}"]
+    wrong = []
+    for name, kind in _TERMS.items():
+        if not isinstance(stack.terms[name], kind):
+            wrong.append(f"{name} is a {type(stack.terms[name]).__name__}, not a {kind.__name__}")
+    for name, channels in _COMMANDS.items():
+        term = stack.terms[name]
+        seen = tuple(channel.name for channel in term.channels) if isinstance(term, CommandTerm) else ()
+        if seen != channels:
+            wrong.append(f"{name} is {', '.join(seen) or 'no command'}, not {', '.join(channels)}")
+    age = [part.seconds for part in stack.sensing.get("joint_vel", ()) if isinstance(part, ReadingDelay)]
+    if len(age) != 1 or not np.allclose(age[0], 1.0 / _CONTROL_HZ, atol=1e-6):
+        wrong.append("joint_vel is not one control step old: sense it by ReadingDelay((0.02, 0.02))")
+    body = stack.terms["body_command"]
+    if not isinstance(body, (CommandTerm, Reserved)):
+        wrong.append(f"body_command is a {type(body).__name__}, neither a command nor Reserved")
+    return wrong
+
+
+def _register(env: Env) -> float:
+    """The P gain's register that the env's servos were simulated with; the robot's own, 200, where none were."""
+    servos = None if env.disturbances is None else env.disturbances.servos
+    motors = [] if servos is None else [p for p in servos.parts.values() if isinstance(p, VoltageControlledMotor)]
+    return round(float(motors[0].gain) / XL330_GAIN, 3) if motors else 200.0
+
+
+def _scale(controller: JointPosition) -> float | list[float]:
+    """One number where all joints have the same, else one for each."""
+    scales = _floats(controller.scale)
+    return scales[0] if len(set(scales)) == 1 else scales
+
+
+def _floats(array: Any) -> list[float]:
+    """As decimal numbers that read back to the same float32."""
+    return [float(str(value)) for value in np.asarray(jax.device_get(array), np.float32)]
