@@ -1,0 +1,56 @@
+"""A robot put on its feet: legs, soles and home pose, each found with the help of the others."""
+
+from ...errors import WildRobotError
+from .body import Pose, PosedBody
+from .findings import Findings
+from .home import find_home
+from .legs import Leg
+from .options import ImportOptions
+from .read import Source
+from .sole import Sole, make_sole, symmetric_soles
+from .stance import Stance, Stand, reaches
+
+
+def stand_up(
+    body: PosedBody, legs: tuple[Leg, ...], source: Source, options: ImportOptions, findings: Findings
+) -> tuple[Stand, dict[str, float], Stance]:
+    """The robot on its soles, its home pose (rad by joint) and how it stands in it.
+
+    Raises:
+        WildRobotError: a foot has no shape that can be read.
+    """
+    reach, _ = reaches(body, legs)
+    for leg in legs:
+        link = body.skeleton.links[leg.link]
+        unread = [name for name in link.names if name in source.unread]
+        if not link.shapes and unread:
+            raise WildRobotError(
+                f"The foot {link.name!r} has no shape that can be read: {source.unread[unread[0]]} is Collada.",
+                where=str(source.path),
+                hint="pip install pycollada, which reads it; or give the foot a box, a sphere or an STL",
+            )
+    pose = _tallest(body, legs, source)
+    soles = _soles(body, legs, pose, reach)
+    quiet = Findings()
+    home, _ = find_home(Stand(body, legs, soles), source.poses, options, quiet)
+    soles = _soles(body, legs, home, reach)  # seen from where it stands
+    stand = Stand(body, legs, soles)
+    home, stance = find_home(stand, source.poses, options, findings)
+    return stand, home, stance
+
+
+def _tallest(body: PosedBody, legs: tuple[Leg, ...], source: Source) -> Pose:
+    """Of the rest pose and the file's poses, the one in which the root is highest above the lowest foot."""
+
+    def height(pose: Pose) -> float:
+        body.pose(pose)
+        return -min(body.lowest(leg.link) for leg in legs)
+
+    poses = [body.rest, *({**body.rest, **pose} for pose in source.poses.values())]
+    return max(poses, key=lambda pose: round(height(pose), 3))
+
+
+def _soles(body: PosedBody, legs: tuple[Leg, ...], pose: Pose, reach: float) -> tuple[Sole, ...]:
+    body.pose(body.mirrored(pose))
+    soles = tuple(make_sole(body, leg, reach) for leg in legs)
+    return symmetric_soles(body, soles, reach) if body.reflection.whole else soles
