@@ -104,6 +104,7 @@ class SensorCheck:
             mujoco.mj_resetData(self.mj, data)
             data.qpos[:] = home
             data.qpos[rising] -= depth
+            data.ctrl[:] = self._holding(home)
             mujoco.mj_forward(self.mj, data)
             up = {foot.name: float(data.sensordata[foot.force.address + 2]) for foot in feet}
             if sum(up.values()) > 0.0 and min(up.values()) >= 0.0:
@@ -115,6 +116,11 @@ class SensorCheck:
             "feet",
             hint="let the feet's geoms collide with the floor (contype, conaffinity), and put each site on its sole",
         )
+
+    def _holding(self, home: Float[np.ndarray, " nq"]) -> Float[np.ndarray, " nu"]:
+        """The command that holds the home pose: its angles of position servos, which else would pull the feet away."""
+        servo = (self.mj.actuator_biasprm[:, 1] < 0.0) & (self.mj.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT)
+        return np.where(servo, home[self.mj.jnt_qposadr[np.maximum(self.mj.actuator_trnid[:, 0], 0)]], 0.0)
 
     def _id(self, sensor: Sensor) -> int:
         return mujoco.mj_name2id(self.mj, _OBJECT.mjOBJ_SENSOR, sensor.name)

@@ -8,6 +8,7 @@ from .skeleton import Skeleton
 
 _BALL = int(mujoco.mjtJoint.mjJNT_BALL)
 _KIND = mujoco.mjtJoint
+_SLACK = 1e-4  # by which two principal moments together exceed the third
 
 
 def quaternion(mat: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, " 4"]:
@@ -38,11 +39,12 @@ def add_links(
         body = parent.add_body(name=link.name, pos=link.pos, quat=quaternion(link.mat))
         body.explicitinertial = True
         body.mass, body.ipos, body.iquat = link.mass, link.com, [1.0, 0.0, 0.0, 0.0]
-        i = 0.5 * (link.inertia + link.inertia.T)
+        i = _solid(link.inertia)
         body.fullinertia = [i[0, 0], i[1, 1], i[2, 2], i[0, 1], i[0, 2], i[1, 2]]
         bodies.append(body)
         if link.parent < 0:
-            body.add_freejoint(name="root")
+            taken = {joint.name for joint in skeleton.joints}
+            body.add_freejoint(name="root" if "root" not in taken else "root_free_joint")
         for joint in link.joints:
             own = body.add_joint(name=joint.name, type=_KIND(joint.kind), pos=joint.pos, axis=joint.axis)
             dof, at = int(mj.jnt_dofadr[joint.id]), int(mj.jnt_qposadr[joint.id])
@@ -64,6 +66,14 @@ def add_links(
         )
         equality.data[:5] = mimic.polynomial
     return bodies
+
+
+def _solid(inertia: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
+    """An inertia that stays one of a solid body when it is written with few digits: A + B > C, by a little."""
+    values, axes = np.linalg.eigh(0.5 * (inertia + inertia.T))
+    lacking = max(float((1.0 + _SLACK) * values[2] - values[0] - values[1]), 0.0)
+    values[:2] += 0.5 * lacking
+    return (axes * values) @ axes.T
 
 
 def new_spec(name: str) -> mujoco.MjSpec:

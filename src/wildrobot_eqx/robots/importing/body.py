@@ -1,5 +1,6 @@
 """A skeleton that can be posed: where its links, joints and lowest points are."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 
@@ -47,8 +48,20 @@ class PosedBody:
 
     @functools.cached_property
     def reflection(self) -> Reflection:
-        """Its left-right mirror image."""
-        return find_reflection(self.mj, self.size)
+        """Its left-right mirror image; joints whose ranges have no pose in common with their image's have none."""
+        found = find_reflection(self.mj, self.size)
+        apart = {name for name, other in found.image.items() if self._apart(name, other, found.sign[name])}
+        return dataclasses.replace(
+            found,
+            image={name: other for name, other in found.image.items() if name not in apart},
+            lonely=(*found.lonely, *sorted(apart)),
+        )
+
+    def _apart(self, name: str, other: str, sign: float) -> bool:
+        if name not in self.range or other not in self.range:
+            return False
+        ends = sorted(sign * end for end in self.range[other])
+        return not max(self.range[name][0], ends[0]) < min(self.range[name][1], ends[1])
 
     @functools.cached_property
     def rest(self) -> dict[str, float]:
@@ -60,6 +73,11 @@ class PosedBody:
         """The joints' axes in the world, in the rest pose."""
         data = self.pose(self.rest)
         return {name: data.xaxis[self.mj.joint(name).id].copy() for name in self.names}
+
+    @functools.cached_property
+    def swinging(self) -> frozenset[str]:
+        """The joints whose axis is lateral in the rest pose."""
+        return frozenset(name for name, axis in self.axes.items() if abs(axis[1]) > _LATERAL)
 
     def common_range(self, name: str) -> tuple[float, float]:
         """A joint's range, and within it that of its mirror image, as far as both overlap."""
@@ -148,7 +166,7 @@ def touching(link: Link) -> tuple[Shape, ...]:
 
 def swings(body: PosedBody, name: str) -> bool:
     """Whether a joint swings what hangs on it forward and back: its axis is lateral in the rest pose."""
-    return abs(lateral(body, name)) > _LATERAL
+    return name in body.swinging
 
 
 def lateral(body: PosedBody, name: str) -> float:

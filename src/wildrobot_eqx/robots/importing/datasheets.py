@@ -71,7 +71,9 @@ def datasheet(name: str) -> Datasheet:
         return DATASHEETS[known]
     match = _BRUSHLESS.fullmatch(known)
     try:
-        torque, speed, rotor, gear = (float(match[key]) for key in ("torque", "speed", "rotor", "gear")) if match else ()
+        if match is None:
+            raise ValueError
+        torque, speed, rotor, gear = (float(match[key]) for key in ("torque", "speed", "rotor", "gear"))
         if min(torque, speed, rotor, gear) <= 0.0:
             raise ValueError
     except ValueError as error:

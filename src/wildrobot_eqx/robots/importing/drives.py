@@ -13,6 +13,7 @@ from .read import Source
 
 _TRN, _DYN, _GAIN, _BIAS = mujoco.mjtTrn, mujoco.mjtDyn, mujoco.mjtGain, mujoco.mjtBias
 _ON_JOINT = {int(_TRN.mjTRN_JOINT), int(_TRN.mjTRN_JOINTINPARENT)}
+_FASTEST = 100.0  # rad/s: no joint is as fast
 _SCALAR = {int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)}
 
 
@@ -135,7 +136,9 @@ def _joint_limit(mj: mujoco.MjModel, j: int) -> float:
 
 
 def _speed(source: Source, name: str) -> float:
-    return source.speeds.get(name, 0.0)
+    """What the file says, but for placeholders."""
+    speed = source.speeds.get(name, 0.0)
+    return speed if speed < _FASTEST else 0.0
 
 
 def split_servos(options: ImportOptions, joints: Mapping[str, object] | list[str]) -> dict[str, str]:

@@ -32,7 +32,7 @@ class Ball:
 
 
 def flat_face(points: Float[np.ndarray, "n 3"], reach: float) -> Float[np.ndarray, " 4"] | None:
-    """The plane (normal n and d, with n x + d = 0) of the largest face of the hull that looks down, if it makes a sole."""
+    """The plane of the largest face of the hull that looks down, if it makes a sole: n and d, with n x + d = 0."""
     from scipy.spatial import ConvexHull, QhullError
 
     try:
@@ -99,7 +99,9 @@ def fit_sphere(points: Float[np.ndarray, "n 3"], reach: float) -> Ball:
     return Ball(middle, radius, error)
 
 
-def _of_face(points: Float[np.ndarray, "n 3"], plane: Float[np.ndarray, " 4"], reach: float) -> Float[np.ndarray, "m 3"]:
+def _of_face(
+    points: Float[np.ndarray, "n 3"], plane: Float[np.ndarray, " 4"], reach: float
+) -> Float[np.ndarray, "m 3"]:
     return points[points @ plane[:3] + plane[3] > -_THICK * reach]
 
 

@@ -16,11 +16,12 @@ BANDWIDTH = 50.0  # rad/s (8 Hz), of a joint with a derived gain upon the inerti
 _STIFF = 0.4  # share of a rad/s at a physics step of 5 ms that damping may take away in one step
 _STEP = 0.005  # s, of physics
 _SAG = 0.1  # rad, the most that a joint may sag in the home pose
-_UPHOLD = 1.5  # times weight and leg over the number of feet: with it legs uphold the robot as a pendulum upside down
+_UPHOLD = 3.5  # times the stiffness at which a pendulum upside down just does not tip over
 _SOFT = 0.25  # rad: no derived gain asks for more than the torque limit at a smaller error, but to hold the robot
+_QUICK = 0.005  # s, the least that damping is to stiffness
 _SLOW = 0.06  # s, the most that damping is to stiffness
 _IMPLAUSIBLE = 3.0  # times weight and leg: a torque limit beyond it is a placeholder
-_USUAL = 0.6  # times weight and leg: the torque limit that takes its place
+_USUAL = 0.35  # times weight and leg: the torque limit that takes its place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,14 +54,16 @@ def choose_gains(
     A derived gain is critically damped at 8 Hz upon the inertia that the joint moves, at
     least what holds the home pose within 0.1 rad and legs upright, and no stiffer than the torque limit over 0.25 rad.
     """
-    body, mj = stand.body, stand.body.mj
+    body = stand.body
     weight = stand.body.skeleton.mass * 9.81
     scale = weight * max(stance.height, stand.scale)
     free, fixed = _inertias(stand, home)
+    above = _moments(stand, home)
     held = dict(zip(body.names, np.abs(stance.torque)))
     legs = {name for leg in stand.legs for name in leg.joints}
+    tip = {name: scale / max(len(stand.legs), 2) if name in legs else above[name] for name in body.names}
     need = {
-        name: max(held[name] / _SAG, _UPHOLD * scale / max(len(stand.legs), 2) if name in legs and _upholds(stand, name) else 0.0)
+        name: max(held[name] / _SAG, _UPHOLD * tip[name] if name not in legs or _upholds(stand, name) else 0.0)
         for name in body.names
     }
     gains = []
@@ -84,10 +87,9 @@ def choose_gains(
             kv = drive.kv
             if kv + damping <= 0.0:
                 kv = min(2.0 * float(np.sqrt(drive.kp * fixed[name])), _SLOW * drive.kp)
-            why = "the file's position actuator" + ("" if kv == drive.kv else ", which has no damping: critically damped")
-            gains.append(
-                Gain(name, drive.kp, kv, torque, (low, high), armature, damping, drive.speed, why, why_torque)
-            )
+            why = "the file's position actuator"
+            why += "" if kv == drive.kv else ", which has no damping: critically damped"
+            gains.append(Gain(name, drive.kp, kv, torque, (low, high), armature, damping, drive.speed, why, why_torque))
             continue
         kp, kv, armature, why = _derived(fixed[name], free[name], need[name], torque, armature)
         gains.append(Gain(name, kp, kv, torque, (low, high), armature, damping, drive.speed, why, why_torque))
@@ -102,12 +104,12 @@ def _derived(fixed: float, free: float, need: float, torque: float, armature: fl
     kp = min(kp, torque / 0.02)
     kv = min(2.0 * float(np.sqrt(kp * max(fixed, kp / BANDWIDTH**2))), _SLOW * kp)
     # Explicit damping must not take more than a share of the speed in one step of physics.
-    least = kv * _STEP / _STIFF - free
+    more = ""
     if armature <= 0.0:
-        armature = max(0.1 * fixed, least, 1e-5)
+        armature = max(0.1 * fixed, kv * _STEP / _STIFF - free, 1e-5)
         more = f"; armature of {armature:.3g} kg m^2 assumed, the file has none"
-    else:
-        more = "" if armature >= least else "; stiff at 5 ms"
+    elif kv * _STEP > _STIFF * free:
+        kv = max(_STIFF * free / _STEP, _QUICK * kp)
     if kp == soft:
         why = f"critically damped at {BANDWIDTH / 2 / np.pi:.0f} Hz upon its own inertia"
     elif kp == need:
@@ -128,6 +130,18 @@ def _inertias(stand: Stand, home: dict[str, float]) -> tuple[dict[str, float], d
     inverse = np.linalg.pinv(full, hermitian=True)
     free = {name: float(1.0 / max(inverse[dof, dof], 1e-12)) for name, dof in body.dof.items()}
     return free, {name: float(full[dof, dof]) for name, dof in body.dof.items()}
+
+
+def _moments(stand: Stand, home: dict[str, float]) -> dict[str, float]:
+    """Weight times distance (N m) of what hangs on each joint at home: the stiffness at which it just does not tip."""
+    body = stand.body
+    mj, data = body.mj, body.pose(home)
+    found = {}
+    for name in body.names:
+        j, link = body.mj.joint(name).id, body.link_of[name] + 1
+        away = float(np.linalg.norm(data.subtree_com[link] - data.xanchor[j]))
+        found[name] = 9.81 * float(mj.body_subtreemass[link]) * away
+    return found
 
 
 def _upholds(stand: Stand, name: str) -> bool:

@@ -4,27 +4,26 @@ import dataclasses
 import hashlib
 import math
 import re
-from pathlib import Path
 
 import mujoco
 import numpy as np
 
 from ...errors import WildRobotError
 from .body import PosedBody
-from .drives import read_drives, split_servos
+from .drives import Drive, read_drives, split_servos
 from .findings import Finding, Findings
 from .gains import choose_gains
 from .imu import find_imu
-from .legs import find_legs, foot_names
+from .legs import Leg, find_legs, foot_names
 from .mjcf import Imported, robot_spec
 from .options import ImportOptions, matching
-from .orientation import facing
+from .orientation import UPS, facing
 from .place import find_file
 from .read import Source, read_source
 from .readme import robot_readme
 from .skeleton import make_skeleton
 from .standing import stand_up
-from .toml import mirrors, robot_toml
+from .toml import MARK, mirrors, robot_toml
 from .trial import Trial, hold_home
 
 
@@ -58,15 +57,10 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
     path = find_file(named)
     findings = Findings()
     source = read_source(path, options, findings)
-    turn = facing(source, findings)
     locked = _locked(source, options, findings)
-    skeleton = make_skeleton(source, locked, turn)
-    body = PosedBody(skeleton, source.mj)
-    followers = {mimic.follower for mimic in skeleton.mimics}
-    drives = tuple(d for d in read_drives(source, options, findings, followers) if d.joint in body.names)
-    driven = {drive.joint for drive in drives}
-    servos = split_servos(options, sorted(driven))
-    legs = find_legs(body, source.poses, driven, options, findings, str(path))
+    body, drives, legs = _on_legs(source, locked, options, findings)
+    skeleton = body.skeleton
+    servos = split_servos(options, [drive.joint for drive in drives])
     stand, home, stance = stand_up(body, legs, source, options, findings)
     gains = choose_gains(stand, home, stance, drives, servos, source.mj, findings)
     imu = find_imu(skeleton, source.imus, options, findings)
@@ -93,16 +87,19 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
         findings.add("mirror", "none", "not every driven joint has a mirror image", "likely", check=True)
     else:
         findings.add("mirror", f"{len(body.reflection.pairs)} pairs", "reflected places and axes of joints", "sure")
-    spec = robot_spec(robot, source.mj)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    origin = f"{path.name} (sha256 {digest})"
+    spec = robot_spec(robot, source.mj, f" {MARK.removeprefix('# ')} From {origin}. ")
     try:
         model = spec.compile()
     except ValueError as error:
         raise WildRobotError(f"The imported robot does not compile: {error}", where=str(path)) from error
     trial = hold_home(model)
     said = "it stands" if trial.stands else trial.wrong
-    findings.add("trial", said, f"holding its home pose for {trial.seconds:g} s in MuJoCo", "sure", check=not trial.stands)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    origin = f"{path.name} (sha256 {digest})"
+    if len(stand.soles) == 2 and not any(sole.flat for sole in stand.soles):
+        said += ", as anything does that stands still on two points" * (not trial.stands)
+    why = f"holding its home pose for {trial.seconds:g} s in MuJoCo"
+    findings.add("trial", said, why, "sure", check=not trial.stands)
     files = {
         "robot.toml": robot_toml(robot, findings, f"{name}.xml", origin),
         f"{name}.xml": spec.to_xml(),
@@ -120,6 +117,34 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
         model=model,
         com=(float(com[0]), float(com[1]), float(com[2])),
         feet=tuple((float(e[0]), float(e[1]), float(e[2]) - floor) for e in ends),
+    )
+
+
+def _on_legs(
+    source: Source, locked: dict[str, float], options: ImportOptions, findings: Findings
+) -> tuple[PosedBody, tuple[Drive, ...], tuple[Leg, ...]]:
+    """The robot the right way up: where z is not up in its file, it has no pair of legs that way."""
+    first: WildRobotError | None = None
+    for up in UPS:
+        found = Findings()
+        skeleton = make_skeleton(source, locked, facing(source, up, found))
+        body = PosedBody(skeleton, source.mj)
+        followers = {mimic.follower for mimic in skeleton.mimics}
+        drives = tuple(d for d in read_drives(source, options, found, followers) if d.joint in body.names)
+        try:
+            legs = find_legs(body, source.poses, {d.joint for d in drives}, options, found, str(source.path))
+        except WildRobotError as error:
+            first = first or error
+            if options.feet:
+                break
+            continue
+        called = up == "z" or found.of("feet").confidence == "sure"  # another way up takes names of feet as a witness
+        if (len(legs) > 1 and called) or options.feet:
+            for finding in found:
+                findings.add(**vars(finding))
+            return body, drives, legs
+    raise first or WildRobotError(
+        "Only one leg was found.", where=str(source.path), hint="name the feet: --foot LINK, once for each"
     )
 
 

@@ -70,14 +70,14 @@ def _lowest_ends(body: PosedBody, poses: Mapping[str, Pose], driven: set[str], f
         return []
     counts = [sorted(feet) for feet in found.values()]
     tall = {name: _tall(body, {**poses, "rest": body.rest}[name], feet) for name, feet in found.items()}
-    pose = max(found, key=lambda name: (counts.count(sorted(found[name])), round(tall[name], 3)))
-    best = sorted(found[pose])
+    at = max(found, key=lambda name: (counts.count(sorted(found[name])), round(tall[name], 3)))
+    best = sorted(found[at])
     names = [body.skeleton.links[f].name for f in best]
     called = all(any(word in n.lower() for n in body.skeleton.links[f].names for word in _WORDS) for f in best)
     agreed = len({tuple(feet) for feet in counts}) == 1
-    why = f"ends of legs, lowest in the pose {pose!r}" + ("" if agreed else "; other poses have others lowest")
+    why = f"ends of legs, lowest in the pose {at!r}" + ("" if agreed else "; other poses have others lowest")
     findings.add("feet", ", ".join(names), why, "sure" if called and agreed else "likely", check=not agreed)
-    body.pose(poses.get(pose, body.rest))
+    body.pose(poses.get(at, body.rest))
     return best
 
 
@@ -93,6 +93,7 @@ def _feet_in(body: PosedBody, pose: Pose, driven: set[str]) -> list[int]:
     links = body.skeleton.links
     parents = {link.parent for link in links}
     ends = [i for i in range(len(links)) if i not in parents and len(set(body.path(i)) & driven) >= 2]
+    ends = [i for i in ends if not _is_wheel(body, i)]
     if not ends:
         return []
     low = {i: body.lowest(i) for i in range(len(links))}
@@ -105,6 +106,20 @@ def _feet_in(body: PosedBody, pose: Pose, driven: set[str]) -> list[int]:
     paired = [i for i in feet if body.link_of.get(image.get(joint[i], ""), -1) in feet]
     feet = paired if len(paired) >= 2 else feet
     return sorted({_sole_link(body, i, low, driven) for i in feet})
+
+
+def _is_wheel(body: PosedBody, link: int) -> bool:
+    """Whether a link turns without end about an axis, around which its rim goes all the way."""
+    joint = body.skeleton.links[link].joints[-1]
+    if not body.skeleton.links[link].shapes or np.isfinite(body.range.get(joint.name, (0.0, 0.0))).any():
+        return False
+    away = body.points(link) - joint.pos
+    away = away - np.outer(away @ joint.axis, joint.axis)
+    far = np.linalg.norm(away, axis=1)
+    rim = away[far > 0.9 * far.max()]
+    first = rim[0] / np.linalg.norm(rim[0])
+    angle = np.arctan2(rim @ np.cross(joint.axis, first), rim @ first)
+    return len(np.unique(np.floor(angle / (0.25 * np.pi)).astype(int) % 8)) == 8
 
 
 def _sole_link(body: PosedBody, end: int, low: Mapping[int, float], driven: set[str]) -> int:
@@ -121,7 +136,8 @@ def _sole_link(body: PosedBody, end: int, low: Mapping[int, float], driven: set[
 def _ordered(body: PosedBody, legs: list[Leg]) -> list[Leg]:
     """Left legs from front to back, then those in the middle, then right legs from back to front."""
     at = {leg.link: body.world(leg.link, body.points(leg.link)) for leg in legs}
-    place = {link: points[points[:, 2] < points[:, 2].min() + 0.1 * body.size].mean(axis=0) for link, points in at.items()}
+    near = 0.1 * body.size
+    place = {link: points[points[:, 2] < points[:, 2].min() + near].mean(axis=0) for link, points in at.items()}
     middle = 0.02 * body.size
     left = sorted((leg for leg in legs if place[leg.link][1] > middle), key=lambda leg: -place[leg.link][0])
     right = sorted((leg for leg in legs if place[leg.link][1] < -middle), key=lambda leg: place[leg.link][0])

@@ -20,8 +20,8 @@ _ROS = ("ROS_PACKAGE_PATH", "AMENT_PREFIX_PATH", "GZ_SIM_RESOURCE_PATH", "GAZEBO
 def find_mesh(name: str, folder: Path) -> Path | None:
     """The file that a URDF means by a mesh's name, or None.
 
-    Known are paths relative to the URDF, absolute ones, `file://`, `model://` and `package://NAME/...`, whose package is
-    sought above the URDF, beside it and on the paths of ROS; a path that was true on the maker's machine
+    Known are paths relative to the URDF, absolute ones, `file://`, `model://` and `package://NAME/...`, whose package
+    is sought above the URDF, beside it and on the paths of ROS; a path that was true on the maker's machine
     alone is sought by its end.
 
     Args:
@@ -74,10 +74,8 @@ def _points(name: str, changed: float) -> Float[np.ndarray, "n 3"] | None:
         if path.suffix.lower() == ".msh":
             points = _msh(path)
         else:
-            loaded = trimesh.load(path, process=False, **({"skip_materials": True} if path.suffix == ".obj" else {}))
-            points = np.asarray(
-                loaded.to_geometry().vertices if isinstance(loaded, trimesh.Scene) else loaded.vertices, float
-            )
+            scene = trimesh.load_scene(path, process=False, skip_materials=True)
+            points = np.asarray(scene.to_mesh().vertices, float)
             points = points @ _collada_axes(path).T if path.suffix.lower() == ".dae" else points
         if len(points) < 1 or not np.isfinite(points).all():
             raise ValueError("it has no points")
@@ -106,7 +104,7 @@ def hull_points(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
 
 
 def _collada_axes(path: Path) -> Float[np.ndarray, "3 3"]:
-    """What takes a Collada file's coordinates to metres with z up: trimesh leaves its unit and its upward axis alone."""
+    """What takes a Collada file's coordinates to metres with z up: trimesh heeds neither its unit nor its axis."""
     axes = np.eye(3)
     for _, element in ElementTree.iterparse(path):
         tag = element.tag.rpartition("}")[2]

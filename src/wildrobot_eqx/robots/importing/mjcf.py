@@ -33,17 +33,18 @@ class Imported:
     imu: tuple[int, Float[np.ndarray, " 3"]]  # link, place
 
 
-def robot_spec(robot: Imported, source: mujoco.MjModel) -> mujoco.MjSpec:
-    """The MJCF, not compiled yet."""
+def robot_spec(robot: Imported, source: mujoco.MjModel, comment: str) -> mujoco.MjSpec:
+    """The MJCF, not compiled yet, with a comment at its head."""
     skeleton = robot.stand.body.skeleton
     spec = new_spec(robot.name)
+    spec.comment = comment
     _scene(spec, robot)
     armature = {gain.joint: gain.armature for gain in robot.gains}
     damping = {gain.joint: gain.damping for gain in robot.gains}
     bodies = add_links(spec, skeleton, source, armature, damping)
     bodies[0].pos = [0.0, 0.0, robot.height]
-    for body, link in zip(bodies, skeleton.links):
-        _draw(body, link)
+    for body, part in zip(bodies, skeleton.links):
+        _draw(body, part)
     for name, sole in zip(robot.feet, robot.stand.soles):
         geom = bodies[sole.link].add_geom(
             name=f"{name}_foot", type=_KINDS(sole.kind), size=sole.size, pos=sole.pos, quat=quaternion(sole.mat)
@@ -76,14 +77,28 @@ def _scene(spec: mujoco.MjSpec, robot: Imported) -> None:
     option = spec.option
     option.timestep, option.integrator, option.iterations, option.ls_iterations = 0.002, 0, 100, 50
     option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_EULERDAMP)
-    spec.stat.center, spec.stat.extent = [0.0, 0.0, 0.6 * robot.height], 1.6 * robot.height
+    spec.stat.center, spec.stat.extent = [0.0, 0.0, 0.6 * robot.height], _extent(robot)
     spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 720
     spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [0.35] * 3, [0.45] * 3
     world = spec.worldbody
     light = world.add_light(name="sun", pos=[0, 0, 4], dir=[0.2, 0.3, -1])
     light.type, light.diffuse = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, [0.6] * 3
-    floor = world.add_geom(name=FLOOR, type=_KINDS.mjGEOM_PLANE, size=[0, 0, 0.05], rgba=[0.72, 0.74, 0.76, 1])
+    sky = spec.add_texture(name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, width=256, height=1536)
+    sky.builtin, sky.rgb1, sky.rgb2 = mujoco.mjtBuiltin.mjBUILTIN_GRADIENT, [0.62, 0.74, 0.86], [0.93, 0.95, 0.97]
+    tiles = spec.add_texture(name="chequer", type=mujoco.mjtTexture.mjTEXTURE_2D, width=256, height=256)
+    tiles.builtin, tiles.rgb1, tiles.rgb2 = mujoco.mjtBuiltin.mjBUILTIN_CHECKER, [0.78, 0.8, 0.82], [0.66, 0.69, 0.72]
+    material = spec.add_material(name="floor", texrepeat=[5, 5], texuniform=True)
+    material.textures[int(mujoco.mjtTextureRole.mjTEXROLE_RGB)] = "chequer"
+    floor = world.add_geom(name=FLOOR, type=_KINDS.mjGEOM_PLANE, size=[0, 0, 0.05], material="floor")
     floor.contype, floor.conaffinity, floor.condim = 1, 1, 3
+
+
+def _extent(robot: Imported) -> float:
+    """The size of the robot at home, m: that of a box around its joints and feet."""
+    body = robot.stand.body
+    data = body.pose(robot.home)
+    points = np.concatenate([data.xanchor[1:], data.xipos[1:], *robot.stand.supports()])
+    return 1.1 * float(np.linalg.norm(np.ptp(points, axis=0)))
 
 
 def _draw(body: mujoco.MjsBody, link: Link) -> None:

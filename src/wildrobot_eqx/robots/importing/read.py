@@ -70,10 +70,7 @@ def read_source(path: Path, options: ImportOptions, findings: Findings) -> Sourc
         if mj.geom_type[g] == _MESH and g not in meshes:
             first, count = int(mj.mesh_vertadr[mj.geom_dataid[g]]), int(mj.mesh_vertnum[mj.geom_dataid[g]])
             meshes[g] = mj.mesh_vert[first : first + count].astype(float)
-    if kind == "urdf":
-        name = xml.get("name") or path.stem
-    else:
-        name = path.stem
+    name = xml.get("name") or path.stem if kind == "urdf" else path.stem
     return Source(
         path=path,
         kind=kind,
@@ -151,9 +148,10 @@ def _solid_bodies(spec: mujoco.MjSpec, kind: Kind, findings: Findings) -> set[st
 
 def _mend(body: mujoco.MjsBody) -> bool:
     """Make an inertia that no solid body has one that MuJoCo takes; False where it was good."""
-    xx, yy, zz, xy, xz, yz = body.fullinertia
-    if np.isnan(xx):
-        xx, yy, zz, xy, xz, yz = *body.inertia, 0.0, 0.0, 0.0
+    given = np.asarray(body.fullinertia, float)
+    if np.isnan(given[0]):
+        given = np.concatenate([np.asarray(body.inertia, float), np.zeros(3)])
+    xx, yy, zz, xy, xz, yz = given
     matrix = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
     values, axes = np.linalg.eigh(matrix)
     if values.min() > max(1e-6 * values.max(), 1e-7 * body.mass):
@@ -168,6 +166,8 @@ def _take_meshes(
 ) -> tuple[list[tuple[mujoco.MjsGeom, Float[np.ndarray, "n 3"]]], dict[str, str]]:
     """Take mesh geoms out of bodies whose inertia is given, and read their hulls; MuJoCo reads the other meshes.
 
+    What is only drawn is not read where the body has something that touches.
+
     Returns:
         The geoms with their points; and a mesh that no reader is there for, by body.
     """
@@ -180,13 +180,15 @@ def _take_meshes(
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise WildRobotError(
-            f"The mesh {missing[0]!r} is missing." if len(missing) == 1 else
-            f"{len(missing)} meshes are missing: {', '.join(map(repr, missing[:3]))}{more}.",
+            f"The mesh {missing[0]!r} is missing."
+            if len(missing) == 1
+            else f"{len(missing)} meshes are missing: {', '.join(map(repr, missing[:3]))}{more}.",
             where=str(path),
             hint="put them where the file says, set ROS_PACKAGE_PATH for package:// names, or import with --no-meshes",
         )
     found: list[tuple[mujoco.MjsGeom, Float[np.ndarray, "n 3"]]] = []
     unread: dict[str, str] = {}
+    touching = {geom.parent.name for geom in spec.geoms if geom.contype or geom.conaffinity}
     for geom in [geom for geom in spec.geoms if geom.meshname]:
         mesh = spec.mesh(geom.meshname)
         if geom.parent.name not in solid or (options.meshes and (not mesh.file or geom.type != _MESH)):
@@ -197,7 +199,8 @@ def _take_meshes(
                     hint="import without --no-meshes, or give it an <inertial>",
                 )
             continue
-        if not options.meshes:
+        drawn = not (geom.contype or geom.conaffinity)
+        if not options.meshes or (drawn and geom.parent.name in touching):
             spec.delete(geom)
             continue
         file = Path(str(files[mesh.name]))
@@ -214,7 +217,7 @@ def _take_meshes(
         spec.delete(mesh)
     if unread:
         named = f"of {len(unread)} links, such as {next(iter(unread.values()))}"
-        findings.add("meshes left out", named, "Collada (.dae) that pycollada does not read, or that is not installed", "sure")
+        findings.add("meshes left out", named, "Collada (.dae) that pycollada cannot read here", "sure")
     return found, unread
 
 
@@ -234,5 +237,3 @@ def _keyframes(mj: mujoco.MjModel) -> dict[str, dict[str, float]]:
         mj.key(k).name or f"key{k}": {mj.joint(j).name: float(mj.key_qpos[k, mj.jnt_qposadr[j]]) for j in scalar}
         for k in range(mj.nkey)
     }
-
-

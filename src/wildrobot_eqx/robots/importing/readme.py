@@ -18,9 +18,13 @@ def robot_readme(robot: Imported, findings: Findings, origin: str, trial: Trial)
         f"<!-- {MARK.removeprefix('# ')} -->",
         f"Imported from {origin}. {mass:.3g} kg, {mass * 9.81:.3g} N; height of the root above the soles at home "
         f"{robot.height:.3f} m, which is the length L by which sizes scale; time sqrt(L/g) {time:.3f} s.",
-        "Meshes are not copied: links are drawn as boxes around them. One primitive of each foot touches the floor, and nothing else collides.",
         "",
-        "`home.png` shows the home pose: axes of the root (x red, y green, z blue), the feet (dark), where they touch the floor (red), and the centre of mass (yellow).",
+        "Meshes are not copied: links are drawn as their collision shapes, with a box for a mesh. One primitive of "
+        "each foot touches the floor, and nothing else collides. What is wrong is mended in robot.toml and in the "
+        "MJCF, or by options of the import.",
+        "",
+        "`home.png` shows the home pose: axes of the root (x red, y green, z blue), the feet (dark), where they touch "
+        "the floor (red), and the centre of mass (yellow).",
         "",
         "## What was found",
         "",
@@ -49,14 +53,15 @@ def robot_readme(robot: Imported, findings: Findings, origin: str, trial: Trial)
         "|---|---|---|---|---|---|---|---|",
     ]
     for gain in robot.gains:
-        cells = [gain.joint, f"{robot.home[gain.joint]:.4g}", f"{gain.target[0]:.3g} to {gain.target[1]:.3g}"]
-        cells += [f"{x:.3g}" for x in (gain.kp, gain.kv, gain.torque, gain.armature)]
-        lines.append(f"| {' | '.join(cells)} | {gain.why} |")
+        row = [gain.joint, f"{robot.home[gain.joint]:.4g}", f"{gain.target[0]:.3g} to {gain.target[1]:.3g}"]
+        row += [f"{x:.3g}" for x in (gain.kp, gain.kv, gain.torque, gain.armature)]
+        lines.append(f"| {' | '.join(row)} | {gain.why} |")
     lines += [
         "",
-        f"Held for {trial.seconds:g} s in MuJoCo, the home pose " + ("stands" if trial.stands else f"does not stand: {trial.wrong}")
-        + f"; at the end the root is tilted by {math.degrees(trial.tilt):.1f} degrees and has sunk by {1e3 * trial.sank:.1f} mm, and "
-        + f"{trial.joint or 'no joint'} gives {trial.torque:.0%} of its torque limit, the most of all.",
+        f"Held for {trial.seconds:g} s in MuJoCo, the home pose "
+        f"{'stands' if trial.stands else f'does not stand: {trial.wrong}'}; at the end the root is tilted by "
+        f"{math.degrees(trial.tilt):.1f} degrees and has sunk by {1e3 * trial.sank:.1f} mm, and "
+        f"{trial.joint or 'no joint'} gives {trial.torque:.0%} of its torque limit, the most of all.",
         "",
-    ]  # fmt: skip
+    ]
     return "\n".join(lines)

@@ -238,14 +238,15 @@ def _mimics(source: Source, joints: set[str], bodies: set[int]) -> tuple[Mimic, 
         if mj.eq_type[e] == kinds.mjEQ_JOINT:
             names = mj.joint(first).name, mj.joint(second).name if second >= 0 else ""
             if second >= 0 and set(names) <= joints:
-                found.append(Mimic(names[0], names[1], tuple(float(x) for x in mj.eq_data[e, :5])))
+                a, b, c, d, f = (float(x) for x in mj.eq_data[e, :5])
+                found.append(Mimic(names[0], names[1], (a, b, c, d, f)))
         elif int(mj.eq_type[e]) in (int(kinds.mjEQ_CONNECT), int(kinds.mjEQ_WELD)):
             site = mj.eq_objtype[e] == mujoco.mjtObj.mjOBJ_SITE
             two = {int(mj.site_bodyid[i]) if site else i for i in (first, second)}
             if two & bodies:
-                names = " and ".join(mj.body(b).name for b in sorted(two))
+                both = " and ".join(mj.body(body).name for body in sorted(two))
                 raise WildRobotError(
-                    f"{source.path.name} closes a chain: the bodies {names} are joined by a constraint.",
+                    f"{source.path.name} closes a chain: the bodies {both} are joined by a constraint.",
                     where=str(source.path),
                     hint="robots here are trees; take a model in which such a linkage is one joint, or is left out",
                 )

@@ -86,9 +86,7 @@ def _own(body: PosedBody, link: int, shape: Shape) -> Sole | None:
             lower = ends[np.argmin(body.world(link, ends)[:, 2])]
             return _ball(link, lower, float(shape.size[0]), shape.friction, f"the lower end of {source}", 0.0)
         size = np.array([shape.size[0], shape.size[1], 0.0])
-        return Sole(
-            link, _CAPSULE, size, shape.pos, shape.mat, ends, float(shape.size[0]), shape.friction, source, 0.0
-        )
+        return Sole(link, _CAPSULE, size, shape.pos, shape.mat, ends, float(shape.size[0]), shape.friction, source, 0.0)
     if vertical.max() < _LEVEL:
         return None
     return _box(body, link, shape.size, shape.pos, shape.mat, shape.friction, source, 0.0)
@@ -107,9 +105,7 @@ def _fitted(body: PosedBody, leg: Leg, near: list[Shape], reach: float, flat: bo
         pos, mat = axes.T @ (box.center - origin), axes.T @ box.mat
         return _box(body, leg.link, box.size, pos, mat, friction, f"fitted to {source}", box.error)
     ball = fit_sphere(points, reach)
-    return _ball(
-        leg.link, axes.T @ (ball.center - origin), ball.radius, friction, f"fitted to {source}", ball.error
-    )
+    return _ball(leg.link, axes.T @ (ball.center - origin), ball.radius, friction, f"fitted to {source}", ball.error)
 
 
 def _without_shape(body: PosedBody, leg: Leg, reach: float) -> Sole:
@@ -174,7 +170,11 @@ def symmetric_soles(body: PosedBody, soles: tuple[Sole, ...], reach: float) -> t
 
 
 def _moved(
-    body: PosedBody, sole: Sole, size: Float[np.ndarray, " 3"], pos: Float[np.ndarray, " 3"], mat: Float[np.ndarray, "3 3"]
+    body: PosedBody,
+    sole: Sole,
+    size: Float[np.ndarray, " 3"],
+    pos: Float[np.ndarray, " 3"],
+    mat: Float[np.ndarray, "3 3"],
 ) -> Sole:
     if sole.kind == _BOX:
         return _box(body, sole.link, size, pos, mat, sole.friction, sole.source, sole.error)

@@ -10,7 +10,7 @@ from .body import Pose, PosedBody, swings
 from .legs import Leg
 from .sole import Sole
 
-_SAMPLES = 400  # poses by which the reach of a leg is found
+_SAMPLES = 150  # poses by which the reach of a leg is found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,19 +32,39 @@ class Stance:
 class Stand:
     """A robot with its soles, held against the floor in one pose after another."""
 
-    def __init__(self, body: PosedBody, legs: tuple[Leg, ...], soles: tuple[Sole, ...]):
-        self.body, self.legs, self.soles = body, legs, soles
-        self.scale, self.reaches = reaches(body, legs)
-        self._heels = {leg.link: sole for leg, sole in zip(legs, soles)}
+    def __init__(
+        self, body: PosedBody, legs: tuple[Leg, ...], soles: tuple[Sole, ...], reaches: Float[np.ndarray, " legs"]
+    ):
+        self.body, self.legs, self.soles, self.reaches = body, legs, soles, reaches
+        self.scale = float(reaches.mean())  # the mean reach of the legs, m
+        self._feet = {leg.link for leg in legs}
+        self._count = np.array([len(sole.supports) for sole in soles])
+        self._first = np.concatenate([[0], np.cumsum(self._count)[:-1]])
+        self._link = np.repeat([sole.link + 1 for sole in soles], self._count)
+        self._at = np.concatenate([sole.supports for sole in soles])
+        self._drop = np.repeat([sole.radius for sole in soles], self._count)[:, None] * np.array([0.0, 0.0, 1.0])
+        self._reach = Reach(body, legs)
+
+    def points(self) -> Float[np.ndarray, "points 3"]:
+        """The feet's points on the floor, in the body's pose, foot after foot."""
+        data = self.body.data
+        return (
+            data.xpos[self._link]
+            + np.einsum("nij,nj->ni", data.xmat[self._link].reshape(-1, 3, 3), self._at)
+            - self._drop
+        )
+
+    def middles(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "feet 3"]:
+        """The middle of each foot's own points."""
+        return np.add.reduceat(points, self._first) / self._count[:, None]
 
     def supports(self) -> list[Float[np.ndarray, "n 3"]]:
         """Each foot's points on the floor, in the body's pose."""
-        drop = [np.array([0.0, 0.0, sole.radius]) for sole in self.soles]
-        return [self.body.world(s.link, s.supports) - d for s, d in zip(self.soles, drop)]
+        return np.split(self.points(), self._first[1:])
 
     def stretches(self) -> Float[np.ndarray, " legs"]:
         """How far each leg is stretched in the body's pose, as a share of its reach."""
-        return np.array([stretched(self.body, leg) for leg in self.legs]) / self.reaches
+        return self._reach() / self.reaches
 
     def measure(self, pose: Pose) -> Stance:
         """The figures of a pose."""
@@ -73,7 +93,7 @@ class Stand:
         body = self.body
         root = float(body.data.xpos[1, 2])
         for i, link in enumerate(body.skeleton.links):
-            if i not in self._heels and link.shapes and body.lowest(i) + root < floor - 0.01 * self.scale:
+            if i not in self._feet and link.shapes and body.lowest(i) + root < floor - 0.01 * self.scale:
                 return link.name
         return ""
 
@@ -130,9 +150,29 @@ def hip(body: PosedBody, leg: Leg) -> str:
     return leg.joints[0]
 
 
-def reaches(body: PosedBody, legs: tuple[Leg, ...]) -> tuple[float, Float[np.ndarray, " legs"]]:
-    """The mean reach of the legs (m), and that of each, from its hip to its ankle, or to its end where it has none."""
-    random = np.random.default_rng(0)
+class Reach:
+    """The distance between hip and ankle of each leg, m; to the end of the foot's link where a leg has no ankle."""
+
+    def __init__(self, body: PosedBody, legs: tuple[Leg, ...]):
+        self.data = body.data
+        swinging = [[name for name in leg.joints if swings(body, name)] for leg in legs]
+        self.hips = [body.mj.joint(hip(body, leg)).id for leg in legs]
+        self.ankles = [body.mj.joint(names[-1]).id if len(names) > 2 else -1 for names in swinging]
+        self.ends = [(leg.link + 1, body.end(leg.link)) for leg in legs]
+
+    def __call__(self) -> Float[np.ndarray, " legs"]:
+        """The distances in the body's pose."""
+        data = self.data
+        ends = [
+            data.xanchor[ankle] if ankle >= 0 else data.xpos[link] + data.xmat[link].reshape(3, 3) @ end
+            for ankle, (link, end) in zip(self.ankles, self.ends)
+        ]
+        return np.linalg.norm(np.array(ends) - data.xanchor[self.hips], axis=1)
+
+
+def reaches(body: PosedBody, legs: tuple[Leg, ...]) -> Float[np.ndarray, " legs"]:
+    """The greatest distance between hip and ankle of each leg, m."""
+    random, reach = np.random.default_rng(0), Reach(body, legs)
     most = np.zeros(len(legs))
     swinging = {leg.link: [name for name in leg.joints if swings(body, name)] or leg.joints for leg in legs}
     moving = {name: body.range[name] for leg in legs for name in swinging[leg.link] if name in body.free}
@@ -141,16 +181,8 @@ def reaches(body: PosedBody, legs: tuple[Leg, ...]) -> tuple[float, Float[np.nda
         for name, (low, high) in moving.items():
             pose[name] = float(random.uniform(max(low, -np.pi), min(high, np.pi))) if sample else body.rest[name]
         body.pose(pose)
-        most = np.maximum(most, [stretched(body, leg) for leg in legs])
-    return float(most.mean()), most
-
-
-def stretched(body: PosedBody, leg: Leg) -> float:
-    """The distance between hip and ankle, m; the end of the foot's link where the leg has no ankle."""
-    at = body.data.xanchor
-    swinging = [name for name in leg.joints if swings(body, name)]
-    end = at[body.mj.joint(swinging[-1]).id] if len(swinging) > 2 else body.world(leg.link, body.end(leg.link)[None])[0]
-    return float(np.linalg.norm(end - at[body.mj.joint(hip(body, leg)).id]))
+        most = np.maximum(most, reach())
+    return most
 
 
 def _beyond(angle: float, limits: tuple[float, float]) -> bool:

@@ -1,5 +1,7 @@
 """A robot put on its feet: legs, soles and home pose, each found with the help of the others."""
 
+import numpy as np
+
 from ...errors import WildRobotError
 from .body import Pose, PosedBody
 from .findings import Findings
@@ -19,7 +21,8 @@ def stand_up(
     Raises:
         WildRobotError: a foot has no shape that can be read.
     """
-    reach, _ = reaches(body, legs)
+    stretch = reaches(body, legs)
+    reach = float(stretch.mean())
     for leg in legs:
         link = body.skeleton.links[leg.link]
         unread = [name for name in link.names if name in source.unread]
@@ -31,12 +34,26 @@ def stand_up(
             )
     pose = _tallest(body, legs, source)
     soles = _soles(body, legs, pose, reach)
-    quiet = Findings()
-    home, _ = find_home(Stand(body, legs, soles), source.poses, options, quiet)
-    soles = _soles(body, legs, home, reach)  # seen from where it stands
-    stand = Stand(body, legs, soles)
-    home, stance = find_home(stand, source.poses, options, findings)
+    found = Findings()
+    stand = Stand(body, legs, soles, stretch)
+    home, stance = find_home(stand, source.poses, options, found)
+    closer = _soles(body, legs, home, reach)  # seen from where it stands
+    if not _same(soles, closer, reach):
+        found = Findings()
+        stand = Stand(body, legs, closer, stretch)
+        home, stance = find_home(stand, source.poses, options, found)
+    for finding in found:
+        findings.add(**vars(finding))
     return stand, home, stance
+
+
+def _same(first: tuple[Sole, ...], second: tuple[Sole, ...], reach: float) -> bool:
+    """Whether two guesses at the soles are one."""
+    near = 1e-3 * reach
+    return all(
+        a.kind == b.kind and np.abs(a.pos - b.pos).max() < near and np.abs(a.size - b.size).max() < near
+        for a, b in zip(first, second)
+    )
 
 
 def _tallest(body: PosedBody, legs: tuple[Leg, ...], source: Source) -> Pose:

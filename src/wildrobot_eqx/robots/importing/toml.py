@@ -35,7 +35,8 @@ def robot_toml(robot: Imported, findings: Findings, model: str, origin: str) -> 
     driven = {gain.joint for gain in robot.gains}
     if mirrors(robot):
         lines += [
-            f"# Found by reflecting joints in the x-z plane; they miss each other by {1e3 * body.reflection.worst:.1f} mm at most.",
+            "# Found by reflecting joints in the x-z plane; "
+            f"images miss each other by {1e3 * body.reflection.worst:.1f} mm at most.",
             "mirror_pairs = [",
             *(f"  [{_text(a)}, {_text(b)}]," for a, b in pairs if {a, b} <= driven),
             "]",
@@ -43,27 +44,40 @@ def robot_toml(robot: Imported, findings: Findings, model: str, origin: str) -> 
         ]
     else:
         lonely = ", ".join(name for name in body.reflection.lonely if name in driven) or "the home pose"
-        lines += _comment("check: no mirror_pairs, since not everything has a mirror image: " + lonely) + [""]
+        lines += [*_comment(f"check: no mirror_pairs, since not everything has a mirror image: {lonely}"), ""]
     lines += _said(findings, "home")
-    lines += ["[home]", *(f"{_key(name)} = {angle}" for name, angle in robot.home.items() if angle), ""]
+    offset = {name for name, at in body.qpos.items() if body.mj.qpos0[at]}  # where a missing key does not mean 0
+    lines += [
+        "[home]",
+        *(f"{_key(name)} = {angle}" for name, angle in robot.home.items() if angle or name in offset),
+        "",
+    ]
     lines += _said(findings, "root") + _said(findings, "forward")
     lines += ["[base] # simulation only", 'linvel = "base_global_linvel"', 'angvel = "base_global_angvel"', ""]
     lines += _said(findings, "feet")
     for name, sole in zip(robot.feet, robot.stand.soles):
         off = f", off by up to {1e3 * sole.error:.1f} mm" if sole.error else ""
-        lines += _comment(f"{_checked(sole.error > 0.0)}{sole.word}: {sole.source}{off}; of {body.skeleton.links[sole.link].name}")
+        link = body.skeleton.links[sole.link].name
+        lines += _comment(f"{_checked(sole.error > 0.0)}{sole.word}: {sole.source}{off}; of {link}")
         lines += [f"[feet.{name}]", f'site = "{name}_foot"', f'force = "{name}_foot_force"']
         lines += [f'linvel = "{name}_foot_linvel"', ""]
     lines += _said(findings, "imu")
-    lines += ["[imu.imu]", 'gyro = "imu_gyro"', 'accel = "imu_accel"', 'quat = "imu_quat"', ""]
+    lines += ["[imu.base]", 'gyro = "imu_gyro"', 'accel = "imu_accel"', 'quat = "imu_quat"', ""]
     for what in ("actuated", "motors", "without a motor", "gains", "torque limits", "actuators left out"):
         lines += _said(findings, what)
-    lines += ["# What the motor gives at standstill, and its speed without load."]
+    return "\n".join([*lines, *_servos(robot)]) + "\n"
+
+
+def _servos(robot: Imported) -> list[str]:
+    """One table where all motors are alike, else one of each joint."""
+    lines = ["# What a motor gives at standstill (N m), and its speed without load (rad/s)."]
+    tables = {}
     for gain in robot.gains:
         table = [f"stall_torque = {gain.torque:.6g} # {gain.why_torque}"]
-        table += [f"no_load_speed = {gain.speed:.6g}"] if gain.speed > 0.0 else []
-        lines += [f"[servo.{_key(gain.joint)}]", *table]
-    return "\n".join(lines) + "\n"
+        tables[gain.joint] = table + ([f"no_load_speed = {gain.speed:.6g}"] if gain.speed > 0.0 else [])
+    if len({tuple(table) for table in tables.values()}) == 1:
+        return [*lines, "[servo]", *next(iter(tables.values()))]
+    return lines + [line for joint, table in tables.items() for line in (f"[servo.{_key(joint)}]", *table)]
 
 
 def mirrors(robot: Imported) -> bool:
