@@ -10,10 +10,13 @@ from ..atomic import write_new
 from ..errors import WildRobotError, nearest
 from ..paths import data_dir
 from ..plugins import plugin_names, plugin_path
+from .importing import robots_import
 from .shared import Json, results
 
 ROBOTS = typer.Typer(no_args_is_help=True, help="The robots that ship with the package, and other packages' robots.")
 RECIPES = typer.Typer(no_args_is_help=True, help="The recipes that ship with the package, and other packages' recipes.")
+
+ROBOTS.command("import")(robots_import)
 
 
 @ROBOTS.command("list")

@@ -121,6 +121,7 @@ class SensorCheck:
             mujoco.mj_resetData(self.mj, data)
             data.qpos[:] = home
             data.qpos[rising] -= depth
+            data.ctrl[:] = self._holding(home)
             mujoco.mj_forward(self.mj, data)
             up = {foot.name: sum(float(data.sensordata[one.address + 2]) for one in foot.force.parts) for foot in feet}
             if sum(up.values()) > 0.0 and min(up.values()) >= 0.0:
@@ -162,6 +163,11 @@ class SensorCheck:
                 up = float(data.contact.frame[i].reshape(3, 3)[:, 2] @ force[:3])
                 total += -up if fixed[1] else up
         return total
+
+    def _holding(self, home: Float[np.ndarray, " nq"]) -> Float[np.ndarray, " nu"]:
+        """The command that holds the home pose: its angles of position servos, which else would pull the feet away."""
+        servo = (self.mj.actuator_biasprm[:, 1] < 0.0) & (self.mj.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT)
+        return np.where(servo, home[self.mj.jnt_qposadr[np.maximum(self.mj.actuator_trnid[:, 0], 0)]], 0.0)
 
     def _id(self, sensor: Sensor) -> int:
         return mujoco.mj_name2id(self.mj, _OBJECT.mjOBJ_SENSOR, sensor.name)

@@ -1,0 +1,198 @@
+"""Gains, torque limits and armatures of position actuators, where the file does not give them."""
+
+import dataclasses
+
+import mujoco
+import numpy as np
+from jaxtyping import Float
+
+from .body import swings
+from .datasheets import datasheet
+from .drives import Drive
+from .findings import Findings
+from .stance import Stance, Stand
+
+BANDWIDTH = 50.0  # rad/s (8 Hz), of a joint with a derived gain upon the inertia that it moves
+_STIFF = 0.4  # share of a rad/s at a physics step of 5 ms that damping may take away in one step
+_STEP = 0.005  # s, of physics
+_SAG = 0.1  # rad, the most that a joint may sag in the home pose
+_UPHOLD = 3.5  # times the stiffness at which a pendulum upside down just does not tip over
+_SOFT = 0.25  # rad: no derived gain asks for more than the torque limit at a smaller error, but to hold the robot
+_QUICK = 0.005  # s, the least that damping is to stiffness
+_SLOW = 0.06  # s, the most that damping is to stiffness
+_IMPLAUSIBLE = 3.0  # times weight and leg: a torque limit beyond it is a placeholder
+_USUAL = 0.35  # times weight and leg: the torque limit that takes its place
+
+
+@dataclasses.dataclass(frozen=True)
+class Gain:
+    """A position actuator, its limits, and the joint's rotor and damping."""
+
+    joint: str
+    kp: float  # N m/rad
+    kv: float  # N m s/rad
+    torque: float  # N m
+    target: tuple[float, float]  # rad
+    armature: float  # kg m^2
+    damping: float  # N m s/rad
+    speed: float  # rad/s, 0 where nobody says
+    why: str  # where the gain comes from
+    why_torque: str  # and the torque limit
+
+
+def choose_gains(
+    stand: Stand,
+    home: dict[str, float],
+    stance: Stance,
+    drives: tuple[Drive, ...],
+    servos: dict[str, str],
+    source: mujoco.MjModel,
+    findings: Findings,
+) -> tuple[Gain, ...]:
+    """A gain for each driven joint: of its datasheet, of the file's own actuator, or derived.
+
+    A derived gain is critically damped at 8 Hz upon the inertia that the joint moves, at
+    least what holds the home pose within 0.1 rad and legs upright, and no stiffer than the torque limit over 0.25 rad.
+    """
+    body = stand.body
+    weight = stand.body.skeleton.mass * 9.81
+    scale = weight * max(stance.height, stand.scale)
+    free, fixed = _inertias(stand, home)
+    above = _moments(stand, home)
+    held = dict(zip(body.names, np.abs(stance.torque)))
+    legs = {name for leg in stand.legs for name in leg.joints}
+    tip = {name: scale / max(len(stand.legs), 2) if name in legs else above[name] for name in body.names}
+    need = {
+        name: max(held[name] / _SAG, _UPHOLD * tip[name] if name not in legs or _upholds(stand, name) else 0.0)
+        for name in body.names
+    }
+    gains = []
+    for drive in drives:
+        name = drive.joint
+        joint = source.joint(name).id
+        dof = int(source.jnt_dofadr[joint])
+        low, high = _target(body.range[name], drive.target, home[name])
+        damping, armature = float(source.dof_damping[dof]), float(source.dof_armature[dof])
+        if name in servos:
+            sheet = datasheet(servos[name])
+            gains.append(
+                Gain(
+                    name, sheet.kp, sheet.kv, sheet.stall_torque, (low, high), sheet.armature, 0.0,
+                    sheet.no_load_speed, f"datasheet of {servos[name]}", f"datasheet of {servos[name]}",
+                )
+            )  # fmt: skip
+            continue
+        torque, why_torque = _torque(drive, scale, held[name])
+        if drive.kind == "position":
+            kv = drive.kv
+            if kv + damping <= 0.0:
+                kv = min(2.0 * float(np.sqrt(drive.kp * fixed[name])), _SLOW * drive.kp)
+            why = "the file's position actuator"
+            why += "" if kv == drive.kv else ", which has no damping: critically damped"
+            gains.append(Gain(name, drive.kp, kv, torque, (low, high), armature, damping, drive.speed, why, why_torque))
+            continue
+        kp, kv, armature, why = _derived(fixed[name], free[name], need[name], torque, armature)
+        gains.append(Gain(name, kp, kv, torque, (low, high), armature, damping, drive.speed, why, why_torque))
+    _note(tuple(gains), drives, findings)
+    return symmetric_gains(stand, tuple(gains))
+
+
+def _derived(fixed: float, free: float, need: float, torque: float, armature: float) -> tuple[float, float, float, str]:
+    """Stiffness, damping, armature and why: for the joint's inertia with the rest held, and with the rest free."""
+    soft = max(fixed * BANDWIDTH**2, 1e-6)
+    kp = min(max(soft, need), max(torque / _SOFT, need))
+    kp = min(kp, torque / 0.02)
+    kv = min(2.0 * float(np.sqrt(kp * max(fixed, kp / BANDWIDTH**2))), _SLOW * kp)
+    # Explicit damping must not take more than a share of the speed in one step of physics.
+    more = ""
+    if armature <= 0.0:
+        armature = max(0.1 * fixed, kv * _STEP / _STIFF - free, 1e-5)
+        more = f"; armature of {armature:.3g} kg m^2 assumed, the file has none"
+    elif kv * _STEP > _STIFF * free:
+        kv = max(_STIFF * free / _STEP, _QUICK * kp)
+    if kp == soft:
+        why = f"critically damped at {BANDWIDTH / 2 / np.pi:.0f} Hz upon its own inertia"
+    elif kp == need:
+        why = "what holds the robot at home"
+    else:
+        why = f"the torque limit over {_SOFT:g} rad"
+    return kp, kv, armature, why + more
+
+
+def _inertias(stand: Stand, home: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """The inertia (kg m^2) that each joint moves at home: all others free, and all others held."""
+    body = stand.body
+    mj, data = body.mj, body.pose(home)
+    data.qvel[:] = 0.0
+    mujoco.mj_forward(mj, data)
+    full = np.zeros((mj.nv, mj.nv))
+    mujoco.mj_fullM(mj, data, full)
+    inverse = np.linalg.pinv(full, hermitian=True)
+    free = {name: float(1.0 / max(inverse[dof, dof], 1e-12)) for name, dof in body.dof.items()}
+    return free, {name: float(full[dof, dof]) for name, dof in body.dof.items()}
+
+
+def _moments(stand: Stand, home: dict[str, float]) -> dict[str, float]:
+    """Weight times distance (N m) of what hangs on each joint at home: the stiffness at which it just does not tip."""
+    body = stand.body
+    mj, data = body.mj, body.pose(home)
+    found = {}
+    for name in body.names:
+        j, link = body.mj.joint(name).id, body.link_of[name] + 1
+        away = float(np.linalg.norm(data.subtree_com[link] - data.xanchor[j]))
+        found[name] = 9.81 * float(mj.body_subtreemass[link]) * away
+    return found
+
+
+def _upholds(stand: Stand, name: str) -> bool:
+    """Whether a joint of a leg keeps the robot from tipping over: its axis is nearly level."""
+    axis: Float[np.ndarray, " 3"] = stand.body.axes[name]
+    return swings(stand.body, name) or abs(float(axis[2])) < 0.7
+
+
+def _torque(drive: Drive, scale: float, held: float) -> tuple[float, str]:
+    if drive.torque < _IMPLAUSIBLE * scale:
+        return drive.torque, {"none": "the joint's own limit", "motor": "the motor's range"}.get(
+            drive.kind, "the actuator's force range"
+        )
+    usual = max(_USUAL * scale, 2.5 * held)
+    told = f"the file says {drive.torque:.4g} N m" if np.isfinite(drive.torque) else "the file says none"
+    return usual, f"assumed: {told}; {_USUAL:g} times weight and leg length"
+
+
+def _target(limits: tuple[float, float], target: tuple[float, float], home: float) -> tuple[float, float]:
+    """The range of a command: that of the joint and of the command; half a turn to either side of an endless one."""
+    low, high = max(limits[0], target[0]), min(limits[1], target[1])
+    low = low if np.isfinite(low) else min(home, 0.0) - np.pi
+    high = high if np.isfinite(high) else max(home, 0.0) + np.pi
+    return (low, high) if low <= home <= high else (min(low, home), max(high, home))
+
+
+def symmetric_gains(stand: Stand, gains: tuple[Gain, ...]) -> tuple[Gain, ...]:
+    """Derived gains of joints that are each other's image, made equal: the greater of both."""
+    image, by_name = stand.body.reflection.image, {gain.joint: gain for gain in gains}
+    found = []
+    for gain in gains:
+        other = by_name.get(image.get(gain.joint, ""), gain)
+        if "position actuator" in gain.why or "datasheet" in gain.why or not stand.body.reflection.whole:
+            found.append(gain)
+            continue
+        most = {key: max(getattr(gain, key), getattr(other, key)) for key in ("kp", "kv", "armature")}
+        found.append(dataclasses.replace(gain, **most))
+    return tuple(found)
+
+
+def _note(gains: tuple[Gain, ...], drives: tuple[Drive, ...], findings: Findings) -> None:
+    assumed = [gain for gain in gains if gain.why_torque.startswith("assumed")]
+    if assumed:
+        named = ", ".join(gain.joint for gain in assumed[:3]) + (" ..." if len(assumed) > 3 else "")
+        findings.add("torque limits", f"assumed for {named}", assumed[0].why_torque, "guess", check=True)
+    derived = [gain for gain, drive in zip(gains, drives) if drive.kind != "position" and "datasheet" not in gain.why]
+    if derived:
+        low, high = min(g.kp for g in derived), max(g.kp for g in derived)
+        findings.add(
+            "gains", f"derived for {len(derived)} joints, {low:.3g} to {high:.3g} N m/rad",
+            "the robot's own inertia, critically damped at 8 Hz, and what holds it at home", "guess", check=True,
+        )  # fmt: skip
+    else:
+        findings.add("gains", "as they are", gains[0].why, "sure")

@@ -1,0 +1,181 @@
+"""A robot's file made into a robot that can be loaded: all steps of an import, in their order."""
+
+import dataclasses
+import hashlib
+import math
+import re
+
+import mujoco
+import numpy as np
+
+from ...errors import WildRobotError
+from .body import PosedBody
+from .drives import Drive, read_drives, split_servos
+from .findings import Finding, Findings
+from .gains import choose_gains
+from .imu import find_imu
+from .legs import Leg, find_legs, foot_names
+from .mjcf import Imported, robot_spec
+from .options import ImportOptions, matching
+from .orientation import UPS, facing
+from .place import find_file
+from .read import Source, read_source
+from .readme import robot_readme
+from .skeleton import make_skeleton
+from .standing import stand_up
+from .toml import MARK, mirrors, robot_toml
+from .trial import Trial, hold_home
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportedRobot:
+    """What an import found, and the files that it makes."""
+
+    name: str
+    about: str
+    findings: tuple[Finding, ...]
+    files: dict[str, bytes]  # by name
+    trial: Trial  # how it holds its home pose
+    leg_length: float  # m
+    weight: float  # N
+    model: mujoco.MjModel
+    com: tuple[float, float, float]  # m, at home
+    feet: tuple[tuple[float, float, float], ...]  # m, where they touch the floor at home
+
+
+def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRobot:
+    """Make a robot from an MJCF or a URDF; nothing is written.
+
+    Args:
+        named: a file, a folder with one, or a robot of an installed collection.
+        options: what the file does not say, or says otherwise.
+
+    Raises:
+        WildRobotError: it describes no robot with legs, something that it needs is missing, or an option does not fit.
+    """
+    options = options or ImportOptions()
+    path = find_file(named)
+    findings = Findings()
+    source = read_source(path, options, findings)
+    locked = _locked(source, options, findings)
+    body, drives, legs = _on_legs(source, locked, options, findings)
+    skeleton = body.skeleton
+    servos = split_servos(options, [drive.joint for drive in drives])
+    stand, home, stance = stand_up(body, legs, source, options, findings)
+    gains = choose_gains(stand, home, stance, drives, servos, source.mj, findings)
+    imu = find_imu(skeleton, source.imus, options, findings)
+    body.pose(home)
+    ends = [foot.mean(axis=0) for foot in stand.supports()]
+    floor = min(float(foot[:, 2].min()) for foot in stand.supports())
+    name = robot_name(options.name or source.name)
+    height = stance.height
+    about = (
+        f"{len(legs)} legs, {len(drives)} driven joints, {skeleton.mass:.3g} kg, root {height:.3g} m high; "
+        f"imported from {path.name}"
+    )
+    robot = Imported(
+        name=name,
+        about=about,
+        stand=stand,
+        home=home,
+        height=height,
+        gains=gains,
+        feet=foot_names([float(end[0]) for end in ends], [float(end[1]) for end in ends]),
+        imu=imu,
+    )
+    if not mirrors(robot):
+        findings.add("mirror", "none", "not every driven joint has a mirror image", "likely", check=True)
+    else:
+        findings.add("mirror", f"{len(body.reflection.pairs)} pairs", "reflected places and axes of joints", "sure")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    origin = f"{path.name} (sha256 {digest})"
+    spec = robot_spec(robot, source.mj, f" {MARK.removeprefix('# ')} From {origin}. ")
+    try:
+        model = spec.compile()
+    except ValueError as error:
+        raise WildRobotError(f"The imported robot does not compile: {error}", where=str(path)) from error
+    trial = hold_home(model)
+    said = "it stands" if trial.stands else trial.wrong
+    if len(stand.soles) == 2 and not any(sole.flat for sole in stand.soles):
+        said += ", as anything does that stands still on two points" * (not trial.stands)
+    why = f"holding its home pose for {trial.seconds:g} s in MuJoCo"
+    findings.add("trial", said, why, "sure", check=not trial.stands)
+    files = {
+        "robot.toml": robot_toml(robot, findings, f"{name}.xml", origin),
+        f"{name}.xml": spec.to_xml(),
+        "README.md": robot_readme(robot, findings, origin, trial),
+    }
+    com = body.data.subtree_com[1] - np.array([0.0, 0.0, floor])
+    return ImportedRobot(
+        name=name,
+        about=about,
+        findings=tuple(findings),
+        files={file: text.encode("utf-8") for file, text in files.items()},
+        trial=trial,
+        leg_length=height,
+        weight=skeleton.mass * 9.81,
+        model=model,
+        com=(float(com[0]), float(com[1]), float(com[2])),
+        feet=tuple((float(e[0]), float(e[1]), float(e[2]) - floor) for e in ends),
+    )
+
+
+def _on_legs(
+    source: Source, locked: dict[str, float], options: ImportOptions, findings: Findings
+) -> tuple[PosedBody, tuple[Drive, ...], tuple[Leg, ...]]:
+    """The robot the right way up: where z is not up in its file, it has no pair of legs that way."""
+    first: WildRobotError | None = None
+    for up in UPS:
+        found = Findings()
+        skeleton = make_skeleton(source, locked, facing(source, up, found))
+        body = PosedBody(skeleton, source.mj)
+        followers = {mimic.follower for mimic in skeleton.mimics}
+        drives = tuple(d for d in read_drives(source, options, found, followers) if d.joint in body.names)
+        try:
+            legs = find_legs(body, source.poses, {d.joint for d in drives}, options, found, str(source.path))
+        except WildRobotError as error:
+            first = first or error
+            if options.feet:
+                break
+            continue
+        called = up == "z" or found.of("feet").confidence == "sure"  # another way up takes names of feet as a witness
+        if (len(legs) > 1 and called) or options.feet:
+            for finding in found:
+                findings.add(**vars(finding))
+            return body, drives, legs
+    raise first or WildRobotError(
+        "Only one leg was found.", where=str(source.path), hint="name the feet: --foot LINK, once for each"
+    )
+
+
+def robot_name(name: str) -> str:
+    """A name for files and commands: letters, digits and underscores.
+
+    Raises:
+        WildRobotError: nothing of it is left.
+    """
+    found = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-")
+    if not found:
+        raise WildRobotError(f"{name!r} is no name for a robot.", where="--name", hint="letters, digits, _ and -")
+    return found
+
+
+def _locked(source: Source, options: ImportOptions, findings: Findings) -> dict[str, float]:
+    """The angles of the joints that `--ignore` makes rigid."""
+    mj = source.mj
+    scalar = [
+        mj.joint(j).name
+        for j in range(mj.njnt)
+        if int(mj.jnt_type[j]) in (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
+    ]
+    if not options.ignore:
+        return {}
+    names = matching(options.ignore, scalar, "--ignore", "joint")
+    pose = next(iter(source.poses.values()), {})
+    found = {}
+    for name in names:
+        j = mj.joint(name).id
+        low, high = mj.jnt_range[j] if mj.jnt_limited[j] else (-math.inf, math.inf)
+        found[name] = float(np.clip(pose.get(name, 0.0), low, high))
+    findings.add("locked", ", ".join(names), "--ignore", "sure")
+    return found

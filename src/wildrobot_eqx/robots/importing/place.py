@@ -1,0 +1,112 @@
+"""From what a user names to the file of a robot: a path, a folder, or a robot of an installed collection."""
+
+import importlib
+import importlib.util
+import os
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Literal
+
+from ...errors import WildRobotError
+
+Kind = Literal["mjcf", "urdf"]
+"""The two languages that robots are described in."""
+
+_LARGEST = 64 * 2**20  # bytes of an XML file
+_ROOTS: dict[str, Kind] = {"mujoco": "mjcf", "robot": "urdf"}
+_FAVOURITES = ("robot.urdf", "robot.xml")  # of a folder that onshape-to-robot has written
+
+
+def find_file(named: str) -> Path:
+    """The file of a robot.
+
+    Args:
+        named: an MJCF or a URDF; a folder with one robot in it, such as onshape-to-robot writes; or the name of a
+            description in the package `robot_descriptions`, or of a robot in `mujoco_menagerie`, where these are
+            installed.
+
+    Raises:
+        WildRobotError: there is no such file, or the folder holds several.
+    """
+    path = Path(named)
+    if path.is_dir():
+        return _in_folder(path)
+    if os.path.isfile(path):
+        return path
+    found = _in_collection(named)
+    if found is not None and found.is_file():
+        return found
+    raise WildRobotError(
+        f"There is no file {named!r}.",
+        where="robots import",
+        hint="name an MJCF, a URDF or a folder with one; or a robot of robot_descriptions or mujoco_menagerie, "
+        "where that package is installed",
+    )
+
+
+def read_xml(path: Path) -> tuple[ElementTree.Element, Kind]:
+    """The root element of a robot's file, and its language.
+
+    Raises:
+        WildRobotError: it is no XML, defines entities, or describes no robot.
+    """
+    try:
+        text = path.read_bytes()
+        if len(text) > _LARGEST:
+            raise ValueError(f"it is larger than {_LARGEST >> 20} MiB")
+        if b"<!ENTITY" in text.upper():
+            raise ValueError("it defines entities")
+        root = ElementTree.fromstring(text)
+    except (OSError, ValueError, LookupError, ElementTree.ParseError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise WildRobotError(
+            f"{path.name} cannot be read as a robot: {why}.", where=str(path), hint="name an MJCF or a URDF"
+        ) from error
+    kind = _ROOTS.get(root.tag)
+    if kind is None or (kind == "urdf" and root.find("link") is None):
+        what = f"the element <{root.tag}>" if kind is None else "<robot> without links"
+        xacro = "expand it first: xacro FILE > robot.urdf" if "xacro" in text.decode("utf-8", "replace") else ""
+        raise WildRobotError(
+            f"{path.name} describes no robot: it holds {what}.",
+            where=str(path),
+            hint=xacro or "name an MJCF (<mujoco>) or a URDF (<robot>)",
+        )
+    return root, kind
+
+
+def _in_folder(folder: Path) -> Path:
+    for name in _FAVOURITES:
+        if (folder / name).is_file():
+            return folder / name
+    found = sorted(path for path in folder.iterdir() if path.suffix in (".urdf", ".xml", ".mjcf"))
+    found = [path for path in found if not path.name.startswith("scene")] or found
+    if len(found) == 1:
+        return found[0]
+    raise WildRobotError(
+        f"The folder {folder.name!r} holds {len(found)} files that may be the robot"
+        + (f": {', '.join(path.name for path in found[:8])}." if found else "."),
+        where=str(folder),
+        hint="name the file",
+    )
+
+
+def _in_collection(name: str) -> Path | None:
+    """The file of a robot in an installed collection, which may fetch it."""
+    if not name.replace("_", "").replace("-", "").isalnum():
+        return None
+    if _installed(f"robot_descriptions.{name}"):
+        module = importlib.import_module(f"robot_descriptions.{name}")
+        return Path(str(vars(module).get("MJCF_PATH") or vars(module).get("URDF_PATH")))
+    if _installed("mujoco_menagerie"):
+        menagerie = importlib.import_module("mujoco_menagerie")
+        if name in menagerie.names():
+            robot = menagerie.get(name)
+            return Path(robot.xml(robot.default_model))
+    return None
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,239 @@
+"""A robot's file, read and compiled by MuJoCo: what every further step of an import looks at."""
+
+import dataclasses
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from jaxtyping import Float
+
+from ...errors import WildRobotError
+from .findings import Findings
+from .meshes import find_mesh, mesh_points
+from .options import ImportOptions
+from .place import Kind, read_xml
+from .root import make_free
+from .urdf import joint_speeds, srdf_states, urdf_spec
+
+_HEAVY = 0.01  # share of the robot's mass that a link with a mended inertia may have without a look
+_TINY = 1e-9  # kg, of a link without mass; its inertia in kg m^2 is the same number
+_SCALAR = {int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)}
+_MESH, _SPHERE, _HFIELD = (getattr(mujoco.mjtGeom, f"mjGEOM_{kind}") for kind in ("MESH", "SPHERE", "HFIELD"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A compiled model in which every link is a body of its own and the robot's root is free."""
+
+    path: Path
+    kind: Kind
+    name: str
+    mj: mujoco.MjModel
+    root: int  # body id of the robot's root
+    meshes: dict[int, Float[np.ndarray, "n 3"]]  # hull of a mesh in the frame of its geom, by geom id
+    speeds: dict[str, float]  # rad/s, by joint, of a URDF
+    poses: dict[str, dict[str, float]]  # angles (rad) by joint, by keyframe or state of an SRDF
+    unread: dict[str, str]  # a mesh that no reader is there for, by body
+    imus: tuple[tuple[str, str], ...]  # ("site" or "body", name) of what may be an IMU, the likeliest first
+
+
+def read_source(path: Path, options: ImportOptions, findings: Findings) -> Source:
+    """Read an MJCF or a URDF.
+
+    Raises:
+        WildRobotError: it is neither, a mesh is missing, or MuJoCo refuses it.
+    """
+    xml, kind = read_xml(path)
+    if kind == "urdf":
+        spec = urdf_spec(xml, path)
+    else:
+        try:
+            spec = mujoco.MjSpec.from_file(str(path))
+        except ValueError as error:
+            raise _refused(path, error) from error
+    imus = _imus(spec)
+    _drop(spec)
+    root = make_free(spec, path, findings)
+    solid = _solid_bodies(spec, kind, findings)
+    hulls, unread = _take_meshes(spec, path, solid, options, findings)
+    spec.compiler.fusestatic = False
+    spec.compiler.discardvisual = False
+    spec.compiler.balanceinertia = True
+    try:
+        mj = spec.compile()
+    except ValueError as error:
+        raise _refused(path, error) from error
+    joints = {mj.joint(j).name for j in range(mj.njnt)}
+    states = srdf_states(path, xml.get("name", ""), joints) if kind == "urdf" else _keyframes(mj)
+    meshes = {geom.id: points for geom, points in hulls}
+    for g in range(mj.ngeom):
+        if mj.geom_type[g] == _MESH and g not in meshes:
+            first, count = int(mj.mesh_vertadr[mj.geom_dataid[g]]), int(mj.mesh_vertnum[mj.geom_dataid[g]])
+            meshes[g] = mj.mesh_vert[first : first + count].astype(float)
+    name = xml.get("name") or path.stem if kind == "urdf" else path.stem
+    return Source(
+        path=path,
+        kind=kind,
+        name=name,
+        mj=mj,
+        root=mujoco.mj_name2id(mj, mujoco.mjtObj.mjOBJ_BODY, root),
+        meshes=meshes,
+        speeds=joint_speeds(xml) if kind == "urdf" else {},
+        poses=states,
+        unread=unread,
+        imus=imus,
+    )
+
+
+def _refused(path: Path, error: Exception) -> WildRobotError:
+    return WildRobotError(
+        f"MuJoCo cannot compile {path.name}: {' '.join(str(error).split())[:300]}",
+        where=str(path),
+        hint="mend what it names, or import with --no-meshes" if "mesh" in str(error) else "mend what it names",
+    )
+
+
+def _imus(spec: mujoco.MjSpec) -> tuple[tuple[str, str], ...]:
+    """Sites with a gyro, then sites and links that are called IMU."""
+    kinds = (mujoco.mjtSensor.mjSENS_GYRO, mujoco.mjtSensor.mjSENS_ACCELEROMETER)
+    found = [("site", sensor.objname) for kind in kinds for sensor in spec.sensors if sensor.type == kind]
+    found += [("site", site.name) for site in spec.sites if "imu" in site.name.lower()]
+    found += [("body", body.name) for body in spec.bodies if "imu" in body.name.lower()]
+    return tuple(dict.fromkeys(found))
+
+
+def _drop(spec: mujoco.MjSpec) -> None:
+    """Take away what no import reads, and whose files may be missing."""
+    for element in (*spec.geoms, *spec.sites, *spec.tendons):
+        element.material = ""
+    for geom in [geom for geom in spec.geoms if geom.type == _HFIELD]:
+        spec.delete(geom)
+    unread = (spec.sensors, spec.skins, spec.hfields, spec.materials, spec.textures, spec.pairs, spec.excludes)
+    for elements in unread:
+        for element in list(elements):
+            spec.delete(element)
+
+
+def _solid_bodies(spec: mujoco.MjSpec, kind: Kind, findings: Findings) -> set[str]:
+    """Bodies whose mass and inertia the file gives: the others get theirs from their geoms.
+
+    A link of a URDF without <inertial> has no mass.
+    """
+    infer = mujoco.mjtInertiaFromGeom.mjINERTIAFROMGEOM_TRUE
+    if kind == "mjcf" and spec.compiler.inertiafromgeom == infer:
+        return set()
+    found, mended = set(), []
+    for body in spec.bodies[1:]:
+        if not body.explicitinertial and kind == "mjcf":
+            continue
+        found.add(body.name)
+        if not body.explicitinertial or not body.mass > 0.0:
+            body.explicitinertial = True
+            body.mass, body.ipos, body.iquat = _TINY, [0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]
+            body.fullinertia = [*[_TINY] * 3, 0.0, 0.0, 0.0]
+        elif _mend(body):
+            mended.append(body)
+    if mended:
+        heaviest = max(mended, key=lambda body: body.mass)
+        heavy = heaviest.mass > _HEAVY * sum(body.mass for body in spec.bodies[1:])
+        findings.add(
+            f"inertia of {', '.join(body.name for body in mended)}",
+            "raised to what a body of a centimetre has",
+            f"the file's is none that a body can have; the heaviest of them has {heaviest.mass:.3g} kg",
+            "guess",
+            check=heavy,
+        )
+    return found
+
+
+def _mend(body: mujoco.MjsBody) -> bool:
+    """Make an inertia that no solid body has one that MuJoCo takes; False where it was good."""
+    given = np.asarray(body.fullinertia, float)
+    if np.isnan(given[0]):
+        given = np.concatenate([np.asarray(body.inertia, float), np.zeros(3)])
+    xx, yy, zz, xy, xz, yz = given
+    matrix = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    values, axes = np.linalg.eigh(matrix)
+    if values.min() > max(1e-6 * values.max(), 1e-7 * body.mass):
+        return False
+    raised = axes @ np.diag(np.maximum(values, max(1e-4 * body.mass, 1e-2 * values.max()))) @ axes.T
+    body.fullinertia = [*np.diag(raised), raised[0, 1], raised[0, 2], raised[1, 2]]
+    return True
+
+
+def _take_meshes(
+    spec: mujoco.MjSpec, path: Path, solid: set[str], options: ImportOptions, findings: Findings
+) -> tuple[list[tuple[mujoco.MjsGeom, Float[np.ndarray, "n 3"]]], dict[str, str]]:
+    """Take mesh geoms out of bodies whose inertia is given, and read their hulls; MuJoCo reads the other meshes.
+
+    What is only drawn is not read where the body has something that touches.
+
+    Returns:
+        The geoms with their points; and a mesh that no reader is there for, by body.
+    """
+    files: dict[str, Path | None] = {}
+    for mesh in spec.meshes:
+        if mesh.file and options.meshes:
+            inside = path.parent / (spec.meshdir or "") / mesh.file
+            files[mesh.name] = inside if inside.is_file() else find_mesh(mesh.file, path.parent)
+    missing = sorted({mesh.file for mesh in spec.meshes if mesh.name in files and files[mesh.name] is None})
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise WildRobotError(
+            f"The mesh {missing[0]!r} is missing."
+            if len(missing) == 1
+            else f"{len(missing)} meshes are missing: {', '.join(map(repr, missing[:3]))}{more}.",
+            where=str(path),
+            hint="put them where the file says, set ROS_PACKAGE_PATH for package:// names, or import with --no-meshes",
+        )
+    found: list[tuple[mujoco.MjsGeom, Float[np.ndarray, "n 3"]]] = []
+    unread: dict[str, str] = {}
+    touching = {geom.parent.name for geom in spec.geoms if geom.contype or geom.conaffinity}
+    for geom in [geom for geom in spec.geoms if geom.meshname]:
+        mesh = spec.mesh(geom.meshname)
+        if geom.parent.name not in solid or (options.meshes and (not mesh.file or geom.type != _MESH)):
+            if not options.meshes:
+                raise WildRobotError(
+                    f"The body {geom.parent.name!r} has no <inertial>, so its mass follows from its mesh.",
+                    where=str(path),
+                    hint="import without --no-meshes, or give it an <inertial>",
+                )
+            continue
+        drawn = not (geom.contype or geom.conaffinity)
+        if not options.meshes or (drawn and geom.parent.name in touching):
+            spec.delete(geom)
+            continue
+        file = Path(str(files[mesh.name]))
+        points = mesh_points(file)
+        if points is None:
+            unread[geom.parent.name] = file.name
+            spec.delete(geom)
+            continue
+        points = _unit(points, mesh)
+        geom.type, geom.meshname, geom.size, geom.mass = _SPHERE, "", [1e-3, 0.0, 0.0], 0.0
+        found.append((geom, points))
+    used = {geom.meshname for geom in spec.geoms}
+    for mesh in [mesh for mesh in spec.meshes if mesh.name not in used]:
+        spec.delete(mesh)
+    if unread:
+        named = f"of {len(unread)} links, such as {next(iter(unread.values()))}"
+        findings.add("meshes left out", named, "Collada (.dae) that pycollada cannot read here", "sure")
+    return found, unread
+
+
+def _unit(points: Float[np.ndarray, "n 3"], mesh: mujoco.MjsMesh) -> Float[np.ndarray, "n 3"]:
+    """Points of a mesh's file in the frame of its geom: what <mesh> says of reference and scale."""
+    turn, inverse = np.zeros(9), np.zeros(4)
+    mujoco.mju_negQuat(inverse, np.asarray(mesh.refquat, float))
+    mujoco.mju_quat2Mat(turn, inverse)
+    moved = (points - np.asarray(mesh.refpos, float)) @ turn.reshape(3, 3).T
+    return moved * np.asarray(mesh.scale, float)
+
+
+def _keyframes(mj: mujoco.MjModel) -> dict[str, dict[str, float]]:
+    """The scalar joints' angles in each keyframe."""
+    scalar = [j for j in range(mj.njnt) if int(mj.jnt_type[j]) in _SCALAR]
+    return {
+        mj.key(k).name or f"key{k}": {mj.joint(j).name: float(mj.key_qpos[k, mj.jnt_qposadr[j]]) for j in scalar}
+        for k in range(mj.nkey)
+    }

@@ -1,0 +1,142 @@
+"""Pieces of an import against figures that are known: datasheets, fits, meshes' places, files, the command line."""
+
+import json
+
+import makers
+import numpy as np
+import pytest
+
+from wildrobot_eqx.cli import main
+from wildrobot_eqx.errors import WildRobotError
+from wildrobot_eqx.robots import load_robot
+from wildrobot_eqx.robots.importing import DATASHEETS, fit, meshes
+from wildrobot_eqx.robots.importing.datasheets import datasheet
+from wildrobot_eqx.robots.importing.legs import foot_names
+from wildrobot_eqx.robots.importing.place import find_file
+from wildrobot_eqx.robots.importing.skeleton import surface
+
+
+@pytest.mark.parametrize("name", DATASHEETS)
+def test_datasheets_are_servos_that_can_be_simulated(name):
+    """A hobby servo: its stall torque within a radian of error, damped, and stable at steps of 5 ms upon its rotor."""
+    sheet = datasheet(name)
+    assert 0.02 < sheet.stall_torque / sheet.kp < 1.0
+    assert 3.0 < sheet.no_load_speed < 15.0
+    assert sheet.kv * 0.005 / sheet.armature < 1.0
+    assert 0.1 < sheet.kv / (2.0 * np.sqrt(sheet.kp * sheet.armature)) < 3.0
+
+
+def test_a_brushless_joint_is_seen_through_its_gear():
+    sheet = datasheet("brushless(0.3, 300, 4e-6, 9)")
+    assert (sheet.stall_torque, sheet.no_load_speed) == pytest.approx((2.7, 300 / 9))
+    assert sheet.armature == pytest.approx(4e-6 * 81)
+    with pytest.raises(WildRobotError):
+        datasheet("brushless(0.3, 300, 0, 9)")
+
+
+def test_a_ball_is_fitted_to_the_end_of_a_leg():
+    """A rod with a ball of 20 mm at its end, 0.4 m long."""
+    ball = 0.02 * surface(2, np.ones(3))
+    points = np.concatenate([ball, 0.3 * np.array([[0.0, 0.0, 1.0], [0.03, 0.0, 1.0]])])
+    found = fit.fit_sphere(points, 0.4)
+    assert found.radius == pytest.approx(0.02, rel=0.05)
+    np.testing.assert_allclose(found.center, 0.0, atol=1e-3)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.2])
+def test_a_box_is_fitted_under_a_sole(tilt):
+    """A plate of 200 by 80 mm with a post on it, as it is and nose down."""
+    plate = np.array([0.1, 0.04, 0.01]) * surface(6, np.ones(3))
+    turn = np.array([[np.cos(tilt), 0, np.sin(tilt)], [0, 1, 0], [-np.sin(tilt), 0, np.cos(tilt)]])
+    points = np.concatenate([plate, [[0.0, 0.0, 0.1]]]) @ turn.T
+    face = fit.flat_face(points, 0.7)
+    assert face is not None
+    np.testing.assert_allclose(face[:3], turn @ [0, 0, -1], atol=1e-9)
+    box = fit.fit_box(points, face, 0.7)
+    np.testing.assert_allclose(box.size[:2], [0.1, 0.04], rtol=1e-6)
+    bottom = box.center - box.mat[:, 2] * box.size[2]
+    np.testing.assert_allclose(bottom, turn @ [0, 0, -0.01], atol=1e-9)
+    np.testing.assert_allclose(box.mat, turn, atol=1e-9)
+
+
+def test_a_ball_is_no_flat_sole():
+    assert fit.flat_face(0.03 * surface(2, np.ones(3)), 0.4) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "package://dog/meshes/a.stl",
+        "model://dog/meshes/a.stl",
+        "../meshes/a.stl",
+        "file:///home/maker/ws/dog/meshes/a.stl",
+        "package://another_name/meshes/a.stl",
+        "C:\\work\\meshes\\a.stl",
+    ],
+)
+def test_meshes_are_found(tmp_path, name):
+    (tmp_path / "dog_ws" / "urdf").mkdir(parents=True)
+    (tmp_path / "dog_ws" / "package.xml").write_text("<package><name>dog</name></package>")
+    file = tmp_path / "dog_ws" / "meshes" / "a.stl"
+    file.parent.mkdir()
+    file.touch()
+    found = meshes.find_mesh(name, tmp_path / "dog_ws" / "urdf")
+    assert found is not None
+    assert found.resolve() == file
+
+
+def test_a_mesh_that_is_nowhere_is_not_found(tmp_path):
+    assert meshes.find_mesh("package://dog/meshes/nowhere_to_be_seen.stl", tmp_path) is None
+
+
+def test_a_mesh_that_is_none_is_refused(tmp_path):
+    (tmp_path / "a.stl").write_text("no mesh")
+    with pytest.raises(WildRobotError):
+        meshes.mesh_points(tmp_path / "a.stl")
+
+
+def test_feet_are_named_by_their_places():
+    assert foot_names([0.2, -0.2, -0.2, 0.2], [0.1, 0.1, -0.1, -0.1]) == (
+        *("front_left", "hind_left", "hind_right", "front_right"),
+    )
+    assert foot_names([0.0, 0.01], [0.1, -0.1]) == ("left", "right")
+    assert foot_names([0.2, 0.0, -0.2], [0.1, 0.1, 0.1])[1] == "middle_left"
+
+
+def test_a_folder_is_searched_for_its_robot(tmp_path):
+    makers.write(tmp_path, "scene.xml", "<mujoco/>")
+    file = makers.write(tmp_path, "dog.xml", "<mujoco/>")
+    assert str(find_file(str(tmp_path))) == file
+    makers.write(tmp_path, "cat.xml", "<mujoco/>")
+    with pytest.raises(WildRobotError):
+        find_file(str(tmp_path))
+    favourite = makers.write(tmp_path, "robot.urdf", "<robot/>")
+    assert str(find_file(str(tmp_path))) == favourite
+
+
+def test_the_command_writes_a_robot_and_nothing_over_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "disable")
+    monkeypatch.chdir(tmp_path)
+    file = makers.write(tmp_path / "src", "four.xml", makers.quadruped())
+    assert main(["robots", "import", file, "--name", "dog", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert sorted(document["files"]) == ["README.md", "dog.xml", "robot.toml"]  # no picture without OpenGL
+    assert document["trial"]["stands"]
+    robot = load_robot(tmp_path / "dog")
+    assert document["weight"] == pytest.approx(robot.weight)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "dog").iterdir()}
+    (tmp_path / "dog" / "notes.txt").write_text("mine")
+    assert main(["robots", "import", file, "--name", "dog"]) == 2
+    assert main(["robots", "import", file, "--name", "dog", "--force"]) == 0
+    (tmp_path / "dog" / "notes.txt").unlink()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "dog").iterdir()} == before
+    (tmp_path / "dog" / "README.md").write_text("my own words")
+    assert main(["robots", "import", file, "--name", "dog", "--force"]) == 2
+    assert (tmp_path / "dog" / "README.md").read_text() == "my own words"
+
+
+def test_nothing_is_written_of_what_is_refused(tmp_path, capsys):
+    file = makers.write(tmp_path / "src", "two.urdf", makers.biped(makers.MESH))
+    assert main(["robots", "import", file, "--out", str(tmp_path / "robot")]) == 2
+    assert not (tmp_path / "robot").exists()
+    assert "sole.stl" in capsys.readouterr().err
