@@ -82,9 +82,15 @@ def write(tmp_path, *changes: tuple[str, str], name: str = "dog.xml"):
     return path
 
 
+KNOWN = {
+    "microduck": [("feet", "note")],  # its makers' home rolls the hips by 5 degrees, and its ankles do not roll
+    "wildrobot17": [("actuators", "note")],  # its actuators stand in the order of its servos
+}
+
+
 @pytest.mark.parametrize("name", robot_names())
-def test_robots_that_ship_have_nothing(name):
-    assert examine(name)[1] == ()
+def test_robots_that_ship_have_what_their_makers_gave_them(name):
+    assert [(finding.check, finding.severity) for finding in examine(name)[1]] == KNOWN.get(name, [])
 
 
 def test_a_well_made_robot_has_nothing(tmp_path):
