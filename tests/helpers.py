@@ -277,7 +277,7 @@ def random_signals(robot: Robot, seed: int = 0, speed: float = 0.3, phase: float
 
 
 def planar_signals(robot: Robot, seed: int = 0, **options: Any) -> Signals:
-    """The same signals, told to walk sideways and to turn as well."""
+    """The same signals, commanded to walk sideways and to turn as well."""
     signals = random_signals(robot, seed, **options)
     lateral, turn = map(
         jnp.asarray, np.random.default_rng(shifted(seed + 3000)).uniform(0.05, 0.5, 2).astype(np.float32)

@@ -112,7 +112,7 @@ def _edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-def test_a_missing_mjcf_is_told(hopper_files, call):
+def test_a_missing_mjcf_is_reported(hopper_files, call):
     (hopper_files / "hopper.xml").unlink()
     status, _, err = call("check", "hop", f"--robot={hopper_files}")
     assert status == 2
@@ -120,7 +120,7 @@ def test_a_missing_mjcf_is_told(hopper_files, call):
     assert str(hopper_files / "hopper.xml") in err
 
 
-def test_an_mjcf_that_does_not_compile_is_told(hopper_files, call):
+def test_an_mjcf_that_does_not_compile_is_reported(hopper_files, call):
     _edit(hopper_files / "hopper.xml", "<worldbody", "<wordbody")
     status, _, err = call("check", "hop", f"--robot={hopper_files}")
     assert status == 2
@@ -128,7 +128,7 @@ def test_an_mjcf_that_does_not_compile_is_told(hopper_files, call):
     assert "try: mend" in err
 
 
-def test_a_joint_that_the_model_lacks_is_told(hopper_files, call):
+def test_a_joint_that_the_model_lacks_is_reported(hopper_files, call):
     _edit(hopper_files / "robot.toml", "knee_pitch =", "kne_pitch =")
     status, _, err = call("check", "hop", f"--robot={hopper_files}")
     assert status == 2
@@ -136,7 +136,7 @@ def test_a_joint_that_the_model_lacks_is_told(hopper_files, call):
     assert "did you mean 'knee_pitch'?" in err
 
 
-def test_a_recipe_that_raises_is_told(tmp_path, call):
+def test_a_recipe_that_raises_is_reported(tmp_path, call):
     path = tmp_path / "mine.py"
     path.write_text(
         "from wildrobot_eqx import Recipe, recipe\n\n\n@recipe\ndef mine(n: int = 0) -> Recipe:\n    return 1 / n\n"
@@ -148,7 +148,7 @@ def test_a_recipe_that_raises_is_told(tmp_path, call):
 
 
 @pytest.mark.parametrize("place", ["at import", "when built"])
-def test_a_recipe_that_exits_is_told(place, tmp_path, call):
+def test_a_recipe_that_exits_is_reported(place, tmp_path, call):
     path = tmp_path / "mine.py"
     early, late = ("raise SystemExit('bye')", "pass") if place == "at import" else ("", "raise SystemExit('bye')")
     path.write_text(
@@ -161,17 +161,17 @@ def test_a_recipe_that_exits_is_told(place, tmp_path, call):
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "told"), [("bye", 1, "bye"), (None, 0, ""), (3, 3, ""), (130, 130, "stopped")]
+    ("code", "status", "message"), [("bye", 1, "bye"), (None, 0, ""), (3, 3, ""), (130, 130, "stopped")]
 )
-def test_exits_have_the_status_that_python_gives_them(code, status, told, call, monkeypatch):
+def test_exits_have_the_status_that_python_gives_them(code, status, message, call, monkeypatch):
     def leaves(**_):
         raise SystemExit(code)
 
     monkeypatch.setattr(cli, "_command", lambda recipe: leaves)
-    assert call("recipes", "list") == (status, "", told)
+    assert call("recipes", "list") == (status, "", message)
 
 
-def test_a_ctrl_c_is_told_in_one_line(call, monkeypatch):
+def test_a_ctrl_c_is_reported_in_one_line(call, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
@@ -179,7 +179,7 @@ def test_a_ctrl_c_is_told_in_one_line(call, monkeypatch):
     assert call("recipes", "list") == (130, "", "stopped")
 
 
-def test_an_option_type_that_cannot_be_read_is_told(tmp_path, call):
+def test_an_option_type_that_cannot_be_read_is_reported(tmp_path, call):
     path = tmp_path / "mine.py"
     path.write_text(
         "from wildrobot_eqx import Recipe, recipe\n@recipe\ndef mine(n: int | str = 1) -> Recipe:\n    return 1\n"

@@ -232,7 +232,7 @@ def test_the_native_engine_conforms(hopper):
     testing.check_physics(we.NativePhysics(hopper, threads=1))
 
 
-# --- what does not conform is told -----------------------------------------------------------------------
+# --- what does not conform is reported -------------------------------------------------------------------
 
 
 class Lopsided(we.terms.AbstractStatelessTerm):
@@ -357,7 +357,7 @@ class Deaf(we.commands.AbstractCommand):
 
 
 @pytest.mark.parametrize(
-    ("check", "make", "told"),
+    ("check", "make", "message"),
     [
         (testing.check_term, lambda r: Lopsided(), "applied twice"),
         (testing.check_randomiser, lambda r: Sticky(jnp.asarray(r.model.mj.opt.gravity, jnp.float32)), "gravity"),
@@ -367,17 +367,17 @@ class Deaf(we.commands.AbstractCommand):
     ],
     ids=["term", "randomiser", "reset", "reward", "command"],
 )
-def test_a_part_that_does_not_conform_is_told(check, make, told, hopper):
-    with pytest.raises(AssertionError, match=told):
+def test_a_part_that_does_not_conform_is_reported(check, make, message, hopper):
+    with pytest.raises(AssertionError, match=message):
         check(make(hopper), hopper)
 
 
-def test_a_controller_that_breaks_the_mirror_is_told(robot):
+def test_a_controller_that_breaks_the_mirror_is_reported(robot):
     with pytest.raises(AssertionError, match="mirrored action"):
         testing.check_controller(Lopsided2(we.controllers.JointPosition(robot)), robot)
 
 
-def test_a_part_that_breaks_the_contract_is_told_leaf_by_leaf(hopper):
+def test_a_part_that_breaks_the_contract_is_reported_leaf_by_leaf(hopper):
     class Wide(we.endings.AbstractStatelessEnding):
         truncates = False
 
@@ -388,7 +388,7 @@ def test_a_part_that_breaks_the_contract_is_told_leaf_by_leaf(hopper):
         testing.check_ending(Wide(), hopper)
 
 
-def test_an_engine_that_is_not_mujoco_is_told(hopper):
+def test_an_engine_that_is_not_mujoco_is_reported(hopper):
     physics = StillPhysics(hopper)
     testing.check_physics(physics, tolerance=float("inf"))
     with pytest.raises(AssertionError, match="differs from MuJoCo"):

@@ -62,11 +62,11 @@ def test_a_block_fails_with_the_message_that_is_quoted(title, prelude, brax, mon
     namespace = dict(prelude)
     with pytest.raises(Exception) as caught:  # noqa: PT011 - the text is what matters
         _run(block, namespace)
-    told = _plain(f"{type(caught.value).__name__}: {caught.value}")
+    documented = _plain(f"{type(caught.value).__name__}: {caught.value}")
     quoted = _blocks(SECTIONS[title], "text")
     assert quoted
     for text in quoted:
-        assert _plain(text) in told
+        assert _plain(text) in documented
     if "broken" in namespace:
         findings = check.check_env(namespace["broken"]).findings
         assert findings
@@ -142,18 +142,18 @@ def test_the_second_column_is_brax(brax):
 
     trained = {name: default(p) for name, p in inspect.signature(train.train).parameters.items()}
     made = {f".{name}": default(p) for name, p in inspect.signature(networks.make_ppo_networks).parameters.items()}
-    told = _entries(1)
-    assert len(told) >= 20
-    assert told == {name: {**trained, **made}.get(name) for name in told}
+    documented = _entries(1)
+    assert len(documented) >= 20
+    assert documented == {name: {**trained, **made}.get(name) for name in documented}
     # What steers learning must not be missing; the rest is logging, checkpoints, evaluation and pixels.
-    missing = set(inspect.signature(train.train).parameters) - set(told)
+    missing = set(inspect.signature(train.train).parameters) - set(documented)
     assert not [name for name in missing if re.search("loss|cost|clip|lambda|discount|rate$|epsilon$|batch", name)]
 
 
 def test_the_third_column_names_what_it_is_of():
-    told = _entries(2)
-    assert len(told) >= 14
-    assert {"gamma", "lam", "clip_param", "desired_kl", "..num_steps_per_env"} <= set(told)
+    documented = _entries(2)
+    assert len(documented) >= 14
+    assert {"gamma", "lam", "clip_param", "desired_kl", "..num_steps_per_env"} <= set(documented)
 
 
 # --- migration -------------------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def test_lying_robots_lie_anyhow_and_above_the_floor(made):
     assert min(depth) > -0.005
 
 
-def test_standing_is_told_from_lying_and_ends_an_episode_after_its_time(made):
+def test_standing_is_reported_from_lying_and_ends_an_episode_after_its_time(made):
     _, recipe = made("get_up")
     env = recipe.env
     home = dataclasses.replace(env, reset_state=we.resets.HomeReset(env.physics.robot, 0.0, 0.0, 0.0))

@@ -38,18 +38,18 @@ def test_brax_bool_done(capsys):
     path = ROOT / "docs" / "examples" / "brax_bool_done.py"
     runpy.run_path(str(path), run_name="__main__")
     out = capsys.readouterr().out
-    cryptic, told = out.split("The checker says:\n")
+    cryptic, report = out.split("The checker says:\n")
     assert "Brax says: scan body function carry input and carry output must have equal types" in cryptic
     assert re.search(r"info\['episode_done'\] has type float32\[4\] but .* has type bool\[4\]", cryptic)
     assert re.search(r"info\['truncation'\] has type float32\[4\] but .* has type int32\[4\]", cryptic)
     assert "state.done" not in cryptic
     assert "Falling" not in cryptic
     line = next(i for i, text in enumerate(path.read_text().splitlines(), 1) if "done=height" in text)
-    assert told.splitlines()[0] == "done of the env state: state.done"
-    assert "out:  bool[]" in told
-    assert f"Falling ({path}:{line})" in told
-    assert "done = jnp.asarray(done, jnp.float32)" in told
-    assert told.count("try:") == 1
+    assert report.splitlines()[0] == "done of the env state: state.done"
+    assert "out:  bool[]" in report
+    assert f"Falling ({path}:{line})" in report
+    assert "done = jnp.asarray(done, jnp.float32)" in report
+    assert report.count("try:") == 1
 
 
 @pytest.mark.slow
@@ -71,9 +71,9 @@ def test_gymnasium_hopper_without_its_learner(monkeypatch, capsys):
     with pytest.raises(SystemExit) as left:
         runpy.run_path(str(ROOT / "docs" / "examples" / "gymnasium_hopper.py"), run_name="__main__")
     assert left.value.code == 2
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 1
-    assert "pip install stable-baselines3" in told[0]
+    report = capsys.readouterr().err.splitlines()
+    assert len(report) == 1
+    assert "pip install stable-baselines3" in report[0]
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_an_entry_point_that_leads_nowhere_names_its_package(pond, name):
     assert "wildrobot_eqx.robots" in caught.value.where
 
 
-def test_two_packages_with_one_name_are_told(pond):
+def test_two_packages_with_one_name_are_reported(pond):
     install(pond, "lake_robots")
     with pytest.raises(WildRobotError, match=r"lake_robots.*pond_robots") as caught:
         load_robot("duck")
@@ -82,7 +82,7 @@ def test_the_command_line_lists_them(pond, capsys):
 
     robots_list()
     recipes_list()
-    told = capsys.readouterr().out.splitlines()
-    assert {"duck", "goose", "ghost", "waddle"} <= {line.split()[0] for line in told}
+    lines = capsys.readouterr().out.splitlines()
+    assert {"duck", "goose", "ghost", "waddle"} <= {line.split()[0] for line in lines}
     recipes_copy("waddle", pond / "mine.py")
     assert (pond / "mine.py").read_bytes() == (data_dir("recipes") / "hop.py").read_bytes()

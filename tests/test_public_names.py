@@ -80,13 +80,13 @@ def test_type_checkers_see_every_public_name(tmp_path):
         str(source),
     ]
     done = subprocess.run(call, capture_output=True, text=True, timeout=600, check=False)
-    # By the file's name alone: from its cache mypy tells the folder of the call before.
+    # By the file's name alone: from its cache mypy gives the folder of the call before.
     found = [line for line in done.stdout.splitlines() if f"{source.name}:" in line]
-    told = {int(line.split(f"{source.name}:")[1].split(":")[0]): line for line in found}
-    assert set(told) == set(range(2, len(names) + 3)), (done.stdout + done.stderr)[-2000:]
-    wrong = [name for name, i in zip(names, range(2, len(names) + 2), strict=True) if _any(told[i])]
+    reported = {int(line.split(f"{source.name}:")[1].split(":")[0]): line for line in found}
+    assert set(reported) == set(range(2, len(names) + 3)), (done.stdout + done.stderr)[-2000:]
+    wrong = [name for name, i in zip(names, range(2, len(names) + 2), strict=True) if _any(reported[i])]
     assert wrong == []
-    assert 'has no attribute "no_such_name"' in told[len(names) + 2]
+    assert 'has no attribute "no_such_name"' in reported[len(names) + 2]
 
 
 CACHE = ROOT.parents[1] / ".cache" / "mypy"

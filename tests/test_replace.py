@@ -1,4 +1,4 @@
-"""`dataclasses.replace` works on every module, and changes what it is told to change and nothing else."""
+"""`dataclasses.replace` works on every module, and changes the named fields and nothing else."""
 
 import dataclasses
 import importlib

@@ -57,7 +57,7 @@ def test_an_installed_package_finds_them_from_a_foreign_folder(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     environment = {**os.environ, "PYTHONPATH": str(site), "JAX_PLATFORMS": "cpu"}
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", LOOK, str(site)],
         cwd=elsewhere,
         env=environment,
@@ -65,5 +65,5 @@ def test_an_installed_package_finds_them_from_a_foreign_folder(wheel, tmp_path):
         text=True,
         timeout=300,
     )
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.split()[-1] == "hop"
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.split()[-1] == "hop"

@@ -46,8 +46,8 @@ def of_usage() -> str:
         with mock.patch.dict(os.environ, wide), contextlib.redirect_stderr(heard):
             status = main(arguments)
         bare = heard.getvalue().translate(str.maketrans(dict.fromkeys("│╭╮╰╯─", " ")))
-        told = " ".join(bare.replace(str(Path.cwd()), "HERE").split())
-        pages.append(f"$ wildrobot-eqx {' '.join(arguments)}\n[{status}] {told}")
+        text = " ".join(bare.replace(str(Path.cwd()), "HERE").split())
+        pages.append(f"$ wildrobot-eqx {' '.join(arguments)}\n[{status}] {text}")
     return "\n".join(pages)
 
 
@@ -70,8 +70,8 @@ def of_robots(folder: Path) -> str:
         try:
             we.load_robot(place)
         except we.WildRobotError as error:
-            told = " ".join(str(error).replace(str(place), "FOLDER").split())
-            pages.append(f"# {name}\n{told}")
+            text = " ".join(str(error).replace(str(place), "FOLDER").split())
+            pages.append(f"# {name}\n{text}")
         else:
             pages.append(f"# {name}\nnothing")
     return "\n".join(pages)

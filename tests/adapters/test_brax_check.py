@@ -96,7 +96,7 @@ def test_the_line_is_the_one_that_made_the_leaf():
     assert finding.source == f"Bad ({inspect.getsourcefile(Bad)}:{start + 2})"
 
 
-def test_several_faults_are_told_at_once():
+def test_several_faults_are_reported_at_once():
     env = _in_step(done=lambda s: s.reward < 0, reward=lambda s: jnp.int32(0), metrics=lambda s: {})
     assert [finding.leaf for finding in check_brax(env)] == ["state.done", "state.reward", "state.metrics['height']"]
 
@@ -113,7 +113,7 @@ def test_an_error_while_tracing_is_a_finding():
     assert "ZeroDivisionError" in finding.after
 
 
-def test_what_only_a_wrapper_meets_is_told_as_the_envs_own_leaf():
+def test_what_only_a_wrapper_meets_is_reported_as_the_envs_own_leaf():
     """A key that an episode wrapper owns: the env writes an int over it."""
 
     def tampers(state, first):
@@ -241,7 +241,7 @@ class TypedKey(Rules):
 
 
 class DropsMetrics(Rules):
-    """Brax's evaluator puts the reward among them; JAX alone tells of its own scan."""
+    """Brax's evaluator puts the reward among them; JAX alone speaks of its own scan."""
 
     def step(self, state, action):
         return super().step(state, action).replace(metrics={"height": action[0]})  # wrong
@@ -323,7 +323,7 @@ def test_the_cures_work(cls):
     assert check_brax(cls()) == []
 
 
-def test_x64_is_told_with_what_to_do(hopper):
+def test_x64_is_reported_with_what_to_do(hopper):
     with jax.enable_x64(True):
         (finding,) = check_brax(BraxEnv(small_env(hopper)))
     assert finding.leaf == "jax_enable_x64"

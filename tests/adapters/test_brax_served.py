@@ -18,7 +18,7 @@ def limited(hopper):
     return BraxEnv(small_env(hopper, endings={}, episode_length=4 * hopper.control_dt), time_limit=True)
 
 
-def test_time_outs_are_told_where_bootstrap_on_timeout_reads_them(limited):
+def test_time_outs_are_reported_where_bootstrap_on_timeout_reads_them(limited):
     """Each fourth step, and only these, is done by time: the info that Brax's PPO asks for by name."""
     wrapped = training.wrap(limited, episode_length=100)
 

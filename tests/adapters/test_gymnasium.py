@@ -1,4 +1,4 @@
-"""The Gymnasium adapters: Gymnasium's own checks, its own vector env as the reference, and mistakes told in short."""
+"""The Gymnasium adapters: Gymnasium's own checks, its own vector env as the reference, and messages."""
 
 import importlib
 import subprocess
@@ -128,7 +128,7 @@ def test_a_step_is_the_envs_own(still):
     assert len(set(rewards)) == 3
 
 
-def test_a_fall_and_the_end_of_time_are_told_apart(still):
+def test_a_fall_and_the_end_of_time_are_distinguished(still):
     env = GymnasiumEnv(still)
     env.reset(seed=0)
     ends = [env.step(np.zeros(3, np.float32))[2:4] for _ in range(6)]
@@ -167,7 +167,7 @@ def test_observations_keep_within_their_space(still):
 
 
 def test_a_simulation_that_blows_up_ends_its_episode(native_env):
-    """With finite numbers for the learner; a metric tells what happened."""
+    """With finite numbers for the learner; a metric says what happened."""
     native_env.reset(seed=0)
     broken = native_env._state.physics.qvel * jnp.nan
     native_env._state = eqx.tree_at(lambda s: s.physics.qvel, native_env._state, broken)
@@ -354,10 +354,10 @@ WRONG = {
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_a_wrong_action_is_named(still, kind):
-    action, told = WRONG[kind]
+    action, message = WRONG[kind]
     env = GymnasiumEnv(still)
     env.reset(seed=0)
-    with pytest.raises(WildRobotError, match=told) as caught:
+    with pytest.raises(WildRobotError, match=message) as caught:
         env.step(action)
     assert "GymnasiumEnv.step" in caught.value.where
     assert caught.value.hint
@@ -377,7 +377,7 @@ def test_a_wrong_action_of_a_batch_is_named(still):
 
 @pytest.mark.parametrize("cls", [GymnasiumEnv, lambda env, **kw: GymnasiumVectorEnv(env, 2, **kw)])
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"roles": ("polici",)}, "(?s)no observation 'polici'.*did you mean 'policy'"),
         ({"render_mode": "human"}, "no render mode 'human'"),
@@ -385,12 +385,12 @@ def test_a_wrong_action_of_a_batch_is_named(still):
         ({"observation_limit": np.inf}, "observation_limit is inf"),
     ],
 )
-def test_a_wrong_argument_is_named(still, cls, arguments, told):
-    with pytest.raises(WildRobotError, match=told):
+def test_a_wrong_argument_is_named(still, cls, arguments, message):
+    with pytest.raises(WildRobotError, match=message):
         cls(still, **arguments)
 
 
-def test_what_comes_too_early_is_told(still):
+def test_what_comes_too_early_is_reported(still):
     for env, action in ((GymnasiumEnv(still), np.zeros(3)), (GymnasiumVectorEnv(still, 3), np.zeros((3, 3)))):
         with pytest.raises(WildRobotError, match=r"(?s)no episode.*call reset\(\) first"):
             env.step(action)
@@ -407,7 +407,7 @@ def test_what_comes_too_early_is_told(still):
         GymnasiumVectorEnv(still, 2).reset(options={"reset_mask": np.array([True, False])})
 
 
-def test_a_missing_gymnasium_is_told_in_short(monkeypatch):
+def test_a_missing_gymnasium_is_reported_in_short(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("wildrobot_eqx.adapters.gymnasium")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "gymnasium", None)

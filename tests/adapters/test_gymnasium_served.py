@@ -28,7 +28,7 @@ def test_a_mode_is_taken_by_its_name(mode, still):
 
 
 @pytest.mark.parametrize("given", ["sometimes", "", "Same Step"])
-def test_an_unknown_mode_is_told(given, still):
+def test_an_unknown_mode_is_reported(given, still):
     with pytest.raises(WildRobotError, match="autoreset mode") as caught:
         GymnasiumVectorEnv(still, 2, given)
     assert "SameStep" in caught.value.hint
@@ -119,7 +119,7 @@ def test_a_forked_process_is_refused(registered, monkeypatch):
         gymnasium.make("lab/still-v0")
 
 
-def test_an_id_that_is_none_is_told(still):
+def test_an_id_that_is_none_is_reported(still):
     with pytest.raises(WildRobotError) as caught:
         register_gymnasium("not an id!", lambda: still)
     assert caught.value.where == "register_gymnasium"

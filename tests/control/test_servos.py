@@ -10,7 +10,7 @@ import pytest
 from helpers import shifted
 
 import wildrobot_eqx as we
-from wildrobot_eqx.control.law import Wiring
+from wildrobot_eqx.control.law import ServoParams
 from wildrobot_eqx.physics import fraction
 from wildrobot_eqx.robots import Servo
 
@@ -226,8 +226,8 @@ def test_the_square_of_the_weaker_torque_adds_friction_where_the_two_oppose_each
 def test_without_parts_the_chain_is_the_engine_alone(batched_hopper, hopper):
     """Read and written back, the robot's own servo is the same law to the last bit."""
     physics = batched_hopper.env.physics
-    wiring, params = Wiring(hopper), physics.params()
-    again = wiring.write(params, wiring.read(params, hopper.home_joints))
+    servo_params, params = ServoParams(hopper), physics.params()
+    again = servo_params.write(params, servo_params.read(params, hopper.home_joints))
     assert eqx.tree_equal(again, params)
 
 

@@ -164,7 +164,7 @@ class Joint:
 
 
 def in_series(torque: np.ndarray, mass: float) -> np.ndarray:
-    """The joint's angle, told to stay at 0, with a passive joint between motor and arm."""
+    """The joint's angle, commanded to stay at 0, with a passive joint between motor and arm."""
     low, high = np.rad2deg([-PLAY / 2, PLAY / 2])
     mj = mujoco.MjModel.from_xml_string(LOOSE.format(low=low, high=high, arm=ARM.format(mass=mass)))
     data, trace = mujoco.MjData(mj), []

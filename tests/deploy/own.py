@@ -107,8 +107,8 @@ class Tally(AbstractTerm):
         seen, large = state["seen"] + 1, state["large"] | (jnp.abs(qpos[0]) > 0.1)
         picked = last[seen % 5]
         value = jnp.where(large, jnp.arctan2(qpos[1], qpos[0]), 0.1 * jnp.fmod(seen.astype(jnp.float32), 7.0))
-        told = 0.01 * seen.astype(jnp.float32) + 0.1 * signals.physics.time
-        return jnp.stack([picked, value, jnp.max(last), told]), {
+        reading = 0.01 * seen.astype(jnp.float32) + 0.1 * signals.physics.time
+        return jnp.stack([picked, value, jnp.max(last), reading]), {
             "last": last,
             "seen": seen,
             "large": large,

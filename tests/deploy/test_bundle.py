@@ -1,4 +1,4 @@
-"""A bundle that was corrupted, edited, made for another version or made up is refused, and the reason told."""
+"""A bundle that was corrupted, edited, made for another version or made up is refused, and the error says why."""
 
 import io
 import json
@@ -75,7 +75,7 @@ def test_one_digit_of_the_contract_matters(folder):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lambda f: (f / "policy.onnx").unlink(), "lacks 'policy.onnx'"),
         (lambda f: (f / "extra.py").write_text("print()"), "holds 'extra.py', which its contract does not know"),
@@ -87,9 +87,9 @@ def test_one_digit_of_the_contract_matters(folder):
         (lambda f: (f / FILE).write_text((f / FILE).read_text()[:-200]), "cannot be read"),
     ],
 )
-def test_a_spoilt_folder_is_refused(spoil, told, folder):
+def test_a_spoilt_folder_is_refused(spoil, message, folder):
     spoil(folder)
-    with pytest.raises(WildRobotError, match=told):
+    with pytest.raises(WildRobotError, match=message):
         Bundle.open(folder)
 
 
@@ -176,7 +176,7 @@ def test_a_long_list_of_files_is_never_parsed(tmp_path, monkeypatch):
     monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("it was parsed"))
     ends = {
         "honest": data,
-        "a count of one": data[:-14] + b"\1\0\1\0" + data[-10:],  # the size of the list tells
+        "a count of one": data[:-14] + b"\1\0\1\0" + data[-10:],  # found by the size of the list
         "64 bits": data[:-22] + b"PK\6\7" + bytes(16) + data[-22:],
     }
     monkeypatch.setattr(archive, "_MAX_DIRECTORY", 2**12)
@@ -236,7 +236,7 @@ def test_another_version_is_refused(version, hint, hop_files):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('"rate": ', '"rate": NaN, "was": ', "NaN, which is no number"),
         ('"rate": ', '"rate": -Infinity, "was": ', "-Infinity"),
@@ -248,10 +248,10 @@ def test_another_version_is_refused(version, hint, hop_files):
         ('"rate": ', '"rate": 50.0, "rate": ', "a key twice"),
     ],
 )
-def test_numbers_that_are_none_are_refused(old, new, told, hop_files):
+def test_numbers_that_are_none_are_refused(old, new, message, hop_files):
     text = hop_files[FILE].decode()
     assert old in text
-    with pytest.raises(WildRobotError, match=told):
+    with pytest.raises(WildRobotError, match=message):
         read_contract(text.replace(old, new, 1).encode())
 
 
@@ -381,10 +381,10 @@ NONSENSE = {
 
 @pytest.mark.parametrize("what", NONSENSE)
 def test_a_contract_that_contradicts_itself_is_refused(what, hop_files):
-    change, told = NONSENSE[what]
+    change, message = NONSENSE[what]
     document = json.loads(hop_files[FILE])
     change(document)
-    with pytest.raises(WildRobotError, match=f"contradicts itself: .*{told}"):
+    with pytest.raises(WildRobotError, match=f"contradicts itself: .*{message}"):
         read_contract(sealed(document))
 
 

@@ -152,7 +152,7 @@ class Odd(AbstractPolicy):
 
 
 @pytest.mark.parametrize(
-    ("start", "how", "told"),
+    ("start", "how", "message"),
     [
         ((), "loops", "an Odd, computes with `(scan|while)`"),
         ((), "sorts", "an Odd, computes with `sort`"),
@@ -160,9 +160,9 @@ class Odd(AbstractPolicy):
         (jnp.zeros((2,), jnp.int32), "", "remembers int32, and a bundle hands on float32"),
     ],
 )
-def test_what_cannot_be_written_down_is_refused(start, how, told):
+def test_what_cannot_be_written_down_is_refused(start, how, message):
     policy = Odd(RunningNorm.init(5), jnp.zeros((3,), jnp.float32), start, how)
-    with pytest.raises(WildRobotError, match=told.replace("an Odd", "a Odd")):
+    with pytest.raises(WildRobotError, match=message.replace("an Odd", "a Odd")):
         policy_graph(policy, 5, {})
 
 

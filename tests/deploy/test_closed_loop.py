@@ -23,8 +23,8 @@ MOTIONS = (Motion("left", -0.1), Motion("turn", 0.2), Motion("turn", 0.9, requir
 
 def _held_to(files, gate: AbstractGate | None) -> Bundle:
     """The bundle with a verdict of that gate, as its export describes it."""
-    told = {"passed": True, "provisional": None, "failed": [], "lines": [], **describe_gate(gate)}
-    return opened(tampered(files, lambda document, _: document.update(gate=json.loads(json.dumps(told)))))
+    verdict = {"passed": True, "provisional": None, "failed": [], "lines": [], **describe_gate(gate)}
+    return opened(tampered(files, lambda document, _: document.update(gate=json.loads(json.dumps(verdict)))))
 
 
 @pytest.mark.parametrize(

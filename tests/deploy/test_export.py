@@ -1,4 +1,4 @@
-"""The exported graph is the policy, the contract is the env to the last bit, and what cannot be told is refused."""
+"""The exported graph is the policy, the contract is the env to the last bit, and the rest is refused."""
 
 import dataclasses
 import json
@@ -131,7 +131,7 @@ def test_every_figure_is_that_of_the_env(walk):
     }
 
 
-def test_filters_and_delays_are_told_apart(hop):
+def test_filters_and_delays_are_distinguished(hop):
     """A delay is the robot's own: the player must not wait once more. Filters are part of the graph."""
     controller = hop.contract.document["controller"]
     assert (controller["kind"], controller["delay"]) == ("LowPass", 2)
@@ -144,11 +144,11 @@ def test_equal_runs_give_equal_bytes(hop_files):
 
 
 def test_what_no_robot_could_compute_is_refused_before_the_rollout(monkeypatch):
-    """And told by `bundle_files`, whatever finds it."""
+    """And raised by `bundle_files`, whatever finds it."""
     env, policy = env_and_policy("hop")
     monkeypatch.setattr(exporting, "record", lambda *_: pytest.fail("it was rolled out"))
     stack = env.observations["policy"].terms
-    for changes, told in (
+    for changes, message in (
         (
             {"observations": {"policy": ObservationStack({**stack, "site": Sees("site_xpos")})}},
             "reads physics.site_xpos",
@@ -159,7 +159,7 @@ def test_what_no_robot_could_compute_is_refused_before_the_rollout(monkeypatch):
         ),
         ({"controller": LowPass(Wrapped(env.controller), env.controller.rest(), 0.5)}, "A Delay lies within a Wrapped"),
     ):
-        with pytest.raises(WildRobotError, match=re.escape(told)):
+        with pytest.raises(WildRobotError, match=re.escape(message)):
             exporting.bundle_files(dataclasses.replace(env, **changes), policy, {}, None)
 
 
@@ -190,7 +190,7 @@ def test_a_player_that_differs_is_never_written(tmp_path, written, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_told(tmp_path, written, monkeypatch):
+def test_a_full_disk_is_reported(tmp_path, written, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 

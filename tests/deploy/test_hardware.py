@@ -64,15 +64,15 @@ def puppet(hop):
 
 
 def test_a_drive_ramps_walks_and_lets_go(puppet):
-    told, modes = [], []
+    times, modes = [], []
     watch = lambda readings, step: modes.append(step.mode)  # noqa: E731
-    went = drive(puppet.player, puppet, lambda t: told.append(t) or {"lin_vel_x": 0.1}, 1.0, watch=watch, rest=False)
+    went = drive(puppet.player, puppet, lambda t: times.append(t) or {"lin_vel_x": 0.1}, 1.0, watch=watch, rest=False)
     assert (went.steps, went.late, went.failed_reads, went.failed_writes, went.fault) == (150, 0, 0, 0, None)
     assert modes == ["ramp"] * 100 + ["run"] * 50
     assert len(went.step_seconds) == 150
     assert puppet.released == 1
     assert puppet.time == pytest.approx(103.0, abs=0.01)
-    assert told[-1] == pytest.approx(0.98)
+    assert times[-1] == pytest.approx(0.98)
     assert set(puppet.sent[0]) == set(puppet.joints)
     assert puppet.within == [puppet.player.dt] * 150
 
@@ -157,7 +157,7 @@ def test_a_first_reading_without_one_joint_moves_nothing(puppet, monkeypatch):
         assert np.abs(puppet.targets[0] - puppet.pose).max() < 1e-3
 
 
-def test_lost_targets_are_told_when_they_are_many(puppet):
+def test_lost_targets_are_reported_when_they_are_many(puppet):
     puppet.bad_writes = {3, 4}
     assert drive(puppet.player, puppet, {"lin_vel_x": 0.1}, 1.0, ramp=False).failed_writes == 2
     puppet.bad_writes = set(range(puppet.writes + 3, 1000))

@@ -134,18 +134,18 @@ def _newest_last(document, files):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (_shifted, r"step 2: the observation '\w+'\[\d\] of 1 control step ago is off by"),
         (_never_filled, r"step 0: the observation '\w+'\[\d\] of 1 control step ago is off by"),
         (_newest_last, r"step 1: the observation '\w+'\[\d\] is off by"),
     ],
 )
-def test_a_history_kept_wrongly_fails_the_bundles_proof(change, told, files):
+def test_a_history_kept_wrongly_fails_the_bundles_proof(change, message, files):
     found = verify_bundle(opened(tampered(files, change)), 1)
     assert not found.passed
     assert found.retrace is None
-    assert re.match(told, found.replay.wrong), found.replay.wrong
+    assert re.match(message, found.replay.wrong), found.replay.wrong
 
 
 def test_a_player_that_hands_the_history_on_a_step_late_is_found(remembering):
@@ -163,7 +163,7 @@ def test_a_player_that_hands_the_history_on_a_step_late_is_found(remembering):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda d: d["observation"][-1].update(age=1), "is not the 'command' of 2 control steps ago"),
         (lambda d: d["observation"][-1].update(name="x"), "is not the 'command' of 2 control steps ago"),
@@ -175,10 +175,10 @@ def test_a_player_that_hands_the_history_on_a_step_late_is_found(remembering):
         (lambda d: d["policy"]["state"][0].update(kind="dream"), "must be one of"),
     ],
 )
-def test_a_contract_whose_history_makes_no_sense_is_refused(change, told, remembering):
+def test_a_contract_whose_history_makes_no_sense_is_refused(change, message, remembering):
     document = copy.deepcopy(remembering.contract.document)
     change(document)
-    with pytest.raises(WildRobotError, match=told):
+    with pytest.raises(WildRobotError, match=message):
         read_contract(sealed(document))
 
 

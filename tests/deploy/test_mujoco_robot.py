@@ -76,7 +76,7 @@ def _heavier(document, files):
 
 
 def _renamed(document, files):
-    """Two joints have each other's names, and the graph says so, too: only where the robot goes tells."""
+    """Two joints have each other's names, and the graph says so, too: only the robot's motion shows it."""
     one, _, other = document["joints"]
     one["name"], other["name"] = other["name"], one["name"]
     one["low"], one["high"] = other["low"], other["high"] = -1.1, 1.1
@@ -148,7 +148,7 @@ def test_the_robot_in_the_bundle_is_that_of_training(bundle):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda d, f: d.update(simulation=None), "carries no robot"),
         (lambda d, f: d["simulation"].update(model="robot/other.xml"), "lacks its model"),
@@ -159,13 +159,13 @@ def test_the_robot_in_the_bundle_is_that_of_training(bundle):
         (lambda d, f: f.update({"robot/hopper.xml": b"<mujoco>"}), "is no XML"),
     ],
 )
-def test_a_robot_that_does_not_fit_its_contract_is_refused(change, told, hop_files):
-    with pytest.raises(WildRobotError, match=told):
+def test_a_robot_that_does_not_fit_its_contract_is_refused(change, message, hop_files):
+    with pytest.raises(WildRobotError, match=message):
         MujocoRobot(opened(tampered(hop_files, change)))
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ('<mujoco><include file="../../etc/passwd"/></mujoco>', "outside of its folder"),
         ('<mujoco><asset><mesh file="/etc/passwd"/></asset></mujoco>', "outside of its folder"),
@@ -180,8 +180,8 @@ def test_a_robot_that_does_not_fit_its_contract_is_refused(change, told, hop_fil
         ('<!DOCTYPE x [<!ENTITY a "b">]><mujoco/>', "defines entities"),
     ],
 )
-def test_a_model_that_reaches_outside_is_refused(text, told):
-    with pytest.raises(WildRobotError, match=told):
+def test_a_model_that_reaches_outside_is_refused(text, message):
+    with pytest.raises(WildRobotError, match=message):
         check_mjcf(text.encode(), "robot.xml")
     check_mjcf(b'<mujoco><asset><mesh file="leg.stl"/></asset><light dir="0 0 -1"/></mujoco>', "robot.xml")
 

@@ -1,4 +1,4 @@
-"""A bundle of a policy that walks sideways and turns: the player tells it what training told it."""
+"""A bundle of a policy that walks sideways and turns: the player gives it the commands of training."""
 
 import mujoco
 import numpy as np
@@ -38,7 +38,7 @@ def test_the_player_repeats_training_sideways_and_turning(planar):
 
 
 def test_the_player_walks_the_golden_rollout_again(planar):
-    """In closed loop in plain MuJoCo, sideways steps and turns told as they were."""
+    """In closed loop in plain MuJoCo, with the same sideways steps and turns commanded."""
     walked = retrace(planar)
     assert walked.passed, walked.wrong
 
@@ -88,9 +88,9 @@ def test_a_drive_steers(planar, walk):
     np.testing.assert_allclose(seen, [[0.2, 0.0]] * 3 + [[0.2, 0.1]] * 2, atol=1e-6)
     assert playing.held_heading(player) < 0.0
     before = robot.now()
-    for told in ({"ang_vel_z": 0.1}, lambda t: {"ang_vel_z": 0.1}):
+    for command in ({"ang_vel_z": 0.1}, lambda t: {"ang_vel_z": 0.1}):
         with pytest.raises(WildRobotError, match="cannot be asked for 'ang_vel_z': its training never did") as caught:
-            drive(Player(walk), robot, told, 1.0)
+            drive(Player(walk), robot, command, 1.0)
         assert caught.value.exit_code == 2
     assert robot.now() == before
 

@@ -156,19 +156,19 @@ FAULTS = {
 
 @pytest.mark.parametrize("what", FAULTS)
 def test_readings_that_cannot_be_trusted_end_in_the_safe_pose(what, player):
-    changes, told = FAULTS[what]
+    changes, message = FAULTS[what]
     k = _running(player)
     before = player.step(readings(player, k)).target
     step = player.step(readings(player, k + 1, **changes))
     assert step.mode == "safe"
-    assert told in step.fault
+    assert message in step.fault
     assert step.action is None
     pose = player.bundle.contract.safe_pose
     assert np.abs(step.target - before).max() <= 1.01 * player.dt  # at ramp_speed, from where it was
     for j in range(2, 300):  # good readings do not bring it back
         step = player.step(readings(player, k + j))
     assert step.mode == "safe"
-    assert told in player.fault
+    assert message in player.fault
     assert np.array_equal(step.target, pose)
     player.start()
     assert player.step(readings(player, 1000)).mode == "ramp"
@@ -296,7 +296,7 @@ def test_quaternions_in_the_other_order(hop):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (
             {"joints": ["hip_pitch", "ankle_pitch"]},
@@ -314,8 +314,8 @@ def test_quaternions_in_the_other_order(hop):
         ({"safe_pose": {"knee_pitch": math.nan}}, "safe pose puts the joint"),
     ],
 )
-def test_a_robot_that_does_not_fit_is_refused(arguments, told, hop):
-    with pytest.raises(WildRobotError, match=told):
+def test_a_robot_that_does_not_fit_is_refused(arguments, message, hop):
+    with pytest.raises(WildRobotError, match=message):
         Player(hop, **arguments)
 
 
@@ -356,8 +356,12 @@ def test_a_policy_that_is_not_the_contracts_is_refused(what, hop_files, walk_fil
         else:
             files["policy.onnx"] = b"no model"
 
-    told = {"order": "another order of joints", "shape": "The policy takes and gives", "no model": "cannot be loaded"}
-    with pytest.raises(WildRobotError, match=told[what]):
+    message = {
+        "order": "another order of joints",
+        "shape": "The policy takes and gives",
+        "no model": "cannot be loaded",
+    }
+    with pytest.raises(WildRobotError, match=message[what]):
         Player(opened(tampered(hop_files, change)))
 
 

@@ -111,10 +111,10 @@ WRONG = {
 
 @pytest.mark.parametrize("what", WRONG)
 def test_a_player_that_does_something_else_is_found(what, request):
-    robot, change, told = WRONG[what]
+    robot, change, message = WRONG[what]
     found = replay(opened(tampered(request.getfixturevalue(f"{robot}_files"), change)))
     assert not found.passed
-    assert told in found.wrong
+    assert message in found.wrong
 
 
 def test_states_that_are_handed_on_a_step_late_are_found(walk):
@@ -140,7 +140,7 @@ def test_a_player_that_gives_up_is_found(walk):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda rows: rows.pop("action"), "lack 'action'"),
         (lambda rows: rows.update(target=rows["target"][:-1]), "'target' do not fit"),
@@ -148,10 +148,10 @@ def test_a_player_that_gives_up_is_found(walk):
         (lambda rows: rows.update({"sensor/torso_imu_quat": rows["sensor/torso_imu_gyro"]}), "do not fit"),
     ],
 )
-def test_golden_vectors_that_do_not_fit_are_refused(change, told, hop):
+def test_golden_vectors_that_do_not_fit_are_refused(change, message, hop):
     rows = hop.golden()
     change(rows)
-    with pytest.raises(WildRobotError, match=told):
+    with pytest.raises(WildRobotError, match=message):
         replay(with_rows(hop, rows))
 
 

@@ -52,8 +52,8 @@ class Graph:
             "foot_switches": reading.foot_switches,
             **{f"sensor.{name}": value for name, value in reading.sensors.items()},
         }
-        told = {name: np.asarray(given[name], np.float32)[None] for name in self.inputs}
-        observation, action, target, *after = self.session.run(self.outputs, {**told, **self.state})
+        inputs = {name: np.asarray(given[name], np.float32)[None] for name in self.inputs}
+        observation, action, target, *after = self.session.run(self.outputs, {**inputs, **self.state})
         self.state = dict(zip(self.state, after))
         return observation[0], action[0], target[0]
 
@@ -150,9 +150,9 @@ def trained(speeds, robot) -> tuple[np.ndarray, np.ndarray]:
     @eqx.filter_jit
     def roll(periods, speeds):
         def one(period, state, speed):
-            told = {"velocity": VelocityState(speed, zero, zero, zero, zero)}
+            others = {"velocity": VelocityState(speed, zero, zero, zero, zero)}
             own = eqx.tree_at(lambda c: c.period, clock, period)
-            state = own.step(jax.random.key(0), state, physics, 0.02, told)
+            state = own.step(jax.random.key(0), state, physics, 0.02, others)
             return state, own.observe(state)[0]
 
         def step(states, speed):
@@ -168,12 +168,12 @@ def trained(speeds, robot) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("place", range(len(PERIODS)), ids=PERIODS)
 def test_the_clock_is_trainings_to_the_bit(place, speeds, trained):
-    """Over starts and stops; and the sine, whose sign tells a symmetric policy its side, is never on the other side."""
+    """Over starts and stops; and the sine, whose sign is a symmetric policy's side, is never on the other side."""
     env, policy = env_and_policy("walk")
     env = eqx.tree_at(lambda e: e.commands["gait"].period, env, jnp.float32(PERIODS[place]))
     graph = Graph(env, policy, _graph("walk").side.reads())
-    told = {name: np.zeros((1, size), np.float32) for name, size in graph.inputs.items()}
-    told["sensor.chest_imu_quat"][0, 0] = 1.0
+    inputs = {name: np.zeros((1, size), np.float32) for name, size in graph.inputs.items()}
+    inputs["sensor.chest_imu_quat"][0, 0] = 1.0
     at = next(part.start for part in env.observations["policy"].layout if part.name == "gait_phase")
     state = {**graph.state, "begun": np.ones((1, 1), np.float32)}
     phases, sines = (values[:, place] for values in trained)
@@ -181,7 +181,7 @@ def test_the_clock_is_trainings_to_the_bit(place, speeds, trained):
     once = {(was.tobytes(), speed.tobytes()): k for k, (was, speed) in enumerate(zip(before, speeds))}
     for k in once.values():  # a step hangs on nothing else, so each kind of step is done once
         given = {"command": speeds[k].reshape(1, 1), PHASE: before[k].reshape(1)}
-        observation, phase = graph.session.run(["observation", f"next_{PHASE}"], {**told, **state, **given})
+        observation, phase = graph.session.run(["observation", f"next_{PHASE}"], {**inputs, **state, **given})
         assert phase.view(np.int32) == phases[k].view(np.int32)
         assert np.sign(observation[0, at]) == np.sign(sines[k])
         assert observation[0, at] == pytest.approx(sines[k], abs=3e-7)
@@ -353,7 +353,7 @@ def test_switches_are_read_by_their_terms_alone(robot):
 
 
 class Force(we.terms.AbstractStatelessTerm):
-    """How hard the floor bears a foot, which a switch does not tell; or whether it does so by more than a threshold."""
+    """A foot's force on the floor, which a switch does not measure; or whether it does so by more than a threshold."""
 
     above: float = eqx.field(static=True, default=0.0)
     unit, frame, size, measurable, source = "N", "world", 1, True, "?"

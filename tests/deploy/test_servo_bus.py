@@ -278,7 +278,7 @@ def test_servos_read_in_turn_are_as_old_as_the_oldest(bus, servos, clock):
 
 
 @pytest.mark.parametrize(
-    ("mounts", "told"),
+    ("mounts", "message"),
     [
         ([ServoMount("a", 1), ServoMount("b", 1)], "'a' and 'b' share the servo 1"),
         ([ServoMount("a", 1, bus=1)], "'a' is on bus 1, and there are 1"),
@@ -287,8 +287,8 @@ def test_servos_read_in_turn_are_as_old_as_the_oldest(bus, servos, clock):
         ([ServoMount("a", 1), ServoMount("a", 2)], "two mounts"),
     ],
 )
-def test_mounts_that_are_wrong_are_refused(mounts, told, bus):
-    with pytest.raises(WildRobotError, match=told):
+def test_mounts_that_are_wrong_are_refused(mounts, message, bus):
+    with pytest.raises(WildRobotError, match=message):
         ServoRobot([bus], mounts, _imu)
 
 

@@ -50,7 +50,7 @@ def test_a_signed_bundle_is_taken_from_its_signer(packed, key, tmp_path):
     for signer in (public, str(public), public.read_text().strip(), several):
         assert Bundle.open(packed, signer).signed
     assert Player(packed, signer=public).bundle.signed
-    assert Bundle.open(packed).signed  # whoever does not ask is told that there is one
+    assert Bundle.open(packed).signed  # without a key it only says that there is one
 
 
 def test_what_its_signer_has_not_signed_is_refused(packed, hop_files, key, tmp_path):
@@ -60,12 +60,12 @@ def test_what_its_signer_has_not_signed_is_refused(packed, hop_files, key, tmp_p
     changed = tampered(hop_files, lambda document, files: files.update({"README.md": b"# mine"}))
     write_zip({**changed, SIGNATURE: Signer(key).sign(hop_files[FILE])}, edited)
     assert Bundle.open(edited).files["README.md"] == b"# mine"  # its hashes are all right
-    for path, signer, told in (
+    for path, signer, message in (
         (unsigned, public, "is not signed"),
         (edited, public, "changed after it was signed"),
         (packed, _key(tmp_path / "other", 2).with_suffix(".pub"), "by another key"),
     ):
-        with pytest.raises(WildRobotError, match=told) as caught:
+        with pytest.raises(WildRobotError, match=message) as caught:
             Bundle.open(path, signer)
         assert caught.value.exit_code == 1
         assert str(path) in caught.value.where
@@ -80,7 +80,7 @@ def test_a_spoilt_signature_is_refused(place, hop_files, key, tmp_path):
         Bundle.open(tmp_path / "spoilt.zip", key.with_suffix(".pub"))
 
 
-def test_what_is_no_key_is_told(packed, key, tmp_path):
+def test_what_is_no_key_is_reported(packed, key, tmp_path):
     (tmp_path / "text").write_text("no key")
     elliptic = _key(tmp_path / "elliptic", key=ec.generate_private_key(ec.SECP256R1()))
     for path in (tmp_path / "nowhere", tmp_path, tmp_path / "text", elliptic, key.with_suffix(".pub")):

@@ -1,4 +1,4 @@
-"""Whatever a contract says, the command line tells what is wrong with it, or shows it: no other error comes out."""
+"""Whatever a contract says, the command line says what is wrong with it, or shows it: no other error comes out."""
 
 import json
 import random
@@ -14,7 +14,7 @@ EDITS = 30  # of each seed
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_spoilt_contract_is_told_or_shown(seed, hop_files, tmp_path, capsys):
+def test_a_spoilt_contract_is_reported_or_shown(seed, hop_files, tmp_path, capsys):
     for name, data in hop_files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data)

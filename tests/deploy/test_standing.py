@@ -1,4 +1,4 @@
-"""A bundle of a robot that is only told to stand: kicks make its golden vectors worth something."""
+"""A bundle of a robot that only stands: kicks make its golden vectors worth something."""
 
 import numpy as np
 import pytest

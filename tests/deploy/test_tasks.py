@@ -38,7 +38,7 @@ def reach() -> Bundle:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory) -> Bundle:
-    """Two joints that are told speeds by one action, whose command, term and controller are a user's own."""
+    """Two joints that get their speeds from one action, whose command, term and controller are a user's own."""
     env = own_env(tmp_path_factory.mktemp("own"))
     return opened(bundle_files(env, own_policy(env), {"recipe": "own"}, None))
 
@@ -144,7 +144,7 @@ def test_a_first_reading_that_is_bad_moves_no_motor(cart):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"joint_positions": {"slider": 0.0}}, "'joint_positions' lacks the joint 'pole'"),
         ({"joint_velocities": {"slider": 0.0}}, "'joint_velocities' lacks the joint 'pole'"),
@@ -152,7 +152,7 @@ def test_a_first_reading_that_is_bad_moves_no_motor(cart):
         ({"command": {"lin_vel_x": 0.1}}, "'lin_vel_x', which is no channel"),
     ],
 )
-def test_joints_that_are_only_measured_must_be(changes, told, cart):
+def test_joints_that_are_only_measured_must_be(changes, message, cart):
     player = Player(cart)
     for k in range(2):  # a pole may have gone round any number of times
         turned = readings(player, k, joint_positions={"slider": 0.0, "pole": 50.0 * k})
@@ -160,7 +160,7 @@ def test_joints_that_are_only_measured_must_be(changes, told, cart):
         assert player.step(turned).mode == "run"
     step = player.step(readings(player, 2, **changes))
     assert step.mode == "safe"
-    assert told in step.fault
+    assert message in step.fault
 
 
 def test_a_robot_without_the_encoder_does_not_fit(cart):
@@ -233,7 +233,7 @@ def test_an_arm_is_played(reach):
 # --- parts of a user's own ---------------------------------------------------------------------------------------
 
 
-def test_parts_of_a_users_own_are_told_by_their_names(own):
+def test_parts_of_a_users_own_are_reported_by_their_names(own):
     document = own.contract.document
     assert [p["kind"] for p in document["observation"]] == [
         "Tally",

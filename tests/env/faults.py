@@ -175,7 +175,7 @@ FAULTS["float() of a tracer"] = Fault(_reward(FloatReward()), REWARD, FloatRewar
 
 
 class Misread(task.AbstractStatelessReward):
-    """Breaks the type of an argument of the package, which beartype and jaxtyping tell at length."""
+    """Breaks the type of an argument of the package, which beartype and jaxtyping report at length."""
 
     robot: Robot
     weight: Float[Array, ""] = eqx.field(default=1.0, converter=f32)

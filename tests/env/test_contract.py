@@ -185,7 +185,7 @@ class Raises(task.AbstractStatelessEnding):
         raise KeyError("no_such_sensor")
 
 
-def test_a_module_that_raises_is_told_with_its_line(hopper_env):
+def test_a_module_that_raises_is_reported_with_its_line(hopper_env):
     report = check.check_env(_with(hopper_env, endings={"bad": Raises()}))
     (finding,) = report.findings
     assert finding.leaf == "env.endings['bad']"

@@ -135,7 +135,7 @@ def test_wrappers_and_randomisers_pass(hopper_env, hopper):
     assert check.check_env(env).findings == ()
 
 
-def test_modules_are_told_in_the_order_in_which_data_flows():
+def test_modules_are_reported_in_the_order_in_which_data_flows():
     env = faults.good_env()
     for name in ("float done", "vector reward", "int observation", "None at first", "a randomiser that drops an axis"):
         env = faults.plant(name, env)
@@ -267,12 +267,12 @@ WRONG = [
 
 @pytest.mark.newest
 @pytest.mark.parametrize("draw", [*RIGHT, *WRONG], ids=lambda f: f.__name__)
-def test_keys_used_twice_are_told_from_keys_used_well(draw):
+def test_keys_used_twice_are_distinguished_from_keys_used_well(draw):
     found = keys.reuses(trace(lambda _, key: draw(key), None, jax.random.key(0)))
     assert bool(found) == (draw in WRONG), found
 
 
-def test_parts_without_a_mirror_image_are_told_where_the_policy_is_to_be_symmetric(capsys):
+def test_parts_without_a_mirror_image_are_reported_where_the_policy_is_to_be_symmetric(capsys):
     status, document = _checked(capsys, "cartpole", "--set", "learner.symmetric=true")
     assert (status, document["passed"]) == (1, False)
     found = {finding["leaf"]: finding for finding in document["findings"]}

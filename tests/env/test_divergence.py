@@ -42,7 +42,7 @@ def test_what_diverged_terminates_pays_nothing_and_is_finite(played):
         assert np.isfinite(value).all()
 
 
-def test_every_other_robot_and_step_is_told_to_the_bit_as_without(played):
+def test_every_other_robot_and_step_is_to_the_bit_as_without(played):
     (state, rows), (_, sound) = played
     good = np.isfinite(np.asarray(state.physics.qvel)).all(axis=1)
     for i, (row, other) in enumerate(zip(rows, sound)):
@@ -66,15 +66,15 @@ def test_each_of_them_counts(hopper, where, value):
         given["reward"] = jnp.float32(value)
     else:
         physics = replace(physics, **{where: getattr(physics, where).at[-1].set(value)})
-    told = guard(physics, **given, terminated=jnp.zeros((), bool), truncated=jnp.ones((), bool), metrics={})
-    assert told.terminated
-    assert not told.truncated
-    assert float(told.reward) == 0.0
-    assert all(not np.asarray(value).any() for value in told.obs.values())
-    assert float(told.metrics["diverged"]) == 1.0
+    guarded = guard(physics, **given, terminated=jnp.zeros((), bool), truncated=jnp.ones((), bool), metrics={})
+    assert guarded.terminated
+    assert not guarded.truncated
+    assert float(guarded.reward) == 0.0
+    assert all(not np.asarray(value).any() for value in guarded.obs.values())
+    assert float(guarded.metrics["diverged"]) == 1.0
 
 
-def test_a_first_state_that_is_not_finite_is_told_so(hopper):
+def test_a_first_state_that_is_not_finite_is_reported_so(hopper):
     """No learner ever sees it, and the step after it diverges."""
     env = still_env(hopper, {"gravity": ProjectedGravity(hopper)})
     env = replace(env, reset_state=replace(env.reset_state, velocity_noise=jnp.float32(np.nan)))

@@ -42,7 +42,7 @@ def leaks(hopper, term, **changes):
 
 
 @pytest.mark.parametrize(
-    ("read", "told"),
+    ("read", "message"),
     [
         (lambda s: s.physics.xquat[1, 0], "signals.physics.xquat"),
         (lambda s: jnp.sum(s.physics.qvel), "signals.physics.qvel of the base"),
@@ -68,13 +68,13 @@ def leaks(hopper, term, **changes):
         "battery",
     ],
 )
-def test_a_term_that_claims_what_it_cannot_measure_is_found(hopper, read, told):
+def test_a_term_that_claims_what_it_cannot_measure_is_found(hopper, read, message):
     world = {
         "servos": we.Servos(hopper, {"motor": we.servos.DCMotor(hopper)}),
         "calibration": we.RandomCalibrationError(),
     }
     (finding,) = leaks(hopper, Claims(read), **world)
-    assert told in finding.after
+    assert message in finding.after
     assert "give the term to the critic" in finding.fix
 
 
@@ -102,14 +102,14 @@ def test_a_foot_switch_says_whether_the_force_is_above_a_threshold_and_no_more(h
         "both": Claims(lambda s: jnp.where(s.physics.foot_force[0, 2] > 3.0, s.physics.foot_force[0, 2], 0.0)),
     }
 
-    def told(robot):
+    def message(robot):
         env = make_env(robot, observations={"policy": ObservationStack(terms)})
         findings = measurable.leaks(env, jax.eval_shape(lambda: random_signals(robot)))
         assert all("signals.physics.foot_force" in finding.after for finding in findings)
         return {name for finding in findings for name in terms if f"[{name!r}]" in finding.leaf}
 
-    assert told(switched) == {"force", "across", "both"}
-    assert told(hopper) == set(terms)
+    assert message(switched) == {"force", "across", "both"}
+    assert message(hopper) == set(terms)
 
 
 def test_the_critic_may_see_everything_and_the_policy_not(hopper):

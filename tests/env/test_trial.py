@@ -61,7 +61,7 @@ def _set(array, index, value):
     return new
 
 
-def test_a_home_pose_that_falls_is_told(good):
+def test_a_home_pose_that_falls_is_reported(good):
     env, record = good
     fallen = _set(record.terminated, (30, slice(0, 6)), True)
     (seen,) = _problems(judge(env, dataclasses.replace(record, terminated=fallen))).values()
@@ -84,7 +84,7 @@ def test_a_robot_on_points_may_fall_slowly(good):
     assert "8 of 8 fell" in _notices(judge(env, fallen))["the home pose"]
 
 
-def test_a_home_pose_without_torque_headroom_is_told(good):
+def test_a_home_pose_without_torque_headroom_is_reported(good):
     env, record = good
     for share, grade in ((0.97, _problems), (0.7, _notices)):
         force = _set(record.force, (slice(None), slice(0, 8), 1), share * 8.0)
@@ -113,7 +113,7 @@ def test_a_posture_of_no_joint_is_a_notice(good):
     assert _problems(remarks) == {}
 
 
-def test_first_poses_in_the_floor_are_told(good):
+def test_first_poses_in_the_floor_are_reported(good):
     env, record = good
     deep = record.first_qpos.copy()
     deep[3, 1] -= 0.03
@@ -125,12 +125,12 @@ def test_first_poses_in_the_floor_are_told(good):
     assert pairs[3] == "floor and foot"
 
 
-def test_a_second_trace_is_told(good):
+def test_a_second_trace_is_reported(good):
     env, record = good
     assert "traced it 2 times" in _problems(judge(env, dataclasses.replace(record, traces=2)))["a second call"]
 
 
-def test_targets_on_their_limits_are_told(good):
+def test_targets_on_their_limits_are_reported(good):
     env, record = good
     high = float(env.physics.robot.joint_range[2, 1])
     for share, grade in ((1.0, _problems), (0.3, _notices)):

@@ -118,7 +118,7 @@ def test_an_env_shows_its_critic_what_it_has_drawn(hopper, wrong):
 
 @pytest.mark.slow
 def test_joints_go_by_their_encoders(hopper):
-    """Told to hold the home pose, each joint settles its offset short of it, and the encoder reads home."""
+    """Commanded to hold the home pose, each joint settles its offset short of it, and the encoder reads home."""
     calm = {"reset_state": we.resets.HomeReset(hopper, joint_noise=0.0, velocity_noise=0.0)}
     sensed = ObservationStack(policy_terms(hopper), sensing={"joint_positions": (we.sensing.EncoderOffset(),)})
     off = we.RandomCalibrationError(joint_offset=(-0.03, 0.03), imu_angle=(0.0, 0.0))

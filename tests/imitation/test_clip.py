@@ -106,7 +106,7 @@ GOOD = {"version": 1, "rate": 20.0, "loop": True, "joints": {"left_knee_pitch": 
 
 
 @pytest.mark.parametrize(
-    ("text", "where", "told"),
+    ("text", "where", "message"),
     [
         ("{", "", "no JSON"),
         ("[" * 100_000, "", "no JSON"),
@@ -131,16 +131,16 @@ GOOD = {"version": 1, "rate": 20.0, "loop": True, "joints": {"left_knee_pitch": 
         ({**GOOD, "base": {"z": [0.4, 0.4]}}, "base.z", "2 frames, .* has 3"),
     ],
 )
-def test_a_file_that_is_no_clip_is_told(robot, tmp_path, text, where, told):
+def test_a_file_that_is_no_clip_is_reported(robot, tmp_path, text, where, message):
     path = tmp_path / "bad.json"
     path.write_text(text if isinstance(text, str) else json.dumps(text), encoding="utf-8")
-    with pytest.raises(we.WildRobotError, match=told) as caught:
+    with pytest.raises(we.WildRobotError, match=message) as caught:
         we.load_clip(path, robot)
     assert caught.value.where == (f"{path}, {where}" if where else str(path))
     assert caught.value.hint
 
 
-def test_a_clip_that_is_not_there_is_told(robot, tmp_path):
+def test_a_clip_that_is_not_there_is_reported(robot, tmp_path):
     with pytest.raises(we.WildRobotError, match="no clip") as caught:
         we.load_clip("squat_bow_waves", robot)
     assert "did you mean 'squat_bow_wave'" in caught.value.hint

@@ -101,7 +101,7 @@ def test_replay_gives_the_distributions_of_collect(recurrent):
 
 
 def test_the_first_minibatch_has_a_ratio_of_one(recurrent):
-    """Nothing has moved yet: the mean of normalised advantages, 0, for a loss. Then everything has: the KL tells."""
+    """Nothing has moved yet: the mean of normalised advantages, 0, for a loss. Then everything has: the KL shows it."""
     _, state, rollout = recurrent
     new, info = eqx.filter_jit(ppo.update)(CONFIG, state, rollout, jax.random.key(shifted(0)))
     np.testing.assert_allclose(info["policy_loss"], 0.0, atol=1e-5)

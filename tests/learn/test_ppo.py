@@ -379,7 +379,7 @@ def test_a_symmetric_agent_needs_a_gait_clock_or_a_lean_and_two_feet(hopper, rob
 
 
 class Sideways(Elapsed):
-    """A term of a user's own that tells left from right."""
+    """A term of a user's own whose sign is the side."""
 
     @property
     def side(self):
@@ -500,10 +500,10 @@ class TestCurriculum:
         assert counts == [counts[0]] * 6
         assert counts[0] > 0
         assert [float(row["curriculum_level"]) for _, row in rows] == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
-        told = [float(row["commanded_lin_vel_x"]) for _, row in rows]
-        assert told[0] == pytest.approx(0.1)
-        assert told[-1] == pytest.approx(0.4)
-        assert told == sorted(told)
+        speeds = [float(row["commanded_lin_vel_x"]) for _, row in rows]
+        assert speeds[0] == pytest.approx(0.1)
+        assert speeds[-1] == pytest.approx(0.4)
+        assert speeds == sorted(speeds)
 
     @pytest.mark.slow
     def test_a_run_that_is_split_goes_on_at_its_level(self, hopper):

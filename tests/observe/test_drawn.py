@@ -98,8 +98,8 @@ def test_a_term_without_its_servo_or_calibration_says_what_to_do(hopper):
     signals = dataclasses.replace(random_signals(hopper), calibration=None, servo=(), params=None)
     terms = drawn_terms(hopper)
     asked = {"voltage": "servos=Servos", "imu_rotation": "RandomCalibrationError", "mass": "Signals.params"}
-    for name, told in asked.items():
-        with pytest.raises(we.WildRobotError, match=told):
+    for name, message in asked.items():
+        with pytest.raises(we.WildRobotError, match=message):
             terms[name](signals)
     with pytest.raises(we.WildRobotError, match="did you mean 'motor'"):
         we.terms.BatteryVoltage("moter")(random_signals(hopper))

@@ -36,7 +36,7 @@ def run(part, values, signals, seed=0):
 
 
 def ramp(steps: int, n: int = 3):
-    """Readings that tell their time: entry i of step k is k + 100 i."""
+    """Readings that encode their time: entry i of step k is k + 100 i."""
     return jnp.arange(steps, dtype=jnp.float32)[:, None] + 100.0 * jnp.arange(n, dtype=jnp.float32)
 
 
@@ -45,7 +45,7 @@ def test_noise_is_white_with_its_standard_deviation(signals):
     np.testing.assert_allclose(out.std(axis=0), [0.1, 0.2, 0.0], rtol=0.05)
     np.testing.assert_allclose(out.mean(axis=0), 1.0, atol=0.02)
     ahead = out[:-1, 0] - 1.0
-    assert abs(np.mean(ahead * (out[1:, 0] - 1.0))) < 0.05 * 0.01, "one step does not tell of the next"
+    assert abs(np.mean(ahead * (out[1:, 0] - 1.0))) < 0.05 * 0.01, "one step does not predict the next"
     assert abs(np.corrcoef(out[:, 0], out[:, 1])[0, 1]) < 0.05
 
 

@@ -6,7 +6,7 @@ from wildrobot_eqx.bench.gpu import bench_gpu, table
 
 
 @pytest.mark.slow
-def test_engines_are_measured_and_told_in_a_table():
+def test_engines_are_measured_and_shown_in_a_table():
     found = bench_gpu("hopper", engines=("tree", "mjx-warp"), sizes=(4,), steps=0)
     case = found["physics"]["tree"]["4"]
     assert case["steps_per_second"] > 0

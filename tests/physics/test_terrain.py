@@ -153,8 +153,8 @@ def test_it_has_fallen_by_its_height_above_the_ground(robot):
         xpos = physics.xpos.at[body].set(jnp.asarray([2.0, 0.0, height]))
         xquat = physics.xquat.at[body].set(jnp.asarray([1.0, 0.0, 0.0, 0.0]))
         standing = type(physics)(**{**vars(physics), "xpos": xpos, "xquat": xquat})
-        told = type(signals)(**{**vars(signals), "physics": standing})
-        assert bool(we.endings.Fallen(robot, ground=STEP)(told)) is fallen
+        current = type(signals)(**{**vars(signals), "physics": standing})
+        assert bool(we.endings.Fallen(robot, ground=STEP)(current)) is fallen
 
 
 def test_an_env_walks_on_it_and_keeps_its_contract(robot):
@@ -186,7 +186,7 @@ def test_the_tree_engine_refuses_it_and_says_why(robot):
         TreePhysics(on_ground(robot, SLOPE))
 
 
-def test_what_cannot_be_is_told(robot):
+def test_what_cannot_be_is_reported(robot):
     with pytest.raises(WildRobotError, match="No ground has a slope"):
         Ground.make(slope=1.5)
     with pytest.raises(WildRobotError, match="No ground has steps"):

@@ -175,8 +175,8 @@ def _fake_ppo(calls):
         names = jax.eval_shape(env.reset, jax.random.key(0)).metrics
         for i in range(iterations):
             params = (params[0], *jax.tree.map(lambda leaf: leaf + 0.01, params[1:]))
-            told = dict.fromkeys((*names, "reward_per_step", "episode_return", "terminations_per_minute"), 0.5 + i)
-            on_iteration(params, {**told, "diverged": 0.0})
+            figures = dict.fromkeys((*names, "reward_per_step", "episode_return", "terminations_per_minute"), 0.5 + i)
+            on_iteration(params, {**figures, "diverged": 0.0})
 
     return train_ppo
 
@@ -314,7 +314,7 @@ def test_verify_takes_brax_too(cli, monkeypatch):
     assert (iterations, arguments["num_timesteps"]) == (10, 10 * 128)
 
 
-def test_without_brax_one_is_told_how_to_get_it(cli, tmp_path, monkeypatch):
+def test_without_brax_one_is_reported_how_to_get_it(cli, tmp_path, monkeypatch):
     for module in [name for name in sys.modules if name.split(".")[0] == "brax" or ".brax" in name]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "brax", None)

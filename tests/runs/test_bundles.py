@@ -114,7 +114,7 @@ def test_it_is_played(exported, cli):
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "message"),
     [
         ("ang_vel_z=0.3", "cannot be asked for 'ang_vel_z': its training never did"),
         ("lin_vel=0.3", "did you mean 'lin_vel_x'?"),
@@ -124,10 +124,10 @@ def test_it_is_played(exported, cli):
         ("=1", "cannot be asked for ''"),
     ],
 )
-def test_a_policy_is_asked_for_nothing_that_it_was_not_trained_for(asked, told, exported, cli):
+def test_a_policy_is_asked_for_nothing_that_it_was_not_trained_for(asked, message, exported, cli):
     done = cli("play", exported, f"--ask={asked}")
     assert (done.status, done.out) == (2, "")
-    assert told in " ".join(done.err.replace("│", " ").split())
+    assert message in " ".join(done.err.replace("│", " ").split())
 
 
 def test_it_is_filmed(exported, cli, tmp_path):
@@ -152,7 +152,7 @@ def test_its_contract_is_shown(exported, cli):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "told"),
+    ("arguments", "status", "message"),
     [
         (["export", "nowhere"], 2, "There is no run in 'nowhere'"),
         (["play", "nowhere"], 2, "There is no bundle 'nowhere'"),
@@ -162,11 +162,11 @@ def test_its_contract_is_shown(exported, cli):
         (["bundle", "verfy", "x"], 2, "Did you mean 'verify'"),
     ],
 )
-def test_wrong_usage_is_told(arguments, status, told, cli, tmp_path, monkeypatch):
+def test_wrong_usage_is_reported(arguments, status, message, cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = cli(*arguments)
     assert done.status == status
-    assert told in " ".join(done.err.replace("│", " ").split())
+    assert message in " ".join(done.err.replace("│", " ").split())
     assert "Traceback" not in done.err
 
 

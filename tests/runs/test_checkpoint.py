@@ -139,7 +139,7 @@ def test_a_full_disk_keeps_the_earlier_ones(tree, tmp_path, monkeypatch):
     _same(tree, unflatten(tree, saved.load(1)))
 
 
-def test_no_checkpoint_is_told(tmp_path):
+def test_no_checkpoint_is_reported(tmp_path):
     with pytest.raises(WildRobotError, match="There is no checkpoint"):
         Checkpoints(tmp_path / "none").load_latest()
 
@@ -151,7 +151,7 @@ def test_non_finite_leaves_are_named(tree):
 
 
 @pytest.mark.parametrize("free", [0, 1000, 2**16])
-def test_a_full_disk_is_told_before_orbax_stumbles_over_it(free, tree, tmp_path, monkeypatch, capfd):
+def test_a_full_disk_is_reported_before_orbax_stumbles_over_it(free, tree, tmp_path, monkeypatch, capfd):
     saved = Checkpoints(tmp_path)
     saved.save(1, flatten(tree))
     usage = checkpoint.shutil.disk_usage(tmp_path)
@@ -171,7 +171,7 @@ def test_a_full_disk_is_told_before_orbax_stumbles_over_it(free, tree, tmp_path,
         ValueError('RESOURCE_EXHAUSTED: Error writing "a/0" in OCDBT database at local file "/x"'),
     ],
 )
-def test_a_disk_that_fills_up_meanwhile_is_told_in_the_systems_words(error, tree, tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_meanwhile_is_reported_in_the_systems_words(error, tree, tmp_path, monkeypatch):
     def full(*_, **__):
         raise error
 

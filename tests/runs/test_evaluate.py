@@ -143,13 +143,13 @@ def test_render_names_its_files(gated, cli, monkeypatch):
     assert cli("render", gated.path).out.split() == files
 
 
-def test_a_recipe_without_a_gate_is_told(trained, cli):
+def test_a_recipe_without_a_gate_is_reported(trained, cli):
     done = cli("eval", trained.path)
     assert done.status == 2
     assert "has no gate to evaluate" in done.err
 
 
-def test_a_run_without_checkpoints_is_told(copied, cli):
+def test_a_run_without_checkpoints_is_reported(copied, cli):
     shutil.rmtree(copied.path / "checkpoints")
     done = cli("render", copied.path)
     assert done.status == 2
@@ -157,7 +157,7 @@ def test_a_run_without_checkpoints_is_told(copied, cli):
     assert "Traceback" not in done.err
 
 
-def test_truncated_checkpoints_are_told(copied, cli):
+def test_truncated_checkpoints_are_reported(copied, cli):
     for file in (copied.path / "checkpoints").rglob("*"):
         if file.is_file():
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])

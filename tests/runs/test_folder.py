@@ -96,7 +96,7 @@ def test_no_run_names_the_nearest(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["{", '{"schema": 99}', "[]"])
-def test_a_manifest_that_cannot_be_read_is_told(tmp_path, text):
+def test_a_manifest_that_cannot_be_read_is_reported(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(WildRobotError, match="manifest"):
         RunFolder.open(tmp_path).manifest()
@@ -133,7 +133,7 @@ def test_a_changed_recipe_copy_runs_only_on_trust(command, copied, cli, tmp_path
     assert witness.exists()
 
 
-def test_a_missing_recipe_copy_is_told(copied, cli):
+def test_a_missing_recipe_copy_is_reported(copied, cli):
     copied.recipe.unlink()
     done = cli("eval", copied.path)
     assert done.status == 2
@@ -214,13 +214,13 @@ def test_a_neighbour_of_a_likely_name_is_left_alone(tmp_path):
     assert (tmp_path / "x.json.partial").read_text() == "mine"
 
 
-# --- spoilt files of a run are told --------------------------------------------------------------------------
+# --- spoilt files of a run are reported ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "line", ["1", "null", "[]", '"x"', "{}", '{"iteration": null}', '{"iteration": "1"}', "true", "1e999"]
 )
-def test_a_line_that_is_no_iteration_is_told(line, tmp_path):
+def test_a_line_that_is_no_iteration_is_reported(line, tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text(f'{{"iteration": 1}}\n{line}\n{{"iteration": 2}}\n')
     before = path.read_bytes()
@@ -237,7 +237,7 @@ def test_a_line_cut_short_is_left_out(tail, tmp_path):
     assert read_metrics(path) == [{"iteration": 1}]
 
 
-def test_figures_that_cannot_be_read_are_told(tmp_path):
+def test_figures_that_cannot_be_read_are_reported(tmp_path):
     (tmp_path / "metrics.jsonl").mkdir()
     with pytest.raises(WildRobotError, match="cannot be read") as caught:
         read_metrics(tmp_path / "metrics.jsonl")
@@ -262,7 +262,7 @@ def test_a_wall_clock_that_is_none_starts_anew(seconds):
         ("name", 1),
     ],
 )
-def test_an_entry_of_another_kind_is_told(entry, value, copied):
+def test_an_entry_of_another_kind_is_reported(entry, value, copied):
     text = json.loads(copied.manifest_path.read_text())
     copied.manifest_path.write_text(json.dumps({**text, entry: value}))
     with pytest.raises(WildRobotError, match=f"manifest's '{entry}' must be") as caught:
@@ -274,7 +274,7 @@ def test_an_entry_of_another_kind_is_told(entry, value, copied):
         copied.whole_manifest()
 
 
-def test_a_recipe_copy_that_cannot_be_read_is_told(copied, monkeypatch):
+def test_a_recipe_copy_that_cannot_be_read_is_reported(copied, monkeypatch):
     def unreadable(path):
         raise PermissionError(13, "Permission denied")
 

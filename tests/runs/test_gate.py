@@ -139,13 +139,13 @@ def test_the_joint_that_strains_is_named(meter, robot):
     assert {line.name for line in lines if not line.passed} == set()
     assert "joint_torque_continuous" not in {*figures.values, *(line.name for line in lines)}
     name, rms = robot.joint_names[4], math.sqrt((0.2**2 + 3.1**2) / 2.0)
-    told = figures.to_json()
-    assert told["worst_joint"] == name
-    assert set(told["joints"]) == set(robot.joint_names)
-    assert told["joints"][name] == pytest.approx(
+    document = figures.to_json()
+    assert document["worst_joint"] == name
+    assert set(document["joints"]) == set(robot.joint_names)
+    assert document["joints"][name] == pytest.approx(
         {"torque_rms": rms, "torque_peak": 3.1, "torque_rms_ratio": rms / 4.0}, rel=1e-5
     )
-    assert told["joints"][robot.joint_names[5]]["torque_rms"] == pytest.approx(0.2, rel=1e-5)
+    assert document["joints"][robot.joint_names[5]]["torque_rms"] == pytest.approx(0.2, rel=1e-5)
     assert figures.values["joint_torque_ratio"] == pytest.approx(rms / 4.0, rel=1e-5)
     caption = GateResult(tuple(lines), (figures,), 2, 10.0).table().caption
     assert name in caption
@@ -175,10 +175,10 @@ def test_a_continuous_torque_is_a_line_for_every_joint(judge, robot):
 
 def test_joints_of_which_nothing_was_measured_are_null(meter, robot):
     figures, _ = WalkGate().judge(meter, gather(meter, walk(0.2, fall_at=0.5)), 0.2, 0.005)
-    told = figures.to_json()
-    assert told["worst_joint"] is None
-    assert told["joints"][robot.joint_names[0]] == dict.fromkeys(("torque_rms", "torque_peak", "torque_rms_ratio"))
-    json.dumps(told, allow_nan=False)
+    document = figures.to_json()
+    assert document["worst_joint"] is None
+    assert document["joints"][robot.joint_names[0]] == dict.fromkeys(("torque_rms", "torque_peak", "torque_rms_ratio"))
+    json.dumps(document, allow_nan=False)
 
 
 def test_swing_time_is_that_of_the_load(meter):
@@ -391,7 +391,7 @@ def test_a_warm_up_as_long_as_the_episode_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("episodes", "timesteps", "told"),
+    ("episodes", "timesteps", "document"),
     [
         (256, (0.005, 0.002), ""),
         (300, (0.002, 0.005, 0.001), ""),
@@ -400,8 +400,8 @@ def test_a_warm_up_as_long_as_the_episode_is_refused():
         (1, (0.001,), "1 of 256 episodes, 0 of 2 physics timesteps"),
     ],
 )
-def test_less_than_the_whole_gate_is_provisional(episodes, timesteps, told):
-    assert WalkGate().provisional(episodes, timesteps) == told
+def test_less_than_the_whole_gate_is_provisional(episodes, timesteps, document):
+    assert WalkGate().provisional(episodes, timesteps) == document
 
 
 def test_a_provisional_verdict_says_so():
@@ -413,7 +413,7 @@ def test_a_provisional_verdict_says_so():
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 16])
-def test_many_commands_are_told_in_tables_that_fit_a_terminal(count):
+def test_many_commands_are_reported_in_tables_that_fit_a_terminal(count):
     commands = [round(-0.3 + 0.1 * i, 1) for i in range(count)]
     values = {"survival": 1.0, "speed_error": 0.012, "swing_peak_right": 0.05}
     figures = tuple(CommandFigures(c, dt, c < 0.5, values) for dt in (0.005, 0.002) for c in commands)
@@ -473,12 +473,12 @@ class TestMotions:
 
     @pytest.mark.slow
     def test_a_gate_shows_speeds_and_motions_in_tables_of_their_own(self, hopper):
-        """In the engine: a robot that stands still while it is told to turn fails that line, and says so."""
+        """In the engine: a robot that stands still while it is commanded to turn fails that line, and says so."""
         commands = default_commands(hopper, ang_vel_z=(-1.0, 1.0), lin_vel_y=(-0.1, 0.1))
         motions = (Motion("turn", 0.5), Motion("left", 0.05, required=False))
         gate = WalkGate(required=(0.0,), reported=(), motions=motions, seconds=0.4, warmup=0.1)
-        told = ObservationStack({"command": CommandTerm("velocity", commands["velocity"].observed)})
-        env = make_env(hopper, commands=commands, observations={"policy": told})
+        document = ObservationStack({"command": CommandTerm("velocity", commands["velocity"].observed)})
+        env = make_env(hopper, commands=commands, observations={"policy": document})
         result = gate(env, Constant(hopper.nu), episodes=2, timesteps=(0.005,))
         assert [(f.axis, f.command) for f in result.figures] == [("", 0.0), ("turn", 0.5), ("left", 0.05)]
         assert any("turn error at turn 0.5 rad/s" in line for line in result.failed_lines())
@@ -493,11 +493,11 @@ class TestMotions:
         assert json.dumps(result.to_json())
 
 
-def test_who_is_judged_is_told_exactly_that(hopper):
+def test_who_is_judged_is_reported_exactly_that(hopper):
     """A turn while it walks is neither left away nor made one on the spot."""
     ranges = {"lin_vel_x": (-0.3, 0.6), "lin_vel_y": (-0.2, 0.2), "ang_vel_z": (-0.5, 0.5)}
     env = make_env(hopper, commands=default_commands(hopper, **ranges, axis_probability=0.0, in_place_probability=1.0))
-    told = with_command(judged_env(env, 0.005), jnp.float32(0.3), jnp.asarray([0.1, -0.4], jnp.float32))
-    states = jax.vmap(told.commands["velocity"].sample)(jax.random.split(jax.random.key(0), 20))
+    document = with_command(judged_env(env, 0.005), jnp.float32(0.3), jnp.asarray([0.1, -0.4], jnp.float32))
+    states = jax.vmap(document.commands["velocity"].sample)(jax.random.split(jax.random.key(0), 20))
     drawn = np.stack([states.lin_vel_x, states.lin_vel_y, states.ang_vel_z], axis=1)
     np.testing.assert_allclose(drawn, np.tile([0.3, 0.1, -0.4], (20, 1)), rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Gates as data: one that the package does not know is judged, told and filmed like its own."""
+"""Gates as data: one that the package does not know is judged, reported and filmed like its own."""
 
 import dataclasses
 import json
@@ -103,7 +103,7 @@ def test_limits_hold_for_the_cases_that_they_name(judged):
     assert judged.provisional == "2 of 4 episodes"
 
 
-def test_its_verdict_is_told_as_tables_json_and_a_report(judged, tmp_path):
+def test_its_verdict_is_reported_as_tables_json_and_a_report(judged, tmp_path):
     document = json.loads(json.dumps(judged.to_json(), allow_nan=False))
     assert document["columns"] == "case"
     assert document["shown"]["x"] == {"label": "place <x>", "unit": "mm", "scale": 1000.0, "digits": 0}
@@ -186,9 +186,9 @@ def test_a_command_that_the_env_does_not_have_is_refused(reach):
 
 def test_only_gates_of_walking_are_described_to_a_bundle(reach):
     assert describe_gate(reach.gate) == {"judge": "GoalGate"}
-    told = describe_gate(we.gates.StandGate())
-    assert told["judge"] == "StandGate"
-    assert {"required", "seconds", "warmup", "kick_at", "recovery"} <= told.keys()
+    description = describe_gate(we.gates.StandGate())
+    assert description["judge"] == "StandGate"
+    assert {"required", "seconds", "warmup", "kick_at", "recovery"} <= description.keys()
 
 
 @pytest.fixture(scope="module")

@@ -32,17 +32,17 @@ def test_the_same_files_are_the_same_robot(files, hopper):
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "told"),
+    ("file", "old", "new", "message"),
     [
         ("hopper.xml", "<worldbody>", '<worldbody><geom name="step" size=".1 .1 .1" type="box" pos="9 0 0"/>', "model"),
         ("robot.toml", "knee_pitch = 0.", "knee_pitch = 0.0", "what robot.toml says"),
         ("robot.toml", 'name = "hopper"', 'name = "other"', "its name, what robot.toml"),
     ],
 )
-def test_changed_files_are_another_robot(file, old, new, told, files, hopper, heard):
+def test_changed_files_are_another_robot(file, old, new, message, files, hopper, heard):
     made_with = robot_identity(hopper)
     _edit(files / file, old, new)
-    with pytest.raises(WildRobotError, match=told) as caught:
+    with pytest.raises(WildRobotError, match=message) as caught:
         check_robot(load_robot(files), made_with, False)
     assert "--trust" in caught.value.hint
     assert not heard.messages
@@ -50,7 +50,7 @@ def test_changed_files_are_another_robot(file, old, new, told, files, hopper, he
     assert len(heard.messages) == 1
 
 
-def test_another_mujoco_is_told_and_not_refused(hopper, heard):
+def test_another_mujoco_is_reported_and_not_refused(hopper, heard):
     made_with = {**robot_identity(hopper), "mujoco": "3.0.0", "model": "other"}
     check_robot(hopper, made_with, False)
     assert "MuJoCo 3.0.0" in heard.messages[0]

@@ -40,7 +40,7 @@ def test_windows_locks_by_its_own_means(tmp_path, monkeypatch):
             RunFolder(tmp_path).lock()
 
 
-def test_a_system_without_locks_is_told_so(tmp_path, monkeypatch):
+def test_a_system_without_locks_is_reported_so(tmp_path, monkeypatch):
     _lacking(monkeypatch, "fcntl", "msvcrt")
     with pytest.raises(WildRobotError) as caught:
         locks.lock(tmp_path / ".lock")

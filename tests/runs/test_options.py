@@ -27,7 +27,7 @@ def many(
     sizes: tuple[float, ...] = (),
     ground: Ground = Ground.FLAT,
     mode: typing.Literal["x", "y"] = "x",
-    documented: typing.Annotated[Path, "told to Typer"] = Path("c"),
+    documented: typing.Annotated[Path, "for Typer"] = Path("c"),
     gain: float = 1,
     other: typing.Any = None,
 ):

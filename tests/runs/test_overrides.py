@@ -56,7 +56,7 @@ def test_later_ones_win(hop):
 
 
 @pytest.mark.parametrize(
-    ("assignment", "told"),
+    ("assignment", "message"),
     [
         ("learner.learning_rte=1", "learner has no key 'learning_rte'(.|\n)*did you mean 'learning_rate'"),
         ("env.rewards.trak.weight=1", "env.rewards has no key 'trak'(.|\n)*did you mean 'track'"),
@@ -77,8 +77,8 @@ def test_later_ones_win(hop):
         ("env.physics.n_substeps=8", "structure of NativePhysics"),
     ],
 )
-def test_what_does_not_fit_is_refused(hop, assignment, told):
-    with pytest.raises(WildRobotError, match=told) as caught:
+def test_what_does_not_fit_is_refused(hop, assignment, message):
+    with pytest.raises(WildRobotError, match=message) as caught:
         apply_overrides(hop, [assignment])
     assert caught.value.where == f"--set {assignment}"
     assert caught.value.hint

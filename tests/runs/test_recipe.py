@@ -1,4 +1,4 @@
-"""Recipe files: found, executed once each, and told in short when they are wrong."""
+"""Recipe files: found, executed once each, and wrong ones have a short message."""
 
 import dataclasses
 import json
@@ -63,7 +63,7 @@ def test_a_missing_recipe_names_the_nearest(tmp_path, monkeypatch):
         load_recipe("wlak")
 
 
-def test_a_recipe_that_raises_is_told_with_its_line(write):
+def test_a_recipe_that_raises_is_reported_with_its_line(write):
     path = write("@recipe\ndef mine(n: int = 1) -> Recipe:\n    return [][n]\n")
     with pytest.raises(WildRobotError) as caught:
         load_recipe(path)()
@@ -71,14 +71,14 @@ def test_a_recipe_that_raises_is_told_with_its_line(write):
     assert caught.value.where == f"{path}:4"
 
 
-def test_an_import_that_fails_is_told_with_its_line(write):
+def test_an_import_that_fails_is_reported_with_its_line(write):
     path = write("import no_such_module_at_all\n")
     with pytest.raises(WildRobotError, match="ModuleNotFoundError: No module named 'no_such_module_at_all'") as caught:
         load_recipe(path)
     assert caught.value.where == f"{path}:2"
 
 
-def test_a_syntax_error_is_told_with_its_line(write):
+def test_a_syntax_error_is_reported_with_its_line(write):
     path = write("def (:\n")
     with pytest.raises(WildRobotError, match="SyntaxError") as caught:
         load_recipe(path)
@@ -94,11 +94,11 @@ def test_a_file_needs_exactly_one_recipe(write):
 
 
 @pytest.mark.parametrize(
-    ("signature", "told"),
+    ("signature", "message"),
     [("n=1", "'n' without a type"), ("n: int", "'n' without a type or without a default"), ("*n: int", "is no option")],
 )
-def test_parameters_must_be_options(write, signature, told):
-    with pytest.raises(WildRobotError, match=told):
+def test_parameters_must_be_options(write, signature, message):
+    with pytest.raises(WildRobotError, match=message):
         load_recipe(write(f"@recipe\ndef mine({signature}) -> Recipe:\n    return n\n"))
 
 
@@ -113,7 +113,7 @@ def test_an_unknown_option_names_the_nearest():
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"steps": 0}, "at least one step"),
         ({"num_envs": 6}, "num_minibatches"),
@@ -123,8 +123,8 @@ def test_an_unknown_option_names_the_nearest():
         ({"seed": 10**20}, "seed lies between"),
     ],
 )
-def test_figures_that_cannot_train_are_refused(options, told):
-    with pytest.raises(WildRobotError, match=told):
+def test_figures_that_cannot_train_are_refused(options, message):
+    with pytest.raises(WildRobotError, match=message):
         load_recipe("hop")(**options)
 
 

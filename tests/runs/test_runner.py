@@ -163,7 +163,7 @@ def test_a_disk_that_is_full_in_earnest(what, tmp_path):
         assert len(done.stderr.splitlines()) < 9, done.stderr
 
 
-def test_a_full_disk_while_logging_is_told(tmp_path, cli, monkeypatch):
+def test_a_full_disk_while_logging_is_reported(tmp_path, cli, monkeypatch):
     class Full:
         write = close = flush = staticmethod(_full)
 
@@ -184,7 +184,7 @@ def test_a_checkpoint_of_another_network_is_named(copied, cli):
     assert ".agent.policy.mlp.weights[0]" in done.err
 
 
-def test_wandb_is_told_when_it_is_missing(tmp_path, cli, monkeypatch):
+def test_wandb_is_reported_when_it_is_missing(tmp_path, cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     done = cli("run", "hop", *TINY, "--wandb", f"--out={tmp_path / 'run'}")
     assert done.status == 2
@@ -245,13 +245,13 @@ def test_a_stop_is_never_swallowed(presses, iteration, saved, tmp_path, cli, mon
 
 
 def test_a_background_import_that_fails_is_silent(monkeypatch):
-    told = []
-    monkeypatch.setattr(threading, "excepthook", told.append)
+    uncaught = []
+    monkeypatch.setattr(threading, "excepthook", uncaught.append)
     startup.import_in_background("no_such_module_anywhere", "wave")
     for thread in threading.enumerate():
         if thread.name == "imports":
             thread.join()
-    assert told == []
+    assert uncaught == []
     assert "wave" in sys.modules
 
 

@@ -42,7 +42,7 @@ VERDICT = {
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "eval.json", "manifest.json", "robust.json"])
-def test_a_spoilt_file_is_told_or_passed_over(name, copied, monkeypatch):
+def test_a_spoilt_file_is_reported_or_passed_over(name, copied, monkeypatch):
     monkeypatch.setattr(report, "write_plots", lambda path: [])  # they are what takes long
     copied.verdict.write_text(json.dumps(VERDICT))
     path = copied.path / name

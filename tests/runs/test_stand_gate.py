@@ -88,11 +88,11 @@ def test_what_happens_before_it_must_be_back_counts_only_for_survival(meter):
     assert "survival" in failed(meter, 0.8, walk(0.0, fall_at=4.0))
 
 
-def test_survival_is_told_by_direction(meter):
+def test_survival_is_reported_by_direction(meter):
     episodes = [walk(0.0, fall_at=4.0 if i in (2, 10, 12) else None) for i in range(16)]
     values = StandGate().judge(meter, gather(meter, *episodes), 0.8, 0.005)[0].values
-    told = [values[f"survival_{name}"] for name in DIRECTIONS]
-    assert told == [1.0, 1.0, 0.0, 1.0, 0.5, 1.0, 1.0, 1.0]
+    survival = [values[f"survival_{name}"] for name in DIRECTIONS]
+    assert survival == [1.0, 1.0, 0.0, 1.0, 0.5, 1.0, 1.0, 1.0]
     assert values["survival"] == 13 / 16
 
 

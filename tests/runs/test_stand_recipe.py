@@ -1,4 +1,4 @@
-"""The stand recipe: what its policy is told, and, in minutes, that it learns to step."""
+"""The stand recipe: what its policy observes, and, in minutes, that it learns to step."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_it_keeps_the_contract(made):
     assert isinstance(made.gate, StandGate)
 
 
-def test_its_policy_is_told_of_no_push(made):
+def test_its_policy_is_reported_of_no_push(made):
     seen = {part.name for part in made.env.layout("policy")}
     assert seen == {"gravity", "gyro", "joint_pos", "joint_vel", "last_action", "command"}
     assert made.env.commands["velocity"].lin_vel_x.tolist() == [0.0, 0.0]

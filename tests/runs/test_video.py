@@ -59,11 +59,11 @@ def test_the_video_and_the_strip_are_written(drawing, hopper_env, tmp_path):
     assert [path.name for path in paths] == ["walk.mp4", "stride.png"]
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     decoded = subprocess.run([ffmpeg, "-i", paths[0], "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True)
-    told = decoded.stderr.decode()
-    assert "Video: h264" in told
-    assert "yuv420p" in told
-    assert "640x480" in told
-    assert "25 fps" in told
+    words = decoded.stderr.decode()
+    assert "Video: h264" in words
+    assert "yuv420p" in words
+    assert "640x480" in words
+    assert "25 fps" in words
     frames = np.frombuffer(decoded.stdout, np.uint8).reshape(-1, 480, 640, 3)
     assert 5 < len(frames) <= 25
     assert (frames[0, 15:90, 20:210] > 200).all(axis=-1).any()  # letters on the plate
@@ -84,10 +84,10 @@ def test_a_recording_follows_its_script_and_ends_after_a_fall(hopper_env):
 
 
 def test_a_script_may_ask_for_sideways_and_turns(hopper):
-    """What is asked for reaches the policy, and is told in words."""
+    """What is asked for reaches the policy, and is written in words."""
     commands = default_commands(hopper, ang_vel_z=(-1.0, 1.0), lin_vel_y=(-0.1, 0.1))
-    told = ObservationStack({"command": CommandTerm("velocity", commands["velocity"].observed)})
-    env = make_env(hopper, commands=commands, observations={"policy": told})
+    words = ObservationStack({"command": CommandTerm("velocity", commands["velocity"].observed)})
+    env = make_env(hopper, commands=commands, observations={"policy": words})
     script = ((0.0, 0.1), (0.2, 0.1, 0.0, -0.4), (0.0, 0.1, -0.1, 0.0))
     walk = video.record(env, Constant(env.action_size), script)
     assert list(dict.fromkeys(walk.command_text)) == ["stand", "0.2 m/s turn -0.4", "right 0.1"]
@@ -95,8 +95,8 @@ def test_a_script_may_ask_for_sideways_and_turns(hopper):
     kinds = [re.sub(r"[-+]?\d+\.\d+", "x", words) for words in walk.measured_text]
     assert [kind.replace("left", "right") for kind in dict.fromkeys(kinds)][:2] == ["x m/s", "x m/s turn x"]
     assert set(kinds[10:]) <= {"left x", "right x"}
-    told = {video.in_words(*part) for part in video.PLANAR}
-    assert {"stand", "-0.2 m/s", "left 0.1", "turn +0.4", "0.3 m/s turn -0.4"} <= told
+    words = {video.in_words(*part) for part in video.PLANAR}
+    assert {"stand", "-0.2 m/s", "left 0.1", "turn +0.4", "0.3 m/s turn -0.4"} <= words
 
 
 def test_a_turn_maps_the_heading_onto_x():
@@ -107,7 +107,7 @@ def test_a_turn_maps_the_heading_onto_x():
 
 
 @pytest.mark.parametrize("choice", ["disable", "nonsense"])
-def test_no_renderer_is_told_in_short(monkeypatch, hopper, choice):
+def test_no_renderer_is_reported_in_short(monkeypatch, hopper, choice):
     monkeypatch.setenv("MUJOCO_GL", choice)
     with pytest.raises(NoRenderer, match="Nothing can be drawn") as caught:
         Renderer(hopper.model)
@@ -116,7 +116,7 @@ def test_no_renderer_is_told_in_short(monkeypatch, hopper, choice):
     assert "try:" in str(caught.value)
 
 
-def test_a_platform_that_fails_is_told_in_short(monkeypatch, hopper):
+def test_a_platform_that_fails_is_reported_in_short(monkeypatch, hopper):
     class Broken:
         def __init__(self, width, height):
             raise ImportError("Cannot initialize a EGL device display.")
@@ -130,7 +130,7 @@ def test_a_platform_that_fails_is_told_in_short(monkeypatch, hopper):
 
 
 def test_a_machine_without_a_display_draws_with_egl(drawing):
-    """MuJoCo was told nothing when it was imported; the renderer still finds EGL."""
+    """No platform was set when MuJoCo was imported; the renderer still finds EGL."""
     code = (
         "import numpy as np\n"
         "from wildrobot_eqx import load_robot\n"

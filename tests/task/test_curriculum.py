@@ -84,7 +84,7 @@ def test_the_mean_of_the_last_iterations_decides():
 
 
 @pytest.mark.parametrize(
-    ("start", "told"),
+    ("start", "message"),
     [
         ({"disturbances.events.pusch.force": (0.0, 1.0)}, "did you mean 'push'"),
         ({"disturbances.events.push.force.high": 1.0}, "there is no 'high'"),
@@ -93,10 +93,10 @@ def test_the_mean_of_the_last_iterations_decides():
         ({"physics.n_substeps": 1.0}, "has a int there"),
     ],
 )
-def test_a_start_that_does_not_fit_the_env_is_refused(wrong, start, told):
-    with pytest.raises(we.WildRobotError, match=told):
+def test_a_start_that_does_not_fit_the_env_is_refused(wrong, start, message):
+    with pytest.raises(we.WildRobotError, match=message):
         Curriculum(start, {}).at(wrong, level(0.0))
-    with pytest.raises(we.WildRobotError, match=told):
+    with pytest.raises(we.WildRobotError, match=message):
         we.Recipe(wrong, we.PPO(), steps=1, curriculum=Curriculum(start, {}))
 
 

@@ -174,7 +174,7 @@ def test_a_reward_is_its_formula(robot, name, speed):
 
 @pytest.mark.parametrize("slope", [0.0, 0.3])
 def test_sideways_and_turns_are_paid_as_commanded(robot, slope):
-    """The same formulas, about what is told; the heading's error goes the short way round."""
+    """The same formulas, about what is commanded; the heading's error goes the short way round."""
     for seed in range(4):
         signals = planar_signals(robot, seed)
         command = signals.commands["velocity"]
@@ -189,7 +189,7 @@ def test_sideways_and_turns_are_paid_as_commanded(robot, slope):
 
 
 def test_a_robot_that_finishes_its_step_does_not_stand_yet(robot):
-    """Told to stand in mid-swing, it is still paid for the swing and not charged for moving."""
+    """Commanded to stand in mid-swing, it is still paid for the swing and not charged for moving."""
     signals = random_signals(robot, speed=0.0, phase=2.0)
     for name in ("stand_still", "foot_height"):
         np.testing.assert_allclose(all_rewards(robot)[name](signals), FORMULAS[name](robot, signals), rtol=1e-4)

@@ -38,8 +38,8 @@ class ServoLaw(eqx.Module):
     friction: Float[Array, " nu"]  # N m, Coulomb
 
 
-class Wiring(eqx.Module):
-    """Where a robot's servos stand in `PhysicsParams`, and how laws are read and written there.
+class ServoParams(eqx.Module):
+    """The servos' entries of `PhysicsParams`: laws are read from them and written to them.
 
     Raises:
         WildRobotError: an actuator is no position servo, which is what a `ServoLaw` describes.

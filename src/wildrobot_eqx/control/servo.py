@@ -12,7 +12,7 @@ from ..module import AbstractModule
 from ..physics import AbstractPhysics, PhysicsParams, PhysicsState, fraction, with_friction
 from ..protocol import Call, Protocol
 from ..robots import Robot
-from .law import Joints, ServoLaw, Wiring
+from .law import Joints, ServoLaw, ServoParams
 
 
 class AbstractServo(AbstractModule):
@@ -56,13 +56,13 @@ class Servos(AbstractModule):
         WildRobotError: an actuator of the robot is no position servo.
     """
 
-    wiring: Wiring
+    servo_params: ServoParams
     parts: dict[str, AbstractServo]
     names: tuple[str, ...] = eqx.field(static=True)  # a pytree sorts a dict's keys; this keeps the order
     updates: int = eqx.field(static=True)
 
     def __init__(self, robot: Robot, parts: dict[str, AbstractServo], updates: int = 1):
-        self.wiring = Wiring(robot)
+        self.servo_params = ServoParams(robot)
         self.parts, self.names, self.updates = dict(parts), tuple(parts), updates
 
     def __check_init__(self) -> None:
@@ -82,8 +82,8 @@ class Servos(AbstractModule):
         offset: Float[Array, " nu"],
     ) -> dict[str, Any]:
         """Every part's state at the start of an episode."""
-        joints, dt = self.wiring.joints(params, state, offset), physics.control_dt / self.updates
-        target = self.wiring.robot.home_joints
+        joints, dt = self.servo_params.joints(params, state, offset), physics.control_dt / self.updates
+        target = self.servo_params.robot.home_joints
         keys = jax.random.split(key, max(len(self.names), 1))
         return {name: self.parts[name].init(key, joints, target, dt) for name, key in zip(self.names, keys)}
 
@@ -109,14 +109,14 @@ class Servos(AbstractModule):
         """
         engine = fraction(physics, self.updates)
         if any(part.adds_frictionloss for part in self.parts.values()):
-            engine = with_friction(engine, self.wiring.robot.joint_dof)
+            engine = with_friction(engine, self.servo_params.robot.joint_dof)
         dt = physics.control_dt / self.updates
 
         def update(carry: tuple[PhysicsState, dict[str, Any]], _: None) -> tuple[Any, None]:
             state, servo = carry
-            own = self.wiring.read(params, target)
-            law, servo = self.law(servo, own, self.wiring.joints(params, state, offset), dt)
-            return (engine.step(self.wiring.write(params, law), state, law.target - offset), servo), None
+            own = self.servo_params.read(params, target)
+            law, servo = self.law(servo, own, self.servo_params.joints(params, state, offset), dt)
+            return (engine.step(self.servo_params.write(params, law), state, law.target - offset), servo), None
 
         if self.updates == 1:
             return update((state, servo), None)[0]

@@ -54,15 +54,15 @@ def train(recipe: Recipe, folder: RunFolder, wandb: bool = False, changes: dict[
             cannot be written (1), the user stopped it (130), or the folder does not fit.
     """
     with folder.lock(), stop_signals() as stop:
-        attempt = _Attempt(folder, changes or {})
+        status = _ManifestStatus(folder, changes or {})
         try:
-            trained = _train(recipe, folder, wandb, attempt, stop)
+            trained = _train(recipe, folder, wandb, status, stop)
         except BaseException as error:
             if not (stop.forced or isinstance(error, KeyboardInterrupt)):
-                attempt.note(error)
+                status.note(error)
                 raise
             stopped = _stopped_at_once(folder)
-            attempt.note(stopped)
+            status.note(stopped)
             raise stopped from error
         if stop.asked:
             raise WildRobotError(
@@ -74,7 +74,7 @@ def train(recipe: Recipe, folder: RunFolder, wandb: bool = False, changes: dict[
     return trained
 
 
-class _Attempt:
+class _ManifestStatus:
     """Writes the state of one training into the manifest; nothing before `start`, unless the run is new."""
 
     def __init__(self, folder: RunFolder, changes: dict[str, Any]):
@@ -95,7 +95,7 @@ class _Attempt:
                 self.folder.update_manifest(status=status, finished=now(), error=text)
 
 
-def _train(recipe: Recipe, folder: RunFolder, wandb: bool, attempt: _Attempt, stop: Stop) -> Trained:
+def _train(recipe: Recipe, folder: RunFolder, wandb: bool, status: _ManifestStatus, stop: Stop) -> Trained:
     import_in_background("orbax.checkpoint", "tensorboardX")
     chosen = trainer_of(folder)
     state = restore(recipe, folder) if folder.checkpoints.iterations() else chosen.init(recipe)
@@ -108,11 +108,11 @@ def _train(recipe: Recipe, folder: RunFolder, wandb: bool, attempt: _Attempt, st
         if wandb:
             known = folder.manifest()
             if "wandb_id" not in known:  # an id of its own: many folders are called seed0
-                attempt.changes["wandb_id"] = secrets.token_hex(8)
-            online = WandB(folder.path, {**known, **attempt.changes}, first)
+                status.changes["wandb_id"] = secrets.token_hex(8)
+            online = WandB(folder.path, {**known, **status.changes}, first)
             stack.callback(online.close)
         num_shards = _num_shards(chosen, recipe, folder)
-        attempt.start(num_shards)  # nothing above changes the folder
+        status.start(num_shards)  # nothing above changes the folder
         folder.checkpoints.remove_after(first)
         folder.drop_verdict_after(first)
         lines = keep_metrics_until(folder.metrics, first)

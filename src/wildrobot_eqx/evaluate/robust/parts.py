@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ...control.law import Wiring
+from ...control.law import ServoParams
 from ...errors import WildRobotError
 from ...robots import Robot
 
@@ -15,7 +15,7 @@ Lack = Callable[[Robot], str | None]
 def no_servos(robot: Robot) -> str | None:
     """Servo models drive position servos alone."""
     try:
-        Wiring(robot)
+        ServoParams(robot)
     except WildRobotError as error:  # the sentence of who would have to drive them
         return error.what
     return None
