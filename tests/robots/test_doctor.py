@@ -346,6 +346,9 @@ def test_a_mesh_that_collides_beside_its_primitive_is_found(tmp_path):
     hard = '<geom type="mesh" mesh="cube" contype="1" conaffinity="0"/>' + box.replace('class="seen"', 'class="hard"')
     path = write(tmp_path, ("<worldbody>", CUBE.format(CORNERS)), (box, hard))
     assert [one.check for one in examine(path)[1]] == ["visuals"]
+    twice = 2 * '<geom type="mesh" mesh="cube" contype="1" conaffinity="0"/>'
+    path = write(tmp_path, ("<worldbody>", CUBE.format(CORNERS)), (box, twice))
+    assert [one.check for one in examine(path)[1]] == ["visuals"]
     seen = '<geom class="seen" type="mesh" mesh="cube"/>' + box.replace('class="seen"', 'class="hard"')
     assert examine(write(tmp_path, ("<worldbody>", CUBE.format(CORNERS)), (box, seen)))[1] == ()
 
@@ -481,6 +484,23 @@ def test_a_mesh_of_a_kind_that_mujoco_does_not_read_is_a_note(tmp_path):
     path = urdf(tmp_path, ("trunk.obj", "trunk.dae"))
     (path.parent.parent / "meshes" / "trunk.dae").write_text("<COLLADA/>")
     assert [(one.check, one.severity) for one in examine(path)[1]] == [("meshes", "note")]
+
+
+def test_a_mesh_that_mujoco_cannot_take_hides_nothing_else(tmp_path):
+    path = urdf(tmp_path, ('ixx="1e-3" iyy="1e-3" izz="1e-4"', 'ixx="1" iyy="1" izz="1"'))
+    (path.parent.parent / "meshes" / "trunk.obj").write_text(OBJ.replace("v 0 0 0.1", "v 0.1 0.1 0"))
+    assert {one.check for one in examine(path)[1]} == {"meshes", "inertia"}
+
+
+def test_a_range_without_end_is_not_one_in_degrees(tmp_path):
+    assert examine(urdf(tmp_path, ('lower="-1" upper="1"', 'lower="-1e16" upper="1e16"')))[1] == ()
+
+
+def test_a_point_mass_on_a_link_is_no_fault(tmp_path):
+    mass = '<inertial><mass value="0.1"/><inertia ixx="0" iyy="0" izz="0" ixy="0" ixz="0" iyz="0"/></inertial>'
+    subject, found = examine(urdf(tmp_path, ('<link name="sensor"/>', f'<link name="sensor">{mass}</link>')))
+    assert found == ()
+    assert subject.mass == pytest.approx(2.4)
 
 
 @pytest.mark.parametrize("text", ["", "no robot", "<mujoco>", "<mujoco><worldbody/></mujoco>", "<robot/>"])

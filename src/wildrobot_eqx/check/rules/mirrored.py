@@ -15,7 +15,7 @@ from jaxtyping import Float
 from ...arrays import f32
 from ...env.env import Env
 from ...observe import AbstractTerm, Signals
-from ...physics import NativePhysics, PhysicsState
+from ...physics import AbstractPhysics, NativePhysics, PhysicsParams, PhysicsState
 from ...physics.mujoco_tools.reflection import Reflection
 from ...task.commands import sample_commands, start_commands
 from ..trace import source
@@ -120,8 +120,19 @@ def _pairs(env: Env, image: Reflection) -> Iterator[tuple[Signals, Signals, Sign
         def started(seed: int, physics: PhysicsState) -> dict[str, Any]:
             return start_commands(env.commands, sample_commands(env.commands, jax.random.key(seed)), physics)
 
-        seen = Signals(first, actions[0], actions[1], ctrl, started(0, first), observed, params)
-        asked = Signals(first, actions[0], actions[1], ctrl, started(1, first), observed, params)
+        calibration, servo = _drawn(env, engine, params, first)
+        rest: dict[str, Any] = {"params": params, "calibration": calibration, "servo": servo}
+        seen = Signals(first, actions[0], actions[1], ctrl, started(0, first), observed, **rest)
+        asked = Signals(first, actions[0], actions[1], ctrl, started(1, first), observed, **rest)
         turned = {name: signs[name] * value for name, value in observed.items()}
         after = [mirror(action) for action in actions]
-        yield seen, Signals(second, after[0], after[1], own(ctrl), started(0, second), turned, params), asked
+        yield seen, Signals(second, after[0], after[1], own(ctrl), started(0, second), turned, **rest), asked
+
+
+def _drawn(env: Env, engine: AbstractPhysics, params: PhysicsParams, state: PhysicsState) -> tuple[Any, Any]:
+    """Calibration errors and servo states, where the env has some: terms may ask for them."""
+    if env.disturbances is None:
+        return None, ()
+    given = params if env.disturbances.draws_params else None
+    begun = env.disturbances.init(jax.random.key(0), engine, given, params, state)
+    return begun.calibration, begun.servo

@@ -8,7 +8,7 @@ from .finding import Finding, listed
 from .subject import Subject
 from .torque import is_position
 
-_TURNS = 4.0 * np.pi  # rad: a command beyond two turns is in degrees
+_TURNS, _ENDLESS = 4.0 * np.pi, 1e3  # rad: what lies between is in degrees, or a torque; more means no limit
 
 
 def check_actuators(subject: Subject) -> Iterator[Finding]:
@@ -32,7 +32,7 @@ def check_actuators(subject: Subject) -> Iterator[Finding]:
         for a in position
         if mj.actuator_ctrllimited[a]
         and mj.jnt_type[joints[a]] == 3
-        and np.abs(mj.actuator_ctrlrange[a]).max() > _TURNS
+        and _TURNS < np.abs(mj.actuator_ctrlrange[a]).max() < _ENDLESS
     ]
     if turned:
         low, high = mj.actuator_ctrlrange[turned[0]]

@@ -1,8 +1,4 @@
-"""A robot as MuJoCo reads it, from a folder, an MJCF or a URDF, and what already went wrong on the way.
-
-What MuJoCo refuses is mended here for the time of the examination and told as a finding, so that
-one fault does not hide the others.
-"""
+"""A robot as MuJoCo reads it, from a folder, an MJCF or a URDF, and what already went wrong on the way."""
 
 import dataclasses
 from pathlib import Path
@@ -15,13 +11,11 @@ from ..build import Builder
 from ..load import read_robot, robot_folder
 from ..spec import Spec
 from ..stand import rising
-from .finding import Finding, Severity, listed
+from .finding import Finding
+from .mend import compiled, find_meshes, free_root, mend_inertia
 from .subject import FootOf, Subject, driven_joints, is_scalar, lowest
 
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
-_LIGHT = 1e-9  # kg and kg m^2, what a massless body gets for the time of the examination
-_SLIGHT = 1e-3  # share of the robot's mass, of a frame whose inertia hardly matters
-_MESHES = (".stl", ".obj", ".msh")  # that MuJoCo reads
 _HOMES = ("home", "stand", "standing", "init", "init_pose", "initial", "default", "knees_bent")
 
 
@@ -77,14 +71,14 @@ def _bare(path: Path) -> tuple[Subject, list[Finding]]:
         spec = mujoco.MjSpec.from_file(str(path))
     except ValueError as error:
         raise _unreadable(path, error) from error
-    findings = [*_find_meshes(spec, path), *_mend_inertia(spec)]
+    findings = [*find_meshes(spec, path), *mend_inertia(spec)]
     if urdf:
-        spec.compiler.discardvisual = False
-        _free_root(spec)
+        free_root(spec)
     try:
-        mj = spec.compile()
+        mj, unfit = compiled(spec)
     except ValueError as error:
         raise _unreadable(path, error) from error
+    findings += unfit
     joints = driven_joints(mj)
     if not joints:
         raise WildRobotError(
@@ -193,92 +187,3 @@ def _hangs(mj: mujoco.MjModel, body: int, top: int) -> bool:
     while body and body != top:
         body = int(mj.body_parentid[body])
     return body == top
-
-
-def _free_root(spec: mujoco.MjSpec) -> None:
-    """A URDF has no free joint, so MuJoCo welds its root to the world and forgets the root's mass."""
-    if any(joint.type == mujoco.mjtJoint.mjJNT_FREE for joint in spec.joints):
-        return
-    for body in spec.worldbody.bodies:
-        if not any(True for _ in body.joints):
-            body.add_freejoint()
-
-
-def _find_meshes(spec: mujoco.MjSpec, path: Path) -> list[Finding]:
-    """Meshes by `package://` and other paths are looked for near the file; those that cannot be read are left out."""
-    missing: list[str] = []
-    foreign: list[str] = []
-    folder = path.resolve().parent
-    for mesh in list(spec.meshes):
-        if not mesh.file:
-            continue
-        at = _mesh_file(folder, spec.meshdir or "", mesh.file)
-        if at is None:
-            missing.append(mesh.file)
-        elif at.suffix.lower() not in _MESHES:
-            foreign.append(mesh.file)
-        else:
-            mesh.file = str(at)
-            continue
-        for geom in [geom for geom in spec.geoms if geom.meshname == mesh.name]:
-            spec.delete(geom)
-        spec.delete(mesh)
-    spec.meshdir, spec.strippath = "", False
-    found = []
-    if missing:
-        what = f"{len(missing)} mesh files are missing."
-        found.append(Finding("meshes", "fault", what, str(path), listed(missing), "put them beside the file"))
-    if foreign:
-        what = f"MuJoCo reads no {Path(foreign[0]).suffix} meshes; {len(foreign)} are left out of this examination."
-        found.append(Finding("meshes", "note", what, str(path), listed(foreign), "convert them to .obj or .stl"))
-    return found
-
-
-def _mesh_file(folder: Path, meshdir: str, name: str) -> Path | None:
-    """Where a mesh is: beside the file as MuJoCo looks, else by its path below any folder above."""
-    plain = name.split("://", 1)[-1]
-    for near in (folder / meshdir / name, folder / name):
-        if near.is_file():
-            return near
-    parts = [part for part in Path(plain).parts if part not in ("/", "..", ".")]
-    for above in (folder, *folder.parents):
-        for skip in range(len(parts)):
-            at = above.joinpath(*parts[skip:])
-            if at.is_file():
-                return at
-    return None
-
-
-def _mend_inertia(spec: mujoco.MjSpec) -> list[Finding]:
-    """Inertias that no body can have, and moving bodies without any, which MuJoCo refuses."""
-    found = []
-    for body in spec.bodies:
-        if not body.explicitinertial:
-            continue
-        full = np.asarray(body.fullinertia, float)
-        given = full if np.isfinite(full).all() and full.any() else np.concatenate([body.inertia, np.zeros(3)])
-        matrix = np.array(
-            [[given[0], given[3], given[4]], [given[3], given[1], given[5]], [given[4], given[5], given[2]]]
-        )
-        if not np.isfinite(matrix).all():
-            continue
-        moments = np.linalg.eigvalsh(matrix)
-        if body.mass <= 0.0 and not moments.any():
-            body.explicitinertial = False  # a frame without a mass, as URDF allows
-            continue
-        wrong = moments[0] <= 0.0 or moments[0] + moments[1] < moments[2]
-        if wrong and not spec.compiler.balanceinertia:
-            what = "No body can have this inertia: its smaller principal moments sum to less than the largest one."
-            if moments[0] <= 0.0:
-                what = "No body can have this inertia: a principal moment is not positive."
-            figure = f"principal moments {', '.join(f'{m:.3g}' for m in moments)} kg m^2"
-            cure = "take the inertia from the CAD anew; mind the signs of ixy, ixz and iyz"
-            slight = body.mass < _SLIGHT * sum(other.mass for other in spec.bodies)
-            severity: Severity = "note" if slight else "fault"
-            found.append(Finding("inertia", severity, what, f"body {body.name!r}", figure, cure))
-            mean = max(float(np.abs(moments).mean()), _LIGHT)
-            body.fullinertia = np.full(6, np.nan)
-            body.inertia = np.array([mean] * 3)
-    if not spec.compiler.boundmass:
-        spec.compiler.boundmass, spec.compiler.boundinertia = _LIGHT, _LIGHT * 1e-3
-    return found

@@ -9,37 +9,39 @@ from .finding import Finding, listed
 from .subject import Subject, box_of
 
 _MESH = int(mujoco.mjtGeom.mjGEOM_MESH)
-_WITHIN = 0.002  # share of the robot's size by which a primitive may stand out of the mesh that it stands for
+_PART, _SAME = 0.5, 0.9  # share of a mesh's box: covered by a primitive, and by another mesh
+_THIN = 0.002  # share of the robot's size: the least side of a box
 
 
 def check_visuals(subject: Subject) -> Iterator[Finding]:
-    """Meshes that collide beside the primitives that stand for them, on one body."""
+    """Meshes that collide beside another geom of their body that stands for them, or beside themselves."""
     mj = subject.mj
     double: list[int] = []
     for body in subject.bodies:
-        hard = [
-            g
-            for g in range(mj.ngeom)
-            if int(mj.geom_bodyid[g]) == body and (mj.geom_contype[g] or mj.geom_conaffinity[g])
-        ]
+        own = [g for g in range(mj.ngeom) if int(mj.geom_bodyid[g]) == body]
+        hard = [g for g in own if mj.geom_contype[g] or mj.geom_conaffinity[g]]
         meshes = [g for g in hard if int(mj.geom_type[g]) == _MESH]
         others = [g for g in hard if int(mj.geom_type[g]) != _MESH]
-        double += [g for g in meshes if any(_stands_for(subject, o, g) for o in others)]
+        double += [
+            g
+            for i, g in enumerate(meshes)
+            if any(_common(subject, o, g) > _PART for o in others)
+            or any(min(_common(subject, o, g), _common(subject, g, o)) > _SAME for o in meshes[:i])
+        ]
     if double:
         yield Finding(
             "visuals",
             "note",
-            "A mesh collides beside a primitive that stands for it: every contact is counted twice.",
+            "A mesh collides beside a geom of its body that stands for it: every contact is counted twice.",
             listed([subject.geom_name(g) for g in double]),
             f"{len(double)} meshes",
-            'contype="0" conaffinity="0" on the meshes, or on the primitives',
+            'contype="0" conaffinity="0" on the meshes, or on what stands for them',
         )
 
 
-def _stands_for(subject: Subject, primitive: int, mesh: int) -> bool:
-    """Whether a primitive covers the best part of a mesh's box."""
-    a, b = box_of(subject.mj, primitive), box_of(subject.mj, mesh)
-    slack = _WITHIN * subject.size
+def _common(subject: Subject, geom: int, mesh: int) -> float:
+    """The share of a mesh's box that another geom's box covers."""
+    a, b = box_of(subject.mj, geom), box_of(subject.mj, mesh)
     low, high = np.maximum(a.min(axis=0), b.min(axis=0)), np.minimum(a.max(axis=0), b.max(axis=0))
     common = float(np.prod(np.maximum(high - low, 0.0)))
-    return common > 0.5 * float(np.prod(np.maximum(np.ptp(b, axis=0), slack)))
+    return common / float(np.prod(np.maximum(np.ptp(b, axis=0), _THIN * subject.size)))
