@@ -1,17 +1,15 @@
 """Constrained accelerations and steps against MuJoCo's C engine with its solver run to the end."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from tree_models import compile_text, exact, model, mujoco_data, restless_states, tree_outputs
+from tree_runs import agree
 from walks import walking
 
 from wildrobot_eqx.physics.tree.physics import EFFORT
-from wildrobot_eqx.physics.tree.solver import Effort
 from wildrobot_eqx.robots import Model, load_robot
 
-PATIENT = Effort(steps=12, line=6)
 SHAPES = """
 <mujoco>
   <option timestep="0.004" cone="{cone}" integrator="{integrator}" impratio="{impratio}"/>
@@ -39,31 +37,11 @@ def states_of(chosen: Model, n: int):
     return restless_states(chosen, n)
 
 
-def worst(found, expected) -> float:
-    error = np.linalg.norm(found - expected, axis=1) / np.maximum(np.linalg.norm(expected, axis=1), 1.0)
-    return float(error.max())
-
-
-def check(chosen: Model, states, n_steps: int, bound: float) -> None:
-    with jax.enable_x64(True):
-        found = tree_outputs(chosen, PATIENT, states, n_steps, jnp.float64)
-    mj, rows = exact(chosen), list(zip(*states))
-    data = [mujoco_data(mj, s, n_steps) for s in rows]
-    assert max(d.nefc for d in data) > 3, "something must touch"
-    if n_steps:
-        assert worst(found["qpos"], np.array([d.qpos for d in data])) < bound
-        assert worst(found["qvel"], np.array([d.qvel for d in data])) < bound
-    else:
-        assert worst(found["qacc_warmstart"], np.array([d.qacc for d in data])) < bound
-        assert worst(found["sensordata"], np.array([d.sensordata for d in data])) < bound
-        assert worst(found["actuator_force"], np.array([d.actuator_force for d in data])) < bound
-
-
 @pytest.mark.parametrize("name", ["hopper", *(pytest.param(n, marks=pytest.mark.slow) for n in ("wildrobot", "ant"))])
 def test_forward_dynamics_in_contact_are_mujocos(name):
     chosen = model(name)
     start = load_robot(name).home_qpos if name in ("hopper", "wildrobot") else None
-    check(chosen, restless_states(chosen, 60, start=start), 0, 1e-7)
+    agree(chosen, restless_states(chosen, 60, start=start), 0, 1e-7)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +53,8 @@ def test_forward_dynamics_in_contact_are_mujocos(name):
         {"shape": "sphere", "integrator": "implicitfast", "condim": 1},
         {"shape": "box", "margin": 0.01, "solref": "-2000 -50"},
         {"shape": "capsule", "impratio": 3},
+        {"shape": "cylinder", "tilt": 5},
+        {"shape": "cylinder", "cone": "elliptic", "impratio": 2},
     ],
     ids=str,
 )
@@ -82,8 +62,8 @@ def test_forward_dynamics_in_contact_are_mujocos(name):
 def test_shapes_cones_and_integrators(given):
     chosen = scene(**given)
     states = states_of(chosen, 40)
-    check(chosen, states, 0, 1e-6)
-    check(chosen, states, 4, 1e-6)
+    agree(chosen, states, 0, 1e-6)
+    agree(chosen, states, 4, 1e-6)
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from wildrobot_eqx.robots import Model
 
 N, CHUNKS, STEPS = 12, 125, 4
 TO_THE_END = Effort(steps=12, line=6)
-SAME = 1e-8  # m, rad: MuJoCo's own way moves by 2e-11 when its first pose does by 1e-12
+SAME = 1e-8  # m, rad
 each_case = [
     pytest.mark.parametrize("contact", [SOFT, BOUNCY], ids=["soft", "bouncy"]),
     pytest.mark.parametrize("cone", ["pyramidal", "elliptic"]),
@@ -67,6 +67,17 @@ def apart(a, b) -> np.ndarray:
     return np.abs(a["qpos"] - b["qpos"]).max(axis=(0, 2))
 
 
+def same(chosen: Model, way) -> float:
+    """How far apart two ways may be, m or rad: `SAME`, and ten times what MuJoCo's moves when its start does by 1e-12.
+
+    That is 1e-11 to 1e-9 of boxes, but 1e-6 of a puck: lying flat, it stands on three points of its rim that turn with
+    the last digit of its tilt.
+    """
+    qpos, *rest = thrown(chosen)
+    moved = qpos + 1e-12 * np.random.default_rng(1).normal(size=qpos.shape)
+    return SAME + 10.0 * apart(mujoco_run(chosen, [moved, *rest], CHUNKS, STEPS), way).max()
+
+
 def along(chosen: Model):
     """Every state of MuJoCo's fall, (qpos, qvel, warm start, ctrl), its accelerations, and the steps it took."""
     mj, states, qacc, steps = exact(chosen), [], [], []
@@ -81,6 +92,12 @@ def along(chosen: Model):
     return [np.array(a) for a in zip(*states)], np.array(qacc), np.array(steps)
 
 
+def tilt(qpos) -> np.ndarray:
+    """The sine of the angle between a body's z axis and the vertical."""
+    w, x, y, z = qpos[:, 3:].T
+    return np.hypot(2.0 * (x * z + w * y), 2.0 * (y * z - w * x))
+
+
 @every(each_case)
 def test_a_falling_body_lands_as_mujocos(shape, cone, contact):
     """Each blow, the rebound and the end, both solvers run to the end."""
@@ -90,8 +107,8 @@ def test_a_falling_body_lands_as_mujocos(shape, cone, contact):
     rebound = [r["qvel"][:, :, 2].max(axis=0) for r in (ours, theirs)]
     print(f"apart {np.median(way):.1e} in the median, {way.max():.1e} at worst; rebound {rebound[0].max():.2f} m/s")
     assert (rebound[1].max() > 0.5) == (contact == BOUNCY)
-    np.testing.assert_allclose(rebound[0], rebound[1], rtol=1e-6)
-    assert way.max() < SAME
+    np.testing.assert_allclose(rebound[0], rebound[1], rtol=1e-4 if shape == "puck" else 1e-6)
+    assert way.max() < same(chosen, theirs)
 
 
 @every(each_case)
@@ -105,8 +122,9 @@ def test_few_newton_steps_leave_what_mujocos_few_leave(shape, cone, contact):
     equal = apart(fall(chosen, dataclasses.replace(EFFORT, line=10)), theirs)
     left, shipped = apart(theirs, done), apart(fall(chosen, EFFORT), done)
     print(f"apart {equal.max():.1e} at equal effort; from the end {left.max():.1e} (shipped: {shipped.max():.1e})")
-    assert equal.max() < SAME
-    assert shipped.max() < SAME + 2.0 * left.max(), "the shipped line search adds little to what five steps leave"
+    allowed = same(chosen, done)
+    assert equal.max() < allowed
+    assert shipped.max() < allowed + 2.0 * left.max(), "the shipped line search adds little to what five steps leave"
 
 
 @every(each_case)
@@ -117,7 +135,11 @@ def test_the_shipped_effort_accelerates_as_mujoco_in_every_step_of_a_fall(shape,
     with jax.enable_x64(True):
         found = tree_outputs(chosen, EFFORT, states, 0, jnp.float64)["qacc_warmstart"]
     error = np.linalg.norm(found - qacc, axis=1) / (9.81 + np.linalg.norm(qacc, axis=1))
+    if shape == "puck":  # flatter, its points on the floor turn with the last digit
+        clear = tilt(states[0]) > 1e-6
+        error, steps = error[clear], steps[clear]
     enough = steps <= EFFORT.steps
+    assert np.sum(enough) > 1000
     rest = error[~enough].max(initial=0.0)
     print(f"{error[enough].max():.1e}; of {np.sum(~enough)} in {len(steps)} states {rest:.1e}")
     assert error[enough].max() < 1e-6

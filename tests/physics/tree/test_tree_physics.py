@@ -122,7 +122,7 @@ def test_what_is_out_of_the_class_is_listed_at_once():
     )
     with pytest.raises(WildRobotError) as caught:
         check_class(model, ignore_self_contact=False)
-    for text in ("rk4", "fluid", "'slow' has dynamics", "'t' (torque)", "with a cylinder", "among moving geoms"):
+    for text in ("rk4", "fluid", "'slow' has dynamics", "'t' (torque)", "among moving geoms", "a sphere and a cylinder"):
         assert text in str(caught.value)
     assert "--physics native" in caught.value.hint
     assert "ignore_self_contact=True" in caught.value.hint
@@ -138,15 +138,15 @@ REFUSED = {
     "fluid forces": '<option viscosity="1e-5"/><worldbody>{body}</worldbody>',
     "noslip iterations": '<option noslip_iterations="3"/><worldbody>{body}</worldbody>',
     "the flag override": '<option><flag override="enable"/></option><worldbody>{body}</worldbody>',
-    "1 equality constraints": '<worldbody>{body}</worldbody><equality><weld body1="a"/></equality>',
+    "1 equality constraints of the kind weld": '<worldbody>{body}</worldbody><equality><weld body1="a"/></equality>',
     "1 tendons": '<worldbody>{body}</worldbody><tendon><fixed><joint joint="j" coef="1"/></fixed></tendon>',
     "1 mocap bodies": '<worldbody>{body}<body mocap="true"/></worldbody>',
     "gravity compensation": '<worldbody>{body}<body gravcomp="1"><joint/><geom size="1" contype="0"/></body>'
     "</worldbody>",
     "contacts of condim [4]": '<worldbody>{body}<geom type="plane" size="0 0 1" condim="4"/><body pos="0 0 5">'
     '<joint/><geom size=".1"/></body></worldbody>',
-    "still geoms other than planes": '<worldbody>{body}<geom name="kerb" type="box" size="1 1 1"/><body pos="0 0 5">'
-    '<joint/><geom size=".1"/></body></worldbody>',
+    "with still geoms of a sphere and a cylinder": '<worldbody>{body}<geom type="cylinder" size="1 1"/>'
+    '<body pos="0 0 5"><joint/><geom size=".1"/></body></worldbody>',
     "'pull' acts on no hinge": '<worldbody>{body}</worldbody><actuator><motor name="pull" site="s"/></actuator>',
     "has a gain or bias that is neither": '<worldbody>{body}</worldbody><actuator><muscle joint="j"/></actuator>',
     "'seen' (rangefinder)": '<worldbody>{body}</worldbody><sensor><rangefinder name="seen" site="s"/></sensor>',

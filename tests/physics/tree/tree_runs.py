@@ -6,12 +6,15 @@ import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
-from tree_models import exact, params
+from tree_models import exact, mujoco_data, params, tree_outputs
 
 from wildrobot_eqx.physics.params import MODEL_FIELDS, subtree_mass
 from wildrobot_eqx.physics.tree.packing import shapes
 from wildrobot_eqx.physics.tree.physics import control_step
+from wildrobot_eqx.physics.tree.solver import Effort
 from wildrobot_eqx.robots import Model
+
+PATIENT = Effort(steps=12, line=6)
 
 
 def at_rest(model: Model, qpos, qvel=None):
@@ -73,6 +76,31 @@ def mujoco_run(model: Model, states, chunks: int, n_steps: int, changes=None, li
             for name in names:
                 found[name][k, i] = getattr(data, name)
     return found
+
+
+def worst(found, expected) -> float:
+    error = np.linalg.norm(found - expected, axis=1) / np.maximum(np.linalg.norm(expected, axis=1), 1.0)
+    return float(error.max())
+
+
+def agree(chosen: Model, states, n_steps: int, bound: float) -> list[mujoco.MjData]:
+    """Hold `n_steps` steps, or the accelerations when 0, with all sensors, against MuJoCo's own from the same states.
+
+    Both solvers run to the end, in float64. Returns MuJoCo's data.
+    """
+    with jax.enable_x64(True):
+        found = tree_outputs(chosen, PATIENT, states, n_steps, jnp.float64)
+    mj, rows = exact(chosen), list(zip(*states))
+    data = [mujoco_data(mj, s, n_steps) for s in rows]
+    assert max(d.nefc for d in data) > 3, "something must touch"
+    if n_steps:
+        assert worst(found["qpos"], np.array([d.qpos for d in data])) < bound
+        assert worst(found["qvel"], np.array([d.qvel for d in data])) < bound
+    else:
+        assert worst(found["qacc_warmstart"], np.array([d.qacc for d in data])) < bound
+        assert worst(found["sensordata"], np.array([d.sensordata for d in data])) < bound
+        assert worst(found["actuator_force"], np.array([d.actuator_force for d in data])) < bound
+    return data
 
 
 def energy(model: Model, qpos, qvel) -> np.ndarray:

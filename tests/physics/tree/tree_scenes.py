@@ -18,6 +18,7 @@ SHAPES = {
     "box": {"shape": "box", "size": "0.08 0.06 0.02", "height": 0.02, "turn": ""},
     "ball": {"shape": "sphere", "size": "0.05", "height": 0.05, "turn": ""},
     "log": {"shape": "capsule", "size": "0.04 0.1", "height": 0.04, "turn": 'euler="90 0 0"'},
+    "puck": {"shape": "cylinder", "size": "0.08 0.02", "height": 0.02, "turn": ""},
     "egg": {"shape": "ellipsoid", "size": "0.08 0.07 0.04", "height": 0.04, "turn": ""},
 }
 SOFT, BOUNCY = "", 'solref="-5000 -10"'

@@ -5,14 +5,18 @@ import numpy as np
 
 from ...errors import WildRobotError
 from ...robots import Model
-from .model import BALL, FREE, ROUND, contact_dim, contact_pairs, listed_pair
+from .contact_sensors import MATCHED
+from .model import BALL, FREE
+from .pairs import ON_EACH_OTHER, ON_PLANES, contact_pairs, listed_pair, pair_of
 from .rays import SHAPES
 from .sensors import NAMES, OBJECTS
+from .ties import JOINT
 
 _CONTACT_FORCE, _NETFORCE = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE), 3
+MOST_PAIRS = 32
+"""Pairs of moving geoms: each adds about a tenth to what a biped's step computes and compiles."""
 _ENABLED = ("OVERRIDE", "SLEEP", "DIAGEXACT", "IPC", "SPECULATIVE")
 _COUNTS = {
-    "neq": "equality constraints",
     "ntendon": "tendons",
     "nflex": "flexes",
     "nplugin": "plugins",
@@ -39,7 +43,8 @@ def check_class(model: Model, ignore_self_contact: bool) -> None:
         WildRobotError: the tree engine lacks something that the model uses.
     """
     mj = model.mj
-    found = _options(mj) + _joints(mj) + _actuators(mj) + _contacts(mj, ignore_self_contact) + _sensors(mj)
+    found = [*_options(mj), *_joints(mj), *_equalities(mj), *_actuators(mj), *_contacts(mj, ignore_self_contact)]
+    found += _sensors(mj)
     if found:
         raise WildRobotError(
             "The tree engine cannot simulate this model: " + "; ".join(found) + ".",
@@ -108,26 +113,46 @@ def _actuators(mj: mujoco.MjModel) -> list[str]:
     return found
 
 
-def _contacts(mj: mujoco.MjModel, ignore_self_contact: bool) -> list[str]:
-    planes, others = contact_pairs(mj)
+def _equalities(mj: mujoco.MjModel) -> list[str]:
     found = []
-    moving = [pair for pair in others if all(mj.body_weldid[mj.geom_bodyid[g]] for g in pair)]
-    fixed = [pair for pair in others if pair not in moving]
-    if moving and not ignore_self_contact:
-        found.append(f"contacts among moving geoms ({len(moving)} pairs, such as {_pair(mj, moving[0])})")
-    if fixed:
-        found.append(f"contacts with still geoms other than planes (such as {_pair(mj, fixed[0])})")
-    wrong = [pair for pair in planes if int(mj.geom_type[pair[1]]) not in ROUND]
-    if wrong:
-        kinds = sorted({_name(mujoco.mjtGeom, int(mj.geom_type[g])) for _, g in wrong})
-        found.append(f"contacts of planes with a {' and a '.join(kinds)} (such as {_pair(mj, wrong[0])})")
-    dims = {contact_dim(mj, *pair) for pair in planes} - {1, 3}
+    for kind in sorted({int(k) for k in mj.eq_type} - {JOINT}):
+        found.append(f"{np.sum(mj.eq_type == kind)} equality constraints of the kind {_name(mujoco.mjtEq, kind)}")
+    return found
+
+
+def _contacts(mj: mujoco.MjModel, ignore_self_contact: bool) -> list[str]:
+    pairs = contact_pairs(mj)
+    moving = [] if ignore_self_contact else pairs.moving
+    found = _shapes(mj, "among moving geoms", [p for p in moving if _kinds(mj, p) not in ON_EACH_OTHER])
+    found += _shapes(mj, "with still geoms", [p for p in pairs.still if _kinds(mj, p) not in ON_EACH_OTHER])
+    found += _shapes(mj, "on the ground", [p for p in pairs.planes if _kinds(mj, p)[1] not in ON_PLANES])
+    if len(moving) > MOST_PAIRS:
+        found.append(f"contacts among moving geoms in {len(moving)} pairs, more than the {MOST_PAIRS} that it takes")
+    all_pairs = [*pairs.planes, *pairs.still, *moving]
+    dims = {pair_of(mj, *pair).condim for pair in all_pairs} - {1, 3}
     if dims:
         found.append(f"contacts of condim {sorted(dims)}, not 1 or 3")
-    for pair in planes:
+    for pair in all_pairs:
         i = listed_pair(mj, *pair)
         if i is not None and (mj.pair_friction[i, 0] != mj.pair_friction[i, 1] or np.any(mj.pair_solreffriction[i])):
             found.append(f"anisotropic friction of a <pair> ({_pair(mj, pair)})")
+    return found
+
+
+def _kinds(mj: mujoco.MjModel, pair: tuple[int, int]) -> tuple[int, int]:
+    return int(mj.geom_type[pair[0]]), int(mj.geom_type[pair[1]])
+
+
+def _shapes(mj: mujoco.MjModel, where: str, wrong: list[tuple[int, int]]) -> list[str]:
+    """What to say of pairs of geoms whose shapes the engine cannot bring together: once for each two shapes."""
+    by_kind: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for pair in wrong:
+        by_kind.setdefault(_kinds(mj, pair), []).append(pair)
+    found = []
+    for kinds, pairs in by_kind.items():
+        first, second = (_name(mujoco.mjtGeom, kind) for kind in kinds)
+        count = "" if len(pairs) == 1 else f"{len(pairs)} pairs, such as "
+        found.append(f"contacts {where} of a {first} and a {second} ({count}{_pair(mj, pairs[0])})")
     return found
 
 
@@ -138,7 +163,6 @@ def _pair(mj: mujoco.MjModel, pair: tuple[int, int]) -> str:
 
 def _sensors(mj: mujoco.MjModel) -> list[str]:
     found = []
-    geom = int(mujoco.mjtObj.mjOBJ_GEOM)
     for i in range(mj.nsensor):
         kind, name = int(mj.sensor_type[i]), mj.sensor(i).name
         objects = [
@@ -154,8 +178,6 @@ def _sensors(mj: mujoco.MjModel) -> list[str]:
             found.append(f"the touch sensor {name!r}, whose site is no sphere, ellipsoid or box")
         elif NAMES[kind] == "CONTACT":
             data, reduce, _ = mj.sensor_intprm[i]
-            if data != _CONTACT_FORCE or reduce != _NETFORCE or objects != [geom, geom]:
-                found.append(
-                    f"the contact sensor {name!r}, which must have geom1, geom2, data='force' and reduce='netforce'"
-                )
+            if data != _CONTACT_FORCE or reduce != _NETFORCE or not set(objects) <= MATCHED:
+                found.append(f"the contact sensor {name!r}, which needs data='force', reduce='netforce', no site")
     return found

@@ -23,6 +23,16 @@ class Curvature(NamedTuple):
     bb: Scalar
     ab: Scalar
 
+    def __matmul__(self, x: Axes) -> Axes:
+        """The curvature times a vector in the contact's axes."""
+        if len(x) == 1:
+            return (self.nn * x[0],)
+        return (
+            self.nn * x[0] + self.n1 * x[1] + self.n2 * x[2],
+            self.n1 * x[0] + self.aa * x[1] + self.ab * x[2],
+            self.n2 * x[0] + self.ab * x[1] + self.bb * x[2],
+        )
+
 
 def _edges(touch: Touch, x: Axes) -> list[Scalar]:
     """Accelerations of a pyramid's edges; of a frictionless contact, the normal's."""

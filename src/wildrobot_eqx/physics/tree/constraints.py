@@ -10,10 +10,11 @@ import dataclasses
 
 from .collide import Contact
 from .kinematics import Poses, Velocities
-from .model import BALL, FREE, MIN_MU, Joint, Tree
+from .model import BALL, FREE, Joint, Tree
+from .pairs import MIN_MU
 from .rotations import quat_vector
-from .scalar import Mask, Scalar, absolute, exp, known, log, maximum, minimum, where
-from .spatial import Spatial, Vec, at, dot, quat_unit
+from .scalar import Mask, Scalar, absolute, exp, known, log, maximum, minimum, total, where
+from .spatial import Spatial, Vec, at, dot, neg, quat_unit
 
 MIN_IMPEDANCE, MAX_IMPEDANCE, TINY = 0.0001, 0.9999, 1e-15  # mjMINIMP, mjMAXIMP, mjMINVAL
 
@@ -38,16 +39,35 @@ class JointLimit:
 
 
 @dataclasses.dataclass
+class Equality:
+    """The equality constraint of a joint: x = sum of coefficient * qacc - aref, of one dof or two."""
+
+    terms: tuple[tuple[int, Scalar], ...]
+    stiff: Scalar
+    aref: Scalar
+
+
+@dataclasses.dataclass
 class Touch:
     """One contact point; stiff is 0 where nothing touches."""
 
     contact: Contact
-    body: int
     offset: Vec
     friction: Scalar
     mu: Scalar  # of the regularised cone
     stiff: tuple[Scalar, Scalar]  # D of a normal (or edge) row, of a tangential row
     aref: tuple[Scalar, ...]  # normal; condim 3: both tangents, and with pyramids these enter the edges
+    columns: dict[int, tuple[Scalar, ...]] | None = None  # of two bodies that move: J by dof, in the contact's axes
+
+    @property
+    def body(self) -> int:
+        """The body on which the contact acts."""
+        return self.contact.pair.body
+
+    @property
+    def other(self) -> int | None:
+        """The other body, if it moves."""
+        return self.contact.pair.other
 
 
 @dataclasses.dataclass
@@ -57,6 +77,7 @@ class Rows:
     rubs: list[FrictionLoss]
     limits: list[JointLimit]
     touches: list[Touch]
+    equalities: list[Equality]
 
 
 def _stiffness(tree: Tree, solref: tuple[float, ...], solimp: tuple[float, ...]) -> tuple[float, float]:
@@ -158,8 +179,37 @@ def _limit(
     return JointLimit(terms, _where_positive(residual < 0.0, stiff, residual), aref)
 
 
+def equalities(tree: Tree, qpos: list[Scalar], qvel: list[Scalar]) -> list[Equality]:
+    """Rows of all equality constraints of joints."""
+    out = []
+    for tie in tree.ties:
+        k, b = _stiffness(tree, tie.solref, tie.solimp)
+        residual: Scalar = qpos[tie.qpos] - tie.zero - tie.polynomial[0]
+        terms: list[tuple[int, Scalar]] = [(tie.dof, 1.0)]
+        if tie.leader:
+            dof, address, zero = tie.leader
+            far = qpos[address] - zero
+            power: Scalar = 1.0
+            slope: Scalar = 0.0
+            for n, c in enumerate(tie.polynomial[1 : tie.degree + 1], 1):
+                slope = slope + (n * c) * power
+                power = power * far
+                residual = residual - c * power
+            terms.append((dof, -slope))
+        impedance = _impedance(tie.solimp, residual)
+        speed = total(c * qvel[i] for i, c in terms)
+        stiff = _inverse_regulariser(impedance, tie.invweight)
+        out.append(Equality(tuple(terms), stiff, -b * speed - (k * impedance) * residual))
+    return out
+
+
 def touches(
-    p: Poses, v: Velocities, found: list[Contact], geom_friction: list[Scalar], pair_friction: list[Scalar]
+    p: Poses,
+    v: Velocities,
+    qvel: list[Scalar],
+    found: list[Contact],
+    geom_friction: list[Scalar],
+    pair_friction: list[Scalar],
 ) -> list[Touch]:
     """Rows of all contact points, touching or not."""
     out = []
@@ -174,8 +224,12 @@ def touches(
         for geom in pair.friction_of:
             friction = maximum(geom_friction[geom], friction)
         frame = contact.frame if pair.condim > 1 else contact.frame[:1]
-        velocity = at(v.body[pair.body], contact.offset)
-        speed = [dot(axis, velocity) for axis in frame]
+        columns = None if pair.other is None else _columns(p, contact, frame)
+        if columns is None:
+            velocity = at(v.body[pair.body], contact.offset)
+            speed = [dot(axis, velocity) for axis in frame]
+        else:
+            speed = list(along(columns, qvel))
         aref = [-b * s for s in speed]
         aref[0] = aref[0] - (k * impedance) * residual
         mu = friction * (1.0 / tree.impratio**0.5)
@@ -186,8 +240,26 @@ def touches(
         touching = residual < 0.0
         normal = _where_positive(touching, _inverse_regulariser(impedance, weight), residual)
         tangential = normal * tree.impratio
-        out.append(Touch(contact, pair.body, contact.offset, friction, mu, (normal, tangential), tuple(aref)))
+        stiff = (normal, tangential)
+        out.append(Touch(contact, contact.offset, friction, mu, stiff, tuple(aref), columns))
     return out
+
+
+def _columns(p: Poses, contact: Contact, frame: tuple[Vec, ...]) -> dict[int, tuple[Scalar, ...]]:
+    """By dof, how its unit speed moves the body's point of contact against the other body's, in the contact's axes."""
+    pair = contact.pair
+    assert pair.other is not None
+    assert contact.other_offset is not None
+    ours, theirs = p.tree.chain(pair.body), p.tree.chain(pair.other)
+    moved = {i: at(p.motion[i], contact.offset) for i in ours if i not in theirs}
+    moved |= {i: neg(at(p.motion[i], contact.other_offset)) for i in theirs if i not in ours}
+    return {i: tuple(dot(axis, motion) for axis in frame) for i, motion in moved.items()}
+
+
+def along(columns: dict[int, tuple[Scalar, ...]], q: list[Scalar]) -> tuple[Scalar, ...]:
+    """J q of a contact between bodies that both move, by its columns."""
+    size = len(next(iter(columns.values())))
+    return tuple(total(q[i] * column[k] for i, column in columns.items()) for k in range(size))
 
 
 def accelerations(touch: Touch, body: Spatial) -> tuple[Scalar, ...]:

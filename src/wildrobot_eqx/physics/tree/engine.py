@@ -47,9 +47,9 @@ class Moment:
 class Engine:
     """The dynamics of one model."""
 
-    def __init__(self, model: Model, effort: Effort):
+    def __init__(self, model: Model, effort: Effort, self_contact: bool = True):
         self.model, self.effort = model, effort
-        self.tree: Tree = read(model)
+        self.tree: Tree = read(model, self_contact)
         late = [s for s in sensors.read_sensors(model) if s.stage == sensors.LATE]
         self.late = tuple(s.address + k for s in late for k in range(s.size))
 
@@ -70,7 +70,8 @@ class Engine:
         rows = constraints.Rows(
             constraints.rubs(tree, c.friction_loss, qvel),
             constraints.limits(tree, qpos, qvel),
-            constraints.touches(p, v, collide.contacts(p, tree.pairs), c.friction, c.pair_friction),
+            constraints.touches(p, v, qvel, collide.contacts(p, tree.pairs), c.friction, c.pair_friction),
+            constraints.equalities(tree, qpos, qvel),
         )
         solution = solver.run(solver.Problem(p, mass, applied, rows), warm, self.effort)
         felt = kinematics.accelerations(p, v, solution.qacc, c.gravity)

@@ -6,12 +6,15 @@ composite rigid body algorithm, RBDA table 6.2; the L^T D L factorisation withou
 RBDA section 6.5 and table 6.3; MuJoCo's documentation, Computation, "Inertia".
 """
 
+from collections.abc import Sequence
+
 from .kinematics import Poses
 from .model import Tree
 from .scalar import Scalar
 from .spatial import Inertia, Mat, Spatial, Symmetric, Vec, add, apply, inertia_about, power, rotated_symmetric
 
 Sparse = dict[tuple[int, int], Scalar]
+Below = Sequence[tuple[int, ...]]  # of each row, the columns left of the diagonal that may differ from zero, last first
 NOTHING = Inertia(0.0, (0.0, 0.0, 0.0), Symmetric(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
 
 
@@ -69,30 +72,29 @@ def multiply(tree: Tree, m: Sparse, x: list[Scalar]) -> list[Scalar]:
     return out
 
 
-def factor(tree: Tree, m: Sparse) -> Sparse:
-    """L^T D L = m: below the diagonal L, on it 1/D."""
+def factor(below: Below, m: Sparse) -> Sparse:
+    """L^T D L = m: below the diagonal L, on it 1/D; `below` says where L may differ from zero."""
     out = dict(m)
-    for k in range(tree.nv - 1, -1, -1):
-        parents = tree.dofs[k].parents
+    for k in range(len(below) - 1, -1, -1):
         inverse = 1.0 / out[k, k]
-        for n, i in enumerate(parents):
-            share = out[k, i] * inverse
-            for j in parents[n:]:
-                out[i, j] = out[i, j] - share * out[k, j]
+        for n, i in enumerate(below[k]):
+            share = out.get((k, i), 0.0) * inverse
+            for j in below[k][n:]:
+                out[i, j] = out.get((i, j), 0.0) - share * out.get((k, j), 0.0)
             out[k, i] = share
         out[k, k] = inverse
     return out
 
 
-def solve(tree: Tree, f: Sparse, x: list[Scalar]) -> list[Scalar]:
+def solve(below: Below, f: Sparse, x: list[Scalar]) -> list[Scalar]:
     """m^-1 x, given m's factors."""
     out = list(x)
-    for k in range(tree.nv - 1, -1, -1):
-        for i in tree.dofs[k].parents:
+    for k in range(len(below) - 1, -1, -1):
+        for i in below[k]:
             out[i] = out[i] - f[k, i] * out[k]
-    for k in range(tree.nv):
+    for k in range(len(below)):
         out[k] = out[k] * f[k, k]
-        for i in tree.dofs[k].parents:
+        for i in below[k]:
             out[k] = out[k] - f[k, i] * out[i]
     return out
 

@@ -11,7 +11,8 @@ def implicit_acceleration(tree: Tree, mass: Sparse, damping: list[Scalar], qacc:
     softened = dict(mass)
     for i, d in enumerate(damping):
         softened[i, i] = softened[i, i] + tree.timestep * d
-    return solve(tree, factor(tree, softened), multiply(tree, mass, qacc))
+    below = [dof.parents for dof in tree.dofs]
+    return solve(below, factor(below, softened), multiply(tree, mass, qacc))
 
 
 def advance(

@@ -69,15 +69,13 @@ def constants(model: Model, packed: list[Scalar]) -> Constants:
         values = fields[name]
         return [(values[i], values[i + 1], values[i + 2]) for i in range(0, len(values), 3)]
 
-    tree = read(model)
+    bodies = read(model).bodies
     gain, bias, span = fields["actuator_gainprm"], fields["actuator_biasprm"], fields["actuator_forcerange"]
     width = mj.actuator_gainprm.shape[1] if mj.nu else 1
     return Constants(
         mass=fields["body_mass"],
         centre=vectors("body_ipos"),
-        central=[
-            central_inertia(body.principal, moments) for body, moments in zip(tree.bodies, vectors("body_inertia"))
-        ],
+        central=[central_inertia(body.principal, moments) for body, moments in zip(bodies, vectors("body_inertia"))],
         friction=[v[0] for v in vectors("geom_friction")],
         pair_friction=fields["pair_friction"][::5],  # MuJoCo holds 5 figures for each
         damping=fields["dof_damping"],
@@ -87,5 +85,5 @@ def constants(model: Model, packed: list[Scalar]) -> Constants:
             Gains(gain[i * width : i * width + 3], bias[i * width : i * width + 3], span[2 * i : 2 * i + 2])
             for i in range(mj.nu)
         ],
-        gravity=vectors("gravity")[0] if tree.gravity else (0.0, 0.0, 0.0),
+        gravity=vectors("gravity")[0] if read(model).gravity else (0.0, 0.0, 0.0),
     )

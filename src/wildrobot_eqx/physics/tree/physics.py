@@ -73,16 +73,18 @@ class TreePhysics(AbstractPhysics):
     def _run(self, n_steps: int, params: PhysicsParams, *state: Array) -> PhysicsState:
         dtype = state[0].dtype
         inputs = jnp.concatenate([jnp.atleast_1d(a).astype(dtype) for a in state])
-        run = control_step(self.model, self.effort, n_steps)
+        run = control_step(self.model, self.effort, n_steps, not self.ignore_self_contact)
         out = unpack(self.model, run(pack_params(params, dtype), inputs))
         carry = out.pop("qacc_warmstart")
         return PhysicsState(**out, foot_force=foot_forces(self.robot, out["sensordata"]), carry=carry)
 
 
 @functools.lru_cache(maxsize=64)
-def control_step(model: Model, effort: Effort, n_steps: int) -> Callable[..., Float[Array, " o"]]:
+def control_step(
+    model: Model, effort: Effort, n_steps: int, self_contact: bool = True
+) -> Callable[..., Float[Array, " o"]]:
     """`n_steps` steps of one env, or forward dynamics alone when 0, from packed to packed arrays."""
-    engine = Engine(model, effort)
+    engine = Engine(model, effort, self_contact)
 
     mj = model.mj
     sizes = (params_size(model), mj.nq + 2 * mj.nv + 1 + mj.nu)

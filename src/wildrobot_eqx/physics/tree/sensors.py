@@ -10,10 +10,10 @@ from ...robots import Model
 from .actuation import actuator_length, actuator_velocity
 from .cones import Axes
 from .constraints import Touch
+from .contact_sensors import Side, net_force, sides, touch_force
 from .kinematics import Poses, Velocities, centre_of_mass
 from .model import Place
-from .rays import hits
-from .scalar import Scalar, clip, minimum, total, where
+from .scalar import Scalar, clip, minimum, total
 from .spatial import (
     IDENTITY,
     ZERO,
@@ -27,10 +27,8 @@ from .spatial import (
     at,
     column,
     cross,
-    neg,
     quat_multiply,
     quat_unit,
-    scale,
     sub,
 )
 
@@ -61,6 +59,7 @@ class TreeSensor:
     positive: bool
     stage: int
     size: int
+    sides: tuple[Side | None, Side | None] = (None, None)  # of a contact sensor: what it matches
 
 
 @functools.lru_cache(maxsize=32)
@@ -83,6 +82,7 @@ def read_sensors(model: Model) -> tuple[TreeSensor, ...]:
                 positive,
                 int(mj.sensor_needstage[i]),
                 int(mj.sensor_dim[i]),
+                sides(mj, i),
             )
         )
     return tuple(out)
@@ -273,53 +273,22 @@ def acceleration_sensors(model: Model, p: Poses, v: Velocities, f: Forces, centr
 
 
 def _acceleration(model: Model, frames: _Frames, s: TreeSensor, v: Velocities, f: Forces) -> list[Scalar]:
-    mj, target = model.mj, s.objects[0]
+    mj = model.mj
+    if s.kind == "CONTACT":
+        return list(net_force(mj, f.touches, f.contact, s.sides))
+    target = s.objects[0]
     index = target[1]
     if s.kind == "ACTUATORFRC":
         return [f.actuator[index]]
     if s.kind == "JOINTACTFRC":
         return [f.joint[mj.jnt_dofadr[index]]]
-    if s.kind == "CONTACT":
-        return list(net_force(f, s.objects[0][1], s.objects[1][1]))
     if s.kind == "TOUCH":
-        return [_touch(model, frames, index, f)]
+        body, offset, rotation = frames.pose(("SITE", index))
+        shape = int(mj.site_type[index]), tuple(float(x) for x in mj.site_size[index])
+        return [touch_force(f.touches, f.contact, body, offset, rotation, shape)]
     body, offset, rotation = frames.pose(("SITE", index) if s.kind == "ACCELEROMETER" else target)
     if s.kind == "FRAMEANGACC":
         return list(f.acceleration[body][0])
     speed, spin = at(v.body[body], offset), v.body[body][0]
     felt = add(at(f.acceleration[body], offset), cross(spin, speed))
     return list(apply_transposed(rotation, felt) if s.kind == "ACCELEROMETER" else felt)
-
-
-def contact_force(touch: Touch, force: Axes) -> Vec:
-    """The force of the plane on the geom, N, world frame."""
-    world: Vec = ZERO
-    for axis, f in zip(touch.contact.frame, force):
-        world = add(world, scale(f, axis))
-    return world
-
-
-def net_force(f: Forces, first: int, second: int) -> Vec:
-    """The net contact force on the second geom from the first, N, world frame."""
-    world: Vec = ZERO
-    for touch, force in zip(f.touches, f.contact):
-        pair = touch.contact.pair
-        if (pair.plane, pair.geom) == (first, second):
-            world = add(world, contact_force(touch, force))
-        elif (pair.geom, pair.plane) == (first, second):
-            world = sub(world, contact_force(touch, force))
-    return world
-
-
-def _touch(model: Model, frames: _Frames, site: int, f: Forces) -> Scalar:
-    """The sum of normal forces of contacts whose ray, from the contact into the plane, meets the site's shape."""
-    mj = model.mj
-    body, offset, rotation = frames.pose(("SITE", site))
-    result: Scalar = 0.0
-    for touch, force in zip(f.touches, f.contact):
-        if touch.body == body:
-            point = apply_transposed(rotation, sub(touch.offset, offset))
-            ray = apply_transposed(rotation, neg(touch.contact.frame[0]))
-            met = hits(int(mj.site_type[site]), tuple(float(x) for x in mj.site_size[site]), point, ray)
-            result = result + where(met, force[0], 0.0)
-    return result

@@ -2,10 +2,12 @@
 
     minimise over a:  (a - a0)^T M (a - a0) / 2 + s(J a - aref),   M a0 = applied forces
 
-With all contacts against ground that never moves, the Hessian M + J^T s'' J has M's own
-sparsity: a contact's curvature acts like an inertia of the body that touches, and rides
-along in the composite rigid body algorithm. Sources: MuJoCo's documentation, Computation,
-"Reduced primal problem" and "Algorithms"; RBDA chapters 5 and 6.
+A contact against ground that never moves leaves the Hessian M + J^T s'' J with M's own
+sparsity: its curvature acts like an inertia of the body that touches, and rides along in the
+composite rigid body algorithm. Contacts between moving bodies and equality constraints of
+joints couple branches of the tree; they add to the entries that they concern, and the
+factors have room for what that fills in (`Tree.below`). Sources: MuJoCo's documentation,
+Computation, "Reduced primal problem" and "Algorithms"; RBDA chapters 5 and 6.
 """
 
 import dataclasses
@@ -16,30 +18,13 @@ import jax
 from jax import lax
 
 from . import cones
-from .constraints import FrictionLoss, JointLimit, Rows, Touch, accelerations
+from .constraints import Equality, FrictionLoss, JointLimit, Rows, accelerations, along
 from .inertia import Sparse, factor, multiply, solve
 from .kinematics import Poses
 from .model import Tree
 from .scalar import Num, Scalar, array, clip, known, minimum, total, where
-from .spatial import (
-    IDENTITY,
-    REST,
-    ZERO,
-    Mat,
-    Spatial,
-    Symmetric,
-    Vec,
-    add,
-    apply,
-    apply_transposed,
-    cross,
-    move,
-    power,
-    scale,
-    stretch,
-    transpose,
-    wrench,
-)
+from .spatial import REST, ZERO, Spatial, Vec, add, move, power, scale, stretch, wrench
+from .springs import Springs
 
 FAR = 1e10
 """The far end of a line search's bracket before one is found."""
@@ -71,7 +56,8 @@ class Problem:
 
     def __init__(self, poses: Poses, mass: Sparse, applied: list[Scalar], rows: Rows):
         self.poses, self.tree, self.mass, self.applied, self.rows = poses, poses.tree, mass, applied, rows
-        touched = {t.body for t in rows.touches}
+        self.grounded = [t for t in rows.touches if t.columns is None]
+        touched = {t.body for t in self.grounded}
         self.bodies = _with_parents(self.tree, touched)
         self.dofs = [i for i, dof in enumerate(self.tree.dofs) if dof.body in self.bodies]
 
@@ -91,12 +77,19 @@ class Problem:
     def contact_axes(self, q: list[Scalar]) -> list[cones.Axes]:
         """J q of every contact."""
         motions = self.body_motion(q)
-        return [accelerations(t, motions[t.body]) for t in self.rows.touches]
+        return [
+            accelerations(t, motions[t.body]) if t.columns is None else along(t.columns, q) for t in self.rows.touches
+        ]
 
     def contact_forces_to_joints(self, forces: list[cones.Axes]) -> list[Scalar]:
         """J^T f of every contact together."""
         loads: dict[int, Spatial] = {}
+        out: list[Scalar] = [0.0] * self.tree.nv
         for touch, force in zip(self.rows.touches, forces):
+            if touch.columns is not None:
+                for i, column in touch.columns.items():
+                    out[i] = out[i] + total(c * f for c, f in zip(column, force))
+                continue
             world: Vec = ZERO
             for axis, f in zip(touch.contact.frame, force):
                 world = add(world, scale(f, axis))
@@ -105,9 +98,8 @@ class Problem:
             parent = self.tree.bodies[b].parent
             if parent in self.bodies:
                 loads[parent] = move(loads.get(parent, REST), loads[b])
-        out: list[Scalar] = [0.0] * self.tree.nv
         for i in self.dofs:
-            out[i] = power(self.poses.motion[i], loads[self.tree.dofs[i].body])
+            out[i] = out[i] + power(self.poses.motion[i], loads[self.tree.dofs[i].body])
         return out
 
 
@@ -123,9 +115,9 @@ def _with_parents(tree: Tree, bodies: set[int]) -> set[int]:
 def run(problem: Problem, start: list[Scalar], effort: Effort) -> Solution:
     """The constrained accelerations, from `start` on."""
     tree, rows = problem.tree, problem.rows
-    if not (rows.rubs or rows.limits or rows.touches):
+    if not (rows.rubs or rows.limits or rows.touches or rows.equalities):
         zero: list[Scalar] = [0.0] * tree.nv
-        return Solution(solve(tree, factor(tree, problem.mass), problem.applied), zero, [])
+        return Solution(solve(tree.below, factor(tree.below, problem.mass), problem.applied), zero, [])
     like = next(a for a in start if isinstance(a, Num)).a
 
     def body(carry: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], None]:
@@ -148,9 +140,13 @@ def _respond(problem: Problem, qacc: list[Scalar]) -> tuple[Any, Any, list[Scala
     for rub in rows.rubs:
         joint[rub.dof] = joint[rub.dof] + clip(rub.stiff * (rub.aref - qacc[rub.dof]), -rub.bound, rub.bound)
     for limit in rows.limits:
-        force = -(limit.stiff * minimum(_limit_axis(limit, qacc) - limit.aref, 0.0))
+        force = -(limit.stiff * minimum(_axis(limit, qacc) - limit.aref, 0.0))
         for dof, sign in limit.terms:
             joint[dof] = joint[dof] + sign * force
+    for equality in rows.equalities:
+        force = -(equality.stiff * (_axis(equality, qacc) - equality.aref))
+        for dof, c in equality.terms:
+            joint[dof] = joint[dof] + c * force
     return axes, forces, joint, [c for _, c in answers]
 
 
@@ -158,8 +154,8 @@ def _zeros(tree: Tree) -> list[Scalar]:
     return [0.0] * tree.nv
 
 
-def _limit_axis(limit: JointLimit, q: list[Scalar]) -> Scalar:
-    return total(sign * q[dof] for dof, sign in limit.terms)
+def _axis(row: JointLimit | Equality, q: list[Scalar]) -> Scalar:
+    return total(c * q[dof] for dof, c in row.terms)
 
 
 def _newton(problem: Problem, qacc: list[Scalar], line: int) -> list[Scalar]:
@@ -169,13 +165,17 @@ def _newton(problem: Problem, qacc: list[Scalar], line: int) -> list[Scalar]:
     momentum = multiply(tree, problem.mass, qacc)
     gradient = [m - f - c for m, f, c in zip(momentum, problem.applied, joint)]
     hessian = _hessian(problem, qacc, curvatures)
-    step = [-s for s in solve(tree, factor(tree, hessian), gradient)]
+    step = [-s for s in solve(tree.below, factor(tree.below, hessian), gradient)]
     inertial = multiply(tree, problem.mass, step)
     first = total(s * (m - f) for s, m, f in zip(step, momentum, problem.applied))
     second = total(s * m for s, m in zip(step, inertial))
     lines = [cones.line(t, tree.elliptic, x, dx) for t, x, dx in zip(rows.touches, axes, problem.contact_axes(step))]
     rubs = [(r, qacc[r.dof] - r.aref, step[r.dof]) for r in rows.rubs]
-    limits = [(s, _limit_axis(s, qacc) - s.aref, _limit_axis(s, step)) for s in rows.limits]
+    limits = [(s, _axis(s, qacc) - s.aref, _axis(s, step)) for s in rows.limits]
+    for equality in rows.equalities:  # quadratic all the way
+        dx = _axis(equality, step)
+        first = first + equality.stiff * (_axis(equality, qacc) - equality.aref) * dx
+        second = second + equality.stiff * dx * dx
 
     def slope(alpha: Scalar) -> tuple[Scalar, Scalar]:
         parts = [cones.slope(on, tree.elliptic, alpha) for on in lines]
@@ -222,11 +222,14 @@ def _search(slope: Callable[[Scalar], tuple[Scalar, Scalar]], start: Scalar, eva
 
 
 def _hessian(problem: Problem, qacc: list[Scalar], curvatures: list[cones.Curvature]) -> Sparse:
-    """M + J^T s'' J, with M's sparsity but for the dofs of a limited ball joint, which one body holds."""
+    """M + J^T s'' J: M's sparsity, but for limited ball joints, whose dofs one body holds, and for coupled branches."""
     tree, rows = problem.tree, problem.rows
     out = dict(problem.mass)
-    loads: dict[int, "Springs"] = {}
+    loads: dict[int, Springs] = {}
     for touch, curvature in zip(rows.touches, curvatures):
+        if touch.columns is not None:
+            _couple(out, touch.columns, curvature)
+            continue
         spring = Springs.of(touch, curvature)
         loads[touch.body] = loads[touch.body].plus(spring) if touch.body in loads else spring
     for b in sorted(problem.bodies, reverse=True):
@@ -243,51 +246,24 @@ def _hessian(problem: Problem, qacc: list[Scalar], curvatures: list[cones.Curvat
         inside = where(pull < rub.bound, where(pull > -rub.bound, stiff, 0.0), 0.0)
         out[rub.dof, rub.dof] = out[rub.dof, rub.dof] + inside
     for limit in rows.limits:
-        x = _limit_axis(limit, qacc)
+        x = _axis(limit, qacc)
         stiff = where(x < limit.aref, known(limit.stiff, x), 0.0)
         for i, s in limit.terms:
             for j, t in limit.terms:
                 if j <= i:
                     out[i, j] = out[i, j] + stiff * s * t
+    for equality in rows.equalities:
+        for i, s in equality.terms:
+            for j, t in equality.terms:
+                if j <= i:
+                    out[i, j] = out.get((i, j), 0.0) + equality.stiff * (s * t)
     return out
 
 
-class Springs:
-    """A symmetric 6x6 matrix of blocks (angular, coupling, linear): contacts' curvature about the origin."""
-
-    def __init__(self, angular: Symmetric, coupling: Mat, linear: Symmetric):
-        self.angular, self.coupling, self.linear = angular, coupling, linear
-
-    @staticmethod
-    def of(touch: Touch, c: cones.Curvature) -> "Springs":
-        """P^T C P of a point at r, P = [-[r]x, 1]: linear C, coupling [r]x C, angular -[r]x C [r]x."""
-        n, a, b = touch.contact.frame
-        frame, rows = [n], [scale(c.nn, n)]  # C in the contact's axes times the frame
-        if touch.contact.pair.condim > 1:
-            frame = [n, a, b]
-            rows = [
-                add(add(scale(c.nn, n), scale(c.n1, a)), scale(c.n2, b)),
-                add(add(scale(c.n1, n), scale(c.aa, a)), scale(c.ab, b)),
-                add(add(scale(c.n2, n), scale(c.ab, a)), scale(c.bb, b)),
-            ]
-
-        def entry(i: int, j: int) -> Scalar:
-            return total(axis[i] * row[j] for axis, row in zip(frame, rows))
-
-        linear = Symmetric(entry(0, 0), entry(1, 1), entry(2, 2), entry(0, 1), entry(0, 2), entry(1, 2))
-        x, y, z = (cross(touch.offset, linear @ unit) for unit in IDENTITY)
-        coupling = transpose((x, y, z))  # [r]x C
-        turned = [cross(touch.offset, row) for row in coupling]  # rows of coupling [r]x^T
-        angular = Symmetric(turned[0][0], turned[1][1], turned[2][2], turned[0][1], turned[0][2], turned[1][2])
-        return Springs(angular, coupling, linear)
-
-    def plus(self, other: "Springs") -> "Springs":
-        """The sum."""
-        x, y, z = (add(a, b) for a, b in zip(self.coupling, other.coupling))
-        return Springs(self.angular.plus(other.angular), (x, y, z), self.linear.plus(other.linear))
-
-    def __matmul__(self, m: Spatial) -> Spatial:
-        """The spatial force that answers the motion m."""
-        w, u = m
-        moment = add(self.angular @ w, apply(self.coupling, u))
-        return (moment, add(apply_transposed(self.coupling, w), self.linear @ u))
+def _couple(out: Sparse, columns: dict[int, tuple[Scalar, ...]], c: cones.Curvature) -> None:
+    """Add J^T C J of a contact between bodies that both move."""
+    for j, column in columns.items():
+        pushed = c @ column
+        for i in columns:
+            if j <= i:
+                out[i, j] = out.get((i, j), 0.0) + total(a * b for a, b in zip(columns[i], pushed))

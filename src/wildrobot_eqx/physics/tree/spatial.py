@@ -8,7 +8,7 @@ and the force. A rigid body's inertia is ten numbers (RBDA section 2.13).
 
 from typing import NamedTuple
 
-from .scalar import Mask, Scalar, cos, sin, sqrt, where
+from .scalar import Mask, Num, Scalar, cos, known, sin, sqrt, where
 
 Vec = tuple[Scalar, Scalar, Scalar]
 Mat = tuple[Vec, Vec, Vec]  # rows
@@ -57,7 +57,14 @@ def norm(a: Vec) -> Scalar:
 
 def choose(mask: Mask, a: Vec, b: Vec) -> Vec:
     """`a` where the mask holds, else `b`."""
-    return (where(mask, a[0], b[0]), where(mask, a[1], b[1]), where(mask, a[2], b[2]))
+    like = next((x for x in (*a, *b) if isinstance(x, Num)), 0.0)  # gives two constants their dtype
+    x, y, z = (where(mask, known(u, like) if both_known(u, v) else u, v) for u, v in zip(a, b))
+    return (x, y, z)
+
+
+def both_known(u: Scalar, v: Scalar) -> bool:
+    """Whether two scalars are different constants."""
+    return not isinstance(u, Num) and not isinstance(v, Num) and u != v
 
 
 def column(m: Mat, j: int) -> Vec:
