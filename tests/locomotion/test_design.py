@@ -1,6 +1,7 @@
 """Figures of a walk: by hand for robots that ship, as they were for the biped, and by scale for any other."""
 
 import dataclasses
+import json
 import math
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from legged import LENGTH, legged
 import wildrobot_eqx as we
 from wildrobot_eqx import Scales, WalkDesign, WildRobotError, load_recipe, load_robot
 from wildrobot_eqx.physics import PhysicsState
+from wildrobot_eqx.report.tables import as_text, choices_json, choices_table
 
 QUADRUPED = str(Path(__file__).parents[2] / "docs" / "examples" / "quadruped")
 
@@ -235,6 +237,24 @@ def test_action_scales_follow_gains_and_limits(tmp_path):
     assert scales(joint_range=narrow)[0] == pytest.approx(0.14)
 
 
+def test_slow_servos_get_time_and_wider_targets(tmp_path):
+    """Ten times the damping: the clock leaves them 6 of their time constants, and a unit of action is twice as wide."""
+    robot = legged(tmp_path)
+    design = WalkDesign.of(robot)
+    rate = 20.0 / 0.4
+    assert design.period == pytest.approx(3.293854 * design.scales.time, rel=1e-4)
+    assert design.period > 6.0 / rate
+
+    def damped(mj) -> None:
+        mj.dof_damping[6:] = 3.6
+
+    slow = WalkDesign.of(dataclasses.replace(robot, model=robot.model.edit(damped)))
+    assert slow.period == pytest.approx(6.0 * 4.0 / 20.0)
+    stronger = dataclasses.replace(robot, model=robot.model.edit(damped), torque_limit=robot.torque_limit * 9.0)
+    assert WalkDesign.of(stronger).action_scale == pytest.approx((1.2,) * robot.nu)
+    assert WalkDesign.of(stronger, period=0.4).period == 0.4
+
+
 def test_a_robot_upside_down_is_refused():
     """Its soles are above its hips: no length to scale by."""
     robot = load_robot("hopper")
@@ -260,3 +280,17 @@ def test_a_gait_tells_how_much_of_its_swings_is_lifted(robot):
     assert told(0.0, 35.0) == (0.5, 0.5)
     assert told(0.5, 35.0) == (0.5, 0.0)
     assert told(17.0, 0.0) == (0.5, 0.0)
+
+
+def test_the_table_says_what_was_chosen_and_why(walk):
+    """As text for a log, and as JSON for `check --json`."""
+    text = as_text(choices_table(walk.choices))
+    lines = {line.split("│")[1].strip(): line for line in text.splitlines() if line.startswith("│")}
+    assert {"leg length", "gait", "max speed", "held", "torque weight"} <= lines.keys()
+    assert [word in lines["max speed"] for word in ("0.65", "m/s", "0.312 sqrt(g L)")] == [True] * 3
+    assert "right_hip_roll, left_hip_roll, waist_yaw" in " ".join(lines["held"].split())
+    told = {row["name"]: row["value"] for row in json.loads(json.dumps(choices_json(walk.choices)))}
+    assert (told["gait"], told["period"], told["standing"]) == ("two_beat", 0.7, True)
+    assert set(told) - {"leg length", "weight", "time", "speed", "legs"} == {
+        field.name for field in dataclasses.fields(WalkDesign) if field.name != "scales"
+    }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from ..errors import WildRobotError
 from ..robots import Robot
@@ -23,6 +24,8 @@ _SWING = {"two_beat": 0.4, "walk": 0.25}  # share of the cycle; of the others ha
 _DIGITS = 5  # significant ones, to which figures are rounded
 _SATURATING = 2.11  # share of the torque limit that a servo gives at once for a unit of action
 _SCALES = (0.15, 0.6)  # rad per unit of action, least and greatest
+_QUICK = 3.0  # of a servo's rate times T, below which wider targets make up for its lag, at most twice as wide
+_ANSWERS = 6.0  # of the legs' servos' rate times the period, at least: they follow no quicker clock
 _OF_RANGE = 0.7  # share of a joint's range that a unit of action may be at most
 
 
@@ -75,13 +78,15 @@ class WalkDesign:
         gait: its name, by the number of legs.
         standing: told to stand, it stands; a robot whose feet cannot bear it at rest steps on the spot instead.
         held: joints that are kept near home: those of no leg, and those at the hips that swing it sideways or turn it.
-        action_scale: what a unit of action moves each target by, rad: 0.15 to 0.6, and at most 0.7 of the range.
+        action_scale: what a unit of action moves each target by, rad: 0.15 to 0.6 (1.2 of servos that are slow against
+            T), and at most 0.7 of the range.
         swing: share of the cycle that a foot is in the air.
         max_speed: the fastest command, m/s: a Froude number of 0.097.
         deadband: commands below it mean to stand, m/s.
         interval: mean time between commands, s.
         heading_gain, heading_limit: of the heading hold, 1/s and rad/s.
-        period: of the gait's cycle, s.
+        period: of the gait's cycle, s; longer where the legs' servos, by their stiffness over their damping, follow
+            none so quick.
         clearance, clearance_width: peak of a sole's curve, and the error at which it earns 1/e, m.
         load: force from which a foot counts as loaded, N.
         track_width, lateral_width, yaw_width: error at which a speed earns 1/e, m/s and rad/s.
@@ -103,7 +108,7 @@ class WalkDesign:
     interval: float = _scaled(18.822, "s", "18.8 T", time=1)
     heading_gain: float = _scaled(0.318776, "1/s", "0.319 / T", time=-1)
     heading_limit: float = _scaled(0.12751, "rad/s", "0.128 / T", time=-1)
-    period: float = _scaled(3.293854, "s", "3.29 T", time=1)
+    period: float = _scaled(3.293854, "s", "3.29 T, 6 / servo rate", time=1)
     clearance: float = _scaled(0.124138, "m", "0.124 L", 1)
     clearance_width: float = _scaled(0.0716942, "m", "0.0717 L", 1)
     load: float = _scaled(0.1, "N", "0.1 W", weight=1)
@@ -145,10 +150,11 @@ class WalkDesign:
                     f"A walk has no figure {name!r}.", where="WalkDesign.of", hint=f"one of {', '.join(known)}"
                 )
         chosen = _gait_name(robot, gait)
+        rate = _servo_rate(robot)
         made: dict[str, Any] = {
             "standing": robot.can_stand,
             "held": held_joints(robot),
-            "action_scale": _action_scales(robot),
+            "action_scale": _action_scales(robot, min(max(_QUICK / (rate * scales.time), 1.0), 2.0)),
             "swing": _SWING.get(chosen, 0.5),
             "torque_weight": _rounded(-0.16 / _mean_square(np.asarray(robot.torque_limit))),
             "speed_weight": _rounded(-1.692456 / _mean_square(robot.servo.no_load_speed)),
@@ -158,6 +164,7 @@ class WalkDesign:
                 length, time, weight = field.metadata["powers"]
                 size = scales.length**length * scales.time**time * scales.weight**weight
                 made[name] = _rounded(field.metadata["share"] * size)
+        made["period"] = max(made["period"], _rounded(_ANSWERS / rate))
         for name, value in given.items():
             if value is not None:
                 made[name] = (float(value),) * robot.nu if name == "action_scale" else value
@@ -211,16 +218,32 @@ def _gait_name(robot: Robot, gait: str) -> str:
     return _BY_LEGS[n]
 
 
-def _action_scales(robot: Robot) -> tuple[float, ...]:
+def _stiffness(robot: Robot) -> Float[np.ndarray, " nu"]:
+    """Of each servo, N m/rad; infinite where an actuator is no position servo."""
+    servo = np.array([kind == "position" for kind in robot.actuator_kind])
+    return np.where(servo, np.maximum(-robot.model.mj.actuator_biasprm[:, 1], 1e-9), np.inf)
+
+
+def _servo_rate(robot: Robot) -> float:
+    """Stiffness over damping, 1/s, median over the legs: the rate at which a servo without a load closes in."""
+    mj = robot.model.mj
+    damping = np.maximum(-mj.actuator_biasprm[:, 2], 0.0) + mj.dof_damping[list(robot.joint_dof)]
+    rates = _stiffness(robot) / np.maximum(damping, 1e-9)
+    legs = {joint.name for leg in robot.legs for joint in leg.joints}
+    own = [rate for name, rate in zip(robot.joint_names, rates) if name in legs]
+    return float(np.median(own or rates))
+
+
+def _action_scales(robot: Robot, wider: float) -> tuple[float, ...]:
     """What a unit of action moves each target by, rad.
 
     A servo of stiffness `kp` answers it at once with `kp * scale`, which is 2.11 times what it can give:
     weaker or softer servos get wider targets, within bounds, and no wider ones than the joint's range allows.
+    The upper bound is `wider` where servos are slow.
     """
-    servo = np.array([kind == "position" for kind in robot.actuator_kind])
-    kp = np.where(servo, np.maximum(-robot.model.mj.actuator_biasprm[:, 1], 1e-9), np.inf)
+    kp = _stiffness(robot)
     low, high = np.asarray(robot.joint_range, np.float64).T
-    scale = np.clip(_SATURATING * np.asarray(robot.torque_limit, np.float64) / kp, *_SCALES)
+    scale = np.clip(_SATURATING * np.asarray(robot.torque_limit, np.float64) / kp, _SCALES[0], wider * _SCALES[1])
     return tuple(_rounded(float(value)) for value in np.minimum(scale, _OF_RANGE * (high - low)))
 
 
