@@ -8,6 +8,20 @@ HEAD = {
     "head_yaw": (-0.8, 0.8),
     "head_roll": (-0.25, 0.25),
 }  # rad from home
+MOTIONS = (
+    *(we.gates.Motion("left", speed) for speed in (-0.15, 0.15)),
+    *(we.gates.Motion("turn", rate) for rate in (-0.8, 0.8)),
+    we.gates.Motion("left", 0.3, required=False),
+    we.gates.Motion("turn", 1.0, required=False),
+)
+POSES = (
+    we.gates.Pose("up", (-0.3, -0.3, 0.0, 0.0)),
+    we.gates.Pose("down", (0.3, 0.3, 0.0, 0.0)),
+    we.gates.Pose("aside", (0.0, 0.0, 0.7, 0.2)),
+    we.gates.Pose("up, walking", (-0.3, -0.3, 0.0, 0.0), 0.2),
+    we.gates.Pose("down, walking", (0.3, 0.3, 0.0, 0.0), 0.2),
+    we.gates.Pose("aside, walking", (0.0, 0.0, -0.7, -0.2), 0.2),
+)
 
 
 @we.recipe
@@ -58,6 +72,8 @@ def microduck(
         "contacts": we.terms.FootContacts(body),
         "gait_phase": we.terms.CommandTerm("gait", gait.observed),
     }
+    rotor = we.servos.XL330_ARMATURE / float(body.model.mj.dof_armature[body.joint_dof[0]])
+    nominal = we.servos.xl330(voltage=(7.4, 7.4), sag=(0.1, 0.1))
     servos = we.Servos(body, {"delay": we.servos.CommandDelay((0.015, 0.03)), **we.servos.xl330()})
     env = we.Env(
         physics=we.make_physics(physics, body, 0.005, steps),
@@ -67,11 +83,11 @@ def microduck(
             "critic": we.ObservationStack({**measured, **privileged}, policy=False),
         },
         rewards={
-            "track": we.rewards.TrackLinVelX(body, weight=2.0, width=0.1, slope=0.5),
-            "lateral": we.rewards.TrackLinVelY(body, weight=1.5, width=0.08, slope=0.5),
-            "yaw": we.rewards.TrackAngVelZ(body, weight=1.0, width=0.5, slope=0.2),
-            "heading": we.rewards.TrackHeading(weight=1.0, width=0.15),
-            "head": we.rewards.TrackJointPose(head, "head", weight=1.0, width=0.15, slope=0.5),
+            "track": we.rewards.TrackLinVelX(body, weight=2.5, width=0.07, slope=1.0),
+            "lateral": we.rewards.TrackLinVelY(body, weight=2.0, width=0.06, slope=1.0),
+            "yaw": we.rewards.TrackAngVelZ(body, weight=1.0, width=0.4, slope=0.4),
+            "heading": we.rewards.TrackHeading(weight=1.0, width=0.12),
+            "head": we.rewards.TrackJointPose(head, "head", weight=2.0, width=0.12, slope=1.0),
             "foot": we.rewards.FeetClearance(body, weight=4.0, height=0.018, width=0.014),
             "contacts": we.rewards.GaitContacts(body, weight=2.0),
             "slip": we.rewards.FeetSlip(body, weight=-2.0),
@@ -85,7 +101,9 @@ def microduck(
         endings={"fallen": we.endings.Fallen(body)},
         reset_state=we.resets.HomeReset(body, drop=0.002),
         commands={"velocity": velocity, "head": head, "gait": gait},
-        disturbances=we.Disturbances(servos=servos, randomisers=(we.randomise.ScaleArmature((1.36, 1.5)),)),
+        disturbances=we.Disturbances(
+            servos=servos, randomisers=(we.randomise.ScaleArmature((0.9 * rotor, 1.1 * rotor)),)
+        ),
         episode_length=8.0,
     )
     return we.Recipe(
@@ -93,5 +111,13 @@ def microduck(
         learner=we.PPO(num_envs=num_envs, decay_steps=steps, symmetric=symmetric),
         steps=steps,
         seed=seed,
-        gate=we.gates.WalkGate(required=(0.0, 0.1, 0.2, 0.3), reported=()),
+        gate=we.gates.PosedWalkGate(
+            we.gates.WalkGate(
+                required=(-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3), reported=(-0.4, 0.4), episodes=64, motions=MOTIONS
+            ),
+            pose="head",
+            poses=POSES,
+            servos=we.Servos(body, {"delay": we.servos.CommandDelay((0.0225, 0.0225)), **nominal}),
+            randomisers=(we.randomise.ScaleArmature((rotor, rotor)),),
+        ),
     )

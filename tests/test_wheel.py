@@ -16,7 +16,8 @@ from wildrobot_eqx.recipes.recipe import recipe_names
 assert we.__file__.startswith(sys.argv[1]), we.__file__
 robots = ["cartpole", "hopper", "microduck", "reacher", "solo12", "wildrobot", "wildrobot17"]
 assert we.robot_names() == robots, we.robot_names()
-assert recipe_names() == ["cartpole", "hop", "reach", "stand", "track", "walk", "walk_robust"], recipe_names()
+recipes = ["cartpole", "hop", "microduck", "reach", "stand", "track", "walk", "walk_robust"]
+assert recipe_names() == recipes, recipe_names()
 for name in we.robot_names():
     print(we.load_robot(name).model)
 print(we.load_clip("squat_bow_wave", we.load_robot("wildrobot")).duration)

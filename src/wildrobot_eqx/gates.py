@@ -9,6 +9,8 @@ from .evaluate import (
     GateResult,
     GoalGate,
     Motion,
+    Pose,
+    PosedWalkGate,
     StandGate,
     WalkGate,
 )
@@ -29,6 +31,8 @@ __all__ = [
     "HingeAt",
     "Limit",
     "Motion",
+    "Pose",
+    "PosedWalkGate",
     "SiteAt",
     "StandGate",
     "WalkGate",

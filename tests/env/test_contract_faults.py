@@ -67,9 +67,10 @@ def test_a_good_env_passes(recipe_file, capsys):
 
 
 FEW = ("walk",)
-OWN = {"cartpole": ("cartpole",), "reach": ("reacher",), "track": ("wildrobot",)}  # recipes of one robot
-WALKERS = tuple(name for name in robot_names() if load_robot(name).feet)  # all other recipes walk or stand
-PAIRS = [(name, robot) for name in recipe_names() for robot in OWN.get(name, WALKERS)]
+OWN = {"cartpole": ("cartpole",), "reach": ("reacher",), "track": ("wildrobot",), "microduck": ("microduck",)}
+OWN |= {"walk": tuple(name for name in robot_names() if load_robot(name).feet)}  # any robot with legs
+TWO_BEATS = ("hopper", "wildrobot")  # the other recipes have figures of their own, for one leg or two
+PAIRS = [(name, robot) for name in recipe_names() for robot in OWN.get(name, TWO_BEATS)]
 
 
 @pytest.mark.parametrize(

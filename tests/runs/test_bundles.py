@@ -283,6 +283,29 @@ def test_the_network_alone_is_written_too(trained, cli, tmp_path):
     assert cli(*command, "--force").status == 0
 
 
+def test_a_policy_that_is_not_microducks_gets_no_file_of_its(trained, cli, tmp_path):
+    file = tmp_path / "policy.onnx"
+    done = cli("export", trained.path, "--format=microduck", f"--out={file}")
+    assert done.status == 2
+    assert "This is no policy for microduck" in done.err
+    assert "its joints are hip_pitch" in done.err
+    assert not file.exists()
+
+
+def test_microducks_file_lies_in_the_run_and_is_not_overwritten(trained, cli, monkeypatch, tmp_path):
+    from wildrobot_eqx.deploy.export import microduck
+
+    folder = shutil.copytree(trained.path, tmp_path / "run")
+    monkeypatch.setattr(microduck, "microduck_file", lambda env, policy: b"a model")
+    done = cli("export", folder, "--format=microduck", "--json")
+    assert json.loads(done.out)["file"] == str(folder / "microduck.onnx")
+    assert (folder / "microduck.onnx").read_bytes() == b"a model"
+    again = cli("export", folder, "--format=microduck")
+    assert again.status == 2
+    assert "exists already" in again.err
+    assert cli("export", folder, "--format=microduck", "--force").status == 0
+
+
 # --- closed loop -----------------------------------------------------------------------------------------
 
 

@@ -9,5 +9,7 @@ from .gate import GateResult as GateResult
 from .gate import Limit as Limit
 from .goal_gate import GoalGate as GoalGate
 from .walking.motions import Motion as Motion
+from .walking.posed_gate import Pose as Pose
+from .walking.posed_gate import PosedWalkGate as PosedWalkGate
 from .walking.stand_gate import StandGate as StandGate
 from .walking.walk_gate import WalkGate as WalkGate
