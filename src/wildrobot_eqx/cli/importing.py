@@ -3,11 +3,16 @@
 import dataclasses
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import WildRobotError
 from .shared import PROGRAM, Json, results
+
+if TYPE_CHECKING:
+    from ..robots import Robot
+    from ..robots.importing import ImportedRobot
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +54,7 @@ def robots_import(
     )
     with results(json) as show:
         robot = import_robot(file, options)
-        check_loads(robot)
+        engine = _tree(check_loads(robot))
         picture = _picture(robot)
         if picture is not None:
             robot = dataclasses.replace(robot, files={**robot.files, PICTURE: picture})
@@ -63,17 +68,30 @@ def robots_import(
             "leg_length": robot.leg_length,
             "weight": robot.weight,
             "findings": [dataclasses.asdict(finding) for finding in robot.findings],
+            "tree": engine or None,
             "trial": dataclasses.asdict(robot.trial),
         }
         checks = sum(finding.check for finding in robot.findings)
         lines = [f"{robot.name}: {robot.about}", *(f"  {finding.line()}" for finding in robot.findings)]
+        lines += [f"  engines: {f'native and mjx; {engine}' if engine else 'native, mjx and tree'}"]
         lines += [f"written to {folder}: {', '.join(path.name for path in paths)}"]
         lines += [f"{checks} findings want a look (# check); mend them in {folder / 'robot.toml'}"] if checks else []
         lines += [f"next: {PROGRAM} run walk --robot {folder}"]
         show(document, lines)
 
 
-def _picture(robot: Any) -> bytes | None:
+def _tree(robot: "Robot") -> str:
+    """Why the tree engine does not take a robot; nothing where it does."""
+    from ..physics import make_physics
+
+    try:
+        make_physics("tree", robot)
+    except WildRobotError as error:
+        return error.what
+    return ""
+
+
+def _picture(robot: "ImportedRobot") -> bytes | None:
     """The home pose as a PNG; None, with a message, where nothing can be drawn."""
     import io
 

@@ -49,6 +49,10 @@ def read_drives(source: Source, options: ImportOptions, findings: Findings, foll
         name = mj.joint(joint).name
         new = _drive(source, i, joint)
         found[name] = _joined(found[name], new) if name in found else new
+    lagging = [mj.actuator(i).name or f"actuator {i}" for i in range(mj.nu) if int(mj.actuator_dyntype[i])]
+    if lagging:
+        why = "no engine here has activation states of actuators"
+        findings.add("lags left out", f"of {len(lagging)} actuators, such as {lagging[0]}", why, "sure", check=True)
     if others:
         findings.add("actuators left out", ", ".join(others), "they drive no hinge and no slide", "sure", check=True)
     if mj.nu and not found:

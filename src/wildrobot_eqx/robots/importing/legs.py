@@ -98,7 +98,7 @@ def _feet_in(body: PosedBody, pose: Pose, driven: set[str]) -> list[int]:
         return []
     low = {i: body.lowest(i) for i in range(len(links))}
     least = min(low[i] for i in ends)
-    if least >= -1e-6 or low[0] < least - _SAME_SOLE * abs(least):
+    if least >= -1e-6 or min(low.values()) < least - _SAME_SOLE * abs(least):
         return []
     feet = [i for i in ends if low[i] - least < _NEAR * abs(least)]
     image = body.reflection.image

@@ -46,10 +46,11 @@ def robot_toml(robot: Imported, findings: Findings, model: str, origin: str) -> 
         lonely = ", ".join(name for name in body.reflection.lonely if name in driven) or "the home pose"
         lines += [*_comment(f"check: no mirror_pairs, since not everything has a mirror image: {lonely}"), ""]
     lines += _said(findings, "home")
+    full = {**body.complete(robot.home), **robot.home}
     offset = {name for name, at in body.qpos.items() if body.mj.qpos0[at]}  # where a missing key does not mean 0
     lines += [
         "[home]",
-        *(f"{_key(name)} = {angle}" for name, angle in robot.home.items() if angle or name in offset),
+        *(f"{_key(name)} = {angle}" for name, angle in full.items() if angle or name in offset),
         "",
     ]
     lines += _said(findings, "root") + _said(findings, "forward")

@@ -5,7 +5,7 @@ import dataclasses
 import mujoco
 import numpy as np
 
-_SECONDS, _STEP = 2.0, 0.002
+_SECONDS, _STEP = 2.0, 0.005  # s; the step is that of training
 _TILT = 0.35  # rad
 _SINK = 0.15  # share of its height by which the root may sink
 _DEPTH = 0.03  # share of its height by which feet may be in the floor
@@ -28,6 +28,8 @@ class Trial:
 
 def hold_home(mj: mujoco.MjModel, seconds: float = _SECONDS) -> Trial:
     """Let a robot hold the keyframe called `home`, let down from a little above the floor."""
+    mj = mujoco.MjModel.__copy__(mj)
+    mj.opt.timestep = _STEP
     data = mujoco.MjData(mj)
     home = mujoco.mj_name2id(mj, mujoco.mjtObj.mjOBJ_KEY, "home")
     if home < 0:
