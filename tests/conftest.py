@@ -43,7 +43,7 @@ LONGEST = (
 """Files that take long. They begin first, so that all workers end at about the same time."""
 
 
-MOST_MAPS = 30_000
+MOST_MAPS, MOST_BYTES = 30_000, 4_000_000_000
 
 
 def pytest_collection_modifyitems(items):
@@ -55,14 +55,17 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_code_within_bounds():
-    """Drop compiled functions before they fill the memory maps that Linux grants a process (`vm.max_map_count`).
+    """Drop compiled functions before they fill the memory, or the maps that Linux grants a process.
 
-    Every compiled function takes some. A worker that ran a hundred files of the slow tests had all 65,530, and XLA
-    aborted.
+    A worker that ran a hundred files of the slow tests had all 65,530 maps (`vm.max_map_count`), and XLA aborted;
+    another had 8 GB.
     """
     yield
-    maps = Path("/proc/self/maps")
-    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+    maps, pages = Path("/proc/self/maps"), Path("/proc/self/statm")
+    if not maps.exists():
+        return
+    held = int(pages.read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+    if held > MOST_BYTES or maps.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
         gc.collect()
 
