@@ -155,7 +155,8 @@ def known_options() -> dict[str, set[str]]:
         for command in re.findall(r"^. (\w+) ", listed(group).split("Commands")[1], re.M):
             options[group] |= set(re.findall(r"--[\w-]+", listed(group, command)))
     for recipe in ("walk", "hop", "stand"):
-        options["run"] |= set(re.findall(r"--[\w-]+", listed("run", str(ROOT / "recipes" / f"{recipe}.py"))))
+        for command in ("run", "check"):
+            options[command] |= set(re.findall(r"--[\w-]+", listed(command, str(ROOT / "recipes" / f"{recipe}.py"))))
     assert {"run", "check", "eval", "render"} <= set(options)
     return options
 

@@ -170,7 +170,8 @@ def test_the_reward_is_a_rate_times_the_control_period(batched, played):
 def test_metrics_hold_every_term(batched):
     _, timestep = batched.reset()
     expected = {f"{kind}/{name}" for name in batched.env.rewards for kind in ("raw", "reward")}
-    assert set(timestep.metrics) == expected | {"lin_vel_x", "commanded_lin_vel_x", "diverged"}
+    lifted = {"feet_to_lift", "feet_lifted"}
+    assert set(timestep.metrics) == expected | lifted | {"lin_vel_x", "commanded_lin_vel_x", "diverged"}
 
 
 def test_observations_are_those_of_the_new_state(batched, played):

@@ -49,6 +49,8 @@ def test_a_wrong_mirror_is_found(env, robot):
     terms = critic_terms(robot)
     wrong = {}
     for name, term in terms.items():
+        if name == "reserved":  # its entries are 0, in every mirror
+            continue
         right, n = term.mirror, term.size
         flipped = Mirror(right.source, tuple(-sign for sign in right.sign))
         unpaired = Mirror(tuple(range(n)), (1.0,) * n)

@@ -23,7 +23,7 @@ def test_bench_physics():
 
 
 def test_unknown_backend():
-    with pytest.raises(WildRobotError, match="no physics backend 'nativ'"):
+    with pytest.raises(WildRobotError, match="no physics engine 'nativ'"):
         bench_physics("hopper", engines=("nativ",), num_envs=2, seconds=0.0)
 
 

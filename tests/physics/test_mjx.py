@@ -172,7 +172,7 @@ def test_make_physics(hopper):
     assert isinstance(mjx, MjxPhysics)
     assert mjx.n_substeps == 10
     assert jax.tree.structure(mjx) == jax.tree.structure(make_physics("mjx", load_robot("hopper"), 0.002))
-    with pytest.raises(WildRobotError, match="no physics backend 'mjxx'") as caught:
+    with pytest.raises(WildRobotError, match="no physics engine 'mjxx'") as caught:
         make_physics("mjxx", hopper)
     assert "did you mean 'mjx'" in caught.value.hint
 

@@ -48,6 +48,6 @@ def test_auto_is_tree_on_an_accelerator_and_mjx_where_tree_cannot(hopper, monkey
 
 
 def test_an_unknown_engine_is_reported_with_the_known_ones(hopper):
-    with pytest.raises(WildRobotError, match="no physics backend 'nativ'") as caught:
+    with pytest.raises(WildRobotError, match="no physics engine 'nativ'") as caught:
         make_physics("nativ", hopper)
     assert "did you mean 'native'" in caught.value.hint

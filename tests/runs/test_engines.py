@@ -84,9 +84,9 @@ def test_each_engine_is_judged_kept_and_shown_with_its_worst_figures(recipe, pol
 
 def test_engines_are_named_in_a_list():
     assert engine_names("native, tree,native") == ("native", "tree")
-    with pytest.raises(WildRobotError, match="no physics backend 'bullet'"):
+    with pytest.raises(WildRobotError, match="no physics engine 'bullet'"):
         engine_names("native,bullet")
-    with pytest.raises(WildRobotError, match="No physics backend is named"):
+    with pytest.raises(WildRobotError, match="No physics engine is named"):
         engine_names(" , ")
 
 

@@ -161,7 +161,12 @@ class Gait(AbstractCommand):
         return jnp.zeros((0,), jnp.float32)
 
     def metrics(self, state: GaitState, physics: PhysicsState) -> dict[str, Float[Array, ""]]:
-        """Share of the feet that the gait has in the air, and of those that are there: nothing bears them."""
+        """Ratio of the feet that the gait has in the air, and of those that are there: nothing bears them.
+
+        None of a clock whose beats are not those of the robot's feet.
+        """
+        if state.aloft.size != physics.foot_force.shape[0]:
+            return {}
         free = (physics.foot_force[:, 2] <= 0.0).astype(jnp.float32)
         return {"feet_to_lift": jnp.mean(state.aloft), "feet_lifted": jnp.mean(state.aloft * free)}
 

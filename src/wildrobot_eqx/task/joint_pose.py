@@ -94,8 +94,9 @@ class JointPoseCommand(AbstractCommand):
         return ()
 
     def bounds(self) -> Float[Array, "channels 2"]:
-        """The ranges, and home."""
-        return jnp.stack([jnp.minimum(self.range[:, 0], 0.0), jnp.maximum(self.range[:, 1], 0.0)], axis=1)
+        """The ranges, and home where that is drawn."""
+        home = jnp.stack([jnp.minimum(self.range[:, 0], 0.0), jnp.maximum(self.range[:, 1], 0.0)], axis=1)
+        return jnp.where(self.home_probability > 0.0, home, self.range)
 
     def sample(self, key: PRNGKeyArray) -> JointPoseState:
         return JointPoseState(self._draw(key), jnp.zeros((len(self.indices),), jnp.float32))

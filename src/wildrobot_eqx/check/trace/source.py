@@ -5,6 +5,7 @@ import functools
 import inspect
 import re
 import sys
+import tokenize
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +64,10 @@ def _text(thing: Any) -> tuple[str | None, int, tuple[str, ...]]:
         OSError: no source can be found.
         TypeError: it is built in.
     """
-    lines, first = inspect.getsourcelines(thing)
+    try:
+        lines, first = inspect.getsourcelines(thing)
+    except (SyntaxError, tokenize.TokenError) as error:  # its file is no Python, as of code in a page
+        raise OSError("no source") from error
     return inspect.getsourcefile(thing), first, tuple(lines)
 
 

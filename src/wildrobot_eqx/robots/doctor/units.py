@@ -15,9 +15,10 @@ _GRAVITY = (1.0, 15.0)  # m/s^2: from the moon's to half more than the earth's
 def check_units(subject: Subject) -> Iterator[Finding]:
     """Mass over size, geoms that dwarf the robot, and gravity."""
     mj = subject.mj
-    size = _size(subject)
+    size = max(subject.size, 1e-6)
     density = subject.mass / size**3
-    if not _THIN < density < _DENSE:
+    many = len(subject.bodies) > 2  # the joints of fewer parts do not tell their size
+    if many and not _THIN < density < _DENSE:
         heavy = density > 1.0
         yield Finding(
             "units",
@@ -28,9 +29,8 @@ def check_units(subject: Subject) -> Iterator[Finding]:
             "masses are in kg (not in g), lengths in m (not in mm)" if heavy else "masses are in kg, lengths in m",
         )
     large = [g for g in range(mj.ngeom) if int(mj.geom_bodyid[g]) in subject.bodies]
-    joints = max(subject.size, 1e-6)
     wide = {g: float(np.ptp(box_of(mj, g), axis=0).max()) for g in large}
-    over = [g for g, width in wide.items() if len(subject.bodies) > 2 and width > _LARGER * joints]
+    over = [g for g, width in wide.items() if many and width > _LARGER * size]
     if over:
         worst = max(over, key=lambda g: wide[g])
         yield Finding(
@@ -38,7 +38,7 @@ def check_units(subject: Subject) -> Iterator[Finding]:
             "fault",
             "A part is far larger than the whole robot.",
             listed([subject.geom_name(g) for g in over]),
-            f"{wide[worst]:.3g} m wide, the robot's joints are within {joints:.3g} m",
+            f"{wide[worst]:.3g} m wide, the robot's joints are within {size:.3g} m",
             'meshes in mm take scale="0.001 0.001 0.001"',
         )
     gravity = mj.opt.gravity
@@ -52,14 +52,3 @@ def check_units(subject: Subject) -> Iterator[Finding]:
             f"{gravity[0]:.3g}, {gravity[1]:.3g}, {gravity[2]:.3g} m/s^2",
             'gravity="0 0 -9.81": m/s^2, z up',
         )
-
-
-def _size(subject: Subject) -> float:
-    """The longest side of the box around the robot's joints, m; around the geoms, too, of a robot of few parts."""
-    mj = subject.mj
-    if len(subject.bodies) > 2:
-        return subject.size
-    widths = [
-        float(np.ptp(box_of(mj, g), axis=0).max()) for g in range(mj.ngeom) if mj.geom_bodyid[g] in subject.bodies
-    ]
-    return max(subject.size, *widths, 1e-3)
