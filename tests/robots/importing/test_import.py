@@ -172,6 +172,15 @@ def test_a_robot_that_faces_another_way_is_turned(tmp_path, quadruped):
     np.testing.assert_allclose(imported.feet, quadruped[0].feet, atol=1e-4)
 
 
+def test_a_robot_whose_file_has_another_axis_up_is_raised(tmp_path, quadruped):
+    """One that lies on its side in its file, with y up, stands once it is imported."""
+    lying = makers.quadruped().replace('pos="0 0 0.4"', 'pos="0 0 0.4" euler="-90 0 0"')
+    imported = import_robot(makers.write(tmp_path, "four.xml", lying))
+    assert "up is its y" in _finding(imported, "forward").value
+    np.testing.assert_allclose(imported.feet, quadruped[0].feet, atol=1e-4)
+    assert imported.trial.stands
+
+
 def test_joints_that_follow_others_have_no_motor(tmp_path):
     more = """<joint name="left_toe" type="revolute"><parent link="trunk"/><child link="fin"/><origin xyz="0 0 0.2"/>
       <axis xyz="0 0 1"/><limit lower="-1" upper="1" effort="1" velocity="1"/></joint>
@@ -224,6 +233,21 @@ def test_a_position_servo_keeps_its_gains(tmp_path):
     np.testing.assert_allclose(mj.actuator_biasprm[:, 2], -0.7)
 
 
+def test_gains_that_are_stiff_at_the_step_of_training_are_eased(tmp_path):
+    """Damping of 50 N m s/rad on joints that move 3e-3 kg m^2 is for steps of some microseconds."""
+    servos = "".join(
+        f'<position joint="{n}_{j}" kp="100" kv="50" forcerange="-20 20"/>'
+        for n in ("FR", "FL", "RR", "RL")
+        for j in ("abduction", "thigh", "calf")
+    )
+    imported = import_robot(makers.write(tmp_path, "four.xml", makers.quadruped(actuators=servos)))
+    mj = imported.model
+    np.testing.assert_allclose(mj.actuator_gainprm[:, 0], 100.0)
+    assert (-mj.actuator_biasprm[:, 2] < 20.0).all()
+    assert b"damping lowered from 50" in imported.files["README.md"]
+    assert imported.trial.stands
+
+
 def test_the_picture_has_marks_that_stand_in_the_world(quadruped):
     imported, robot = quadruped
     model, pose = decorated(imported)
@@ -243,6 +267,11 @@ ARM = """<robot name="arm"><link name="base"/>
     <inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial></link>
 </robot>"""
 WELD = '<equality><connect body1="FL_calf" body2="FR_calf" anchor="0 0 0"/></equality><keyframe/>'
+_WHEEL = """<body pos="{x} {y} -0.1"><inertial pos="0 0 0" mass="0.2" diaginertia="1e-3 1e-3 1e-3"/>
+  <joint name="{n}" axis="0 1 0"/><geom type="cylinder" size="0.05 0.01" euler="90 0 0" mass="0"/></body>"""
+_PLACES = ((n, x, y) for n, x, y in (("a", 0.1, 0.1), ("b", 0.1, -0.1), ("c", -0.1, 0.1), ("d", -0.1, -0.1)))
+CART = f"""<mujoco><worldbody><body name="cart"><freejoint/><inertial pos="0 0 0" mass="2" diaginertia="1 1 1"/>
+  {"".join(_WHEEL.format(n=n, x=x, y=y) for n, x, y in _PLACES)}</body></worldbody></mujoco>"""
 BAD = {
     "no file": (None, "no file"),
     "no xml": ("name = 3", "cannot be read"),
@@ -252,6 +281,7 @@ BAD = {
     "no joints": ("<mujoco><worldbody><geom size='1'/></worldbody></mujoco>", "no joints"),
     "broken": (makers.quadruped(actuators="<motor/>"), "compile"),
     "an arm": (ARM, "No feet"),
+    "wheels": (CART, "wheels"),
     "a plane": (makers.quadruped().replace("<freejoint/>", '<joint type="slide" axis="1 0 0"/>'), "float"),
     "a missing mesh": (makers.biped(makers.MESH), "missing"),
     "a closed chain": (makers.quadruped(keys=WELD), "closes a chain"),

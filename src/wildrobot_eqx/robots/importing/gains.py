@@ -12,14 +12,18 @@ from .drives import Drive
 from .findings import Findings
 from .stance import Stance, Stand
 
-BANDWIDTH = 50.0  # rad/s (8 Hz), of a joint with a derived gain upon the inertia that it moves
-_STIFF = 0.4  # share of a rad/s at a physics step of 5 ms that damping may take away in one step
+BANDWIDTH = 31.4  # rad/s (5 Hz), of a joint with a derived gain upon the inertia that it moves
+_FASTEST = 80.0  # rad/s, of a joint whose gain holds up the robot, while it moves nothing but its own end
+_DAMPED = 0.7  # damping ratio of a derived gain
+_STIFF = 0.6  # share of a joint's speed that damping may take away in one physics step
 _STEP = 0.005  # s, of physics
+_ROUND = 0.7  # rad, by which a joint with the file's gain may swing on in one step: beyond 2 it diverges
 _SAG = 0.1  # rad, the most that a joint may sag in the home pose
 _UPHOLD = 3.5  # times the stiffness at which a pendulum upside down just does not tip over
 _SOFT = 0.25  # rad: no derived gain asks for more than the torque limit at a smaller error, but to hold the robot
 _QUICK = 0.005  # s, the least that damping is to stiffness
-_SLOW = 0.06  # s, the most that damping is to stiffness
+_SLOW = 0.03  # s, the most that damping is to stiffness
+_LOW = 0.7  # share of the legs' reach that counts as the height of a robot that is lower
 _IMPLAUSIBLE = 3.0  # times weight and leg: a torque limit beyond it is a placeholder
 _USUAL = 0.35  # times weight and leg: the torque limit that takes its place
 
@@ -51,12 +55,12 @@ def choose_gains(
 ) -> tuple[Gain, ...]:
     """A gain for each driven joint: of its datasheet, of the file's own actuator, or derived.
 
-    A derived gain is critically damped at 8 Hz upon the inertia that the joint moves, at
-    least what holds the home pose within 0.1 rad and legs upright, and no stiffer than the torque limit over 0.25 rad.
+    A derived gain makes 5 Hz upon the inertia that the joint moves, damped by 0.7, is at least what
+    holds the home pose within 0.1 rad and the legs upright, and no more than the torque limit over 0.25 rad.
     """
     body = stand.body
     weight = stand.body.skeleton.mass * 9.81
-    scale = weight * max(stance.height, stand.scale)
+    scale = weight * max(stance.height, _LOW * stand.scale)
     free, fixed = _inertias(stand, home)
     above = _moments(stand, home)
     held = dict(zip(body.names, np.abs(stance.torque)))
@@ -89,6 +93,8 @@ def choose_gains(
                 kv = min(2.0 * float(np.sqrt(drive.kp * fixed[name])), _SLOW * drive.kp)
             why = "the file's position actuator"
             why += "" if kv == drive.kv else ", which has no damping: critically damped"
+            armature, kv, more = _steady(drive.kp, kv, armature, free[name])
+            why += more
             gains.append(Gain(name, drive.kp, kv, torque, (low, high), armature, damping, drive.speed, why, why_torque))
             continue
         kp, kv, armature, why = _derived(fixed[name], free[name], need[name], torque, armature)
@@ -97,21 +103,35 @@ def choose_gains(
     return symmetric_gains(stand, tuple(gains))
 
 
+def _steady(kp: float, kv: float, armature: float, free: float) -> tuple[float, float, str]:
+    """Armature and damping with which the file's gains are steady at physics steps of 5 ms, and what was changed."""
+    more = ""
+    lacking = kp * (_STEP / _ROUND) ** 2 - free
+    if lacking > 0.0:
+        free, armature = free + lacking, armature + lacking
+        more += f"; armature raised to {armature:.3g} kg m^2 for physics steps of 5 ms"
+    most = max(free / _STEP, _QUICK * kp)
+    if kv > most:
+        more += f"; damping lowered from {kv:.3g} to {most:.3g} N m s/rad for them"
+        kv = most
+    return armature, kv, more
+
+
 def _derived(fixed: float, free: float, need: float, torque: float, armature: float) -> tuple[float, float, float, str]:
     """Stiffness, damping, armature and why: for the joint's inertia with the rest held, and with the rest free."""
     soft = max(fixed * BANDWIDTH**2, 1e-6)
     kp = min(max(soft, need), max(torque / _SOFT, need))
     kp = min(kp, torque / 0.02)
-    kv = min(2.0 * float(np.sqrt(kp * max(fixed, kp / BANDWIDTH**2))), _SLOW * kp)
+    kv = min(2.0 * _DAMPED * float(np.sqrt(kp * max(fixed, kp / _FASTEST**2))), _SLOW * kp)
     # Explicit damping must not take more than a share of the speed in one step of physics.
     more = ""
     if armature <= 0.0:
-        armature = max(0.1 * fixed, kv * _STEP / _STIFF - free, 1e-5)
+        armature = max(0.1 * fixed, kv * _STEP / _STIFF - free, kp / _FASTEST**2 - free, 1e-5)
         more = f"; armature of {armature:.3g} kg m^2 assumed, the file has none"
     elif kv * _STEP > _STIFF * free:
         kv = max(_STIFF * free / _STEP, _QUICK * kp)
     if kp == soft:
-        why = f"critically damped at {BANDWIDTH / 2 / np.pi:.0f} Hz upon its own inertia"
+        why = "5 Hz upon its own inertia"
     elif kp == need:
         why = "what holds the robot at home"
     else:
@@ -192,7 +212,7 @@ def _note(gains: tuple[Gain, ...], drives: tuple[Drive, ...], findings: Findings
         low, high = min(g.kp for g in derived), max(g.kp for g in derived)
         findings.add(
             "gains", f"derived for {len(derived)} joints, {low:.3g} to {high:.3g} N m/rad",
-            "the robot's own inertia, critically damped at 8 Hz, and what holds it at home", "guess", check=True,
+            "5 Hz upon the robot's own inertia, damped by 0.7, and what holds it at home", "guess", check=True,
         )  # fmt: skip
     else:
         findings.add("gains", "as they are", gains[0].why, "sure")

@@ -14,7 +14,7 @@ from .drives import Drive, read_drives, split_servos
 from .findings import Finding, Findings
 from .gains import choose_gains
 from .imu import find_imu
-from .legs import Leg, find_legs, foot_names
+from .legs import Leg, WheelsError, are_feet, find_legs, foot_names
 from .mjcf import Imported, robot_spec
 from .options import ImportOptions, matching
 from .orientation import UPS, facing
@@ -123,8 +123,9 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
 def _on_legs(
     source: Source, locked: dict[str, float], options: ImportOptions, findings: Findings
 ) -> tuple[PosedBody, tuple[Drive, ...], tuple[Leg, ...]]:
-    """The robot the right way up: where z is not up in its file, it has no pair of legs that way."""
-    first: WildRobotError | None = None
+    """The robot the right way up: not z is up where more legs, whose ends are called feet, reach down another way."""
+    best: tuple[PosedBody, tuple[Drive, ...], tuple[Leg, ...]] | None = None
+    noted, refusal = Findings(), None
     for up in UPS:
         found = Findings()
         skeleton = make_skeleton(source, locked, facing(source, up, found))
@@ -134,18 +135,22 @@ def _on_legs(
         try:
             legs = find_legs(body, source.poses, {d.joint for d in drives}, options, found, str(source.path))
         except WildRobotError as error:
-            first = first or error
-            if options.feet:
-                break
+            if options.feet or (up == "z" and isinstance(error, WheelsError)):
+                raise
+            refusal = refusal or error
             continue
-        called = up == "z" or found.of("feet").confidence == "sure"  # another way up takes names of feet as a witness
-        if (len(legs) > 1 and called) or options.feet:
-            for finding in found:
-                findings.add(**vars(finding))
-            return body, drives, legs
-    raise first or WildRobotError(
-        "Only one leg was found.", where=str(source.path), hint="name the feet: --foot LINK, once for each"
-    )
+        more = len(legs) > (1 if best is None else len(best[2]))
+        if options.feet or (more and (up == "z" or are_feet(body, legs))):
+            best, noted = (body, drives, legs), found
+        if options.feet or len(legs) > 2:
+            break
+    if best is None:
+        raise refusal or WildRobotError(
+            "Only one leg was found.", where=str(source.path), hint="name the feet: --foot LINK, once for each"
+        )
+    for finding in noted:
+        findings.add(**vars(finding))
+    return best
 
 
 def robot_name(name: str) -> str:

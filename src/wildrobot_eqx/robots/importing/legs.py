@@ -11,8 +11,10 @@ from .findings import Findings
 from .options import ImportOptions, matching
 
 _NEAR = 0.15  # share of the robot's height within which ends of legs count as equally low
+_UPRIGHT = 0.6  # share of the greatest height of the root, above which a pose has a say in what the feet are
 _SAME_SOLE = 0.04  # and within which a link before the end is as low as the end
-_WORDS = ("foot", "feet", "sole", "toe", "ankle", "calf", "shank", "lower", "tip", "paw")
+_FEET = ("foot", "feet", "sole", "toe", "ankle", "calf", "shank", "paw")
+_WORDS = (*_FEET, "lower", "tip")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +23,17 @@ class Leg:
 
     link: int  # the foot
     joints: tuple[str, ...]  # from the trunk on, those that it does not share with other legs
+
+
+class WheelsError(WildRobotError):
+    """The robot stands on wheels."""
+
+    def __init__(self, wheel: str):
+        super().__init__(
+            f"The robot stands on wheels, such as {wheel!r}, and not on feet.",
+            where="robots import",
+            hint="name links that are feet: --foot LINK, once for each",
+        )
 
 
 def find_legs(
@@ -37,7 +50,8 @@ def find_legs(
         where: of errors, the robot's file.
 
     Raises:
-        WildRobotError: there are no feet: it is an arm, or stands on its base or on wheels.
+        WildRobotError: there are no feet: it is an arm, or stands on its base.
+        WheelsError: it stands on wheels.
     """
     links = body.skeleton.links
     if options.feet:
@@ -51,7 +65,7 @@ def find_legs(
     if not feet or feet == [0]:
         raise WildRobotError(
             "No feet were found: no leg with two driven joints ends lower than the root, as in an arm, or in a robot "
-            "that stands on its base or on wheels.",
+            "that stands on its base.",
             where=where,
             hint="name the feet: --foot LINK, once for each; links: " + nearest("foot", [link.name for link in links]),
         )
@@ -74,11 +88,18 @@ def _lowest_ends(body: PosedBody, poses: Mapping[str, Pose], driven: set[str], f
     best = sorted(found[at])
     names = [body.skeleton.links[f].name for f in best]
     called = all(any(word in n.lower() for n in body.skeleton.links[f].names for word in _WORDS) for f in best)
-    agreed = len({tuple(feet) for feet in counts}) == 1
+    upright = [name for name in found if tall[name] > _UPRIGHT * tall[at]]
+    agreed = len({tuple(sorted(found[name])) for name in upright}) == 1
     why = f"ends of legs, lowest in the pose {at!r}" + ("" if agreed else "; other poses have others lowest")
     findings.add("feet", ", ".join(names), why, "sure" if called and agreed else "likely", check=not agreed)
     body.pose(poses.get(at, body.rest))
     return best
+
+
+def are_feet(body: PosedBody, legs: tuple[Leg, ...]) -> bool:
+    """Whether the ends of all legs have a name that no hand has."""
+    names = [" ".join(body.skeleton.links[leg.link].names).lower() for leg in legs]
+    return all(any(word in name for word in _FEET) for name in names)
 
 
 def _tall(body: PosedBody, pose: Pose, feet: list[int]) -> float:
@@ -88,16 +109,23 @@ def _tall(body: PosedBody, pose: Pose, feet: list[int]) -> float:
 
 
 def _feet_in(body: PosedBody, pose: Pose, driven: set[str]) -> list[int]:
-    """The ends of legs that are lowest in a pose; none where another part of the robot is lower."""
+    """The ends of legs that are lowest in a pose; none where another part of the robot is lower.
+
+    Raises:
+        WheelsError: the lowest of all are wheels.
+    """
     body.pose(pose)
     links = body.skeleton.links
     parents = {link.parent for link in links}
     ends = [i for i in range(len(links)) if i not in parents and len(set(body.path(i)) & driven) >= 2]
-    ends = [i for i in ends if not _is_wheel(body, i)]
-    if not ends:
+    wheels = [i for i in range(len(links)) if i not in parents and _is_wheel(body, i)]
+    ends = [i for i in ends if i not in wheels]
+    if not ends and not wheels:
         return []
     low = {i: body.lowest(i) for i in range(len(links))}
-    least = min(low[i] for i in ends)
+    least = min((low[i] for i in ends), default=0.0)
+    if wheels and min(low[i] for i in wheels) < least - _SAME_SOLE * abs(least):
+        raise WheelsError(links[min(wheels, key=lambda i: low[i])].name)
     if least >= -1e-6 or min(low.values()) < least - _SAME_SOLE * abs(least):
         return []
     feet = [i for i in ends if low[i] - least < _NEAR * abs(least)]

@@ -98,7 +98,11 @@ def _fitted(body: PosedBody, leg: Leg, near: list[Shape], reach: float, flat: bo
     friction = near[0].friction
     names = ", ".join(dict.fromkeys(shape.owner for shape in near))
     kinds = {_KINDS(shape.kind).name.removeprefix("mjGEOM_").lower() for shape in near}
-    source = f"{len(near)} {'/'.join(sorted(kinds))} of {names}" if len(near) > 1 else f"the {kinds.pop()} of {names}"
+    source = (
+        f"{len(near)} shapes ({', '.join(sorted(kinds))}) of {names}"
+        if len(near) > 1
+        else f"the {kinds.pop()} of {names}"
+    )
     face = flat_face(points, reach) if flat else None
     if face is not None:
         box = fit_box(points, face, reach)
