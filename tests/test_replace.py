@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import make_env, with_switches
-from test_conformance import PARTS, all_rewards, all_terms, bent, beyond
+from test_conformance import PARTS, all_rewards, all_terms, bent, beyond, pose_rewards
 
 import wildrobot_eqx as we
 from wildrobot_eqx.evaluate.robust.push import TimedPush
@@ -67,6 +67,9 @@ def _modules(robot):
         "value": agent.value,
         "layers": agent.value.mlp,
         "robot": robot,
+        **{f"rewards.{name}": reward for name, reward in pose_rewards(robot).items()},
+        "posed gate": we.load_recipe("microduck")(physics="native").gate,
+        "foot-timed gait": we.gaits.FootTimedGait(we.load_robot("wildrobot")),
         "kick": TimedKick(robot, at=0.5),
         "push": TimedPush(robot),
     }
