@@ -53,7 +53,7 @@ def test_it_trains(name, physics, capsys):
     path = str(FOLDER / f"{name}.py")
     assert cli.main(["run", path, "--verify", "--num-envs", "8", "--physics", physics]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("ok", "FAIL"))]
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert all(line.startswith("ok") for line in lines)
 
 
