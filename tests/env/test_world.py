@@ -150,7 +150,9 @@ def test_a_weak_battery_moves_the_robot_otherwise(hopper):
     """Voltage is a leaf: one compiled env, two batteries."""
     servos = we.Servos(hopper, {"motor": we.servos.DCMotor(hopper, voltage=(11.1, 11.1))})
     batch = Batched(make_env(hopper, servos=servos), 4)
-    low = eqx.tree_at(lambda e: e.servos.parts["motor"].voltage, batch.env, jnp.asarray([5.0, 5.0], jnp.float32))
+    low = eqx.tree_at(
+        lambda e: e.disturbances.servos.parts["motor"].voltage, batch.env, jnp.asarray([5.0, 5.0], jnp.float32)
+    )
     force = []
     for env in (batch.env, low):
         state, _ = batch.reset(env=env)
