@@ -81,7 +81,9 @@ def test_a_film_asks_for_what_the_gate_asks_for(made, monkeypatch, tmp_path):
 
     assert filmed(made("motion_prior")[1]) == "the gate's cases"
     assert filmed(made("get_up")[1]) == "the gate's cases"
-    assert filmed(trot) == filmed(dataclasses.replace(trot, gate=None)) == film.SCRIPT
+    assert filmed(trot) == ((0.0, 2.0), (0.2, 4.0), (0.4, 4.0), (0.0, 2.0))
+    assert filmed(dataclasses.replace(trot, gate=None)) == film.SCRIPT
+    assert filmed(dataclasses.replace(trot, gate=we.gates.WalkGate())) == film.SCRIPT
     assert filmed(dataclasses.replace(trot, gate=we.gates.StandGate())) == film.STANDING
 
 

@@ -91,7 +91,8 @@ class WalkDesign:
         load: force from which a foot counts as loaded, N.
         track_width, lateral_width, yaw_width: error at which a speed earns 1/e, m/s and rad/s.
         track_slope: pull far from the commanded speed, per m/s.
-        slip_weight, height_weight, torque_weight, speed_weight: of penalties, per second and square of what is off.
+        slip_weight, height_weight: of penalties, per second and square of what is off.
+        torque_weight, speed_weight, rate_weight, still_weight: of sums over joints: the more there are, the less.
         still_time: by which joint speeds count beside angles while standing, s.
         joint_velocity_noise, base_velocity_noise, drop: of first poses, rad/s, m/s and m above the floor.
         episode_length: s, short: what falls, falls where a fast command meets a robot that stands.
@@ -118,8 +119,10 @@ class WalkDesign:
     yaw_width: float = _scaled(0.086787, "rad/s", "0.0868 / T", time=-1)
     slip_weight: float = _scaled(-8.692716, "s^2/m^2", "-8.69 / (g L)", -2, 2)
     height_weight: float = _scaled(-3.925934, "1/m^2", "-3.93 / L^2", -2)
-    torque_weight: float = _said("1/(N m)^2", "-0.16 / mean squared torque limit")
-    speed_weight: float = _said("s^2/rad^2", "-1.69 / mean squared no-load speed")
+    torque_weight: float = _said("1/(N m)^2", "-1.76 / joints / mean squared torque limit")
+    speed_weight: float = _said("s^2/rad^2", "-18.6 / joints / mean squared no-load speed")
+    rate_weight: float = _said("1", "-0.55 / joints")
+    still_weight: float = _said("1/rad^2", "-11 / joints")
     still_time: float = _scaled(0.665459, "s", "0.665 T", time=1)
     joint_velocity_noise: float = _scaled(0.021252, "rad/s", "0.0213 / T", time=-1)
     base_velocity_noise: float = _scaled(0.0479664, "m/s", "0.048 sqrt(g L)", 1, -1)
@@ -156,8 +159,10 @@ class WalkDesign:
             "held": held_joints(robot),
             "action_scale": _action_scales(robot, min(max(_QUICK / (rate * scales.time), 1.0), 2.0)),
             "swing": _SWING.get(chosen, 0.5),
-            "torque_weight": _rounded(-0.16 / _mean_square(np.asarray(robot.torque_limit))),
-            "speed_weight": _rounded(-1.692456 / _mean_square(robot.servo.no_load_speed)),
+            "torque_weight": _rounded(-1.76 / robot.nu / _mean_square(np.asarray(robot.torque_limit))),
+            "speed_weight": _rounded(-18.61702 / robot.nu / _mean_square(robot.servo.no_load_speed)),
+            "rate_weight": _rounded(-0.55 / robot.nu),
+            "still_weight": _rounded(-11.0 / robot.nu),
         }
         for name, field in known.items():
             if "share" in field.metadata:
