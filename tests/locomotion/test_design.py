@@ -251,6 +251,7 @@ def test_slow_servos_get_time_and_wider_targets(tmp_path):
 
     slow = WalkDesign.of(dataclasses.replace(robot, model=robot.model.edit(damped)))
     assert slow.period == pytest.approx(6.0 * 4.0 / 20.0)
+    assert slow.max_speed * slow.period == pytest.approx(design.max_speed * design.period, rel=1e-4)
     stronger = dataclasses.replace(robot, model=robot.model.edit(damped), torque_limit=robot.torque_limit * 9.0)
     assert WalkDesign.of(stronger).action_scale == pytest.approx((1.2,) * robot.nu)
     assert WalkDesign.of(stronger, period=0.4).period == 0.4

@@ -25,6 +25,7 @@ _DIGITS = 5  # significant ones, to which figures are rounded
 _SATURATING = 2.11  # share of the torque limit that a servo gives at once for a unit of action
 _SCALES = (0.15, 0.6)  # rad per unit of action, least and greatest
 _QUICK = 3.0  # of a servo's rate times T, below which wider targets make up for its lag, at most twice as wide
+_STRIDE = 1.02697  # leg lengths that the base moves in a cycle, at most, where the cycle is longer than 3.29 T
 _ANSWERS = 6.0  # of the legs' servos' rate times the period, at least: they follow no quicker clock
 _OF_RANGE = 0.7  # share of a joint's range that a unit of action may be at most
 
@@ -81,7 +82,7 @@ class WalkDesign:
         action_scale: what a unit of action moves each target by, rad: 0.15 to 0.6 (1.2 of servos that are slow against
             T), and at most 0.7 of the range.
         swing: share of the cycle that a foot is in the air.
-        max_speed: the fastest command, m/s: a Froude number of 0.097.
+        max_speed: the fastest command, m/s: a Froude number of 0.097; of slow servos as many leg lengths in a cycle.
         deadband: commands below it mean to stand, m/s.
         interval: mean time between commands, s.
         heading_gain, heading_limit: of the heading hold, 1/s and rad/s.
@@ -104,7 +105,7 @@ class WalkDesign:
     held: tuple[str, ...] = _said("", "by kinematics")
     action_scale: tuple[float, ...] = _said("rad", "2.11 torque limit / gain")
     swing: float = _said("1", "by the gait")
-    max_speed: float = _scaled(0.311782, "m/s", "0.312 sqrt(g L)", 1, -1)
+    max_speed: float = _scaled(0.311782, "m/s", "0.312 sqrt(g L), 1.03 L in a cycle", 1, -1)
     deadband: float = _scaled(0.0239832, "m/s", "0.024 sqrt(g L)", 1, -1)
     interval: float = _scaled(18.822, "s", "18.8 T", time=1)
     heading_gain: float = _scaled(0.318776, "1/s", "0.319 / T", time=-1)
@@ -169,7 +170,9 @@ class WalkDesign:
                 length, time, weight = field.metadata["powers"]
                 size = scales.length**length * scales.time**time * scales.weight**weight
                 made[name] = _rounded(field.metadata["share"] * size)
-        made["period"] = max(made["period"], _rounded(_ANSWERS / rate))
+        if _ANSWERS / rate > made["period"]:
+            made["period"] = _rounded(_ANSWERS / rate)
+            made["max_speed"] = _rounded(_STRIDE * scales.length / made["period"])
         for name, value in given.items():
             if value is not None:
                 made[name] = (float(value),) * robot.nu if name == "action_scale" else value
