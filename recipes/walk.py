@@ -76,7 +76,7 @@ def walk(
         "slip": we.rewards.FeetSlip(body, design.slip_weight, design.load),
         "upright": we.rewards.FlatOrientation(body, weight=-20.0),
         "height": we.rewards.BaseHeightError(body, design.height_weight),
-        "rate": we.rewards.ActionRate(weight=-0.05),
+        "rate": we.rewards.ActionRate(design.rate_weight),
         "torque": we.rewards.Torque(design.torque_weight),
         "joint_speed": we.rewards.JointSpeedLimit(body, design.speed_weight),
         "alive": we.rewards.Alive(weight=4.0),
@@ -84,7 +84,7 @@ def walk(
     if design.held:
         rewards["deviation"] = we.rewards.Posture(body, held_weight, joints=design.held)
     if design.standing:
-        rewards["still"] = we.rewards.StandStill(body, -1.0, command="gait", time=design.still_time)
+        rewards["still"] = we.rewards.StandStill(body, design.still_weight, command="gait", time=design.still_time)
     env = we.Env(
         physics=we.make_physics(physics, body, 0.005, steps),
         controller=controller,

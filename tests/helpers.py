@@ -97,7 +97,7 @@ def all_rewards(robot: Robot) -> dict[str, task.AbstractReward]:
         "torque": task.Torque(),
         "joint_speed": task.JointSpeedLimit(robot, fraction=0.8),
         "joint_deviation": task.Posture(robot),
-        "stand_still": locomotion.StandStill(robot, command="gait"),
+        "stand_still": locomotion.StandStill(robot, command="gait", time=0.02**0.5),
         "capture_point": locomotion.CapturePoint(robot, margin=0.03, time=0.175),
         "idle_feet": locomotion.IdleFeet(robot, speed=1.5, near=0.03, load=3.0, margin=0.03, time=0.175),
         "alive": task.Alive(),

@@ -129,6 +129,7 @@ POWERS = {
     "N": 3.0,
     "s^2/m^2": -1.0,
     "1/m^2": -2.0,
+    "1/rad^2": 0.0,
     "s^2/rad^2": 1.0,
     "1/(N m)^2": -8.0,
 }
@@ -250,6 +251,7 @@ def test_slow_servos_get_time_and_wider_targets(tmp_path):
 
     slow = WalkDesign.of(dataclasses.replace(robot, model=robot.model.edit(damped)))
     assert slow.period == pytest.approx(6.0 * 4.0 / 20.0)
+    assert slow.max_speed * slow.period == pytest.approx(design.max_speed * design.period, rel=1e-4)
     stronger = dataclasses.replace(robot, model=robot.model.edit(damped), torque_limit=robot.torque_limit * 9.0)
     assert WalkDesign.of(stronger).action_scale == pytest.approx((1.2,) * robot.nu)
     assert WalkDesign.of(stronger, period=0.4).period == 0.4
@@ -288,7 +290,7 @@ def test_the_table_says_what_was_chosen_and_why(walk):
     lines = {line.split("│")[1].strip(): line for line in text.splitlines() if line.startswith("│")}
     assert {"leg length", "gait", "max speed", "held", "torque weight"} <= lines.keys()
     assert [word in lines["max speed"] for word in ("0.65", "m/s", "0.312 sqrt(g L)")] == [True] * 3
-    assert "right_hip_roll, left_hip_roll, waist_yaw" in " ".join(lines["held"].split())
+    assert "right_hip_roll, left_hip_roll" in lines["held"]
     told = {row["name"]: row["value"] for row in json.loads(json.dumps(choices_json(walk.choices)))}
     assert (told["gait"], told["period"], told["standing"]) == ("two_beat", 0.7, True)
     assert set(told) - {"leg length", "weight", "time", "speed", "legs"} == {

@@ -16,7 +16,7 @@ def walking(n: int):
     for state, figures in ppo.train(env, config, ppo.init(env, config, jax.random.key(shifted(0))), 156):
         if int(state.iteration) > 148:
             kept.append((state.env_state.physics, state.obs["policy"]))
-            assert float(figures["speed_error"]) < 0.12, "they do not walk yet"
+            assert float(figures["lin_vel_x_error"]) < 0.12, "they do not walk yet"
     physics, obs = jax.tree.map(lambda *a: jnp.concatenate(a)[:n], *kept)
     action = state.agent.policy(obs, ())[0].mean
-    return physics, jax.vmap(lambda a: env.controller((), a)[0])(action)
+    return physics, jax.vmap(lambda a: env.controller(env.controller.init(), a)[0])(action)

@@ -25,6 +25,7 @@ _DIGITS = 5  # significant ones, to which figures are rounded
 _SATURATING = 2.11  # share of the torque limit that a servo gives at once for a unit of action
 _SCALES = (0.15, 0.6)  # rad per unit of action, least and greatest
 _QUICK = 3.0  # of a servo's rate times T, below which wider targets make up for its lag, at most twice as wide
+_STRIDE = 1.02697  # leg lengths that the base moves in a cycle, at most, where the cycle is longer than 3.29 T
 _ANSWERS = 6.0  # of the legs' servos' rate times the period, at least: they follow no quicker clock
 _OF_RANGE = 0.7  # share of a joint's range that a unit of action may be at most
 
@@ -81,7 +82,7 @@ class WalkDesign:
         action_scale: what a unit of action moves each target by, rad: 0.15 to 0.6 (1.2 of servos that are slow against
             T), and at most 0.7 of the range.
         swing: share of the cycle that a foot is in the air.
-        max_speed: the fastest command, m/s: a Froude number of 0.097.
+        max_speed: the fastest command, m/s: a Froude number of 0.097; of slow servos as many leg lengths in a cycle.
         deadband: commands below it mean to stand, m/s.
         interval: mean time between commands, s.
         heading_gain, heading_limit: of the heading hold, 1/s and rad/s.
@@ -91,7 +92,8 @@ class WalkDesign:
         load: force from which a foot counts as loaded, N.
         track_width, lateral_width, yaw_width: error at which a speed earns 1/e, m/s and rad/s.
         track_slope: pull far from the commanded speed, per m/s.
-        slip_weight, height_weight, torque_weight, speed_weight: of penalties, per second and square of what is off.
+        slip_weight, height_weight: of penalties, per second and square of what is off.
+        torque_weight, speed_weight, rate_weight, still_weight: of sums over joints: the more there are, the less.
         still_time: by which joint speeds count beside angles while standing, s.
         joint_velocity_noise, base_velocity_noise, drop: of first poses, rad/s, m/s and m above the floor.
         episode_length: s, short: what falls, falls where a fast command meets a robot that stands.
@@ -103,7 +105,7 @@ class WalkDesign:
     held: tuple[str, ...] = _said("", "by kinematics")
     action_scale: tuple[float, ...] = _said("rad", "2.11 torque limit / gain")
     swing: float = _said("1", "by the gait")
-    max_speed: float = _scaled(0.311782, "m/s", "0.312 sqrt(g L)", 1, -1)
+    max_speed: float = _scaled(0.311782, "m/s", "0.312 sqrt(g L), 1.03 L in a cycle", 1, -1)
     deadband: float = _scaled(0.0239832, "m/s", "0.024 sqrt(g L)", 1, -1)
     interval: float = _scaled(18.822, "s", "18.8 T", time=1)
     heading_gain: float = _scaled(0.318776, "1/s", "0.319 / T", time=-1)
@@ -118,8 +120,10 @@ class WalkDesign:
     yaw_width: float = _scaled(0.086787, "rad/s", "0.0868 / T", time=-1)
     slip_weight: float = _scaled(-8.692716, "s^2/m^2", "-8.69 / (g L)", -2, 2)
     height_weight: float = _scaled(-3.925934, "1/m^2", "-3.93 / L^2", -2)
-    torque_weight: float = _said("1/(N m)^2", "-0.16 / mean squared torque limit")
-    speed_weight: float = _said("s^2/rad^2", "-1.69 / mean squared no-load speed")
+    torque_weight: float = _said("1/(N m)^2", "-1.76 / joints / mean squared torque limit")
+    speed_weight: float = _said("s^2/rad^2", "-18.6 / joints / mean squared no-load speed")
+    rate_weight: float = _said("1", "-0.55 / joints")
+    still_weight: float = _said("1/rad^2", "-11 / joints")
     still_time: float = _scaled(0.665459, "s", "0.665 T", time=1)
     joint_velocity_noise: float = _scaled(0.021252, "rad/s", "0.0213 / T", time=-1)
     base_velocity_noise: float = _scaled(0.0479664, "m/s", "0.048 sqrt(g L)", 1, -1)
@@ -156,15 +160,19 @@ class WalkDesign:
             "held": held_joints(robot),
             "action_scale": _action_scales(robot, min(max(_QUICK / (rate * scales.time), 1.0), 2.0)),
             "swing": _SWING.get(chosen, 0.5),
-            "torque_weight": _rounded(-0.16 / _mean_square(np.asarray(robot.torque_limit))),
-            "speed_weight": _rounded(-1.692456 / _mean_square(robot.servo.no_load_speed)),
+            "torque_weight": _rounded(-1.76 / robot.nu / _mean_square(np.asarray(robot.torque_limit))),
+            "speed_weight": _rounded(-18.61702 / robot.nu / _mean_square(robot.servo.no_load_speed)),
+            "rate_weight": _rounded(-0.55 / robot.nu),
+            "still_weight": _rounded(-11.0 / robot.nu),
         }
         for name, field in known.items():
             if "share" in field.metadata:
                 length, time, weight = field.metadata["powers"]
                 size = scales.length**length * scales.time**time * scales.weight**weight
                 made[name] = _rounded(field.metadata["share"] * size)
-        made["period"] = max(made["period"], _rounded(_ANSWERS / rate))
+        if _ANSWERS / rate > made["period"]:
+            made["period"] = _rounded(_ANSWERS / rate)
+            made["max_speed"] = _rounded(_STRIDE * scales.length / made["period"])
         for name, value in given.items():
             if value is not None:
                 made[name] = (float(value),) * robot.nu if name == "action_scale" else value
