@@ -143,8 +143,6 @@ REFUSED = {
     "1 mocap bodies": '<worldbody>{body}<body mocap="true"/></worldbody>',
     "gravity compensation": '<worldbody>{body}<body gravcomp="1"><joint/><geom size="1" contype="0"/></body>'
     "</worldbody>",
-    "contacts of condim [4]": '<worldbody>{body}<geom type="plane" size="0 0 1" condim="4"/><body pos="0 0 5">'
-    '<joint/><geom size=".1"/></body></worldbody>',
     "with still geoms of a sphere and a cylinder": '<worldbody>{body}<geom type="cylinder" size="1 1"/>'
     '<body pos="0 0 5"><joint/><geom size=".1"/></body></worldbody>',
     "'pull' acts on no hinge": '<worldbody>{body}</worldbody><actuator><motor name="pull" site="s"/></actuator>',
