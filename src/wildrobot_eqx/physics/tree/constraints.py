@@ -56,7 +56,7 @@ class Touch:
     friction: Scalar
     mu: Scalar  # of the regularised cone
     stiff: tuple[Scalar, Scalar]  # D of a normal (or edge) row, of a tangential row
-    aref: tuple[Scalar, ...]  # normal; condim 3: both tangents, and with pyramids these enter the edges
+    aref: tuple[Scalar, ...]  # of each axis; with pyramids they enter the edges
     columns: dict[int, tuple[Scalar, ...]] | None = None  # J by dof, where two bodies move, and of condim 4 and 6
     frictions: tuple[Scalar, ...] = ()  # of condim 4 and 6: one for each axis after the normal
 
