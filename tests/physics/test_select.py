@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from wildrobot_eqx import NativePhysics, TreePhysics, WildRobotError
-from wildrobot_eqx.physics import engine_name, fastest_engine, make_physics
+from wildrobot_eqx.physics import engine_name, engine_refusals, fastest_engine, make_physics, mjx, told_engines
 from wildrobot_eqx.physics.select import LONG
 from wildrobot_eqx.physics.tree import physics as tree
 
@@ -35,6 +35,10 @@ def refuse(*_):
     raise WildRobotError("The tree engine cannot simulate this model: tendons.")
 
 
+def refuse_mjx(*_):
+    raise WildRobotError("MJX cannot simulate this model: springs.")
+
+
 def test_auto_is_tree_on_an_accelerator_and_mjx_where_tree_cannot(hopper, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert fastest_engine(hopper)[0] == "tree"
@@ -45,6 +49,31 @@ def test_auto_is_tree_on_an_accelerator_and_mjx_where_tree_cannot(hopper, monkey
     assert engine == "mjx"
     assert "gpu" in why
     assert "tendons" in why
+
+
+def test_where_no_engine_in_jax_takes_the_robot_it_is_native(hopper, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(tree, "check_class", refuse)
+    monkeypatch.setattr(mjx, "_engine", refuse_mjx)
+    engine, why = fastest_engine(hopper)
+    assert engine == "native"
+    assert "tendons" in why
+    assert "springs" in why
+    assert set(engine_refusals(hopper)) == {"tree", "mjx"}
+    told = told_engines(hopper)
+    assert "tendons" in told
+    assert "springs" in told
+    assert told.endswith("Take --physics native.")
+
+
+def test_what_all_engines_take_needs_no_word(hopper):
+    assert engine_refusals(hopper, engines=("native", "tree")) == {}
+    assert told_engines(hopper) is None
+
+
+def test_what_tree_refuses_names_who_takes_it(hopper, monkeypatch):
+    monkeypatch.setattr(tree, "check_class", refuse)
+    assert told_engines(hopper).endswith("tendons. Take --physics native or mjx.")
 
 
 def test_an_unknown_engine_is_reported_with_the_known_ones(hopper):

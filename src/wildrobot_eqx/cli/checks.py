@@ -11,6 +11,7 @@ from rich.table import Table
 from .. import check
 from ..check.trial import Trial, run_trial
 from ..learn.agent import MIRROR_FIX, without_mirror
+from ..physics import told_engines
 from ..recipes.overrides import apply_overrides
 from ..recipes.recipe import RecipeFunction
 from ..report.tables import choices_json, choices_table, env_json, env_tables, plain_table
@@ -39,11 +40,13 @@ def check_recipe(
     plain = [check.Finding(f"env.{at}", kind, "no mirror image", MIRROR_FIX, place) for at, kind in bare.items()]
     seconds = time.monotonic() - began
     shown = env_json(recipe.env)
+    engines = told_engines(recipe.env.physics.robot, recipe.env.physics.timestep)
     document = {
         "recipe": recipe.name,
         "passed": proof.passed and not vain and not plain,
         "seconds": round(seconds, 2),
         "brax": brax,
+        "engines": engines,
         "findings": [dataclasses.asdict(finding) for finding in (*proof.findings, *vain, *plain)],
         **shown,
         "choices": choices_json(recipe.choices),
@@ -59,6 +62,8 @@ def check_recipe(
         pages += ["The gate judges commands that the env never asks for:", *map(str, vain)]
     if plain:
         pages += ["The policy is to be left-right symmetric, which these parts do not allow:", *map(str, plain)]
+    if engines:
+        pages.append(engines)
     pages.append(f"checked in {seconds:.1f} s")
     passed = proof.passed and not vain and not plain
     if simulate and not proof.passed:

@@ -17,6 +17,7 @@ from ..errors import WildRobotError, nearest
 from ..robots import Model, Robot
 from .base import AbstractPhysics, PhysicsState, control_model, foot_forces, nominal_ctrl
 from .params import MODEL_FIELDS, PhysicsParams, subtree_mass_jax
+from .tree.contact_sensors import MATCHED, directions, sides
 from .tree.solver import Effort
 
 _NETFORCE = 3  # a contact sensor's reduce="netforce"; its sensor_intprm is (data, reduce, number)
@@ -182,21 +183,23 @@ class _JaxEngine:
         return np.array(rows, int).reshape(-1, 4)
 
     @staticmethod
-    def _take_net_forces(mj: mujoco.MjModel) -> list[tuple[int, int, int]]:
-        """Switch the net-force sensors off in `mj`; their (address, geom 1, geom 2)."""
-        geom = int(mujoco.mjtObj.mjOBJ_GEOM)
+    def _take_net_forces(mj: mujoco.MjModel) -> list[tuple[int, np.ndarray]]:
+        """Switch the net-force sensors off in `mj`; their address, and the sign of a contact's force by its geoms."""
         taken = []
         for i in range(mj.nsensor):
             data, reduce, _ = mj.sensor_intprm[i]
             if mj.sensor_type[i] != mujoco.mjtSensor.mjSENS_CONTACT or reduce != _NETFORCE:
                 continue
-            if data != _FORCE or mj.sensor_objtype[i] != geom or mj.sensor_reftype[i] != geom:
+            named = sides(mj, i)
+            if data != _FORCE or any(side is not None and side.kind not in MATCHED for side in named):
                 raise _unfit(
                     f"the contact sensor {mj.sensor(i).name!r} reduces to a net force, which works here only "
-                    "between geom1 and geom2 and with data='force'"
+                    "with data='force' and without a site"
                 )
-            taken.append((int(mj.sensor_adr[i]), int(mj.sensor_objid[i]), int(mj.sensor_refid[i])))
+            taken.append((int(mj.sensor_adr[i]), directions(mj, named)))
             mj.sensor_intprm[i, 1] = 0
+            for kind, index in ((mj.sensor_objtype, mj.sensor_objid), (mj.sensor_reftype, mj.sensor_refid)):
+                kind[i], index[i] = mujoco.mjtObj.mjOBJ_GEOM, 0  # all that MJX lets a contact sensor name
             mj.sensor_needstage[i] = mujoco.mjtStage.mjSTAGE_NONE
         return taken
 
@@ -261,7 +264,7 @@ class _JaxEngine:
         return data.tree_replace({"_impl.contact": contact})
 
     def _forces(self, model: Any, data: Any) -> list[tuple[int, Float[Array, " 3"]]]:
-        """By sensor address: net contact force on geom 2 from geom 1, N, world frame."""
+        """By sensor address: net contact force on a sensor's second side, N, world frame."""
         if not self.net_forces:
             return []
         from mujoco.mjx._src import support
@@ -273,11 +276,8 @@ class _JaxEngine:
             world = world.at[rows].set(jnp.einsum("cij,ci->cj", contact.frame[rows], force[:, :3]))
         first, second = contact.geom[:, 0], contact.geom[:, 1]
         result = []
-        for address, geom1, geom2 in self.net_forces:
-            along = (first == geom1) & (second == geom2)
-            against = (first == geom2) & (second == geom1)
-            sign = along.astype(jnp.float32) - against.astype(jnp.float32)
-            result.append((address, sign @ world))
+        for address, sign in self.net_forces:
+            result.append((address, jnp.asarray(sign, jnp.float32)[first, second] @ world))
         return result
 
 

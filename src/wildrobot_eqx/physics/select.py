@@ -1,5 +1,6 @@
 """Choose a physics engine by name, as recipes and the command line do."""
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import jax
@@ -31,17 +32,43 @@ def fastest_engine(robot: Robot, timestep: float = 0.005, steps: int = 0) -> tup
     device = jax.default_backend()
     if device == "cpu" and steps < LONG:
         return "native", "on a CPU MuJoCo's C engine starts at once; --physics tree compiles longer the first time"
-    try:
-        TreePhysics(robot, timestep)
-    except WildRobotError as error:
+    why = engine_refusals(robot, timestep, ("tree",))
+    if why:
         other: Engine = "native" if device == "cpu" else "mjx"
-        return (
-            other,
-            f"on the {device} it is the fastest but for the tree engine, which refuses the robot: {error.what}",
-        )
+        why |= engine_refusals(robot, timestep, ("mjx",)) if other == "mjx" else {}
+        if "mjx" in why:
+            return "native", f"no engine for the {device} takes the robot. {why['tree']} {why['mjx']}"
+        because = f"on the {device} it is the fastest but for the tree engine, which refuses the robot: {why['tree']}"
+        return other, because
     if device == "cpu":
         return "tree", "it compiles longer than MuJoCo's C engine starts, and so long a training makes good for that"
     return "tree", f"on a {device} it makes several times MJX's steps per second"
+
+
+def engine_refusals(
+    robot: Robot, timestep: float = 0.005, engines: Sequence[Engine] = ("native", "tree", "mjx")
+) -> dict[Engine, str]:
+    """Why each of these engines that cannot simulate `robot` cannot; an engine that can is not in it.
+
+    `tree` lists all that stands in its way, MJX the first thing. To ask MJX takes seconds, for it imports and converts.
+    """
+    found: dict[Engine, str] = {}
+    for name in engines:
+        try:
+            make_physics(name, robot, timestep)
+        except WildRobotError as error:
+            found[name] = error.what
+    return found
+
+
+def told_engines(robot: Robot, timestep: float = 0.005) -> str | None:
+    """One sentence for each engine in JAX that refuses `robot`, and which engines take it; None where `tree` does."""
+    refused = engine_refusals(robot, timestep, ("tree",))
+    if not refused:
+        return None
+    refused |= engine_refusals(robot, timestep, ("mjx",))
+    taken = [name for name in ("native", "mjx") if name not in refused]
+    return " ".join([*refused.values(), f"Take --physics {' or '.join(taken)}."])
 
 
 def engine_name(physics: AbstractPhysics) -> str:

@@ -62,7 +62,7 @@ WALKER = """
     <body name="ball" pos="0.1 0 0.1"><freejoint/><geom name="ball" size="0.05" conaffinity="6"/></body>
   </worldbody>
   <contact>
-    <pair geom1="a" geom2="b" condim="{condim}" friction="0.7 0.7 0.005 0.0001 0.0001" margin="0.005"/>
+    <pair geom1="a" geom2="b" condim="{condim}" friction="0.7 0.7 0.02 0.01 0.03" margin="0.005"/>
   </contact>
   <sensor>
     <contact geom1="a" geom2="b" data="force" reduce="netforce"/>
@@ -112,7 +112,7 @@ def test_arms_meet_as_mujocos(shapes, cone):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("condim", [1, 3])
+@pytest.mark.parametrize("condim", [1, 3, 4, 6])
 @pytest.mark.parametrize("cone", ["pyramidal", "elliptic"])
 @pytest.mark.parametrize("shapes", SHAPES, ids="-".join)
 def test_legs_a_ball_and_a_post_meet_as_mujocos(shapes, cone, condim):

@@ -14,7 +14,7 @@ SHAPES = """
 <mujoco>
   <option timestep="0.004" cone="{cone}" integrator="{integrator}" impratio="{impratio}"/>
   <worldbody>
-    <geom type="plane" size="0 0 1" friction="0.6 0.005 0.0001" euler="{tilt} 0 0" solmix="2"/>
+    <geom type="plane" size="0 0 1" friction="0.6 0.02 0.01" euler="{tilt} 0 0" solmix="2"/>
     <body pos="0 0 0.12"><freejoint/><joint/>{extra}
       <geom type="{shape}" size="0.1 0.08 0.06" condim="{condim}" margin="{margin}" solref="{solref}" priority="0"/>
     </body>
@@ -54,6 +54,9 @@ def test_forward_dynamics_in_contact_are_mujocos(name):
         {"shape": "box", "margin": 0.01, "solref": "-2000 -50"},
         {"shape": "capsule", "impratio": 3},
         {"shape": "cylinder", "tilt": 5},
+        {"shape": "sphere", "condim": 6},
+        {"shape": "capsule", "condim": 4, "cone": "elliptic", "impratio": 3},
+        {"shape": "box", "condim": 6, "cone": "elliptic", "tilt": 10},
         {"shape": "cylinder", "cone": "elliptic", "impratio": 2},
     ],
     ids=str,

@@ -7,10 +7,11 @@ with contacts and constraints".
 
 from typing import NamedTuple
 
+from . import wide_cones
 from .constraints import Touch
 from .scalar import Scalar, maximum, minimum, sqrt, total, where
 
-Axes = tuple[Scalar, ...]  # normal, first tangent, second tangent; or the normal alone
+Axes = tuple[Scalar, ...]  # normal, first tangent, second tangent; the normal alone; or, in `wide_cones`, more
 
 
 class Curvature(NamedTuple):
@@ -38,12 +39,16 @@ def _edges(touch: Touch, x: Axes) -> list[Scalar]:
     """Accelerations of a pyramid's edges; of a frictionless contact, the normal's."""
     if len(x) == 1:
         return [x[0]]
+    if len(x) > 3:
+        return wide_cones.edges(touch, x)
     first, second = touch.friction * x[1], touch.friction * x[2]
     return [x[0] + first, x[0] - first, x[0] + second, x[0] - second]
 
 
-def respond(touch: Touch, elliptic: bool, x: Axes) -> tuple[Axes, Curvature]:
+def respond(touch: Touch, elliptic: bool, x: Axes) -> tuple[Axes, Curvature | wide_cones.Matrix]:
     """Force in the contact's axes, N, and curvature, at the acceleration x - aref."""
+    if len(x) > 3:
+        return (wide_cones.elliptic if elliptic else wide_cones.pyramid)(touch, x)
     if elliptic and len(x) > 1:
         return _elliptic(touch, x)
     d = touch.stiff[0]
@@ -117,6 +122,10 @@ def line(touch: Touch, elliptic: bool, x: Axes, dx: Axes) -> SearchLine:
 def slope(on: SearchLine, elliptic: bool, alpha: Scalar) -> tuple[Scalar, Scalar]:
     """First and second derivative of the contact's cost by alpha."""
     here = [a + alpha * b for a, b in zip(on.start, on.step)]
+    if elliptic and len(here) > 3:
+        push, curvature = wide_cones.elliptic(on.touch, tuple(here))
+        curved = total(a * b for a, b in zip(curvature @ tuple(on.step), on.step))
+        return -total(f * s for f, s in zip(push, on.step)), curved
     if elliptic and len(here) == 3:
         force, c = _elliptic(on.touch, tuple(here))
         n, a, b = on.step

@@ -11,7 +11,7 @@ import dataclasses
 from .collide import Contact
 from .kinematics import Poses, Velocities
 from .model import BALL, FREE, Joint, Tree
-from .pairs import MIN_MU
+from .pairs import MIN_MU, Pair
 from .rotations import quat_vector
 from .scalar import Mask, Scalar, absolute, exp, known, log, maximum, minimum, total, where
 from .spatial import Spatial, Vec, at, dot, neg, quat_unit
@@ -56,8 +56,9 @@ class Touch:
     friction: Scalar
     mu: Scalar  # of the regularised cone
     stiff: tuple[Scalar, Scalar]  # D of a normal (or edge) row, of a tangential row
-    aref: tuple[Scalar, ...]  # normal; condim 3: both tangents, and with pyramids these enter the edges
-    columns: dict[int, tuple[Scalar, ...]] | None = None  # of two bodies that move: J by dof, in the contact's axes
+    aref: tuple[Scalar, ...]  # of each axis; with pyramids they enter the edges
+    columns: dict[int, tuple[Scalar, ...]] | None = None  # J by dof, where two bodies move, and of condim 4 and 6
+    frictions: tuple[Scalar, ...] = ()  # of condim 4 and 6: one for each axis after the normal
 
     @property
     def body(self) -> int:
@@ -208,8 +209,8 @@ def touches(
     v: Velocities,
     qvel: list[Scalar],
     found: list[Contact],
-    geom_friction: list[Scalar],
-    pair_friction: list[Scalar],
+    geom_friction: list[Vec],
+    pair_friction: list[list[Scalar]],
 ) -> list[Touch]:
     """Rows of all contact points, touching or not."""
     out = []
@@ -218,13 +219,11 @@ def touches(
         k, b = _stiffness(tree, pair.solref, pair.solimp)
         residual = contact.distance - pair.margin
         impedance = _impedance(pair.solimp, residual)
-        friction: Scalar = MIN_MU
-        if pair.listed is not None:
-            friction = maximum(pair_friction[pair.listed], friction)
-        for geom in pair.friction_of:
-            friction = maximum(geom_friction[geom], friction)
+        kinds = _SLIDE if pair.condim <= 3 else _FRICTIONS[: pair.condim - 1]  # columns of geom_friction
+        frictions = tuple(_friction(pair, n, kind, geom_friction, pair_friction) for n, kind in enumerate(kinds))
+        friction = frictions[0]
         frame = contact.frame if pair.condim > 1 else contact.frame[:1]
-        columns = None if pair.other is None else _columns(p, contact, frame)
+        columns = None if pair.other is None and pair.condim <= 3 else _columns(p, contact, frame)
         if columns is None:
             velocity = at(v.body[pair.body], contact.offset)
             speed = [dot(axis, velocity) for axis in frame]
@@ -241,19 +240,36 @@ def touches(
         normal = _where_positive(touching, _inverse_regulariser(impedance, weight), residual)
         tangential = normal * tree.impratio
         stiff = (normal, tangential)
-        out.append(Touch(contact, contact.offset, friction, mu, stiff, tuple(aref), columns))
+        out.append(Touch(contact, contact.offset, friction, mu, stiff, tuple(aref), columns, frictions))
     return out
 
 
+_SLIDE, _FRICTIONS = (0,), (0, 0, 1, 2, 2)
+
+
+def _friction(pair: Pair, n: int, kind: int, geom_friction: list[Vec], pair_friction: list[list[Scalar]]) -> Scalar:
+    """The coefficient of a contact's n-th axis after the normal, in geoms the `kind`-th."""
+    friction: Scalar = MIN_MU
+    if pair.listed is not None:
+        friction = maximum(pair_friction[pair.listed][n], friction)
+    for geom in pair.friction_of:
+        friction = maximum(geom_friction[geom][kind], friction)
+    return friction
+
+
 def _columns(p: Poses, contact: Contact, frame: tuple[Vec, ...]) -> dict[int, tuple[Scalar, ...]]:
-    """By dof, how its unit speed moves the body's point of contact against the other body's, in the contact's axes."""
+    """By dof, how its unit speed moves the body at the contact's point against the other one, in the contact's axes."""
     pair = contact.pair
-    assert pair.other is not None
-    assert contact.other_offset is not None
-    ours, theirs = p.tree.chain(pair.body), p.tree.chain(pair.other)
-    moved = {i: at(p.motion[i], contact.offset) for i in ours if i not in theirs}
-    moved |= {i: neg(at(p.motion[i], contact.other_offset)) for i in theirs if i not in ours}
-    return {i: tuple(dot(axis, motion) for axis in frame) for i, motion in moved.items()}
+    ours = p.tree.chain(pair.body)
+    theirs = () if pair.other is None else p.tree.chain(pair.other)
+    moved = {i: (at(p.motion[i], contact.offset), p.motion[i][0]) for i in ours if i not in theirs}
+    if contact.other_offset is not None:
+        moved |= {i: (neg(at(p.motion[i], contact.other_offset)), neg(p.motion[i][0])) for i in theirs if i not in ours}
+    turning = frame[: max(0, pair.condim - 3)]
+    return {
+        i: (*(dot(axis, speed) for axis in frame), *(dot(axis, spin) for axis in turning))
+        for i, (speed, spin) in moved.items()
+    }
 
 
 def along(columns: dict[int, tuple[Scalar, ...]], q: list[Scalar]) -> tuple[Scalar, ...]:

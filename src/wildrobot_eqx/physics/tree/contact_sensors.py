@@ -6,6 +6,8 @@ Source: MuJoCo's documentation, XML reference, "sensor/contact" (matching, direc
 import dataclasses
 
 import mujoco
+import numpy as np
+from jaxtyping import Bool, Int
 
 from .cones import Axes
 from .constraints import Touch
@@ -26,14 +28,15 @@ class Side:
     kind: int
     index: int
 
-    def has(self, mj: mujoco.MjModel, geom: int) -> bool:
-        """Whether the geom belongs to it."""
-        body = int(mj.geom_bodyid[geom])
+    def geoms(self, mj: mujoco.MjModel) -> Bool[np.ndarray, " ngeom"]:
+        """Which geoms belong to it."""
         if self.kind == _GEOM:
-            return geom == self.index
-        while self.kind == _SUBTREE and body and body != self.index:
-            body = int(mj.body_parentid[body])
-        return body == self.index
+            return np.arange(mj.ngeom) == self.index
+        inside = np.arange(mj.nbody) == self.index
+        if self.kind == _SUBTREE:
+            for body in range(self.index + 1, mj.nbody):
+                inside[body] = inside[mj.body_parentid[body]]
+        return inside[mj.geom_bodyid]
 
 
 def sides(mj: mujoco.MjModel, sensor: int) -> tuple[Side | None, Side | None]:
@@ -45,17 +48,14 @@ def sides(mj: mujoco.MjModel, sensor: int) -> tuple[Side | None, Side | None]:
     return first, second
 
 
-def direction(mj: mujoco.MjModel, named: tuple[Side | None, Side | None], first: int, second: int) -> int:
-    """The sign of a contact's force in a sensor that reports the force on its second side.
+def directions(mj: mujoco.MjModel, named: tuple[Side | None, Side | None]) -> Int[np.ndarray, "ngeom ngeom"]:
+    """The sign of the force of a contact, by its geoms in MuJoCo's order, in a sensor of the force on its second side.
 
-    1 if the contact of these geoms, in MuJoCo's order, matches as it is, or both ways; -1 if with its geoms swapped;
-    0 if it does not match.
+    1 if the contact matches as it is, or both ways; -1 if with its geoms swapped; 0 if it does not match.
     """
-
-    def matches(a: int, b: int) -> bool:
-        return all(side is None or side.has(mj, geom) for side, geom in zip(named, (a, b)))
-
-    return 1 if matches(first, second) else -1 if matches(second, first) else 0
+    first, second = (np.ones(mj.ngeom, bool) if side is None else side.geoms(mj) for side in named)
+    matches = first[:, None] & second
+    return np.where(matches, 1, np.where(matches.T, -1, 0))
 
 
 def net_force(
@@ -63,9 +63,10 @@ def net_force(
 ) -> Vec:
     """The net force of the contacts that match on the sensor's second side, N, world frame."""
     world: Vec = ZERO
+    signs = directions(mj, named)
     for touch, force in zip(touches, contact):
         pair = touch.contact.pair
-        sign = direction(mj, named, pair.first, pair.second) * (-1 if pair.acts_on_first else 1)
+        sign = signs[pair.first, pair.second] * (-1 if pair.acts_on_first else 1)
         if sign:
             world = (add if sign > 0 else sub)(world, contact_force(touch, force))
     return world

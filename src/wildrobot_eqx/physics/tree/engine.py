@@ -22,8 +22,8 @@ class Constants:
     mass: list[Scalar]
     centre: list[Vec]
     central: list[Symmetric]  # about the centre of mass, body frame
-    friction: list[Scalar]  # sliding, by geom
-    pair_friction: list[Scalar]  # sliding, by <pair>
+    friction: list[Vec]  # sliding, spinning, rolling, by geom
+    pair_friction: list[list[Scalar]]  # five of each <pair>
     damping: list[Scalar]
     friction_loss: list[Scalar]
     armature: list[Scalar]

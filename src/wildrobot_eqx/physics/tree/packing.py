@@ -76,8 +76,8 @@ def constants(model: Model, packed: list[Scalar]) -> Constants:
         mass=fields["body_mass"],
         centre=vectors("body_ipos"),
         central=[central_inertia(body.principal, moments) for body, moments in zip(bodies, vectors("body_inertia"))],
-        friction=[v[0] for v in vectors("geom_friction")],
-        pair_friction=fields["pair_friction"][::5],  # MuJoCo holds 5 figures for each
+        friction=vectors("geom_friction"),
+        pair_friction=[fields["pair_friction"][i : i + 5] for i in range(0, len(fields["pair_friction"]), 5)],
         damping=fields["dof_damping"],
         friction_loss=fields["dof_frictionloss"],
         armature=fields["dof_armature"],

@@ -25,6 +25,7 @@ from .model import Tree
 from .scalar import Num, Scalar, array, clip, known, minimum, total, where
 from .spatial import REST, ZERO, Spatial, Vec, add, move, power, scale, stretch, wrench
 from .springs import Springs
+from .wide_cones import Matrix
 
 FAR = 1e10
 """The far end of a line search's bracket before one is found."""
@@ -221,7 +222,7 @@ def _search(slope: Callable[[Scalar], tuple[Scalar, Scalar]], start: Scalar, eva
     return alpha
 
 
-def _hessian(problem: Problem, qacc: list[Scalar], curvatures: list[cones.Curvature]) -> Sparse:
+def _hessian(problem: Problem, qacc: list[Scalar], curvatures: list[cones.Curvature | Matrix]) -> Sparse:
     """M + J^T s'' J: M's sparsity, but for limited ball joints, whose dofs one body holds, and for coupled branches."""
     tree, rows = problem.tree, problem.rows
     out = dict(problem.mass)
@@ -230,6 +231,7 @@ def _hessian(problem: Problem, qacc: list[Scalar], curvatures: list[cones.Curvat
         if touch.columns is not None:
             _couple(out, touch.columns, curvature)
             continue
+        assert isinstance(curvature, cones.Curvature)
         spring = Springs.of(touch, curvature)
         loads[touch.body] = loads[touch.body].plus(spring) if touch.body in loads else spring
     for b in sorted(problem.bodies, reverse=True):
@@ -260,8 +262,8 @@ def _hessian(problem: Problem, qacc: list[Scalar], curvatures: list[cones.Curvat
     return out
 
 
-def _couple(out: Sparse, columns: dict[int, tuple[Scalar, ...]], c: cones.Curvature) -> None:
-    """Add J^T C J of a contact between bodies that both move."""
+def _couple(out: Sparse, columns: dict[int, tuple[Scalar, ...]], c: cones.Curvature | Matrix) -> None:
+    """Add J^T C J of a contact that has columns."""
     for j, column in columns.items():
         pushed = c @ column
         for i in columns:
