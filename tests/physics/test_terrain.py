@@ -182,7 +182,7 @@ def test_an_env_walks_on_it_and_keeps_its_contract(robot):
 
 
 def test_the_tree_engine_refuses_it_and_says_why(robot):
-    with pytest.raises(WildRobotError, match=r"still geoms other than planes(.|\n)*take --physics native"):
+    with pytest.raises(WildRobotError, match=r"still geoms of a hfield(.|\n)*take --physics native"):
         TreePhysics(on_ground(robot, SLOPE))
 
 

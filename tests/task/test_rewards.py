@@ -89,7 +89,7 @@ def _stand_still(r, s):
     if _stepping(s):
         return 0.0
     error, speed = _joints(r, s)
-    return np.sum(error**2) + 0.665**2 * 0.44305 / 9.81 * np.sum(speed**2)  # hips 0.44305 m above the soles
+    return np.sum(error**2) + 0.02 * np.sum(speed**2)
 
 
 def _ahead_left(s, vector):
