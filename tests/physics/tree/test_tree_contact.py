@@ -37,7 +37,10 @@ def states_of(chosen: Model, n: int):
     return restless_states(chosen, n)
 
 
-@pytest.mark.parametrize("name", ["hopper", *(pytest.param(n, marks=pytest.mark.slow) for n in ("wildrobot", "ant"))])
+@pytest.mark.parametrize(
+    "name",
+    ["hopper", *(pytest.param(n, marks=pytest.mark.slow) for n in ("wildrobot", "ant", "brax_hopper"))],
+)
 def test_forward_dynamics_in_contact_are_mujocos(name):
     chosen = model(name)
     start = load_robot(name).home_qpos if name in ("hopper", "wildrobot") else None
