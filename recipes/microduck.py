@@ -28,7 +28,7 @@ POSES = (
 def microduck(
     robot: str = "microduck",
     physics: we.Backend = "auto",
-    steps: int = 4_000_000,
+    steps: int = 2_500_000,
     seed: int = 0,
     num_envs: int = 256,
     period: float = 0.4,
@@ -84,10 +84,10 @@ def microduck(
         },
         rewards={
             "track": we.rewards.TrackLinVelX(body, weight=2.5, width=0.07, slope=1.0),
-            "lateral": we.rewards.TrackLinVelY(body, weight=2.5, width=0.06, slope=1.0),
+            "lateral": we.rewards.TrackLinVelY(body, weight=2.0, width=0.06, slope=1.0),
             "yaw": we.rewards.TrackAngVelZ(body, weight=1.0, width=0.4, slope=0.4),
             "heading": we.rewards.TrackHeading(weight=1.0, width=0.12),
-            "head": we.rewards.TrackJointPose(head, "head", weight=2.0, width=0.12, slope=1.5),
+            "head": we.rewards.TrackJointPose(head, "head", weight=1.5, width=0.12, slope=0.5),
             "foot": we.rewards.FeetClearance(body, weight=6.0, height=0.018, width=0.014),
             "contacts": we.rewards.GaitContacts(body, weight=4.0),
             "slip": we.rewards.FeetSlip(body, weight=-2.0),
