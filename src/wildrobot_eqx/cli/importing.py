@@ -75,7 +75,7 @@ def robots_import(
         lines = [f"{robot.name}: {robot.about}", *(f"  {finding.line()}" for finding in robot.findings)]
         lines += [f"  engines: {f'native and mjx; {engine}' if engine else 'native, mjx and tree'}"]
         lines += [f"written to {folder}: {', '.join(path.name for path in paths)}"]
-        lines += [f"{checks} findings want a look (# check); mend them in {folder / 'robot.toml'}"] if checks else []
+        lines += [f"To look at (# check): {checks}; mend them in {folder / 'robot.toml'}"] if checks else []
         lines += [f"next: {PROGRAM} run walk --robot {folder}"]
         show(document, lines)
 
