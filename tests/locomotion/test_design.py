@@ -85,7 +85,7 @@ BEFORE = {
     "rewards['lateral'].width": 0.12,
     "rewards['rate'].weight": -0.05,
     "rewards['slip'].load": 3.4908993,
-    "rewards['slip'].weight": -2.0,
+    "rewards['slip'].weight": -4.0,
     "rewards['still'].time": math.sqrt(0.02),
     "rewards['still'].weight": -1.0,
     "rewards['torque'].weight": -0.01,

@@ -5,11 +5,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from engines import native, restless, tree
+from engines import Engine, native, restless, tree
 from helpers import replace
 
+from wildrobot_eqx import load_robot
 from wildrobot_eqx.physics.base import jit_for
-from wildrobot_eqx.physics.tree import kernels
+from wildrobot_eqx.physics.tree import TreePhysics, kernels
+from wildrobot_eqx.physics.tree.solver import Effort
 
 
 def layout(state):
@@ -49,17 +51,30 @@ def test_a_step_is_that_of_native(name):
     assert up.mean() > 0.8
     assert (np.asarray(state.foot_force[:, :, 2]).sum(axis=1) > 1.0).mean() > 0.4, "many must touch the floor"
     height = 2 if reference.robot.base.floating else 1
-    most = 99 if name in ("hopper", "wildrobot") else 95  # where one in 40 slips with the solver not at its end
     air = replace(state, qpos=state.qpos.at[:, height].add(5.0), carry=jnp.zeros_like(state.carry))
-    for start in (state, air):
-        expected, found = (engine.step(params, start, ctrl) for engine in (reference, ours))
-        for field, tolerance in {"qpos": 1e-5, "qvel": 1e-3, "xpos": 1e-5, "xquat": 1e-5, "site_xpos": 1e-5}.items():
-            error = np.abs(getattr(found, field) - getattr(expected, field)).reshape(n, -1).max(axis=1)
-            assert np.percentile(error, most) < tolerance, field
-        for field in ("sensordata", "foot_force", "actuator_force"):
-            a, b = getattr(found, field), getattr(expected, field)
-            error = (np.abs(a - b) / (1.0 + np.abs(b))).reshape(n, -1).max(axis=1)
-            assert np.percentile(error, 95) < 2e-3, field
+    most = 99 if name in ("hopper", "wildrobot") else 90  # where in one env of 15 five Newton steps are too few
+    expected = [reference.step(params, start, ctrl) for start in (state, air)]
+    for start, right in zip((state, air), expected):
+        same_step(ours.step(params, start, ctrl), right, most)
+    if name != "hopper":  # with as many as it takes, none differs
+        same_step(to_the_end(name).step(params, state, ctrl), expected[0], 100)
+
+
+def same_step(found, expected, most: float):
+    """All but a few envs, down to the percentile `most`, within rounding."""
+    n = len(expected.time)
+    for field, tolerance in {"qpos": 1e-5, "qvel": 1e-3, "xpos": 1e-5, "xquat": 1e-5, "site_xpos": 1e-5}.items():
+        error = np.abs(getattr(found, field) - getattr(expected, field)).reshape(n, -1).max(axis=1)
+        assert np.percentile(error, most) < tolerance, field
+    for field in ("sensordata", "foot_force", "actuator_force"):
+        a, b = getattr(found, field), getattr(expected, field)
+        error = (np.abs(a - b) / (1.0 + np.abs(b))).reshape(n, -1).max(axis=1)
+        assert np.percentile(error, min(most, 95)) < 2e-3, field
+
+
+def to_the_end(name: str) -> Engine:
+    """The engine with as much effort as the solver takes."""
+    return Engine(TreePhysics(load_robot(name), effort=Effort(steps=12, line=6)), 4)
 
 
 @pytest.mark.newest

@@ -118,7 +118,7 @@ class WalkDesign:
     track_slope: float = _scaled(1.042396, "s/m", "1.04 / sqrt(g L)", -1, 1)
     lateral_width: float = _scaled(0.0575597, "m/s", "0.0576 sqrt(g L)", 1, -1)
     yaw_width: float = _scaled(0.086787, "rad/s", "0.0868 / T", time=-1)
-    slip_weight: float = _scaled(-8.692716, "s^2/m^2", "-8.69 / (g L)", -2, 2)
+    slip_weight: float = _scaled(-17.385432, "s^2/m^2", "-17.4 / (g L)", -2, 2)
     height_weight: float = _scaled(-3.925934, "1/m^2", "-3.93 / L^2", -2)
     torque_weight: float = _said("1/(N m)^2", "-1.76 / joints / mean squared torque limit")
     speed_weight: float = _said("s^2/rad^2", "-18.6 / joints / mean squared no-load speed")
