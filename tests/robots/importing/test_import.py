@@ -248,6 +248,20 @@ def test_gains_that_are_stiff_at_the_step_of_training_are_eased(tmp_path):
     assert imported.trial.stands
 
 
+PACK = f"""<joint name="pack_fixed" type="fixed"><parent link="trunk"/><child link="pack"/></joint>
+  <link name="pack"><visual><geometry>{makers.MESH}</geometry></visual>
+    <collision><origin xyz="-0.07 0 0.05"/><geometry><box size="0.04 0.1 0.08"/></geometry></collision></link>"""
+
+
+def test_a_link_whose_mesh_is_not_read_is_drawn_as_what_touches(tmp_path):
+    """Beside a part of it that has only a primitive to be drawn, and none twice."""
+    makers.write_sole(tmp_path / "two_legs" / "meshes")
+    imported = import_robot(makers.write(tmp_path / "two_legs" / "urdf", "two.urdf", makers.biped(more=PACK)))
+    mj = imported.model
+    drawn = [g for g in range(mj.ngeom) if mj.geom_bodyid[g] == 1 and mj.geom_contype[g] == 0]
+    np.testing.assert_allclose(sorted(mj.geom_size[drawn].tolist()), [[0.02, 0.05, 0.04], [0.05, 0.07, 0.06]])
+
+
 def test_the_picture_has_marks_that_stand_in_the_world(quadruped):
     imported, robot = quadruped
     model, pose = decorated(imported)

@@ -102,14 +102,28 @@ def _extent(robot: Imported) -> float:
 
 
 def _draw(body: mujoco.MjsBody, link: Link) -> None:
-    """What a link looks like: its primitives, and a box around each of its meshes; nothing of it collides."""
-    shown = [shape for shape in link.shapes if not shape.collides] or list(link.shapes)
-    for shape in shown:
+    """What a link looks like: its primitives, and a box around each of its meshes; nothing of it collides.
+
+    A mesh that is only drawn is left out where its body has a shape that touches.
+    """
+    touching = {shape.owner for shape in link.shapes if shape.collides}
+    drawn: list[Shape] = []
+    for shape in link.shapes:
+        itself = shape.kind in _SHOWN or shape.owner not in touching
+        if (shape.collides or itself) and not any(_alike(shape, other) for other in drawn):
+            drawn.append(shape)
+    for shape in drawn:
         kind, size, pos, mat = _box_around(shape) if shape.kind not in _SHOWN else (
             shape.kind, shape.size, shape.pos, shape.mat,
         )  # fmt: skip
         geom = body.add_geom(type=_KINDS(kind), size=size, pos=pos, quat=quaternion(mat))
         geom.mass, geom.contype, geom.conaffinity, geom.group, geom.rgba = 0.0, 0, 0, 2, _SHELL
+
+
+def _alike(a: Shape, b: Shape) -> bool:
+    """Whether two primitives are one, drawn and touched."""
+    sizes = ((a.size, b.size), (a.pos, b.pos), (a.mat, b.mat))
+    return a.kind == b.kind and a.kind in _SHOWN and all(np.allclose(x, y, atol=1e-6) for x, y in sizes)
 
 
 def _box_around(

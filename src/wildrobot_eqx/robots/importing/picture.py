@@ -17,7 +17,7 @@ def decorated(robot: ImportedRobot) -> tuple[Model, list[float]]:
     spec = mujoco.MjSpec.from_string(text.decode("utf-8"))
     for geom in spec.geoms:
         if geom.name != FLOOR:
-            geom.rgba[3] = 0.3 if geom.contype == 0 else 1.0
+            geom.rgba[3] = 0.5 if geom.contype == 0 else 1.0
     length, world = robot.leg_length, spec.worldbody
 
     def mark(kind: mujoco.mjtGeom, size: list[float], colour: tuple[float, ...], **where: object) -> None:
