@@ -6,7 +6,7 @@ import wildrobot_eqx as we
 @we.recipe
 def hop(
     robot: str = "hopper",
-    physics: we.Backend = "auto",
+    physics: we.EngineName = "auto",
     steps: int = 400_000,
     seed: int = 0,
     num_envs: int = 128,

@@ -27,7 +27,7 @@ POSES = (
 @we.recipe
 def microduck(
     robot: str = "microduck",
-    physics: we.Backend = "auto",
+    physics: we.EngineName = "auto",
     steps: int = 2_500_000,
     seed: int = 0,
     num_envs: int = 256,

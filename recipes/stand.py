@@ -6,7 +6,7 @@ import wildrobot_eqx as we
 @we.recipe
 def stand(
     robot: str = "wildrobot",
-    physics: we.Backend = "auto",
+    physics: we.EngineName = "auto",
     steps: int = 1_800_000,
     seed: int = 0,
     num_envs: int = 256,

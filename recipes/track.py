@@ -7,7 +7,7 @@ import wildrobot_eqx as we
 def track(
     robot: str = "wildrobot",
     clip: str = "squat_bow_wave",
-    physics: we.Backend = "auto",
+    physics: we.EngineName = "auto",
     steps: int = 1_000_000,
     seed: int = 0,
     num_envs: int = 128,

@@ -9,7 +9,7 @@ import wildrobot_eqx as we
 @we.recipe
 def walk(
     robot: str = "wildrobot",
-    physics: we.Backend = "auto",
+    physics: we.EngineName = "auto",
     steps: int = 1_000_000,
     seed: int = 0,
     num_envs: int = 128,

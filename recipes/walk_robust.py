@@ -15,7 +15,7 @@ MOTIONS = (
 @we.recipe
 def walk_robust(
     robot: str = "wildrobot",
-    physics: we.Backend = "auto",
+    physics: we.EngineName = "auto",
     steps: int = 12_000_000,
     seed: int = 0,
     num_envs: int = 512,

@@ -170,7 +170,7 @@ def test_the_search_for_bare_arrays_finds_them(annotation, bare):
 
 # Fields whose arrays belong to somebody else: `Any` is right there.
 CARRIES = {
-    "carry": "what one backend, or one policy, keeps to itself",
+    "carry": "what one engine, or one policy, keeps to itself",
     "controller": "each controller's own state",
     "opt_state": "optax's",
     "servo": "each servo's own state",

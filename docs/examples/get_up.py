@@ -106,7 +106,7 @@ class Stood(we.endings.AbstractEnding):
 @we.recipe
 def get_up(
     robot: str = QUADRUPED,
-    physics: we.Backend = "auto",
+    physics: we.EngineName = "auto",
     steps: int = 1_400_000,
     seed: int = 0,
     num_envs: int = 128,

@@ -135,7 +135,7 @@ class InStyle(we.gates.AbstractGoal):
 @we.recipe
 def motion_prior(
     robot: str = QUADRUPED,
-    physics: we.Backend = "auto",
+    physics: we.EngineName = "auto",
     steps: int = 1_200_000,
     seed: int = 0,
     num_envs: int = 128,

@@ -127,7 +127,7 @@ class ObjectAt(we.gates.AbstractGoal):
 @we.recipe
 def push_object(
     robot: str = PUSHER,
-    physics: we.Backend = "native",
+    physics: we.EngineName = "native",
     steps: int = 3_000_000,
     seed: int = 0,
     num_envs: int = 256,

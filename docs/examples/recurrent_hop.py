@@ -56,7 +56,9 @@ def make_gru(env: we.Env, config: we.PPO, key: PRNGKeyArray) -> GRUPolicy:
 
 
 @we.recipe
-def recurrent_hop(physics: we.Backend = "auto", steps: int = 300_000, seed: int = 0, num_envs: int = 64) -> we.Recipe:
+def recurrent_hop(
+    physics: we.EngineName = "auto", steps: int = 300_000, seed: int = 0, num_envs: int = 64
+) -> we.Recipe:
     """Move on one leg, with a memory."""
     made = we.load_recipe("hop")(physics=physics, steps=steps, seed=seed, num_envs=num_envs)
     ppo = we.PPO(num_envs=num_envs, decay_steps=steps, hidden=(32, 32))

@@ -13,7 +13,7 @@ QUADRUPED = str(Path(__file__).parent / "quadruped")
 @we.recipe
 def trot(
     robot: str = QUADRUPED,
-    physics: we.Backend = "auto",
+    physics: we.EngineName = "auto",
     steps: int = 1_000_000,
     seed: int = 0,
     num_envs: int = 128,

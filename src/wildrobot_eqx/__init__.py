@@ -80,7 +80,7 @@ if TYPE_CHECKING:  # the same names as in the tables below, which a test compare
     from .observe import Signals as Signals
     from .observe import Slice as Slice
     from .physics import AbstractPhysics as AbstractPhysics
-    from .physics import Backend as Backend
+    from .physics import EngineName as EngineName
     from .physics import MjxPhysics as MjxPhysics
     from .physics import NativePhysics as NativePhysics
     from .physics import PhysicsParams as PhysicsParams
@@ -173,7 +173,7 @@ _EXPORTS = {
     ),
     "physics": (
         "AbstractPhysics",
-        "Backend",
+        "EngineName",
         "MjxPhysics",
         "NativePhysics",
         "PhysicsParams",

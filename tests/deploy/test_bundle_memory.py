@@ -51,7 +51,7 @@ def gated(files):
 @pytest.mark.parametrize(
     ("make", "shapes"),
     [
-        (make_gated, {"memory": (1, 8), "begun": (1, 1)}),
+        (make_gated, {"memory": (1, 8), "started": (1, 1)}),
         (make_layered, {"memory_0": (1, 6), "memory_1": (1, 6), "memory_2": (1,)}),
     ],
 )
@@ -77,7 +77,7 @@ def test_the_graph_remembers_as_the_policy_does(make, shapes, env):
 
 def test_the_player_repeats_training(gated):
     states = [(s["kind"], s["input"], s["output"]) for s in gated.contract.document["policy"]["state"]]
-    assert states[:2] == [("memory", "memory", "next_memory"), ("begun", "begun", "next_begun")]
+    assert states[:2] == [("memory", "memory", "next_memory"), ("started", "started", "next_started")]
     assert {kind for kind, _, _ in states[2:]} == {"step"}
     player = Player(gated, unguarded=True)
     for _ in range(2):  # a player that starts again remembers nothing
@@ -91,7 +91,7 @@ def test_the_player_repeats_training(gated):
 
 def _start_forgotten(document, files):
     model = onnx.load_model_from_string(files["policy.onnx"])
-    (zero,) = (tensor for tensor in model.graph.initializer if tensor.name == "begun.zero")
+    (zero,) = (tensor for tensor in model.graph.initializer if tensor.name == "started.zero")
     zero.CopyFrom(onnx.numpy_helper.from_array(np.float32(-1.0), zero.name))
     files["policy.onnx"] = model.SerializeToString()
 

@@ -38,7 +38,7 @@ def test_the_graph_sees_what_the_stack_shows(name, history):
     size = env.observations["policy"].size // history
     session = onnxruntime.InferenceSession(policy_graph(policy, size, {}, history), providers=["CPUExecutionProvider"])
     states = policy_states(policy, size, history)
-    assert {s.input: s.shape for s in states} == {"history": (1, history, size), "begun": (1, 1)}
+    assert {s.input: s.shape for s in states} == {"history": (1, history, size), "started": (1, 1)}
     frames = np.random.default_rng(2).normal(size=(12, size)).astype(np.float32)
     seen = np.repeat(frames[:1], history, axis=0)
     carried = {s.input: np.zeros(s.shape, np.float32) for s in states}
@@ -49,7 +49,7 @@ def test_the_graph_sees_what_the_stack_shows(name, history):
         np.testing.assert_array_equal(carried["history"][0], seen)
         wanted = policy(jnp.asarray(seen.ravel()), ())[0].mean
         np.testing.assert_allclose(action[0], wanted, atol=2e-6)
-    assert carried["begun"] == 1.0
+    assert carried["started"] == 1.0
 
 
 def test_the_contract_says_what_is_old(remembering):
@@ -63,7 +63,7 @@ def test_the_contract_says_what_is_old(remembering):
     policy = contract.document["policy"]
     assert policy["observation_size"] == MOMENTS * policy["input_size"] == layout[-1].stop
     kinds = [state.kind for state in contract.states]
-    assert kinds[:2] == ["history", "begun"]
+    assert kinds[:2] == ["history", "started"]
     assert set(kinds[2:]) == {"step"}
     readme = remembering.text("README.md")
     assert "It sees the last 3 observations" in readme
@@ -120,7 +120,7 @@ def _shifted(document, files):
 def _never_filled(document, files):
     """Zeros stand for what was before the first reading."""
     model = onnx.load_model_from_string(files["policy.onnx"])
-    (zero,) = (tensor for tensor in model.graph.initializer if tensor.name == "begun.zero")
+    (zero,) = (tensor for tensor in model.graph.initializer if tensor.name == "started.zero")
     zero.CopyFrom(onnx.numpy_helper.from_array(np.float32(-1.0), zero.name))
     files["policy.onnx"] = model.SerializeToString()
 

@@ -267,7 +267,7 @@ def test_an_action_that_is_not_finite_is_no_target(what, hop_files):
     """It is divided by 1 in the first step, and by 0 in the next."""
     one = onnx.numpy_helper.from_array(np.float32([[1.0]]), "spliced.one")
     nodes = [
-        onnx.helper.make_node("Sub", ["spliced.one", "begun"], ["spliced.first"]),
+        onnx.helper.make_node("Sub", ["spliced.one", "started"], ["spliced.first"]),
         onnx.helper.make_node("Div", ["own", "spliced.first"], [what]),
     ]
     player = Player(opened(tampered(hop_files, regraphed(spliced(what, nodes, one)))))

@@ -124,12 +124,12 @@ def test_the_first_step_hangs_on_nothing_that_was_before():
         graph.start()
         if spoilt:
             graph.state = {
-                n: v if n == "begun" else rng.normal(size=v.shape).astype(v.dtype) for n, v in graph.state.items()
+                n: v if n == "started" else rng.normal(size=v.shape).astype(v.dtype) for n, v in graph.state.items()
             }
         results.append([*graph(reading), *graph.state.values()])
     assert all(np.array_equal(a, b) for a, b in zip(*results))
-    assert graph.state["begun"] == 1.0
-    assert {s.kind for s in graph.states} == {"step", "begun"}
+    assert graph.state["started"] == 1.0
+    assert {s.kind for s in graph.states} == {"step", "started"}
 
 
 # --- the gait's clock --------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def test_the_clock_is_trainings_to_the_bit(place, speeds, trained):
     inputs = {name: np.zeros((1, size), np.float32) for name, size in graph.inputs.items()}
     inputs["sensor.chest_imu_quat"][0, 0] = 1.0
     at = next(part.start for part in env.observations["policy"].layout if part.name == "gait_phase")
-    state = {**graph.state, "begun": np.ones((1, 1), np.float32)}
+    state = {**graph.state, "started": np.ones((1, 1), np.float32)}
     phases, sines = (values[:, place] for values in trained)
     before = np.concatenate([[np.float32(0.0)], phases[:-1]])
     once = {(was.tobytes(), speed.tobytes()): k for k, (was, speed) in enumerate(zip(before, speeds))}

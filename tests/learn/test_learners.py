@@ -38,7 +38,7 @@ FILE = """import wildrobot_eqx as we
 
 
 @we.recipe
-def mine(physics: we.Backend = "native") -> we.Recipe:
+def mine(physics: we.EngineName = "native") -> we.Recipe:
     env = we.load_recipe("hop")(physics=physics).env
     return we.Recipe(env=env, learner=we.BraxSAC(num_envs=16, batch_size=32), steps=640)
 """

@@ -1,4 +1,4 @@
-"""Backends that the physics tests share."""
+"""Engines that the physics tests share."""
 
 import pytest
 from engines import Engine, mjx, native

@@ -1,4 +1,4 @@
-"""Backends with their jitted steps, made once, and states to hold them against each other."""
+"""Engines with their jitted steps, made once, and states to hold them against each other."""
 
 import functools
 
@@ -12,7 +12,7 @@ from wildrobot_eqx.physics.tree import TreePhysics
 
 
 class Engine:
-    """A backend with its `init` and `step`, vmapped over parameters, states and commands, and jitted.
+    """An engine with its `init` and `step`, vmapped over parameters, states and commands, and jitted.
 
     Batches smaller than `least` are filled up with copies of their first env, so that all of them share one compile.
     """

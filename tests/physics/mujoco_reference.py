@@ -1,4 +1,4 @@
-"""Plain MuJoCo in float64, one robot at a time: what every backend is held against."""
+"""Plain MuJoCo in float64, one robot at a time: what every engine is held against."""
 
 import mujoco
 import numpy as np
@@ -7,7 +7,7 @@ from wildrobot_eqx.physics.params import MODEL_FIELDS
 
 
 def reference_model(physics, params) -> mujoco.MjModel:
-    """The backend's model with one env's parameters written into it."""
+    """The engine's model with one env's parameters written into it."""
     mj = mujoco.MjModel.__copy__(physics.model.mj)
     for name in MODEL_FIELDS:
         (mj.opt if name == "gravity" else mj).__getattribute__(name)[...] = np.asarray(getattr(params, name))

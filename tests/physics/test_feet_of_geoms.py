@@ -91,7 +91,7 @@ def _stand(physics, params):
 def test_the_force_on_a_foot_is_natives(biped, engine, toe):
     robot = biped(toe)
     expected, found = (
-        jit_for(physics, _stand, seldom=True)(physics, physics.params())
+        jit_for(physics, _stand, quick_compile=True)(physics, physics.params())
         for physics in (ENGINES[name](robot) for name in ("native", engine))
     )
     weight = 9.81 * robot.model.mj.body_mass.sum()

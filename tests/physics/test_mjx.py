@@ -1,4 +1,4 @@
-"""MJX against the native backend: one state type, the same moments, the same numbers."""
+"""MJX against the native engine: one state type, the same moments, the same numbers."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The native backend against plain mj_step, and what it owes to JAX."""
+"""The native engine against plain mj_step, and what it owes to JAX."""
 
 import dataclasses
 from contextlib import ExitStack

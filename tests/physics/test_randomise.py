@@ -19,7 +19,7 @@ G = 9.81
 
 @pytest.fixture(params=["native", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tree", "mjx"))])
 def hop(request):
-    """The hopper on a backend."""
+    """The hopper on an engine."""
     return {"native": native, "tree": tree, "mjx": mjx}[request.param]("hopper")
 
 

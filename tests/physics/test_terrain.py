@@ -1,4 +1,4 @@
-"""Terrain: the heightfield is MuJoCo's, robots rest on it as geometry says, on each backend that has it."""
+"""Terrain: the heightfield is MuJoCo's, robots rest on it as geometry says, on each engine that has it."""
 
 import equinox as eqx
 import jax
@@ -61,24 +61,24 @@ def _rest(physics, qpos, steps):
     return state
 
 
-BACKENDS = [NativePhysics, pytest.param(MjxPhysics, marks=pytest.mark.slow)]
+ENGINES = [NativePhysics, pytest.param(MjxPhysics, marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_it_stands_on_a_plateau_as_high_as_that_is(robot, backend):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_it_stands_on_a_plateau_as_high_as_that_is(robot, engine):
     """And its weight is on the floor's sensors, which name the geom that was a plane."""
     high = on_ground(robot, STEP)
-    state = _rest(backend(high, 0.005), robot.home_qpos.at[2].add(0.702), 25)
+    state = _rest(engine(high, 0.005), robot.home_qpos.at[2].add(0.702), 25)
     assert float(state.xpos[robot.base.body, 2]) == pytest.approx(0.7 + float(robot.home_height), abs=5e-3)
     weight = 9.81 * robot.model.mj.body_mass.sum()
     assert float(state.foot_force[:, 2].sum()) == pytest.approx(weight, rel=0.05)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_soles_rest_on_the_slope(robot, backend):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_soles_rest_on_the_slope(robot, engine):
     """The lowest corner of each sole is where the ground is, and no other is far above: 15 cm of slope are 7.5 mm."""
     place = jnp.asarray([1.0, 0.0, float(SLOPE.height(jnp.asarray([1.0, 0.0]))) + 0.005], jnp.float32)
-    state = _rest(backend(on_ground(robot, SLOPE), 0.005), robot.home_qpos.at[:3].add(place), 25)
+    state = _rest(engine(on_ground(robot, SLOPE), 0.005), robot.home_qpos.at[:3].add(place), 25)
     mj, above = robot.model.mj, []
     for foot in robot.feet:
         turn = np.zeros(9)
@@ -91,11 +91,11 @@ def test_soles_rest_on_the_slope(robot, backend):
     assert max(above) < 0.015
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_robots_of_one_batch_stand_on_steps_of_their_own_heights(robot, backend):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_robots_of_one_batch_stand_on_steps_of_their_own_heights(robot, engine):
     """Drawn 8 and 25 mm: from a plate to its neighbour along x, the base rises by just that."""
     stepped = on_ground(robot, CHEQUERED)
-    physics, heights = backend(stepped, 0.005), np.array([0.008, 0.025], np.float32)
+    physics, heights = engine(stepped, 0.005), np.array([0.008, 0.025], np.float32)
     reset = we.resets.HomeReset(stepped, joint_noise=0.0, velocity_noise=0.0, ground=CHEQUERED, steps=(0.0, 0.0))
 
     def first(step, plate):

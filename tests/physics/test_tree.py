@@ -83,18 +83,18 @@ def test_what_it_asks_of_the_compiler_is_known():
     level = "xla_backend_optimization_level"  # known to each
     assert kernels.knows(level, 0)
     assert not kernels.knows("xla_no_such_option", 0)
-    seldom = tree("hopper").physics.compiler_options(seldom=True)
-    assert seldom[level] == 0
-    assert seldom.keys() - {level} == tree("hopper").physics.compiler_options().keys()
-    assert ("xla_cpu_use_fusion_emitters" in seldom) == kernels.knows("xla_cpu_use_fusion_emitters", False)
+    quick_compile = tree("hopper").physics.compiler_options(quick_compile=True)
+    assert quick_compile[level] == 0
+    assert quick_compile.keys() - {level} == tree("hopper").physics.compiler_options().keys()
+    assert ("xla_cpu_use_fusion_emitters" in quick_compile) == kernels.knows("xla_cpu_use_fusion_emitters", False)
     if jax.__version_info__ < (0, 11):
-        assert seldom["xla_cpu_use_fusion_emitters"] is False
+        assert quick_compile["xla_cpu_use_fusion_emitters"] is False
 
 
 def test_what_is_compiled_so_may_be_traced_within_something_else():
     """As restoring a run does, which traces the first training state for its shapes."""
     ours = tree("hopper")
-    shape = eqx.filter_eval_shape(jit_for(ours.physics, _reset, seldom=True), ours.physics, *_poses(ours))
+    shape = eqx.filter_eval_shape(jit_for(ours.physics, _reset, quick_compile=True), ours.physics, *_poses(ours))
     assert shape.qpos.shape == (4, ours.physics.robot.nq)
 
 
@@ -102,7 +102,7 @@ def test_what_is_compiled_so_may_be_traced_within_something_else():
 def test_a_reset_compiled_quickly_is_the_same():
     ours = tree("hopper")
     args = _poses(ours)
-    plain, quick = (jit_for(ours.physics, _reset, seldom=s)(ours.physics, *args) for s in (False, True))
+    plain, quick = (jit_for(ours.physics, _reset, quick_compile=s)(ours.physics, *args) for s in (False, True))
     np.testing.assert_allclose(quick.sensordata, plain.sensordata, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(quick.xpos, plain.xpos, atol=1e-6)
 

@@ -59,7 +59,7 @@ def _case(legs: int, num_envs: int) -> dict[str, float]:
     packed = pack_params(params, jnp.float32)
     began = time.perf_counter()
     step = jax.vmap(control_step(model, EFFORT, _SUBSTEPS), (None, 0))
-    options = compiler_options(seldom=False) or None
+    options = compiler_options(quick_compile=False) or None
     step = jax.jit(step, compiler_options=options).lower(packed, state).compile()
     compiled = time.perf_counter() - began
     tree = num_envs * _SUBSTEPS / _seconds(lambda: jax.block_until_ready(step(packed, state)))

@@ -80,7 +80,7 @@ def _make_learner(env: Env, config: PPO, key: PRNGKeyArray, make_policy: MakePol
 
 def make_pool(env: Env, config: PPO, key: PRNGKeyArray) -> ResetPool:
     """One iteration's first states."""
-    return jit_for(env.physics, _make_pool, seldom=True)(env, config, key)
+    return jit_for(env.physics, _make_pool, quick_compile=True)(env, config, key)
 
 
 def _make_pool(env: Env, config: PPO, key: PRNGKeyArray) -> ResetPool:

@@ -19,8 +19,8 @@ from .randomise import ScaleMass as ScaleMass
 from .randomise import ScaleStrength as ScaleStrength
 from .randomise import ShiftCentreOfMass as ShiftCentreOfMass
 from .randomise import TiltGravity as TiltGravity
-from .select import Backend as Backend
 from .select import Engine as Engine
+from .select import EngineName as EngineName
 from .select import engine_name as engine_name
 from .select import engine_refusals as engine_refusals
 from .select import fastest_engine as fastest_engine

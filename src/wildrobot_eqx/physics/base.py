@@ -64,11 +64,11 @@ class AbstractPhysics(AbstractModule):
         """The nominal parameters, which randomisers start from."""
         return nominal_params(self.model)
 
-    def compiler_options(self, seldom: bool = False) -> dict[str, bool | int]:
+    def compiler_options(self, quick_compile: bool = False) -> dict[str, bool | int]:
         """XLA's options for a function that holds this engine's step or reset, for `jit_for`.
 
         Args:
-            seldom: the function runs so rarely that it costs more to compile than to run.
+            quick_compile: the function runs so rarely that it costs more to compile than to run.
         """
         return {}
 
@@ -106,9 +106,9 @@ def cpu_shards(physics: AbstractPhysics, num_envs: int) -> int:
     return max((n for n in range(1, most + 1) if num_envs % n == 0), default=1)
 
 
-def jit_for(physics: AbstractPhysics, function: Callable[..., Any], seldom: bool = False) -> Callable[..., Any]:
+def jit_for(physics: AbstractPhysics, function: Callable[..., Any], quick_compile: bool = False) -> Callable[..., Any]:
     """`function` compiled as suits the engine that it holds; a top-level function, jitted once for each engine."""
-    return _jitted(function, tuple(sorted(physics.compiler_options(seldom).items())))
+    return _jitted(function, tuple(sorted(physics.compiler_options(quick_compile).items())))
 
 
 @functools.cache

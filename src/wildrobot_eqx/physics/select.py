@@ -15,7 +15,7 @@ from .tree import TreePhysics
 Engine = Literal["native", "mjx", "tree"]
 """A physics engine."""
 
-Backend = Literal["auto", "native", "mjx", "tree"]
+EngineName = Literal["auto", "native", "mjx", "tree"]
 """An engine, or `auto`: the fastest one here that can simulate the robot."""
 
 
@@ -77,7 +77,7 @@ def engine_name(physics: AbstractPhysics) -> str:
 
 
 def make_physics(engine: str, robot: Robot, timestep: float = 0.005, steps: int = 0) -> AbstractPhysics:
-    """The engine called `engine` (a `Backend`) for `robot`, with simulation steps of `timestep` s.
+    """The engine called `engine` (an `EngineName`) for `robot`, with simulation steps of `timestep` s.
 
     `steps` are the control steps to train for, by which `auto` chooses.
 
@@ -93,5 +93,5 @@ def make_physics(engine: str, robot: Robot, timestep: float = 0.005, steps: int 
     if engine == "tree":
         return TreePhysics(robot, timestep)
     raise WildRobotError(
-        f"There is no physics engine {engine!r}.", where="--physics", hint=nearest(engine, get_args(Backend))
+        f"There is no physics engine {engine!r}.", where="--physics", hint=nearest(engine, get_args(EngineName))
     )

@@ -18,7 +18,7 @@ _LEAST = 1e-3  # m, the least elevation that MuJoCo takes
 def on_ground(robot: Robot, ground: Ground) -> Robot:
     """The robot with its MJCF's floor, a plane, made the heightfield; the name and all of its contact figures stay.
 
-    The `native` backend and `mjx` simulate it, the `tree` engine refuses it. Give the same
+    The `native` engine and `mjx` simulate it, the `tree` engine refuses it. Give the same
     ground to `HomeReset`, by which the gates measure, too, and to whatever else measures a
     height: `Fallen`, `FeetClearance`, `BaseHeightError`, `BaseHeight`.
 

@@ -1,4 +1,4 @@
-"""The tree engine as a backend: one state type, every transform, its gradients, what it refuses."""
+"""The tree engine as `AbstractPhysics`: one state type, every transform, its gradients, what it refuses."""
 
 import equinox as eqx
 import jax

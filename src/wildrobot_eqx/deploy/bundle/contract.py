@@ -32,7 +32,7 @@ class ObservationPart:
 class PolicyState:
     """What the policy's graph hands on from one control step to the next: zeros at first, then what came out."""
 
-    kind: str  # "history", "memory", "step" or "begun"
+    kind: str  # "history", "memory", "step" or "started"
     input: str
     output: str
     shape: tuple[int, ...]

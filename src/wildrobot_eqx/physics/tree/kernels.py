@@ -185,7 +185,7 @@ def check_compiler() -> None:
 
 
 @functools.cache
-def compiler_options(seldom: bool) -> dict[str, bool | int]:
+def compiler_options(quick_compile: bool) -> dict[str, bool | int]:
     """What makes XLA compile a program of kernels sooner on a CPU: of these options, those that this XLA knows.
 
     XLA's fusion emitters give each slice of the packed input a module of its own to lower and optimise: without them
@@ -195,7 +195,7 @@ def compiler_options(seldom: bool) -> dict[str, bool | int]:
     if jax.default_backend() != "cpu":
         return {}
     options: dict[str, bool | int] = {"xla_cpu_use_fusion_emitters": False}
-    if seldom:
+    if quick_compile:
         options["xla_backend_optimization_level"] = 0
     return {name: value for name, value in options.items() if knows(name, value)}
 

@@ -1,4 +1,4 @@
-"""The tree engine as a backend: packing, batching and `PhysicsState`."""
+"""The tree engine as `AbstractPhysics`: packing, batching and `PhysicsState`."""
 
 import functools
 import math
@@ -60,8 +60,8 @@ class TreePhysics(AbstractPhysics):
         check_class(self.model, ignore_self_contact)
         check_compiler()
 
-    def compiler_options(self, seldom: bool = False) -> dict[str, bool | int]:
-        return compiler_options(seldom)
+    def compiler_options(self, quick_compile: bool = False) -> dict[str, bool | int]:
+        return compiler_options(quick_compile)
 
     def init(self, params: PhysicsParams, qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> PhysicsState:
         zero = jnp.zeros((), qpos.dtype)

@@ -22,11 +22,11 @@ from ...bundle.contract import (
 )
 from ...bundle.extra import require
 from ..robot_side import Measured, RobotSide, StepState
-from .graph import add_begun, add_policy, as_model, policy_states
+from .graph import add_policy, add_started, as_model, policy_states
 from .nodes import Graph
 from .trace import Known, Refused, Value, trace
 
-_BEGUN, _NEXT = "begun", "next_"
+_STARTED, _NEXT = "started", "next_"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +55,8 @@ def control_graph(
     """
     graph, size = Graph(), side.stack.size
     reading, unknown = side.blank()
-    begun = add_begun(graph)
-    first = graph.add("Reshape", [graph.add("Not", [begun]), graph.integers("begun.scalar", [])])
+    started = add_started(graph)
+    first = graph.add("Reshape", [graph.add("Not", [started]), graph.integers("started.scalar", [])])
     names, leaves, tree = _leaves(side.init())
     before = [_recalled(graph, name, leaf) for name, leaf in zip(names, leaves)]
     values, read = _read(graph, side, reading, reads)
@@ -77,7 +77,7 @@ def control_graph(
     specs = [flag, *leaves, *jax.tree.leaves(reading), *jax.tree.leaves(unknown)]
     observation, *middle = trace(graph, observe, [first, *before, *values, *hidden], specs, subject)
     graph.add("Reshape", [_written(observation), graph.integers("observation.row", [1, size])], name=OBSERVATION)
-    add_policy(graph, policy, OBSERVATION, size, history, begun)
+    add_policy(graph, policy, OBSERVATION, size, history, started)
     action = graph.add("Reshape", [ACTION, graph.integers("action.vector", [side.controller.action_size])])
     acted = jax.ShapeDtypeStruct((side.controller.action_size,), jnp.float32)
     target, *after = trace(graph, act, [first, action, *middle], [flag, acted, *leaves], subject)
@@ -127,9 +127,9 @@ def _hand_on(
     Raises:
         WildRobotError: one of them cannot be written down.
     """
-    own = [state for state in policy_states(policy, side.stack.size, history) if state.kind != _BEGUN]
-    begun = PolicyState(_BEGUN, _BEGUN, f"{_NEXT}{_BEGUN}", (1, 1))
-    known = {state.input: state for state in (*own, begun)}
+    own = [state for state in policy_states(policy, side.stack.size, history) if state.kind != _STARTED]
+    started = PolicyState(_STARTED, _STARTED, f"{_NEXT}{_STARTED}", (1, 1))
+    known = {state.input: state for state in (*own, started)}
     for name, leaf, value in zip(names, leaves, after):
         if not leaf.size:
             continue

@@ -2,7 +2,7 @@
 
 What lasts from one control step to the next are inputs and outputs of the graph: ONNX has no
 other state. All of it is zero in an episode's first step, so that whoever runs the file
-needs to know nothing else of it: by `begun` the graph knows that a history is yet to be
+needs to know nothing else of it: by `started` the graph knows that a history is yet to be
 filled, and that a memory is to be that of an episode's start.
 """
 
@@ -24,7 +24,7 @@ from .trace import trace_policy
 
 OPSET = 17
 INPUT, OUTPUT = "observation", "action"
-_HISTORY, _MEMORY, _BEGUN, _NEXT = "history", "memory", "begun", "next_"
+_HISTORY, _MEMORY, _STARTED, _NEXT = "history", "memory", "started", "next_"
 _IR_VERSION = 8  # of the time of that opset: old runtimes read it, too
 
 
@@ -59,7 +59,7 @@ def policy_states(policy: AbstractPolicy, size: int, history: int = 1) -> tuple[
         states.append((_HISTORY, _HISTORY, (1, history, size)))
     states += [(_MEMORY, name, (1, *start.shape)) for name, start in memory.items()]
     if history > 1 or any(start.any() for start in memory.values()):
-        states.append((_BEGUN, _BEGUN, (1, 1)))
+        states.append((_STARTED, _STARTED, (1, 1)))
     return tuple(PolicyState(kind, name, f"{_NEXT}{name}", shape) for kind, name, shape in states)
 
 
@@ -81,29 +81,29 @@ def policy_graph(policy: AbstractPolicy, size: int, metadata: dict[str, str], hi
     """
     graph = Graph()
     states = policy_states(policy, size, history)
-    begun = add_begun(graph) if any(state.kind == _BEGUN for state in states) else ""
-    add_policy(graph, policy, INPUT, size, history, begun)
+    started = add_started(graph) if any(state.kind == _STARTED for state in states) else ""
+    add_policy(graph, policy, INPUT, size, history, started)
     handed = [(state.input, list(state.shape)) for state in states]
     after = [(state.output, list(state.shape)) for state in states]
     nu = action_size(policy, history * size)
     return as_model(graph, [(INPUT, [1, size]), *handed], [(OUTPUT, [1, nu]), *after], metadata)
 
 
-def add_begun(graph: Graph) -> str:
+def add_started(graph: Graph) -> str:
     """The input that is 0 in an episode's first step and 1 after it; returns the name of the condition "after it"."""
-    graph.add("Identity", [graph.constant("begun.one", np.ones((1, 1), np.float32))], name=f"{_NEXT}{_BEGUN}")
-    return graph.add("Greater", [_BEGUN, graph.constant("begun.zero", np.array(0.0, np.float32))])
+    graph.add("Identity", [graph.constant("started.one", np.ones((1, 1), np.float32))], name=f"{_NEXT}{_STARTED}")
+    return graph.add("Greater", [_STARTED, graph.constant("started.zero", np.array(0.0, np.float32))])
 
 
-def add_policy(graph: Graph, policy: AbstractPolicy, moment: str, size: int, history: int, begun: str) -> None:
+def add_policy(graph: Graph, policy: AbstractPolicy, moment: str, size: int, history: int, started: str) -> None:
     """Add the policy: from the observation `moment` of one moment to `action`, its states handed on.
 
-    `begun` is needed where there is a history, or a memory that does not start at zero.
+    `started` is needed where there is a history, or a memory that does not start at zero.
     """
-    observation = moment if history == 1 else _remember(graph, moment, begun, size, history)
+    observation = moment if history == 1 else _remember(graph, moment, started, size, history)
     body = _BODIES.get(type(policy))
     if body is None:
-        memory = [_recall(graph, begun, name, start) for name, start in policy_memory(policy).items()]
+        memory = [_recall(graph, started, name, start) for name, start in policy_memory(policy).items()]
         action, *after = trace_policy(graph, policy, observation, history * size, memory)
         for name, value in zip(memory_names(policy), after):
             graph.add("Identity", [value], name=f"{_NEXT}{name}")
@@ -146,22 +146,22 @@ def _mode(policy: AbstractPolicy, obs: Float[Array, "1 nobs"]) -> Float[Array, "
     return policy(obs, memory)[0].mode()
 
 
-def _remember(graph: Graph, moment: str, begun: str, size: int, history: int) -> str:
+def _remember(graph: Graph, moment: str, started: str, size: int, history: int) -> str:
     """The newest observation before the older ones, as `ObservationStack` has it; returns all of them as one row."""
     now = graph.add("Reshape", [moment, graph.integers("history.moment", [1, 1, size])])
     ends = [graph.integers(f"history.{name}", [at]) for name, at in (("first", 0), ("last", history - 1), ("axis", 1))]
     older = graph.add("Slice", [_HISTORY, *ends])
     # Before an episode's first reading stands that reading.
-    older = graph.add("Where", [begun, older, now])
+    older = graph.add("Where", [started, older, now])
     observation = graph.add("Concat", [now, older], name=f"{_NEXT}{_HISTORY}", axis=1)
     return graph.add("Reshape", [observation, graph.integers("history.row", [1, history * size])])
 
 
-def _recall(graph: Graph, begun: str, name: str, start: Float[np.ndarray, "..."]) -> str:
+def _recall(graph: Graph, started: str, name: str, start: Float[np.ndarray, "..."]) -> str:
     """A leaf of the memory: what it was at the start, before there is any."""
     if not start.any():
         return name
-    flat = graph.add("Reshape", [begun, graph.integers(f"{name}.one", [1] * (1 + start.ndim))])
+    flat = graph.add("Reshape", [started, graph.integers(f"{name}.one", [1] * (1 + start.ndim))])
     return graph.add("Where", [flat, name, graph.constant(f"{name}.start", start[None])])
 
 
