@@ -61,7 +61,9 @@ def export(
         _free(network, force, "--network")
     with results(json) as show:
         folder, archive = export_run(run, out, not no_eval, trust, force, sign, _passphrase)
-        lines = [f"{folder}", f"{archive}", f"try it: wildrobot-eqx play {archive}"]
+        lines = [f"{folder}", f"{archive}"]
+        if (folder / "robot").is_dir():  # else the log has said why it cannot be played here
+            lines.append(f"try it: wildrobot-eqx play {archive}")
         document = {"run": str(run), "folder": str(folder), "zip": str(archive), "signed": sign is not None}
         if network is not None:
             export_network(run, network, trust)
@@ -289,5 +291,10 @@ def _findings(found: Any) -> list[Any]:
         lines += [f"      lost: {line}" for line in found.lost]
     else:
         lines.append(f"--    gate in closed loop: {found.note}")
-    lines.append("The player does what training did." if found.passed else "The player does not do what training did.")
+    if not found.passed:
+        lines.append("The player does not do what training did.")
+    elif found.retrace is None:
+        lines.append("The player repeats the golden vectors; on a robot it was not run.")
+    else:
+        lines.append("The player does what training did.")
     return lines

@@ -2,8 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -12,10 +13,10 @@ from ..errors import WildRobotError
 
 
 class Model:
-    """A compiled `mujoco.MjModel`, hashed and compared by its bytes.
+    """A compiled `mujoco.MjModel`, hashed and compared by its content.
 
-    Two loads of one file are equal, so a static field that holds one never makes a
-    jitted function retrace. Treat `mj` as read-only; derive variants with `edit`.
+    Two loads of one file are equal, also from copies of its folder, so a static field that holds one never
+    makes a jitted function retrace. Treat `mj` as read-only; derive variants with `edit`.
 
     Args:
         mj: the model.
@@ -25,10 +26,12 @@ class Model:
     __slots__ = ("digest", "mj", "path")
 
     def __init__(self, mj: mujoco.MjModel, path: Path | None = None):
-        buffer = np.empty(mujoco.mj_sizeModel(mj), np.uint8)
-        mujoco.mj_saveModel(mj, None, buffer)
-        self.mj, self.path = mj, path
-        self.digest = hashlib.sha256(buffer.tobytes()).hexdigest()
+        digest = hashlib.sha256()
+        for name, value in _fields(mj):
+            array = np.asarray(value)
+            digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+            digest.update(array.tobytes())
+        self.mj, self.path, self.digest = mj, path, digest.hexdigest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Model) and self.digest == other.digest
@@ -44,6 +47,22 @@ class Model:
         mj = mujoco.MjModel.__copy__(self.mj)
         change(mj)
         return Model(mj, self.path)
+
+
+_VALUES = (np.ndarray, np.generic, int, float, bytes)
+_OF_PATHS = ("paths", "npaths", "nbuffer")  # where meshes lie on this machine, and how much memory that takes
+
+
+def _fields(struct: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every number and text of a model by name, but for the paths of its files."""
+    for name in dir(struct):  # sorted
+        if name.startswith("_") or name in _OF_PATHS or name.endswith("_pathadr"):
+            continue
+        value = getattr(struct, name)
+        if isinstance(value, _VALUES):
+            yield prefix + name, value
+        elif not callable(value):
+            yield from _fields(value, f"{prefix}{name}.")
 
 
 def compile_mjcf(path: Path) -> Model:
