@@ -116,6 +116,15 @@ def test_no_renderer_is_reported_in_short(monkeypatch, hopper, choice):
     assert "try:" in str(caught.value)
 
 
+def test_a_renderer_that_stops_mujocos_import_is_no_traceback():
+    """MuJoCo reads MUJOCO_GL as it is imported, whatever it is asked for."""
+    command = [sys.executable, "-m", "wildrobot_eqx.cli", "robots", "list"]
+    done = subprocess.run(command, env={**os.environ, "MUJOCO_GL": "nonsense"}, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "where: MUJOCO_GL=nonsense" in done.stderr
+
+
 def test_a_platform_that_fails_is_reported_in_short(monkeypatch, hopper):
     class Broken:
         def __init__(self, width, height):

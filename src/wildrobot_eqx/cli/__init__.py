@@ -4,6 +4,7 @@ import contextlib
 import copy
 import inspect
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,12 +45,30 @@ def _run(arguments: list[str]) -> int:
             recipe = _recipe_of(arguments)
         _command(recipe)(args=arguments, prog_name=PROGRAM)
     except WildRobotError as error:
-        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        typer.echo(str(error), err=True)
-        return error.exit_code
+        return _show_error(error)
     except (SystemExit, KeyboardInterrupt) as stop:
         return _exit_status(stop.code if isinstance(stop, SystemExit) else 130)
+    except Exception as error:
+        if os.environ.get("MUJOCO_GL") and "mujoco" not in sys.modules:  # it fails while it is imported
+            return _show_error(_no_mujoco(error))
+        raise
     return 0
+
+
+def _show_error(error: WildRobotError) -> int:
+    """Print an error; returns the exit status."""
+    typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    typer.echo(str(error), err=True)
+    return error.exit_code
+
+
+def _no_mujoco(error: Exception) -> WildRobotError:
+    """MuJoCo takes up the renderer that MUJOCO_GL names as soon as it is imported."""
+    return WildRobotError(
+        f"MuJoCo cannot start: {' '.join(str(error).split())}",
+        where=f"MUJOCO_GL={os.environ['MUJOCO_GL']}",
+        hint="unset it, or install what it names (egl on Debian and Ubuntu: apt install libegl1 libgl1)",
+    )
 
 
 def _exit_status(code: object) -> int:
