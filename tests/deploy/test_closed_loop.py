@@ -50,6 +50,7 @@ def test_a_gate_comes_back_from_the_contract(gate, walk_files):
     assert np.array_equal(env.commands["velocity"].bounds(), recipe.env.commands["velocity"].bounds())
     fallen, own = env.endings["fallen"], recipe.env.endings["fallen"]
     assert (fallen.min_height, fallen.max_tilt) == (own.min_height, own.max_tilt)
+    assert judge.limits(env) == same.limits(recipe.env)
     assert isinstance(env.reset_state, RecordedReset)
     assert np.array_equal(env.reset_state.qpos, bundle.golden()["start_qpos"])
     if isinstance(gate, StandGate):
@@ -77,6 +78,22 @@ def test_a_gate_that_no_bundle_describes_judges_nothing(walk_files):
     ):
         files = tampered(_files(_held_to(walk_files, gate)), lambda d, _, lost=lost: lost(d))
         assert read_judge(opened(files)) is None
+
+
+def test_a_gait_that_never_rests_comes_back_from_the_contract(walk_files):
+    """A robot that steps on the spot is not held to stand, and its feet are timed."""
+    gate = WalkGate(required=(0.0, 0.2))
+
+    def steps(document, _):
+        document["clock"].update(rests=False, swing=0.3)
+
+    env, judge = read_judge(opened(tampered(_files(_held_to(walk_files, gate)), steps)))
+    meter = judge.meter(env).gait
+    assert (meter.rests, meter.duty, meter.together) == (False, 0.7, ((0,), (1,)))
+    assert [limit.cases for limit in judge.limits(env) if limit.figure == "feet_down"] == [()]
+    other = tampered(_files(_held_to(walk_files, gate)), lambda d, _: d["clock"].update(mid_swing={"one": 0.0}))
+    with pytest.raises(WildRobotError, match="other feet"):
+        read_judge(opened(other))
 
 
 def _files(bundle: Bundle) -> dict[str, bytes]:

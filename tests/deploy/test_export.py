@@ -97,7 +97,11 @@ def test_every_figure_is_that_of_the_env(walk):
     assert np.array_equal(contract.target_rest, np.asarray(env.controller.rest()))
     assert contract.servos.all()
     document = contract.document
-    assert np.float32(document["clock"]["period"]) == env.commands["gait"].period
+    gait = env.commands["gait"]
+    assert np.float32(document["clock"]["period"]) == gait.period
+    assert np.float32(document["clock"]["swing"]) == gait.swing
+    assert document["clock"]["mid_swing"] == dict(zip(gait.feet, gait.mid_swing.tolist()))
+    assert document["clock"]["rests"] is True
     (channel,) = contract.channels
     assert (channel.name, channel.command, channel.unit, channel.rest) == ("lin_vel_x", "velocity", "m/s", 0.0)
     assert [np.float32(channel.low), np.float32(channel.high)] == env.commands["velocity"].bounds()[0].tolist()

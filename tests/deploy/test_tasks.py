@@ -253,7 +253,7 @@ def test_parts_of_a_users_own_are_reported_by_their_names(own):
     ]
     assert document["policy"]["action_size"] == 1
     assert [joint["target"]["kind"] for joint in document["joints"]] == ["velocity"] * 2
-    assert document["clock"] == {"period": 0.5}
+    assert document["clock"]["period"] == 0.5
     step = Player(own).step(readings(Player(own), 0, command={"spin": 0.5}))
     assert (step.mode, step.action.shape, step.target.shape) == ("run", (1,), (2,))
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..arrays import f32
 from ..control import AbstractController
+from ..deploy.bundle.archive import damaged
 from ..deploy.bundle.bundle import Bundle
 from ..deploy.export.robot_files import bundled_robot
 from ..env import Env
@@ -16,11 +17,11 @@ from ..evaluate.gate import AbstractGate
 from ..evaluate.walking.motions import Motion
 from ..evaluate.walking.stand_gate import StandGate
 from ..evaluate.walking.walk_gate import WalkGate
-from ..locomotion import HeadingController, VelocityCommand
+from ..locomotion import Gait, HeadingController, VelocityCommand
 from ..observe import AbstractTerm, FootSwitches, ObservationStack
 from ..physics import make_physics
 from ..robots import Robot
-from ..task import AbstractReset, Fallen
+from ..task import AbstractCommand, AbstractReset, Fallen
 from .sent import Sent
 
 _GATES = ("WalkGate", "StandGate")
@@ -48,7 +49,7 @@ def read_judge(bundle: Bundle) -> tuple[Env, AbstractGate] | None:
     The env's first states are those that the bundle has recorded.
     """
     document = bundle.contract.document
-    gate = _gate(document["gate"])
+    gate = _described(document["gate"])
     parts = document["command"]["parts"]
     walks = [name for name, part in parts.items() if part["kind"] == "VelocityCommand"]
     others = {channel.command for channel in bundle.contract.channels} - set(walks)
@@ -68,9 +69,22 @@ def read_judge(bundle: Bundle) -> tuple[Env, AbstractGate] | None:
         rewards={},
         endings=endings,
         reset_state=RecordedReset(jnp.asarray(rows["start_qpos"]), jnp.asarray(rows["start_qvel"])),
-        commands={name: _velocity(robot, bundle, parts[name]["constants"])},
+        commands={name: _velocity(robot, bundle, parts[name]["constants"]), **_gait(robot, bundle, name)},
     )
     return env, gate
+
+
+def _gait(robot: Robot, bundle: Bundle, follows: str) -> dict[str, AbstractCommand]:
+    """The gait by which a gate times the feet, under a name that no velocity has."""
+    clock = bundle.contract.document["clock"]
+    if clock is None:
+        return {}
+    feet, middles = tuple(foot.name for foot in robot.feet), clock["mid_swing"]
+    if set(middles) != set(feet):
+        raise damaged("The clock times other feet than the robot has.", bundle.path, "export it again")
+    times = [middles[foot] for foot in feet]
+    gait = Gait(feet, times, clock["period"], clock["swing"], command=follows, rests=clock["rests"])
+    return {f"{follows} gait": gait}
 
 
 def _switches(robot: Robot, document: dict[str, Any]) -> dict[str, AbstractTerm]:
@@ -93,7 +107,7 @@ def _velocity(robot: Robot, bundle: Bundle, constants: dict[str, float]) -> Velo
     )
 
 
-def _gate(entry: dict[str, Any] | None) -> AbstractGate | None:
+def _described(entry: dict[str, Any] | None) -> AbstractGate | None:
     if entry is None or entry.get("judge") not in _GATES or not {"required", "seconds", "warmup"} <= set(entry):
         return None
     required, seconds = tuple(float(value) for value in entry["required"]), float(entry["seconds"])

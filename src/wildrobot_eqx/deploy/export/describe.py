@@ -197,10 +197,14 @@ def _command(side: RobotSide) -> dict[str, Any]:
     return {"channels": channels, "parts": parts}
 
 
-def _clock(env: Env) -> dict[str, float] | None:
-    """The period of the first gait, if there is one."""
-    periods = [float(c.period) for _, c in sorted(env.commands.items()) if isinstance(c, Gait)]
-    return {"period": periods[0]} if periods else None
+def _clock(env: Env) -> dict[str, Any] | None:
+    """The first gait, if there is one: its clock, and where in it each foot is in the air."""
+    gaits = [command for _, command in sorted(env.commands.items()) if isinstance(command, Gait)]
+    if not gaits:
+        return None
+    gait = gaits[0]
+    middles = {name: float(middle) for name, middle in zip(gait.feet, _host(gait.mid_swing))}
+    return {"period": float(gait.period), "swing": float(gait.swing), "mid_swing": middles, "rests": gait.rests}
 
 
 def _fallen(env: Env) -> tuple[float | None, float | None]:
