@@ -1,5 +1,6 @@
 """Figures that are sized for another robot are told before a training, and why a robot stands, during it."""
 
+import dataclasses
 import logging
 import math
 
@@ -98,14 +99,23 @@ def test_a_robot_that_stands_is_told_once_and_why(env, caplog):
 
 
 def test_a_robot_that_lifts_its_feet_late_is_told_so(env):
-    watch = StandingWatch(env, iterations=20)
-    for i in range(1, 20):
+    watch = StandingWatch(env, iterations=60)
+    for i in range(1, 58):
         told = watch.tell(i, figures(env, 0.1, alive=4.0))
-        assert bool(told) is (i == 6)
-    (line,) = watch.tell(20, figures(env, 0.8, alive=4.0))
-    assert "after 20 of 20 iterations the robot lifts its feet" in line
-    walker = StandingWatch(env, iterations=20)
-    assert [walker.tell(i, figures(env, 0.8, alive=4.0)) for i in range(1, 21)] == [()] * 20
+        assert bool(told) is (i == 18)
+    assert watch.stood
+    resumed = StandingWatch(env, iterations=60, stood=True)
+    for one in (watch, resumed):
+        assert [one.tell(i, figures(env, 0.8, alive=4.0)) for i in (58, 59)] == [(), ()]
+        (line,) = one.tell(60, figures(env, 0.8, alive=4.0))
+        assert "after 60 of 60 iterations the robot lifts its feet" in line
+    walker = StandingWatch(env, iterations=60)
+    assert [walker.tell(i, figures(env, 0.8, alive=4.0)) for i in range(1, 61)] == [()] * 60
+
+
+def test_ten_iterations_are_too_few_to_say_that_it_stands(env):
+    watch = StandingWatch(env, iterations=10)
+    assert [watch.tell(i, figures(env, 0.1, alive=4.0)) for i in range(1, 11)] == [()] * 10
 
 
 def test_what_is_sized_wrong_is_the_first_suspect(env):
@@ -114,9 +124,23 @@ def test_what_is_sized_wrong_is_the_first_suspect(env):
     assert [line.split(":")[0] for line in lines[1:]] == ["env.rewards['contacts'].load", "env.rewards['foot'].width"]
 
 
+def test_a_width_of_nothing_is_told_and_divides_nothing(env):
+    for leaf in ("rewards.foot.width", "rewards.track.width"):
+        (found,) = [misfit for misfit in misfits(spoiled(env, leaf, 0.0)) if misfit.leaf.endswith(".width")]
+        assert "pays nothing" in found.seen
+
+
+def test_every_gait_of_an_env_is_looked_at(env):
+    """Two are no reason to stop a training that is to be told why its robot stands."""
+    slow = eqx.tree_at(lambda gait: gait.period, env.commands["gait"], jnp.float32(9.0))
+    two = dataclasses.replace(env, commands={**env.commands, "gait": slow, "other": slow})
+    found = [misfit.leaf for misfit in misfits(two)]
+    assert found == ["env.commands['gait'].period", "env.commands['other'].period"]
+
+
 def test_nothing_is_said_without_a_gait():
     assert lifted_share({}) is None
     assert lifted_share({"feet_to_lift": 0.001, "feet_lifted": 0.0}) is None
     assert math.isclose(lifted_share({"feet_to_lift": 0.4, "feet_lifted": 0.1}) or 0.0, 0.25)
-    watch = StandingWatch(we.load_recipe("hop")(physics="native").env, iterations=10)
-    assert [watch.tell(i, {"reward/alive": jnp.float32(1.0)}) for i in range(1, 11)] == [()] * 10
+    watch = StandingWatch(we.load_recipe("hop")(physics="native").env, iterations=60)
+    assert [watch.tell(i, {"reward/alive": jnp.float32(1.0)}) for i in range(1, 61)] == [()] * 60

@@ -15,6 +15,7 @@ from legged import LENGTH, legged
 
 import wildrobot_eqx as we
 from wildrobot_eqx import Scales, WalkDesign, WildRobotError, load_recipe, load_robot
+from wildrobot_eqx.check.misfit import misfits
 from wildrobot_eqx.physics import PhysicsState
 from wildrobot_eqx.report.tables import as_text, choices_json, choices_table
 
@@ -161,6 +162,41 @@ def test_what_is_asked_for_is_taken(tmp_path):
     for wrong in ("speed", "held", "scales"):
         with pytest.raises(WildRobotError, match=f"no figure '{wrong}'"):
             WalkDesign.of(robot, **{wrong: 1.0})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_speed", 0.0),
+        ("max_speed", -0.3),
+        ("clearance", 0.0),
+        ("track_width", 0.0),
+        ("action_scale", -1.0),
+        ("load", float("nan")),
+        ("swing", 1.0),
+        ("torque_weight", float("inf")),
+    ],
+)
+def test_a_figure_that_no_walk_has_is_refused(hopper, name, value):
+    with pytest.raises(WildRobotError, match=name.replace("_", " ")) as caught:
+        WalkDesign.of(hopper, **{name: value})
+    assert caught.value.where == f"WalkDesign, {name}"
+
+
+def test_slower_commands_are_told_from_standing():
+    """With what a user gives, the gate's slowest speed is asked for, and a robot that stands earns as little."""
+    recipe = load_recipe("walk")(max_speed=0.3, physics="native")
+    assert recipe.gate.unasked(recipe.env) == ()
+    assert misfits(recipe.env) == ()
+    rules = {choice.name: choice.rule for choice in recipe.choices}
+    assert rules["max_speed"] == "as given"
+    assert rules["period"] != "as given"
+
+
+def test_a_gate_asks_for_speeds_at_which_feet_must_swing():
+    """Rounding the gate's slowest speed takes it below that for no leg length."""
+    speeds = np.linspace(0.5, 4.0, 2001)  # sqrt(g L), m/s
+    assert all(we.gates.WalkGate.up_to(0.311782 * v).required[1] >= 0.95 * 0.0479664 * v for v in speeds)
 
 
 def test_a_gait_by_the_number_of_legs(tmp_path):

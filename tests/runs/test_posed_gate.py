@@ -9,6 +9,7 @@ import pytest
 from helpers import random_physics
 
 import wildrobot_eqx as we
+from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.env.disturbances import DisturbanceState
 from wildrobot_eqx.env.env import EnvState, Timestep
 from wildrobot_eqx.evaluate.gate import judge_case
@@ -57,6 +58,17 @@ def test_the_judged_robot_has_its_own_servos(recipe, gate):
     robot = recipe.env.physics.robot
     drawn = own.draw(jax.random.key(0), recipe.env.physics.params())
     np.testing.assert_allclose(drawn.dof_armature[np.array(robot.joint_dof)], we.servos.XL330_ARMATURE, rtol=1e-5)
+
+
+def test_poses_that_training_never_asks_for_are_told(recipe, gate):
+    fast = we.gates.PosedWalkGate(gate.walk, "head", (we.gates.Pose("fast", (0.0,) * 4, 2.0),))
+    assert [(one.leaf, one.judged) for one in fast.unasked(recipe.env)] == [("gate.poses[0]", "2 m/s")]
+    assert gate.unasked(recipe.env) == ()
+
+
+def test_a_pose_has_a_name_of_its_own(gate):
+    with pytest.raises(WildRobotError, match="one name"):
+        we.gates.PosedWalkGate(gate.walk, "head", (we.gates.Pose("0.2", (0.0,) * 4),))
 
 
 def first(env) -> EnvState:

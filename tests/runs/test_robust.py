@@ -18,7 +18,7 @@ from wildrobot_eqx.evaluate.robust.ladder import DURATIONS, Ladder
 from wildrobot_eqx.evaluate.robust.push import NAME, TimedPush, aim
 from wildrobot_eqx.evaluate.robust.result import RobustResult, World
 from wildrobot_eqx.evaluate.robust.scores import Score, keys_of
-from wildrobot_eqx.evaluate.robust.sweep import Curve, Sweep
+from wildrobot_eqx.evaluate.robust.sweep import Curve, Sweep, speed_limit
 from wildrobot_eqx.evaluate.robust.sweep_env import PARAMETERS, make_sweep_env, sweep_values, with_values
 from wildrobot_eqx.evaluate.robust.widen import stretched, widen
 from wildrobot_eqx.evaluate.walking.kicks import DIRECTIONS
@@ -183,12 +183,17 @@ def test_a_rung_survived_by_luck_does_not_count():
 
 def _curve(name: str, survival: list[float], error: list[float]) -> Curve:
     parameter = {p.name: p for p in PARAMETERS}[name]
-    return Curve(parameter, tuple(Score(s, e) for s, e in zip(survival, error)))
+    return Curve(parameter, tuple(Score(s, e) for s, e in zip(survival, error)), 0.06)
 
 
 GOOD = _curve("voltage", [1.0] * 7, [0.03, 0.02, 0.02, 0.02, 0.02, 0.02, 0.02])
 LATE = _curve("latency", [1.0, 1.0, 1.0, 0.98, 0.9, 1.0, 0.0], [0.02, 0.02, 0.03, 0.05, 0.05, 0.05, np.nan])
 HEAVY = _curve("mass", [1.0] * 7, [0.2, 0.07, 0.05, 0.02, 0.02, 0.02, 0.02])
+
+
+def test_the_most_speed_error_scales_with_the_robot(robot, hopper):
+    assert speed_limit(robot) == 0.06
+    assert speed_limit(hopper) == pytest.approx(0.06 * (hopper.leg_length / robot.leg_length) ** 0.5, rel=0.01)
 
 
 def test_the_worst_parameter_loses_most_survival_and_among_equals_most_speed():
@@ -221,7 +226,7 @@ MANY = (
 def _result(survival: float, error: float, commands: tuple[AxisCommand, ...] = COMMANDS) -> RobustResult:
     each = dict.fromkeys(commands, Score(survival, error))
     score = Score(survival, error)
-    found = World(score, each, 8, 1.0, {"servos": "standard", "events": "none"}, ())
+    found = World(score, each, 8, 1.0, {"servos": "standard", "events": "none"}, (), 0.06)
     return RobustResult(0.005, "", found, Sweep((GOOD, LATE, HEAVY), 10, 1.0), _ladder())
 
 

@@ -14,11 +14,11 @@ from ..env import Env
 from ..locomotion import (
     FeetClearance,
     FeetSlip,
+    Gait,
     GaitContacts,
     IdleFeet,
     Scales,
     TrackLinVelX,
-    gait_of,
     velocities,
 )
 from ..task import BaseHeightError, Torque
@@ -87,15 +87,14 @@ def _commands(env: Env, scales: Scales) -> Iterator[Misfit]:
 
 
 def _gait(env: Env, scales: Scales) -> Iterator[Misfit]:
-    found = gait_of(env.commands)
-    if found is None:
-        return
-    name, gait = found
-    period = float(gait.period)
-    if not _SHORT * scales.time <= period <= _LONG * scales.time:
-        seen = f"a cycle of {period:.3g} s is {period / scales.time:.2g} sqrt(L / g)"
-        fix = f"take {_SHORT * scales.time:.2g} to {_LONG * scales.time:.2g} s, such as {3.29 * scales.time:.2g} s"
-        yield Misfit(f"env.commands[{name!r}].period", seen, fix, False)
+    for name, gait in env.commands.items():
+        if not isinstance(gait, Gait):
+            continue
+        period = float(gait.period)
+        if not _SHORT * scales.time <= period <= _LONG * scales.time:
+            seen = f"a cycle of {period:.3g} s is {period / scales.time:.2g} sqrt(L / g)"
+            fix = f"take {_SHORT * scales.time:.2g} to {_LONG * scales.time:.2g} s, such as {3.29 * scales.time:.2g} s"
+            yield Misfit(f"env.commands[{name!r}].period", seen, fix, False)
 
 
 def _loads(env: Env, scales: Scales) -> Iterator[Misfit]:
@@ -116,6 +115,9 @@ def _loads(env: Env, scales: Scales) -> Iterator[Misfit]:
 def _kernels(env: Env, scales: Scales) -> Iterator[Misfit]:
     for name, term in env.rewards.items():
         where = f"env.rewards[{name!r}]"
+        if isinstance(term, (FeetClearance, TrackLinVelX)) and not float(term.width) > 0.0:
+            yield Misfit(f"{where}.width", f"a width of {float(term.width):.3g} pays nothing", "take one above 0")
+            continue
         if isinstance(term, FeetClearance):
             height, width = float(term.height), float(term.width)
             pays = math.exp(-((height / width) ** 2))

@@ -27,6 +27,8 @@ _SCALES = (0.15, 0.6)  # rad per unit of action, least and greatest
 _QUICK = 3.0  # of a servo's rate times T, below which wider targets make up for its lag, at most twice as wide
 _STRIDE = 1.02697  # leg lengths that the base moves in a cycle, at most, where the cycle is longer than 3.29 T
 _ANSWERS = 6.0  # of the legs' servos' rate times the period, at least: they follow no quicker clock
+_DEADBAND = 1 / 13  # of the fastest command, at most: the gate's slowest is two of its thirteenths
+_TRACK_WIDTH = 3 / 13  # of the fastest command, at most: a wider kernel pays for standing still
 _OF_RANGE = 0.7  # share of a joint's range that a unit of action may be at most
 
 
@@ -76,6 +78,7 @@ class WalkDesign:
 
     Args:
         scales: the robot's sizes.
+        given: names of the figures that were given, and do not follow from it.
         gait: its name, by the number of legs.
         standing: told to stand, it stands; a robot whose feet cannot bear it at rest steps on the spot instead.
         held: joints that are kept near home: those of no leg, and those at the hips that swing it sideways or turn it.
@@ -100,6 +103,7 @@ class WalkDesign:
     """
 
     scales: Scales
+    given: tuple[str, ...]
     gait: str = _said("", "by the number of legs")
     standing: bool = _said("", "what its feet touch in the home pose")
     held: tuple[str, ...] = _said("", "by kinematics")
@@ -147,7 +151,11 @@ class WalkDesign:
                 where=f"WalkDesign, robot {robot.name!r}",
                 hint="mend [home] and [feet] of its robot.toml, so that it stands upright on the sites of its feet",
             )
-        known = {field.name: field for field in dataclasses.fields(WalkDesign) if field.name not in ("scales", "gait")}
+        known = {
+            field.name: field
+            for field in dataclasses.fields(WalkDesign)
+            if field.name not in ("scales", "given", "gait")
+        }
         for name in given:
             if name not in known or name == "held":
                 raise WildRobotError(
@@ -173,10 +181,15 @@ class WalkDesign:
         if _ANSWERS / rate > made["period"]:
             made["period"] = _rounded(_ANSWERS / rate)
             made["max_speed"] = _rounded(_STRIDE * scales.length / made["period"])
-        for name, value in given.items():
-            if value is not None:
-                made[name] = (float(value),) * robot.nu if name == "action_scale" else value
-        return WalkDesign(scales=scales, gait=chosen, **made)
+        chosen_by_user = {name: value for name, value in given.items() if value is not None}
+        for name, value in chosen_by_user.items():
+            _check(name, value, made[name])
+            made[name] = (float(value),) * robot.nu if name == "action_scale" else value
+        # Slower than its legs would walk: what tells a command from standing still is slower, too.
+        for name, most in (("deadband", _DEADBAND), ("track_width", _TRACK_WIDTH)):
+            if name not in chosen_by_user:
+                made[name] = min(made[name], _rounded(most * made["max_speed"]))
+        return WalkDesign(scales=scales, gait=chosen, given=tuple(chosen_by_user), **made)
 
     def make_gait(self, robot: Robot) -> Gait:
         """The gait, with its period and its swing."""
@@ -193,13 +206,29 @@ class WalkDesign:
             Choice("speed", _rounded(s.speed), "m/s", "sqrt(g L), of Froude number 1"),
             Choice("legs", s.legs, "", "feet of its robot.toml"),
         )
-        return (*sizes, *(self._choice(field) for field in dataclasses.fields(self) if field.name != "scales"))
+        fields = [field for field in dataclasses.fields(self) if field.name not in ("scales", "given")]
+        return (*sizes, *(self._choice(field) for field in fields))
 
     def _choice(self, field: Any) -> Choice:
         value = getattr(self, field.name)
         if field.name == "action_scale" and len(set(value)) == 1:
             value = value[0]
-        return Choice(field.name, value, field.metadata["unit"], field.metadata["rule"])
+        rule = "as given" if field.name in self.given else field.metadata["rule"]
+        return Choice(field.name, value, field.metadata["unit"], rule)
+
+
+def _check(name: str, value: float | bool, usual: Any) -> None:
+    """Refuse a figure that no walk can have: what is no weight is above 0, and all are finite."""
+    if isinstance(value, bool):
+        return
+    weight = name.endswith("weight")
+    if not np.isfinite(value) or (not weight and not value > 0.0) or (name == "swing" and not value < 1.0):
+        usual = usual[0] if isinstance(usual, tuple) else usual
+        raise WildRobotError(
+            f"A walk cannot have {name.replace('_', ' ')} = {value:g}.",
+            where=f"WalkDesign, {name}",
+            hint=f"leave it out, for {usual:.4g} of this robot" if not weight else "take a finite number",
+        )
 
 
 def held_joints(robot: Robot) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from ..errors import WildRobotError
 from ..task import AbstractCommand
+from .foot_timed import FootTimedGait
 from .gaits import Gait
 from .velocity import VelocityCommand, VelocityState
 
@@ -26,12 +27,13 @@ def velocity_of(commands: Mapping[str, AbstractCommand]) -> tuple[str, VelocityC
 
 
 def gait_of(commands: Mapping[str, AbstractCommand]) -> tuple[str, Gait] | None:
-    """The name of the gait, and the gait; None where there is none.
+    """The name of the gait, and the gait, or the clock of one that the feet time; None where there is none.
 
     Raises:
         WildRobotError: there are several.
     """
-    return _only(commands, Gait) if any(isinstance(command, Gait) for command in commands.values()) else None
+    clocks = {name: c.clock if isinstance(c, FootTimedGait) else c for name, c in commands.items()}
+    return _only(clocks, Gait) if any(isinstance(clock, Gait) for clock in clocks.values()) else None
 
 
 def velocity_in(states: Mapping[str, Any]) -> VelocityState:

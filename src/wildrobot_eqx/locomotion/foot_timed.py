@@ -114,7 +114,8 @@ class FootTimedGait(AbstractCommand):
         return self.clock.asked(state)
 
     def metrics(self, state: GaitState, physics: PhysicsState) -> dict[str, Float[Array, ""]]:
-        return {}
+        """How many feet the clock has in the air, and how many of these nothing bears, as of a `Gait`."""
+        return self.clock.metrics(state, physics)
 
     def constants(self) -> dict[str, Float[Array, ""]]:
         return self.clock.constants()

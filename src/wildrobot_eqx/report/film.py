@@ -230,7 +230,7 @@ def _write_strip(renderer: Renderer, walk: Walk, path: Path) -> None:
         draw = ImageDraw.Draw(picture)
         draw.text((12, 12), f"{(row - middle) * walk.dt:.2f} s", font=font, fill=(20, 24, 30))
         if place == 0:
-            draw.text((12, 34), f"command {fastest:.1f} m/s", font=font, fill=(20, 24, 30))
+            draw.text((12, 34), f"command {fastest:.2g} m/s", font=font, fill=(20, 24, 30))
         strip.paste(picture, (place * width, 0))
     with replacing(path) as partial:
         strip.save(partial, optimize=True)

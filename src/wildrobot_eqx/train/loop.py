@@ -170,7 +170,7 @@ class _Log:
         self.clock = _Clock(recipe.learner.steps_per_iteration, wall_clock(lines))
         self.saved = time.monotonic()
         self.diverged = 0  # control steps, in this attempt
-        self.standing = StandingWatch(recipe.env, recipe.iterations)
+        self.standing = StandingWatch(recipe.env, recipe.iterations, bool(folder.manifest().get("standing")))
 
     def on_iteration(self, state: Any, raw: dict[str, Any]) -> None:
         """Check and write one more iteration.
@@ -190,7 +190,7 @@ class _Log:
             writer.write(iteration, figures)
         self.report(iteration, figures)
         if told := self.standing.tell(iteration, figures):
-            folder.update_manifest(standing=list(told))
+            folder.update_manifest(standing=list(told) if self.standing.stood else [])
         if iteration == self.first + 1:
             folder.update_manifest(first_update_s=round(process_age(), 3))
         diverged = round(figures.get(DIVERGED, 0.0))

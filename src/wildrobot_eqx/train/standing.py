@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 from ..check.misfit import misfits
 from ..env import Env
-from ..locomotion import FeetClearance, TrackLinVelX, TrackLinVelY
+from ..locomotion import FeetClearance, TrackLinVelX, TrackLinVelY, velocities
 
 _log = logging.getLogger(__name__)
 
 AFTER = 0.3  # share of a training after which it is looked at
-LIFTED = 0.3  # share of the swings that a gait asks for, below which the robot does not walk
+LIFTED = 0.5  # share of the swings that a gait asks for, below which the robot does not walk: random actions give 0.4
+FEWEST = 50  # iterations of a training that is looked at: in fewer no robot has learned to step
 _LITTLE = 0.02  # of all feet and steps: asked for less, nothing can be said
 
 
@@ -42,7 +43,8 @@ def why_standing(env: Env, figures: Mapping[str, float]) -> list[str]:
         lines += [f"{misfit.leaf}: {misfit.seen}; try: {misfit.fix}" for misfit in wrong]
         return lines
     missed = [name for name in paying if 0.0 < earned[name] < 0.9 * weights[name]]
-    kernels = (FeetClearance, TrackLinVelX, TrackLinVelY)
+    sideways = any(command.lin_vel_y is not None for command in velocities(env.commands).values())
+    kernels = (FeetClearance, TrackLinVelX, *((TrackLinVelY,) if sideways else ()))
     narrow = [f"env.rewards.{name}.width" for name in missed if isinstance(env.rewards[name], kernels)]
     cures = [f"narrow {', '.join(narrow)} so that standing pays less"] if narrow else []
     cures += [
@@ -58,19 +60,20 @@ class StandingWatch:
 
     Args:
         env: whose robot learns; one whose commands have no gait is never faulted.
-        iterations: of the whole training.
+        iterations: of the whole training; one of fewer than `FEWEST` is not looked at.
+        stood: an attempt before this one was said to stand.
     """
 
-    def __init__(self, env: Env, iterations: int):
+    def __init__(self, env: Env, iterations: int, stood: bool = False):
         self.env, self.iterations = env, iterations
         self.recent: collections.deque[Mapping[str, float]] = collections.deque(maxlen=max(iterations // 20, 1))
-        self.stood = False
+        self.stood = stood
 
     def tell(self, iteration: int, figures: Mapping[str, float]) -> tuple[str, ...]:
         """Take note of an iteration's figures; gives, and logs, what is to be said of it, mostly nothing."""
         self.recent.append(figures)
         looks = {max(round(AFTER * self.iterations), 1), self.iterations}
-        if iteration not in looks:
+        if iteration not in looks or self.iterations < FEWEST:
             return ()
         mean = {name: sum(one.get(name, 0.0) for one in self.recent) / len(self.recent) for name in figures}
         share = lifted_share(mean)

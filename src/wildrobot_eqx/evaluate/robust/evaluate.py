@@ -18,7 +18,7 @@ from .cases import by_velocity, commands_of, rows_of, speeds_of, why_not
 from .ladder import PHASES, Ladder, climb
 from .result import RobustResult, World
 from .scores import errors, keys_of, run, score
-from .sweep import sweep
+from .sweep import speed_limit, sweep
 from .sweep_env import make_sweep_env, parameters_of
 from .terrain import cross
 from .wrong_world import wrong_world
@@ -121,7 +121,8 @@ def _world(result: RobustResult, job: _Job) -> None:
     each = {commands[i]: score(upright[i :: len(commands)], error[i :: len(commands)]) for i in sorted(set(which))}
     # A turn's error has a unit of its own, its survival counts.
     whole = score(upright, np.where(rows[:, 2] == 0.0, error, np.nan))
-    result.world = World(whole, each, job.count, job.length, world.sources, world.ranges, world.left_out)
+    most = speed_limit(job.env.physics.robot)
+    result.world = World(whole, each, job.count, job.length, world.sources, world.ranges, most, world.left_out)
 
 
 def _commanded(env: Env, case: tuple[Float[Array, ""], Float[Array, " 2"]]) -> Env:

@@ -10,10 +10,19 @@ import numpy as np
 from ...arrays import f32
 from ...env import Env
 from ...learn.networks import AbstractPolicy
+from ...locomotion import Scales
+from ...robots import Robot
+from ..walking.limits import of_speed
 from .scores import Score, errors, keys_of, run, score
 from .sweep_env import PARAMETERS, Parameter, levels_of, points_of, sweep_values, with_values
 
-SURVIVAL, SPEED_ERROR = 0.97, 0.06  # fraction, and m/s: what a level must hold, as the wrong world itself
+SURVIVAL = 0.97  # fraction that a level must hold, as the wrong world itself
+_SPEED_ERROR = 0.0287798  # of sqrt(g L): the most speed error
+
+
+def speed_limit(robot: Robot) -> float:
+    """The most speed error, m/s, with which a level holds: 0.029 sqrt(g L)."""
+    return of_speed(_SPEED_ERROR, Scales.of(robot))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +31,7 @@ class Curve:
 
     parameter: Parameter
     scores: tuple[Score, ...]
+    speed_error: float  # m/s, at most
 
     @property
     def nominal(self) -> Score:
@@ -45,7 +55,7 @@ class Curve:
     @property
     def holds(self) -> tuple[float, float] | None:
         """The levels around the nominal one, without a gap, at which both figures are held; None where none is."""
-        good = [s.survival >= SURVIVAL and s.speed_error <= SPEED_ERROR for s in self.scores]
+        good = [s.survival >= SURVIVAL and s.speed_error <= self.speed_error for s in self.scores]
         return self.parameter.around(good)
 
     def _error(self, i: int) -> float:
@@ -134,5 +144,6 @@ def sweep(
     error = errors(tally, rows, env.physics.control_dt).reshape(len(points), episodes)
     upright = np.asarray(tally.upright).reshape(error.shape)
     found = {point: score(upright[i], error[i]) for i, point in enumerate(points)}
-    curves = tuple(Curve(p, tuple(found[point] for point in p.points)) for p in parameters)
+    most = speed_limit(env.physics.robot)
+    curves = tuple(Curve(p, tuple(found[point] for point in p.points), most) for p in parameters)
     return Sweep(curves, episodes, seconds, left_out=left_out or {})

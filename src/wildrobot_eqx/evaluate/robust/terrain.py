@@ -17,7 +17,7 @@ from ...robots import Ground, on_ground
 from ...task import Fallen, HomeReset
 from .cases import AxisCommand, rows_of
 from .scores import errors, keys_of, run, score
-from .sweep import Curve, Sweep
+from .sweep import Curve, Sweep, speed_limit
 from .sweep_env import DEGREE, Point, SweepValues, make_sweep_env, parameter, points_of, sweep_values, with_values
 
 _SIDE, _SPACING = 10.0, 0.1  # m, of one kind of ground, in whose middle robots begin; of the grid
@@ -117,7 +117,8 @@ def cross(
     upright = np.asarray(tally.upright).reshape(error.shape)
     found = {point: score(upright[i], error[i]) for i, point in enumerate(points)}
 
-    curves = tuple(Curve(p, tuple(found[point] for point in p.points)) for p in GROUNDS)
+    most = speed_limit(env.physics.robot)
+    curves = tuple(Curve(p, tuple(found[point] for point in p.points), most) for p in GROUNDS)
     return Sweep(curves, episodes, seconds, "ground")
 
 

@@ -24,7 +24,8 @@ def speeds(env: Env, field: str, wanted: Iterable[float]) -> tuple[Unasked, ...]
             possible = inside and abs(speed) >= deadband - _TOLERANCE
         if not possible:
             judged = f"{speed:g} m/s" if speed else "0 m/s: to stand"
-            fix = f"widen {where}.lin_vel_x" if speed else f"give {where} a stand_probability"
+            fix = f"lower {where}.deadband" if inside else f"widen {where}.lin_vel_x"
+            fix = fix if speed else f"give {where} a stand_probability"
             fix += f", or judge what is trained: leave {speed:g} out of {field}"
             asked = f"{where} asks for {low:g} to {high:g} m/s"
             found.append(Unasked(f"gate.{field}[{i}]", f"{asked}, none below {deadband:g} but 0", judged, fix))

@@ -15,6 +15,7 @@ from ...errors import WildRobotError, nearest
 from ...physics import AbstractRandomiser
 from ...task import JointPoseCommand
 from ..gate import AbstractGate, AbstractMeter, Case, Figure, Limit, Unasked
+from .asked import speeds
 from .episodes import WalkMeter, velocity_values
 from .meter import GaitTally
 from .walk_gate import WalkGate
@@ -125,6 +126,14 @@ class PosedWalkGate(AbstractGate):
         randomisers: tuple[AbstractRandomiser, ...] = (),
     ):
         self.walk, self.pose, self.poses, self.tolerance = walk, pose, tuple(poses), tolerance
+        walked = [*(f"{v:g}" for v in (*walk.required, *walk.reported)), *(motion.name for motion in walk.motions)]
+        names = [*walked, *(pose.name for pose in self.poses)]
+        if len(set(names)) < len(names):
+            raise WildRobotError(
+                "Two cases of the gate have one name.",
+                where="PosedWalkGate, poses",
+                hint=f"give each pose a name of its own, and none of these: {', '.join(walked)}",
+            )
         self.servos, self.randomisers = servos, tuple(randomisers)
         self.episodes, self.seconds, self.timesteps = walk.episodes, walk.seconds, walk.timesteps
 
@@ -170,6 +179,12 @@ class PosedWalkGate(AbstractGate):
         where = f"env.commands[{self.pose!r}]"
         names = [channel.name for channel in self._command(env).channels]
         found = list(self.walk.unasked(env))
+        found += speeds(env, "poses", (pose.speed for pose in self.poses))
+        for name, (low, high) in zip(names, bounds):
+            if float(self._command(env).home_probability) == 0.0 and not low <= 0.0 <= high:
+                asked = f"{where} asks {name} for {low:g} to {high:g} rad from home"
+                fix = f"give {where} a home_probability, or a range that holds 0"
+                found.append(Unasked("gate.walk", asked, "home, as it walks", fix))
         for i, pose in enumerate(self.poses):
             for place, name, (low, high) in zip(pose.places, names, bounds):
                 if not low - 1e-6 <= place <= high + 1e-6:

@@ -113,7 +113,7 @@ class WalkGate(AbstractGate):
         still = tuple(f"{v:g}" for v in self.required if v == 0.0 and meter.rests)
         moving = tuple(f"{v:g}" for v in self.required if v != 0.0)
         scales = meter.scales
-        slowest = 0.97 * _STRIDES * scales.speed
+        slowest = 0.95 * _STRIDES * scales.speed
         striding = tuple(f"{v:g}" for v in self.required if v != 0.0 and abs(v) >= slowest)
         high = of_length(0.0677119, scales)
         peaks = [Limit(f"swing_peak_{foot}", low=high, cases=striding) for foot in meter.feet]
