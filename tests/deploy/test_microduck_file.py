@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 import onnx
 import pytest
-from helpers import random_physics
+from helpers import random_physics, replace
 from microduck_reader import CONTRACT, MicroduckPolicy, RefusedError, robot_says
 
 import wildrobot_eqx as we
@@ -194,7 +194,29 @@ def _other_controller(env):
     )
 
 
+def _other_home(env):
+    """Of one joint, of the controller and so of the file."""
+    return dataclasses.replace(env, controller=replace(env.controller, home=env.controller.home.at[3].set(0.4)))
+
+
+def _other_zero(env):
+    """Of one joint, as the policy sees it: the robot takes its own home away."""
+    term = env.observations["policy"].terms["joint_pos"]
+    term = replace(term, driven=replace(term.driven, home=term.driven.home.at[13].add(2e-6)))
+    return dataclasses.replace(env, observations=_stack(env, joint_pos=term))
+
+
+def _other_head(env):
+    """Of one joint, as the policy is told where to hold its head."""
+    head = env.commands["head"]
+    head = replace(head, joints=replace(head.joints, home=head.joints.home.at[5].set(0.0)))
+    return dataclasses.replace(env, commands={**env.commands, "head": head})
+
+
 ENVS = {
+    _other_head: r"head_command has neck_pitch at home at 0 rad, not 0\.3491",
+    _other_home: r"the controller has left_knee at home at 0\.4 rad, not -0\.0049",
+    _other_zero: r"joint_pos has right_ankle at home at -0\.452998 rad, not -0\.453",
     _other_order: "its policy sees projected_gravity",
     _other_meaning: "joint_pos is a JointVelocities",
     _young_speeds: "joint_vel is not one control step old",

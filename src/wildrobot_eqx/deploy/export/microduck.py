@@ -27,6 +27,7 @@ from ...observe import (
     ReadingDelay,
     Reserved,
 )
+from ...task import JointPoseCommand
 from .onnx.graph import OUTPUT, add_policy, as_model, policy_states
 from .onnx.nodes import Graph
 
@@ -56,11 +57,14 @@ _TERMS: dict[str, type] = {
     "command": CommandTerm,
     "head_command": CommandTerm,
 }
-_JOINTS = (
-    *(f"left_{name}" for name in ("hip_yaw", "hip_roll", "hip_pitch", "knee", "ankle")),
-    *("neck_pitch", "head_pitch", "head_yaw", "head_roll"),
-    *(f"right_{name}" for name in ("hip_yaw", "hip_roll", "hip_pitch", "knee", "ankle")),
-)
+_LEG = {"hip_yaw": 0.0, "hip_roll": -0.0873, "hip_pitch": -0.4579, "knee": -0.0049, "ankle": 0.453}  # the left one
+_HOME = {
+    **{f"left_{name}": angle for name, angle in _LEG.items()},
+    **{"neck_pitch": 0.3491, "head_pitch": 0.3491, "head_yaw": 0.0, "head_roll": 0.0},
+    **{f"right_{name}": -angle for name, angle in _LEG.items()},
+}
+"""The contract's `default_joint_pos`, rad, in the order of its `joint_names`."""
+_JOINTS = tuple(_HOME)
 _CONTROL_HZ = 50.0
 
 
@@ -81,6 +85,8 @@ def microduck_file(env: Env, policy: AbstractPolicy) -> bytes:
     controller = env.controller
     if not isinstance(controller, JointPosition):
         wrong.append(f"its controller is a {type(controller).__name__}, not JointPosition")
+    else:
+        wrong += _wrong_home("the controller", env, controller.joint_names, controller.home)
     if policy_states(policy, env.observations["policy"].size):
         wrong.append("its policy has a memory, and the file has one input")
     if wrong or not isinstance(controller, JointPosition):
@@ -118,6 +124,18 @@ def _wrong_robot(env: Env) -> list[str]:
     return wrong
 
 
+def _wrong_home(whose: str, env: Env, joints: tuple[str, ...], home: Any) -> list[str]:
+    """Joints whose home is not the contract's: the robot adds a policy's output to its own."""
+    if joints != _JOINTS:
+        told = f"{whose} has the joints {', '.join(joints)}, not {', '.join(_JOINTS)}"
+        return [] if joints == env.physics.robot.joint_names else [told]
+    return [
+        f"{whose} has {name} at home at {float(found):.6g} rad, not {wanted:g}"
+        for (name, wanted), found in zip(_HOME.items(), np.asarray(jax.device_get(home)))
+        if not abs(found - wanted) <= 1e-6
+    ]
+
+
 def _wrong_observation(env: Env) -> list[str]:
     """Parts of the policy's observation that are not those of the contract, in its order."""
     stack = env.observations["policy"]
@@ -133,8 +151,12 @@ def _wrong_observation(env: Env) -> list[str]:
     for name, channels in _COMMANDS.items():
         term = stack.terms[name]
         seen = tuple(channel.name for channel in term.channels) if isinstance(term, CommandTerm) else ()
+        if isinstance(asked := env.commands.get(getattr(term, "command", "")), JointPoseCommand):
+            wrong += _wrong_home(name, env, asked.joints.names, asked.joints.home)
         if seen != channels:
             wrong.append(f"{name} is {', '.join(seen) or 'no command'}, not {', '.join(channels)}")
+    if isinstance(angles := stack.terms["joint_pos"], JointPositions):
+        wrong += _wrong_home("joint_pos", env, angles.driven.names, angles.driven.home)
     age = [part.seconds for part in stack.sensing.get("joint_vel", ()) if isinstance(part, ReadingDelay)]
     if len(age) != 1 or not np.allclose(age[0], 1.0 / _CONTROL_HZ, atol=1e-6):
         wrong.append("joint_vel is not one control step old: sense it by ReadingDelay((0.02, 0.02))")
