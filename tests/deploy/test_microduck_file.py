@@ -213,7 +213,35 @@ def _other_head(env):
     return dataclasses.replace(env, commands={**env.commands, "head": head})
 
 
+def _with_servos(env, parts):
+    servos = None if parts is None else we.Servos(env.physics.robot, parts)
+    return dataclasses.replace(env, disturbances=we.Disturbances(servos=servos))
+
+
+def _other_motor(env):
+    return _with_servos(env, {"delay": we.servos.CommandDelay(), "motor": we.servos.DCMotor(env.physics.robot)})
+
+
+def _two_motors(env):
+    motors = [we.servos.xl330(register)["motor"] for register in (200.0, 400.0)]
+    return _with_servos(env, dict(zip(("weak", "strong"), motors)))
+
+
+def _other_gain(env):
+    """No servo model, and an MJCF that is no stand-in of the robot's servos."""
+
+    def stiffer(mj):
+        mj.actuator_gainprm[2, 0], mj.actuator_biasprm[2, 1] = 1.1, -1.1
+
+    robot = env.physics.robot
+    physics = we.NativePhysics(dataclasses.replace(robot, model=robot.model.edit(stiffer)))
+    return dataclasses.replace(_with_servos(env, None), physics=physics)
+
+
 ENVS = {
+    _other_motor: r"its servos' gain is that of motor \(DCMotor\)",
+    _two_motors: r"weak \(VoltageControlledMotor\), strong \(VoltageControlledMotor\)",
+    _other_gain: r"a kp of 0\.55, 1\.1 N m/rad, and the stand-in of register 200 has 0\.55",
     _other_head: r"head_command has neck_pitch at home at 0 rad, not 0\.3491",
     _other_home: r"the controller has left_knee at home at 0\.4 rad, not -0\.0049",
     _other_zero: r"joint_pos has right_ankle at home at -0\.452998 rad, not -0\.453",
@@ -228,6 +256,20 @@ ENVS = {
 def test_an_env_that_differs_from_the_contract_is_refused(env, policy, change):
     with pytest.raises(we.WildRobotError, match=ENVS[change]):
         microduck_file(change(env), policy)
+
+
+SERVOS = {
+    "none": (None, 200.0),
+    "a late bus": ({"delay": we.servos.CommandDelay(), "play": we.servos.Backlash()}, 200.0),
+    "another register": ({"delay": we.servos.CommandDelay(), **we.servos.xl330(350.0)}, 350.0),
+}
+
+
+@pytest.mark.parametrize("servos", SERVOS)
+def test_the_servos_register_is_that_of_training(env, policy, servos):
+    """Without a model of them the robot's own, of which the MJCF's kp is the makers' stand-in."""
+    parts, register = SERVOS[servos]
+    assert MicroduckPolicy(microduck_file(_with_servos(env, parts), policy)).document["kp_fw"] == register
 
 
 def test_another_robot_is_refused(policy):

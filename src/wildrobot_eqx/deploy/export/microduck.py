@@ -12,8 +12,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from ...control import JointPosition, VoltageControlledMotor
-from ...control.voltage import XL330_GAIN
+from ...control import (
+    XL330_GAIN,
+    AbstractServo,
+    Backlash,
+    CommandDelay,
+    CommandResolution,
+    Deadband,
+    GearFriction,
+    JointPosition,
+    VoltageControlledMotor,
+)
 from ...env import Env
 from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
@@ -66,6 +75,9 @@ _HOME = {
 """The contract's `default_joint_pos`, rad, in the order of its `joint_names`."""
 _JOINTS = tuple(_HOME)
 _CONTROL_HZ = 50.0
+_REGISTER, _STAND_IN = 200.0, 0.55  # of the P gain, and N m/rad of the makers' plain position servo in its place
+_GAINLESS = (CommandDelay, CommandResolution, Backlash, Deadband, GearFriction)
+"""Parts of servos that leave the gain as it is."""
 
 
 def microduck_file(env: Env, policy: AbstractPolicy) -> bytes:
@@ -81,7 +93,7 @@ def microduck_file(env: Env, policy: AbstractPolicy) -> bytes:
     Raises:
         WildRobotError: the env differs from the contract, all of it is told; or the policy cannot be exported.
     """
-    wrong = [*_wrong_robot(env), *_wrong_observation(env)]
+    wrong = [*_wrong_robot(env), *_wrong_servos(env), *_wrong_observation(env)]
     controller = env.controller
     if not isinstance(controller, JointPosition):
         wrong.append(f"its controller is a {type(controller).__name__}, not JointPosition")
@@ -166,11 +178,31 @@ def _wrong_observation(env: Env) -> list[str]:
     return wrong
 
 
+def _wrong_servos(env: Env) -> list[str]:
+    """Why no register of the robot's P gain has the stiffness that the policy was trained on."""
+    motors = _motors(env)
+    if not motors:
+        gains = sorted({round(float(gain), 6) for gain in env.physics.robot.model.mj.actuator_gainprm[:, 0]})
+        told = ", ".join(f"{gain:g}" for gain in gains)
+        wanted = f"the stand-in of register {_REGISTER:g} has {_STAND_IN:g}"
+        return [] if gains == [_STAND_IN] else [f"its position servos have a kp of {told} N m/rad, and {wanted}"]
+    if len(motors) == 1 and all(isinstance(part, VoltageControlledMotor) for part in motors.values()):
+        return []
+    told = ", ".join(f"{name} ({type(part).__name__})" for name, part in motors.items())
+    return [f"its servos' gain is that of {told}, and only one VoltageControlledMotor tells the register"]
+
+
 def _register(env: Env) -> float:
-    """The P gain's register that the env's servos were simulated with; the robot's own, 200, where none were."""
+    """The P gain's register that the env's servos were simulated with; the robot's own where it is the stand-in's."""
+    motors = [part for part in _motors(env).values() if isinstance(part, VoltageControlledMotor)]
+    return round(float(motors[0].gain) / XL330_GAIN, 3) if motors else _REGISTER
+
+
+def _motors(env: Env) -> dict[str, AbstractServo]:
+    """The parts of the env's servos that may set the gain, in order."""
     servos = None if env.disturbances is None else env.disturbances.servos
-    motors = [] if servos is None else [p for p in servos.parts.values() if isinstance(p, VoltageControlledMotor)]
-    return round(float(motors[0].gain) / XL330_GAIN, 3) if motors else 200.0
+    parts = {} if servos is None else {name: servos.parts[name] for name in servos.names}
+    return {name: part for name, part in parts.items() if type(part) not in _GAINLESS}
 
 
 def _scale(controller: JointPosition) -> float | list[float]:
