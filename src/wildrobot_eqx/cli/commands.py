@@ -258,6 +258,8 @@ def run_gpu_benchmark(keep: Path | None) -> tuple[dict[str, Any], list[str]]:
     """The figures of `bench gpu`, as a document and as Markdown tables."""
     from ..bench.gpu import bench_gpu, table
 
+    if keep is not None:
+        RunFolder.check_new(keep)  # the training that is to go there comes last
     if on_cpu():
         raise WildRobotError(
             "JAX sees no GPU here.",
