@@ -69,7 +69,10 @@ _TERMS: dict[str, type] = {
 _LEG = {"hip_yaw": 0.0, "hip_roll": -0.0873, "hip_pitch": -0.4579, "knee": -0.0049, "ankle": 0.453}  # the left one
 _HOME = {
     **{f"left_{name}": angle for name, angle in _LEG.items()},
-    **{"neck_pitch": 0.3491, "head_pitch": 0.3491, "head_yaw": 0.0, "head_roll": 0.0},
+    "neck_pitch": 0.3491,
+    "head_pitch": 0.3491,
+    "head_yaw": 0.0,
+    "head_roll": 0.0,
     **{f"right_{name}": -angle for name, angle in _LEG.items()},
 }
 """The contract's `default_joint_pos`, rad, in the order of its `joint_names`."""
