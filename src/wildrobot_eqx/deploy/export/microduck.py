@@ -3,10 +3,12 @@
 The contract is that of `policy_contract` in their published figures: input `obs` float32[1, 61], output
 `actions` float32[1, 14], opset 18, no dynamic axes, the normaliser in the graph, and a JSON document
 under the metadata key `microduck`. The robot takes `default_joint_pos + action_scale * actions` for its
-targets and clips nothing.
+targets and clips nothing, where training clips them to the joints' ranges; its `command[2]` is the turn that is asked
+for, where training adds what turns the robot back to its heading. docs/deploy.md has what that means.
 """
 
 import json
+import logging
 from typing import Any
 
 import jax
@@ -39,6 +41,8 @@ from ...observe import (
 from ...task import JointPoseCommand
 from .onnx.graph import OUTPUT, add_policy, as_model, policy_states
 from .onnx.nodes import Graph
+
+_log = logging.getLogger(__name__)
 
 KEY, OPSET, SCHEMA_VERSION = "microduck", 18, 1
 OBSERVATION = (
@@ -90,6 +94,8 @@ def microduck_file(env: Env, policy: AbstractPolicy) -> bytes:
         env: the recipe's env.
         policy: its distribution's mode is the action.
 
+    That the robot clips no target, where training clips them, is logged as a warning.
+
     Returns:
         The file's bytes; equal arguments give equal bytes.
 
@@ -110,6 +116,10 @@ def microduck_file(env: Env, policy: AbstractPolicy) -> bytes:
             where="export --format microduck",
             hint="start from recipes/microduck.py, whose observations are in the robot's order",
         )
+    _log.warning(
+        "microduck: training clips targets to the joints' ranges, and the robot clips none: beyond a range a servo "
+        "pulls harder than it did in training (docs/deploy.md)"
+    )
     size = sum(length for _, length, _ in OBSERVATION)
     graph = Graph()
     add_policy(graph, policy, "obs", size, 1, "")
