@@ -1,4 +1,9 @@
-"""Microduck walks any way, turns, and holds its head where it is told, on its own servos' model."""
+"""Microduck walks any way, turns, and holds its head where it is told, on its own servos' model.
+
+The policy's `command[2]` is the heading loop's yaw rate (the turn that is asked for, and 1.5 / s times the error of the
+heading), where that of the makers' contract is the plain turn; targets are clipped to the joints' ranges, where the
+contract clips none. docs/deploy.md has what that means on the robot.
+"""
 
 import wildrobot_eqx as we
 

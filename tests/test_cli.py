@@ -286,6 +286,19 @@ def test_robots_are_listed_and_shown(call):
     assert "3.56 kg" in out
 
 
+def test_bench_refuses_what_it_would_ignore_and_a_full_folder_before_it_measures(tmp_path, call, monkeypatch):
+    for what, option in (("physics", "--out"), ("all", "--out"), ("gpu", "--seeds"), ("physics", "--seeds")):
+        status, _, err = call("bench", what, f"{option}=7")
+        assert status == 2
+        assert f"bench {what} takes no {option}." in err
+    (tmp_path / "mine.txt").write_text("")
+    monkeypatch.setattr("wildrobot_eqx.cli.commands.on_cpu", lambda: False)
+    monkeypatch.setattr("wildrobot_eqx.bench.gpu.bench_gpu", lambda **_: pytest.fail("it measures"))
+    status, _, err = call("bench", "gpu", f"--out={tmp_path}")
+    assert status == 2
+    assert "already holds files" in err
+
+
 def test_a_recipe_is_copied_once(tmp_path, call, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert call("recipes", "copy", "hop")[:2] == (0, "hop.py\n")

@@ -107,7 +107,7 @@ def test_results_are_printed_as_they_are(name, odd, call, monkeypatch):
 def test_benchmarks_and_exports_are_printed_as_they_are(call, monkeypatch, tmp_path):
     monkeypatch.setattr("wildrobot_eqx.cli.commands.run_benchmarks", lambda *_: ({}, [f"{ODD} line"]))
     assert f"{ODD} line" in call("bench")[1]
-    monkeypatch.setattr("wildrobot_eqx.cli.export_run.export_run", lambda *_: (ODD, f"{ODD}.zip"))
+    monkeypatch.setattr("wildrobot_eqx.cli.export_run.export_run", lambda *_: (Path(ODD), Path(f"{ODD}.zip")))
     assert f"{ODD}.zip" in call("export", tmp_path)[1]
 
 

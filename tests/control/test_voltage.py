@@ -70,6 +70,13 @@ def law_of(rng, volts: float, sag: float, floor: float = 0.0, before=None):
     return law, now, own.target
 
 
+def test_the_floor_raises_no_battery():
+    """One that is below it without load stays there; once the floor gave it 6 V."""
+    for source, sag in ((5.0, 0.0), (5.0, 0.9), (0.0, 0.9)):
+        law, *_ = law_of(np.random.default_rng(0), source, sag, floor=6.0)
+        np.testing.assert_allclose(law.limit, M6["kt_Nm_per_A"] / M6["R_ohm"] * source, rtol=1e-6)
+
+
 def test_torque_is_that_of_the_firmwares_voltage():
     """Duty by gain and error, at most 1, sag by the last torques down to the floor, back-EMF, and viscous friction."""
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 import onnx
 import pytest
-from helpers import random_physics
+from helpers import random_physics, replace
 from microduck_reader import CONTRACT, MicroduckPolicy, RefusedError, robot_says
 
 import wildrobot_eqx as we
@@ -54,11 +54,28 @@ def test_the_robot_takes_it_and_it_is_the_policy(env, policy, data):
     np.testing.assert_allclose(read.targets(inside), target, atol=1e-6)
 
 
+def test_its_targets_go_beyond_the_ranges_and_it_says_so(env, policy, heard):
+    """The controller clips them, the contract does not."""
+    read = MicroduckPolicy(microduck_file(env, policy))
+    assert any("the robot clips none" in message for message in heard.messages)
+    observations = np.random.default_rng(2).normal(size=(50, 61)).astype(np.float32) * 30.0
+    actions = np.array([read(row) for row in observations])
+    home, (low, high) = np.array(robot_says()["default_joint_pos"]), np.asarray(env.controller.range).T
+    targets = np.array([read.targets(row) for row in actions])
+    np.testing.assert_allclose(targets, home + actions, atol=1e-5)
+    assert np.mean((targets < low - 0.5) | (targets > high + 0.5)) > 0.2
+    trained, _ = env.controller(env.controller.init(), jnp.asarray(actions[0]))
+    np.testing.assert_allclose(trained, np.clip(targets[0], low, high), atol=1e-5)
+
+
 def test_its_observation_is_the_envs(env):
     """What the robot feeds it is what the env does, number by number, of a robot that moves and is told things."""
     robot, physics = env.physics.robot, random_physics(env.physics.robot)
     commands = {name: command.sample(jax.random.key(0)) for name, command in env.commands.items()}
-    commands["velocity"] = env.commands["velocity"].set(commands["velocity"], jnp.asarray([0.2, -0.1, 0.4]))
+    velocity, dt, ahead = env.commands["velocity"], 0.02, 0.05  # rad, how far the robot has turned beyond its heading
+    asked = velocity.start(velocity.set(commands["velocity"], jnp.asarray([0.2, -0.1, 0.4])), physics, {})
+    asked = replace(asked, origin=asked.origin - ahead)
+    commands["velocity"] = velocity.step(jax.random.key(1), asked, physics, dt, {})
     commands["head"] = dataclasses.replace(commands["head"], value=jnp.asarray([0.1, -0.1, 0.3, 0.05]))
     action = jnp.linspace(-1.0, 1.0, 14)
     observed = {name: command.observe(commands[name]) for name, command in env.commands.items()}
@@ -76,7 +93,8 @@ def test_its_observation_is_the_envs(env):
     np.testing.assert_allclose(found["joint_pos"], np.asarray(robot.joints(physics.qpos)) - home, atol=1e-6)
     np.testing.assert_array_equal(found["joint_vel"], robot.joint_velocities(physics.qvel))
     np.testing.assert_array_equal(found["actions"], action)
-    np.testing.assert_allclose(found["command"][:2], [0.2, -0.1], atol=1e-7)
+    yaw_rate = 0.4 + 1.5 * (0.4 * dt - ahead)  # with the heading loop, which the contract's vyaw of 0.4 lacks
+    np.testing.assert_allclose(found["command"], [0.2, -0.1, yaw_rate], atol=1e-5)
     np.testing.assert_allclose(found["head_command"], [0.1, -0.1, 0.3, 0.05], atol=1e-7)
     np.testing.assert_array_equal(found["body_command"], np.zeros(6))
 
@@ -194,7 +212,57 @@ def _other_controller(env):
     )
 
 
+def _other_home(env):
+    """Of one joint, of the controller and so of the file."""
+    return dataclasses.replace(env, controller=replace(env.controller, home=env.controller.home.at[3].set(0.4)))
+
+
+def _other_zero(env):
+    """Of one joint, as the policy sees it: the robot takes its own home away."""
+    term = env.observations["policy"].terms["joint_pos"]
+    term = replace(term, driven=replace(term.driven, home=term.driven.home.at[13].add(2e-6)))
+    return dataclasses.replace(env, observations=_stack(env, joint_pos=term))
+
+
+def _other_head(env):
+    """Of one joint, as the policy is told where to hold its head."""
+    head = env.commands["head"]
+    head = replace(head, joints=replace(head.joints, home=head.joints.home.at[5].set(0.0)))
+    return dataclasses.replace(env, commands={**env.commands, "head": head})
+
+
+def _with_servos(env, parts):
+    servos = None if parts is None else we.Servos(env.physics.robot, parts)
+    return dataclasses.replace(env, disturbances=we.Disturbances(servos=servos))
+
+
+def _other_motor(env):
+    return _with_servos(env, {"delay": we.servos.CommandDelay(), "motor": we.servos.DCMotor(env.physics.robot)})
+
+
+def _two_motors(env):
+    motors = [we.servos.xl330(register)["motor"] for register in (200.0, 400.0)]
+    return _with_servos(env, dict(zip(("weak", "strong"), motors)))
+
+
+def _other_gain(env):
+    """No servo model, and an MJCF that is no stand-in of the robot's servos."""
+
+    def stiffer(mj):
+        mj.actuator_gainprm[2, 0], mj.actuator_biasprm[2, 1] = 1.1, -1.1
+
+    robot = env.physics.robot
+    physics = we.NativePhysics(dataclasses.replace(robot, model=robot.model.edit(stiffer)))
+    return dataclasses.replace(_with_servos(env, None), physics=physics)
+
+
 ENVS = {
+    _other_motor: r"its servos' gain is that of motor \(DCMotor\)",
+    _two_motors: r"weak \(VoltageControlledMotor\), strong \(VoltageControlledMotor\)",
+    _other_gain: r"a kp of 0\.55, 1\.1 N m/rad, and the stand-in of register 200 has 0\.55",
+    _other_head: r"head_command has neck_pitch at home at 0 rad, not 0\.3491",
+    _other_home: r"the controller has left_knee at home at 0\.4 rad, not -0\.0049",
+    _other_zero: r"joint_pos has right_ankle at home at -0\.452998 rad, not -0\.453",
     _other_order: "its policy sees projected_gravity",
     _other_meaning: "joint_pos is a JointVelocities",
     _young_speeds: "joint_vel is not one control step old",
@@ -206,6 +274,20 @@ ENVS = {
 def test_an_env_that_differs_from_the_contract_is_refused(env, policy, change):
     with pytest.raises(we.WildRobotError, match=ENVS[change]):
         microduck_file(change(env), policy)
+
+
+SERVOS = {
+    "none": (None, 200.0),
+    "a late bus": ({"delay": we.servos.CommandDelay(), "play": we.servos.Backlash()}, 200.0),
+    "another register": ({"delay": we.servos.CommandDelay(), **we.servos.xl330(350.0)}, 350.0),
+}
+
+
+@pytest.mark.parametrize("servos", SERVOS)
+def test_the_servos_register_is_that_of_training(env, policy, servos):
+    """Without a model of them the robot's own, of which the MJCF's kp is the makers' stand-in."""
+    parts, register = SERVOS[servos]
+    assert MicroduckPolicy(microduck_file(_with_servos(env, parts), policy)).document["kp_fw"] == register
 
 
 def test_another_robot_is_refused(policy):

@@ -103,3 +103,32 @@ def test_a_term_without_its_servo_or_calibration_says_what_to_do(hopper):
             terms[name](signals)
     with pytest.raises(we.WildRobotError, match="did you mean 'motor'"):
         we.terms.BatteryVoltage("moter")(random_signals(hopper))
+
+
+def test_a_term_of_another_servo_says_so(hopper):
+    """Each term with a part of each other kind, as the parts themselves draw them."""
+    servos = {
+        **we.servos.xl330(),
+        "dc": we.servos.DCMotor(hopper),
+        "delay": we.servos.CommandDelay(),
+        "step": we.servos.CommandResolution(),
+        "play": we.servos.Backlash(),
+    }
+    zero = jnp.zeros((hopper.nu,), jnp.float32)
+    joints = we.servos.Joints(zero, zero, zero, zero)
+    states = {name: part.init(jax.random.key(0), joints, zero, 0.005) for name, part in servos.items()}
+    signals = dataclasses.replace(random_signals(hopper), servo=states)
+    terms = {
+        we.terms.BatteryVoltage: ("motor", "dc"),
+        lambda part: we.terms.MotorStrengths(hopper, part): ("dc",),
+        lambda part: we.terms.CommandLag(hopper, part): ("delay",),
+        lambda part: we.terms.GearPlay(hopper, part): ("play",),
+    }
+    for make, fitting in terms.items():
+        for name in servos:
+            term = make(name)
+            if name in fitting:
+                assert term(signals).shape == (term.size,)
+                continue
+            with pytest.raises(we.WildRobotError, match=f"the servos' part '{name}' is another servo"):
+                term(signals)

@@ -1,10 +1,11 @@
 """The physics benchmark runs, and counts every case against the bare loop."""
 
+import jax
 import pytest
 
 from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.bench.growth import bench_growth
-from wildrobot_eqx.bench.physics import bench_physics
+from wildrobot_eqx.bench.physics import EngineCase, bench_physics
 
 
 def test_bench_physics():
@@ -20,6 +21,16 @@ def test_bench_physics():
         assert case["steps_per_second"] > 0
         assert case["turns"] >= 5
         assert case["fraction_of_bare"] == pytest.approx(case["steps_per_second"] / result["bare"]["steps_per_second"])
+
+
+def test_an_engine_for_which_the_device_has_no_memory_ends_nothing(monkeypatch):
+    def of(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory.\nBacktrace: ...")
+
+    monkeypatch.setattr(EngineCase, "of", of)
+    result = bench_physics("hopper", num_envs=2, seconds=0.0)
+    assert result["native"] == {"skipped": "RESOURCE_EXHAUSTED: Out of memory."}
+    assert result["bare_fresh"]["steps_per_second"] > 0
 
 
 def test_unknown_backend():

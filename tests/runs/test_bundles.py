@@ -292,6 +292,14 @@ def test_a_policy_that_is_not_microducks_gets_no_file_of_its(trained, cli, tmp_p
     assert not file.exists()
 
 
+@pytest.mark.parametrize("option", ["--sign=key", "--network=net.onnx", "--no-eval"])
+def test_microducks_file_takes_no_option_of_a_bundle(option, cli, tmp_path):
+    done = cli("export", tmp_path, "--format=microduck", option)
+    assert done.status == 2
+    assert f"--format microduck takes no {option.partition('=')[0]}." in done.err
+    assert "take --format bundle" in done.err
+
+
 def test_microducks_file_lies_in_the_run_and_is_not_overwritten(trained, cli, monkeypatch, tmp_path):
     from wildrobot_eqx.deploy.export import microduck
 

@@ -15,7 +15,7 @@ from ..errors import WildRobotError
 from ..physics.native import NativePhysics
 from ..robots import load_robot
 from ..train.log import read_metrics
-from .physics import EngineCase, make_engine, script
+from .physics import EngineCase, make_engine, script, why_not
 from .train import run_apart, speed
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,8 @@ def bench_gpu(
 
     Returns:
         `physics`: by engine and number of envs the physics steps per second (the median of 5 calls of 25 control
-        steps), seconds to compile and MB that the compiled rollout holds. `train`: of each training the control
+        steps), seconds to compile and MB that the compiled rollout holds; of a case that the device cannot run,
+        such as for want of memory, `skipped` in their place: the reason. `train`: of each training the control
         steps per second, the seconds from process start to the first update and to the end, and the velocity
         error of its last iteration, m/s.
 
@@ -67,6 +68,10 @@ def bench_gpu(
                     raise
                 cases["skipped"] = error.what
                 break
+            except jax.errors.JaxRuntimeError as error:
+                cases[str(n)] = {"skipped": why_not(error)}
+                _log.info(f"  {engine}, {n} envs: skipped: {cases[str(n)]['skipped']}")
+                continue
             _log.info(f"  {engine}, {n} envs: {cases[str(n)]['steps_per_second']:,.0f} steps/s")
     if steps:
         found["train"] = _trainings(recipe, steps, settings, keep)
@@ -113,6 +118,8 @@ def table(found: dict[str, dict[str, Any]]) -> list[str]:
         for n, case in cases.items():
             if n == "skipped":
                 lines.append(f"| {engine} | | {case} | | |")
+            elif "skipped" in case:
+                lines.append(f"| {engine} | {int(n):,} | {case['skipped']} | | |")
             else:
                 rate, seconds, memory = (case[k] for k in ("steps_per_second", "compile_seconds", "memory_mb"))
                 lines.append(f"| {engine} | {int(n):,} | {rate:,.0f} | {seconds:.0f} s | {memory:,.0f} MB |")

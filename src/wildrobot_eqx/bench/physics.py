@@ -40,7 +40,7 @@ def bench_physics(
     - `tree` steps one shard of the envs per core, from a thread each (`num_shards`).
     - `mjx-warp` is `mjx` with `impl="warp"`.
 
-    A case that this machine cannot run has one entry, `skipped`: the reason.
+    A case that this machine cannot run, such as for want of memory, has one entry, `skipped`: the reason.
 
     Raises:
         WildRobotError: no such robot or engine.
@@ -51,14 +51,20 @@ def bench_physics(
         "bare": _bare_loop(native, qpos, targets, mujoco.mjtStage.mjSTAGE_NONE),
         "bare_fresh": _bare_loop(native, qpos, targets, mujoco.mjtStage.mjSTAGE_VEL),
     }
+    for run in cases.values():
+        run()
     figures: dict[str, dict[str, Any]] = {"bare": {}, "bare_fresh": {}}
     for engine in engines:
         try:
             case = EngineCase.of(make_engine(engine, native), qpos, targets)
+            case.run()  # fault the memory in
         except WildRobotError as error:
             if engine != "mjx-warp":
                 raise
             figures[engine] = {"skipped": error.what}
+            continue
+        except jax.errors.JaxRuntimeError as error:
+            figures[engine] = {"skipped": why_not(error)}
             continue
         cases[engine] = case.run
         figures[engine] = {
@@ -66,8 +72,6 @@ def bench_physics(
             "memory_mb": case.memory_mb,
             "num_shards": case.num_shards,
         }
-    for run in cases.values():
-        run()  # fault the memory in
     times: dict[str, list[float]] = {name: [] for name in cases}
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times["bare"]) < 5:
@@ -82,6 +86,11 @@ def bench_physics(
         bare = {"steps_per_second": rate[name], "fraction_of_bare": rate[name] / rate["bare"]}
         figures[name] = {**ratio, **bare, **figures[name], "turns": len(times[name])}
     return figures
+
+
+def why_not(error: jax.errors.JaxRuntimeError) -> str:
+    """Why the device cannot run a case, such as for want of memory: the first line of what XLA says."""
+    return next(iter(str(error).splitlines()), "XLA failed")[:200]
 
 
 def make_engine(name: str, native: NativePhysics) -> AbstractPhysics:

@@ -16,7 +16,7 @@ from .. import __version__
 from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
 from .lists import RECIPES, ROBOTS
-from .shared import PROGRAM, Json, Run, Trust, notices, results, verbatim
+from .shared import PROGRAM, Json, Run, Trust, notices, refuse, results, verbatim
 
 if TYPE_CHECKING:
     from ..recipes.recipe import RecipeFunction
@@ -302,7 +302,9 @@ def bench(
     what: Annotated[
         Literal["all", "physics", "train", "trainers", "gpu"], typer.Argument(help="What to measure.")
     ] = "all",
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each kind when trainers are compared.")] = 3,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Trainings of each kind when trainers are compared.", show_default="3")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="A folder to keep the run of gpu's second training in.")] = None,
     json: Json = False,
 ) -> None:
@@ -312,5 +314,9 @@ def bench(
     """
     from .commands import run_benchmarks, run_gpu_benchmark
 
+    if what != "gpu":
+        refuse(f"bench {what}", {"--out": out is not None}, "only bench gpu keeps a run; leave it away")
+    if what in ("gpu", "physics"):
+        refuse(f"bench {what}", {"--seeds": seeds is not None}, "bench trainers and bench train take it; leave it away")
     with results(json) as show:
-        show(*(run_gpu_benchmark(out) if what == "gpu" else run_benchmarks(what, seeds)))
+        show(*(run_gpu_benchmark(out) if what == "gpu" else run_benchmarks(what, seeds or 3)))

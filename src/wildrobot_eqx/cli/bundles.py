@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..errors import WildRobotError
-from .shared import Json, Run, Trust, results
+from .shared import Json, Run, Trust, refuse, results
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ def export(
     from .export_run import export_microduck, export_network, export_run
 
     if format == "microduck":
+        no_bundle = {"--no-eval": no_eval, "--sign": sign is not None, "--network": network is not None}
+        refuse("--format microduck", no_bundle, "leave it away, or take --format bundle")
         file = run / "microduck.onnx" if out is None else out
         _free(file, force, "--out")
         with results(json) as show:

@@ -40,7 +40,7 @@ def check_recipe(
     plain = [check.Finding(f"env.{at}", kind, "no mirror image", MIRROR_FIX, place) for at, kind in bare.items()]
     seconds = time.monotonic() - began
     shown = env_json(recipe.env)
-    engines = told_engines(recipe.env.physics.robot, recipe.env.physics.timestep)
+    engines = told_engines(recipe.env.physics)
     document = {
         "recipe": recipe.name,
         "passed": proof.passed and not vain and not plain,

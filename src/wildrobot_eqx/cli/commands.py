@@ -20,6 +20,7 @@ from ..train.session import check_gate, reopen, start
 from ..train.startup import enable_compilation_cache
 from ..train.verify import short, verify
 from .finish import evaluate, evaluate_engines, finish, render, report
+from .shared import refuse
 
 _log = logging.getLogger(__name__)
 
@@ -135,9 +136,7 @@ def verify_recipe(
     """
     if resume is not None:
         raise WildRobotError("--verify starts anew.", where="--resume", hint="leave one of the two away")
-    for option, given in (without or {}).items():
-        if given:
-            raise WildRobotError(f"--verify takes no {option}.", where=option, hint="leave one of the two away")
+    refuse("--verify", without or {})
     enable_compilation_cache()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="wildrobot-eqx-verify-") as scratch:
@@ -259,6 +258,8 @@ def run_gpu_benchmark(keep: Path | None) -> tuple[dict[str, Any], list[str]]:
     """The figures of `bench gpu`, as a document and as Markdown tables."""
     from ..bench.gpu import bench_gpu, table
 
+    if keep is not None:
+        RunFolder.check_new(keep)  # the training that is to go there comes last
     if on_cpu():
         raise WildRobotError(
             "JAX sees no GPU here.",

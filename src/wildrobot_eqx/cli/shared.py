@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..errors import WildRobotError
+
 PROGRAM = "wildrobot-eqx"
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
@@ -45,6 +47,17 @@ def verbatim(text: str) -> str:
     from rich.markup import escape
 
     return escape(text).replace(":", ":[none][/none]")
+
+
+def refuse(mode: str, given: dict[str, bool], hint: str = "leave one of the two away") -> None:
+    """Refuse options that would mean nothing to `mode`: by name, whether each was given.
+
+    Raises:
+        WildRobotError: one of them was.
+    """
+    for option, is_given in given.items():
+        if is_given:
+            raise WildRobotError(f"{mode} takes no {option}.", where=option, hint=hint)
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ class VoltageControlledMotor(AbstractServo):
     With duty u = clip(gain * error, -1, 1) and battery voltage V:
 
         torque = kt / R * (u * V - kt * velocity)
-        V = max(source - sag * sum |torque|, floor), the torques of all motors at the last update
+        V = max(source - sag * sum |torque|, min(floor, source)), the torques of all motors at the last update
 
     The first term is the engine's position law, the second, back-EMF, its `drag`. Drag and
     friction of the robot's own joints are taken away: put `GearFriction` behind it. Source:
@@ -39,7 +39,7 @@ class VoltageControlledMotor(AbstractServo):
         resistance: R, ohm.
         voltage: range of the battery's voltage without load, V, drawn per episode.
         sag: range of its loss per N m of all motors' torques together, V/(N m), drawn per episode.
-        floor: below which it does not sag, V.
+        floor: below which it does not sag, V; a battery that is weaker without load keeps its own voltage.
     """
 
     gain: Float[Array, ""]  # 1/rad
@@ -69,7 +69,8 @@ class VoltageControlledMotor(AbstractServo):
         per_volt = self.torque_constant / self.resistance  # N m/V
         back = per_volt * self.torque_constant  # N m s/rad
         load = jnp.sum(jnp.abs(joints.torque - back * joints.velocity))
-        stall = per_volt * jnp.maximum(state.source - state.sag * load, self.floor)
+        supply = jnp.maximum(state.source - state.sag * load, jnp.minimum(self.floor, state.source))
+        stall = per_volt * supply
         one = jnp.ones_like(law.limit)
         return ServoLaw(law.target, self.gain * stall * one, 0.0 * one, stall * one, back * one, 0.0 * one), state
 

@@ -4,14 +4,18 @@ The value function that knows the robot it judges need not take a heavy one for 
 (asymmetric actor-critic: Pinto et al. 2017, arXiv 1710.06542).
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from ..arrays import f32
+from ..control.motors import MotorState
+from ..control.voltage import VoltageState
 from ..errors import WildRobotError, nearest
 from ..physics import PhysicsParams
 from ..physics.params import nominal_params
@@ -211,11 +215,11 @@ class AbstractServoTerm(AbstractStatelessTerm):
     def source(self) -> str:
         return f"servos, {self.part}"
 
-    def drawn(self, signals: Signals) -> Any:
-        """The part's state.
+    def drawn(self, signals: Signals, kind: str, fits: Callable[[Any], bool]) -> Any:
+        """The part's state, which fits where the part is a servo of that kind.
 
         Raises:
-            WildRobotError: the env has no such part.
+            WildRobotError: the env has no such part, or it is of another kind.
         """
         parts = signals.servo or {}
         if self.part not in parts:
@@ -226,11 +230,20 @@ class AbstractServoTerm(AbstractStatelessTerm):
                 if parts
                 else "give the Disturbances servos=Servos(...), or drop the term",
             )
-        return parts[self.part]
+        if not fits(state := parts[self.part]):
+            raise WildRobotError(
+                f"{type(self).__name__} reads what a {kind} draws; the servos' part {self.part!r} is another servo.",
+                where=f"env.disturbances.servos.parts[{self.part!r}]",
+                hint=f"name a part that is a {kind}, or drop the term",
+            )
+        return state
 
 
 class BatteryVoltage(AbstractServoTerm):
-    """The battery's voltage without load that the servos' `DCMotor` has drawn; `part` is its name among them."""
+    """The battery's voltage without load, drawn by the servos' motor, whose name among them is `part`.
+
+    A `DCMotor` and a `VoltageControlledMotor` draw one.
+    """
 
     part: str = eqx.field(static=True)
     size = 1
@@ -244,7 +257,8 @@ class BatteryVoltage(AbstractServoTerm):
         return Mirror((0,), (1.0,))
 
     def __call__(self, signals: Signals) -> Float[Array, " 1"]:
-        return self.drawn(signals).source[None]
+        kinds = "DCMotor or VoltageControlledMotor"
+        return self.drawn(signals, kinds, lambda state: isinstance(state, (MotorState, VoltageState))).source[None]
 
 
 class MotorStrengths(AbstractServoTerm):
@@ -267,7 +281,7 @@ class MotorStrengths(AbstractServoTerm):
         return _unsigned(self.driven)
 
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:
-        return self.drawn(signals).strength
+        return self.drawn(signals, "DCMotor", lambda state: isinstance(state, MotorState)).strength
 
 
 class CommandLag(AbstractServoTerm):
@@ -286,7 +300,8 @@ class CommandLag(AbstractServoTerm):
         return Mirror((0,), (1.0,))
 
     def __call__(self, signals: Signals) -> Float[Array, " 1"]:
-        return self.scale * self.drawn(signals)[0][None]
+        state = self.drawn(signals, "CommandDelay", lambda state: isinstance(state, tuple) and len(state) == 2)
+        return self.scale * state[0][None]
 
 
 class GearPlay(AbstractServoTerm):
@@ -310,4 +325,4 @@ class GearPlay(AbstractServoTerm):
         return _unsigned(self.driven)
 
     def __call__(self, signals: Signals) -> Float[Array, " nu"]:
-        return self.drawn(signals)
+        return self.drawn(signals, "Backlash", lambda state: isinstance(state, jax.Array))

@@ -61,12 +61,17 @@ def engine_refusals(
     return found
 
 
-def told_engines(robot: Robot, timestep: float = 0.005) -> str | None:
-    """One sentence for each engine in JAX that refuses `robot`, and which engines take it; None where `tree` does."""
-    refused = engine_refusals(robot, timestep, ("tree",))
+def told_engines(physics: AbstractPhysics) -> str | None:
+    """One sentence for each engine in JAX that refuses a robot, and which engines take it; None where `tree` does.
+
+    The robot is that of `physics`, which takes it, perhaps by options of its own; the other engines are asked as
+    `--physics` makes them.
+    """
+    own, robot, timestep = engine_name(physics), physics.robot, physics.timestep
+    refused = {} if own == "tree" else engine_refusals(robot, timestep, ("tree",))
     if not refused:
         return None
-    refused |= engine_refusals(robot, timestep, ("mjx",))
+    refused |= {} if own == "mjx" else engine_refusals(robot, timestep, ("mjx",))
     taken = [name for name in ("native", "mjx") if name not in refused]
     return " ".join([*refused.values(), f"Take --physics {' or '.join(taken)}."])
 

@@ -84,18 +84,29 @@ class RunFolder:
         Raises:
             WildRobotError: `out` already holds something, or cannot be made.
         """
+        if out is not None:
+            RunFolder.check_new(out)
+            return RunFolder(_new_folder(Path(out), fresh=False))
         stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-        path = Path(out) if out is not None else Path("runs") / f"{name}-{stamp}-seed{seed}"
+        return RunFolder(_new_folder(Path("runs") / f"{name}-{stamp}-seed{seed}", fresh=True))
+
+    @staticmethod
+    def check_new(out: str | os.PathLike[str]) -> None:
+        """Whether a new run can be put there: `out` is empty or absent.
+
+        Raises:
+            WildRobotError: it already holds something.
+        """
+        path = Path(out)
         if path.is_file():
             raise WildRobotError(f"{path} is a file.", where="--out", hint="name a folder")
-        if out is not None and path.is_dir() and any(path.iterdir()):
+        if path.is_dir() and any(path.iterdir()):
             run = (path / "manifest.json").is_file()
             raise WildRobotError(
                 f"The folder {str(path)!r} already holds " + ("a run." if run else "files."),
                 where="--out",
                 hint=f"go on with it by `--resume {path}`, or name an empty folder" if run else "name an empty folder",
             )
-        return RunFolder(_new_folder(path, fresh=out is None))
 
     @staticmethod
     def open(path: str | os.PathLike[str]) -> "RunFolder":

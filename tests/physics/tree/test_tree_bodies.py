@@ -4,10 +4,11 @@ import mujoco
 import numpy as np
 import pytest
 from tree_models import compile_text, model
-from tree_runs import agree
+from tree_runs import agree, at_rest
 
 from wildrobot_eqx.physics.tree.check import check_class
 from wildrobot_eqx.physics.tree.model import read
+from wildrobot_eqx.physics.tree.pairs import contact_pairs
 from wildrobot_eqx.robots import Model
 
 GEOMS = {
@@ -124,6 +125,35 @@ def test_legs_a_ball_and_a_post_meet_as_mujocos(shapes, cone, condim):
     met = {tuple(sorted(chosen.mj.geom(g).name for g in pair)) for d in data for pair in d.contact.geom}
     assert {("a", "b"), ("a", "ball"), ("b", "ball"), ("a", "floor"), ("a", "post")} <= met
     agree(chosen, states, 4, 1e-6)
+
+
+STILL = """
+<mujoco>
+  <option timestep="0.004"/>
+  <worldbody>
+    <geom name="floor" type="plane" size="0 0 1"/>
+    <geom name="wall" type="plane" size="0 0 1" pos="-1 0 0" euler="0 90 0"/>
+    <geom name="post" size="0.1" pos="1 0 0" contype="0" conaffinity="0"/>
+    <geom name="box" type="box" size="0.1 0.1 0.1" pos="1 0 0" contype="0" conaffinity="0"/>
+    <body name="bolted" pos="1 0 0"><geom name="stud" size="0.1" contype="0" conaffinity="0"/></body>
+    <body pos="0 0 0.099"><joint name="z" type="slide" axis="0 0 1"/><geom name="ball" size="0.1"/></body>
+  </worldbody>
+  <contact>{pairs}</contact>
+  <sensor><contact geom1="ball" data="force" reduce="netforce"/></sensor>
+</mujoco>
+"""
+NEVER_MOVE = (("post", "stud"), ("floor", "post"), ("floor", "wall"), ("box", "stud"), ("box", "floor"))
+
+
+def test_a_pair_of_geoms_that_never_move_is_no_contact():
+    """MuJoCo finds such contacts and gives them no force; the engine once died of their bodies' having no joint."""
+    listed = "".join(f'<pair geom1="{a}" geom2="{b}"/>' for a, b in NEVER_MOVE)
+    chosen, bare = (compile_text(STILL.format(pairs=pairs)) for pairs in (listed, ""))
+    assert contact_pairs(chosen.mj) == contact_pairs(bare.mj)
+    check_class(chosen, ignore_self_contact=False)
+    (data,) = agree(chosen, at_rest(chosen, chosen.mj.qpos0), 0, 1e-7)
+    met = {frozenset(chosen.mj.geom(g).name for g in pair) for pair in data.contact.geom}
+    assert {frozenset(("post", "stud")), frozenset(("floor", "post"))} < met, "MuJoCo lists them"
 
 
 def test_without_such_contacts_the_solver_keeps_the_trees_sparsity():

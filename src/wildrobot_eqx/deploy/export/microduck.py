@@ -3,17 +3,28 @@
 The contract is that of `policy_contract` in their published figures: input `obs` float32[1, 61], output
 `actions` float32[1, 14], opset 18, no dynamic axes, the normaliser in the graph, and a JSON document
 under the metadata key `microduck`. The robot takes `default_joint_pos + action_scale * actions` for its
-targets and clips nothing.
+targets and clips nothing, where training clips them to the joints' ranges; its `command[2]` is the turn that is asked
+for, where training adds what turns the robot back to its heading. docs/deploy.md has what that means.
 """
 
 import json
+import logging
 from typing import Any
 
 import jax
 import numpy as np
 
-from ...control import JointPosition, VoltageControlledMotor
-from ...control.voltage import XL330_GAIN
+from ...control import (
+    XL330_GAIN,
+    AbstractServo,
+    Backlash,
+    CommandDelay,
+    CommandResolution,
+    Deadband,
+    GearFriction,
+    JointPosition,
+    VoltageControlledMotor,
+)
 from ...env import Env
 from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
@@ -27,8 +38,11 @@ from ...observe import (
     ReadingDelay,
     Reserved,
 )
+from ...task import JointPoseCommand
 from .onnx.graph import OUTPUT, add_policy, as_model, policy_states
 from .onnx.nodes import Graph
+
+_log = logging.getLogger(__name__)
 
 KEY, OPSET, SCHEMA_VERSION = "microduck", 18, 1
 OBSERVATION = (
@@ -56,12 +70,21 @@ _TERMS: dict[str, type] = {
     "command": CommandTerm,
     "head_command": CommandTerm,
 }
-_JOINTS = (
-    *(f"left_{name}" for name in ("hip_yaw", "hip_roll", "hip_pitch", "knee", "ankle")),
-    *("neck_pitch", "head_pitch", "head_yaw", "head_roll"),
-    *(f"right_{name}" for name in ("hip_yaw", "hip_roll", "hip_pitch", "knee", "ankle")),
-)
+_LEG = {"hip_yaw": 0.0, "hip_roll": -0.0873, "hip_pitch": -0.4579, "knee": -0.0049, "ankle": 0.453}  # the left one
+_HOME = {
+    **{f"left_{name}": angle for name, angle in _LEG.items()},
+    "neck_pitch": 0.3491,
+    "head_pitch": 0.3491,
+    "head_yaw": 0.0,
+    "head_roll": 0.0,
+    **{f"right_{name}": -angle for name, angle in _LEG.items()},
+}
+"""The contract's `default_joint_pos`, rad, in the order of its `joint_names`."""
+_JOINTS = tuple(_HOME)
 _CONTROL_HZ = 50.0
+_REGISTER, _STAND_IN = 200.0, 0.55  # of the P gain, and N m/rad of the makers' plain position servo in its place
+_GAINLESS = (CommandDelay, CommandResolution, Backlash, Deadband, GearFriction)
+"""Parts of servos that leave the gain as it is."""
 
 
 def microduck_file(env: Env, policy: AbstractPolicy) -> bytes:
@@ -71,16 +94,20 @@ def microduck_file(env: Env, policy: AbstractPolicy) -> bytes:
         env: the recipe's env.
         policy: its distribution's mode is the action.
 
+    That the robot clips no target, where training clips them, is logged as a warning.
+
     Returns:
         The file's bytes; equal arguments give equal bytes.
 
     Raises:
         WildRobotError: the env differs from the contract, all of it is told; or the policy cannot be exported.
     """
-    wrong = [*_wrong_robot(env), *_wrong_observation(env)]
+    wrong = [*_wrong_robot(env), *_wrong_servos(env), *_wrong_observation(env)]
     controller = env.controller
     if not isinstance(controller, JointPosition):
         wrong.append(f"its controller is a {type(controller).__name__}, not JointPosition")
+    else:
+        wrong += _wrong_home("the controller", env, controller.joint_names, controller.home)
     if policy_states(policy, env.observations["policy"].size):
         wrong.append("its policy has a memory, and the file has one input")
     if wrong or not isinstance(controller, JointPosition):
@@ -89,6 +116,10 @@ def microduck_file(env: Env, policy: AbstractPolicy) -> bytes:
             where="export --format microduck",
             hint="start from recipes/microduck.py, whose observations are in the robot's order",
         )
+    _log.warning(
+        "microduck: training clips targets to the joints' ranges, and the robot clips none: beyond a range a servo "
+        "pulls harder than it did in training (docs/deploy.md)"
+    )
     size = sum(length for _, length, _ in OBSERVATION)
     graph = Graph()
     add_policy(graph, policy, "obs", size, 1, "")
@@ -118,6 +149,18 @@ def _wrong_robot(env: Env) -> list[str]:
     return wrong
 
 
+def _wrong_home(whose: str, env: Env, joints: tuple[str, ...], home: Any) -> list[str]:
+    """Joints whose home is not the contract's: the robot adds a policy's output to its own."""
+    if joints != _JOINTS:
+        told = f"{whose} has the joints {', '.join(joints)}, not {', '.join(_JOINTS)}"
+        return [] if joints == env.physics.robot.joint_names else [told]
+    return [
+        f"{whose} has {name} at home at {float(found):.6g} rad, not {wanted:g}"
+        for (name, wanted), found in zip(_HOME.items(), np.asarray(jax.device_get(home)))
+        if not abs(found - wanted) <= 1e-6
+    ]
+
+
 def _wrong_observation(env: Env) -> list[str]:
     """Parts of the policy's observation that are not those of the contract, in its order."""
     stack = env.observations["policy"]
@@ -133,8 +176,12 @@ def _wrong_observation(env: Env) -> list[str]:
     for name, channels in _COMMANDS.items():
         term = stack.terms[name]
         seen = tuple(channel.name for channel in term.channels) if isinstance(term, CommandTerm) else ()
+        if isinstance(asked := env.commands.get(getattr(term, "command", "")), JointPoseCommand):
+            wrong += _wrong_home(name, env, asked.joints.names, asked.joints.home)
         if seen != channels:
             wrong.append(f"{name} is {', '.join(seen) or 'no command'}, not {', '.join(channels)}")
+    if isinstance(angles := stack.terms["joint_pos"], JointPositions):
+        wrong += _wrong_home("joint_pos", env, angles.driven.names, angles.driven.home)
     age = [part.seconds for part in stack.sensing.get("joint_vel", ()) if isinstance(part, ReadingDelay)]
     if len(age) != 1 or not np.allclose(age[0], 1.0 / _CONTROL_HZ, atol=1e-6):
         wrong.append("joint_vel is not one control step old: sense it by ReadingDelay((0.02, 0.02))")
@@ -144,11 +191,31 @@ def _wrong_observation(env: Env) -> list[str]:
     return wrong
 
 
+def _wrong_servos(env: Env) -> list[str]:
+    """Why no register of the robot's P gain has the stiffness that the policy was trained on."""
+    motors = _motors(env)
+    if not motors:
+        gains = sorted({round(float(gain), 6) for gain in env.physics.robot.model.mj.actuator_gainprm[:, 0]})
+        told = ", ".join(f"{gain:g}" for gain in gains)
+        wanted = f"the stand-in of register {_REGISTER:g} has {_STAND_IN:g}"
+        return [] if gains == [_STAND_IN] else [f"its position servos have a kp of {told} N m/rad, and {wanted}"]
+    if len(motors) == 1 and all(isinstance(part, VoltageControlledMotor) for part in motors.values()):
+        return []
+    told = ", ".join(f"{name} ({type(part).__name__})" for name, part in motors.items())
+    return [f"its servos' gain is that of {told}, and only one VoltageControlledMotor tells the register"]
+
+
 def _register(env: Env) -> float:
-    """The P gain's register that the env's servos were simulated with; the robot's own, 200, where none were."""
+    """The P gain's register that the env's servos were simulated with; the robot's own where it is the stand-in's."""
+    motors = [part for part in _motors(env).values() if isinstance(part, VoltageControlledMotor)]
+    return round(float(motors[0].gain) / XL330_GAIN, 3) if motors else _REGISTER
+
+
+def _motors(env: Env) -> dict[str, AbstractServo]:
+    """The parts of the env's servos that may set the gain, in order."""
     servos = None if env.disturbances is None else env.disturbances.servos
-    motors = [] if servos is None else [p for p in servos.parts.values() if isinstance(p, VoltageControlledMotor)]
-    return round(float(motors[0].gain) / XL330_GAIN, 3) if motors else 200.0
+    parts = {} if servos is None else {name: servos.parts[name] for name in servos.names}
+    return {name: part for name, part in parts.items() if type(part) not in _GAINLESS}
 
 
 def _scale(controller: JointPosition) -> float | list[float]:

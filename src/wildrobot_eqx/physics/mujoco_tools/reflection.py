@@ -13,6 +13,9 @@ _TILT = (0.1, 0.05, 0.0)  # rad, about x, y and z on the floor: no two feet bear
 _FREE, _BALL, _SLIDE = (int(getattr(mujoco.mjtJoint, f"mjJNT_{kind}")) for kind in ("FREE", "BALL", "SLIDE"))
 
 
+_MIRROR = np.diag([1.0, -1.0, 1.0])
+
+
 @dataclasses.dataclass(frozen=True)
 class Reflection:
     """How positions and velocities of a robot reflect in the x-z plane: entry i takes sign[i] times entry source[i]."""
@@ -48,12 +51,19 @@ class Reflection:
                 found.qpos_sign[q : q + 7] = (1, -1, 1, 1, -1, 1, -1)
                 found.qvel_sign[v : v + 6] = (1, -1, 1, -1, 1, -1)
                 continue
-            if kind == _BALL:
-                found.qpos_sign[q : q + 4] = (1, -1, 1, -1)
-                found.qvel_sign[v : v + 3] = (-1, 1, -1)
-                continue
             body = int(mj.jnt_bodyid[joint])
             twin = int(mj.body_jntadr[other.get(body, body)]) + joint - int(mj.body_jntadr[body])
+            if int(mj.jnt_type[twin]) != kind:
+                return None
+            if kind == _BALL:
+                turn = -_frame(mj, data, joint).T @ _MIRROR @ _frame(mj, data, twin)  # from axes of the twin to its own
+                if np.abs(turn).max(axis=1).min() < 0.9:
+                    return None
+                q_twin, v_twin = int(mj.jnt_qposadr[twin]), int(mj.jnt_dofadr[twin])
+                found.qpos_source[q] = q_twin
+                for i, j in enumerate(np.abs(turn).argmax(axis=1)):
+                    found.pair(q + 1 + i, q_twin + 1 + int(j), v + i, v_twin + int(j), float(np.sign(turn[i, j])))
+                continue
             flip = np.array([1.0, -1.0, 1.0]) * (1.0 if kind == _SLIDE else -1.0)
             along = float((flip * data.xaxis[joint]) @ data.xaxis[twin])
             if abs(along) < 0.9:
@@ -62,7 +72,7 @@ class Reflection:
         return found
 
     def pair(self, at: int, other: int, dof: int, twin: int, sign: float) -> None:
-        """Let a hinge or a slide at `at` in qpos and `dof` in qvel take what its image has at `other` and `twin`."""
+        """Let an entry of a joint, `at` in qpos and `dof` in qvel, take what its image has at `other` and `twin`."""
         self.qpos_source[at], self.qpos_sign[at] = other, sign
         self.qvel_source[dof], self.qvel_sign[dof] = twin, sign
 
@@ -89,3 +99,10 @@ class Reflection:
     def qvel(self, qvel: Float[np.ndarray, " nv"]) -> Float[np.ndarray, " nv"]:
         """The mirrored velocity."""
         return self.qvel_sign * qvel[self.qvel_source]
+
+
+def _frame(mj: mujoco.MjModel, data: mujoco.MjData, joint: int) -> Float[np.ndarray, "3 3"]:
+    """The axes, as columns in the world, of a ball joint's position: those of its body before the joint turns it."""
+    turned, q = np.zeros(9), int(mj.jnt_qposadr[joint])
+    mujoco.mju_quat2Mat(turned, data.qpos[q : q + 4])
+    return data.xmat[mj.jnt_bodyid[joint]].reshape(3, 3) @ turned.reshape(3, 3).T

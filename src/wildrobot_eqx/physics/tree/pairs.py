@@ -61,7 +61,7 @@ def disabled(mj: mujoco.MjModel, *names: str) -> bool:
 
 
 def contact_pairs(mj: mujoco.MjModel) -> Found:
-    """Pairs of geoms that may touch.
+    """Pairs of geoms that may touch, one of which moves: a <pair> of two that never do has no force.
 
     Source of the rules: MuJoCo's documentation, Computation, "Collision detection", Selection.
     """
@@ -84,6 +84,8 @@ def contact_pairs(mj: mujoco.MjModel) -> Found:
     for a, b in sorted(chosen):
         first, second = (a, b) if mj.geom_type[a] <= mj.geom_type[b] else (b, a)
         moves = [bool(weld[mj.geom_bodyid[g]]) for g in (first, second)]
+        if not any(moves):
+            continue
         if mj.geom_type[first] == PLANE and not moves[0] and mj.geom_type[second] != PLANE:
             found.planes.append((first, second))
         else:
