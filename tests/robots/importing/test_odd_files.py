@@ -1,10 +1,13 @@
 """Files that are valid, but unusual: what they say is kept, or its loss is told."""
 
+import re
+
 import makers
 import numpy as np
 import pytest
 
-from wildrobot_eqx.robots.importing import import_robot
+from wildrobot_eqx.errors import WildRobotError
+from wildrobot_eqx.robots.importing import ImportOptions, import_robot
 
 LEGS = " ".join(["0 0.6 -1.2"] * 4)
 AXES = ("1 0 0", "0 1 0", "0 0 1")
@@ -48,3 +51,63 @@ def test_an_inertia_is_not_told_of_for_its_last_digit(tmp_path):
     mj = robot.model
     np.testing.assert_allclose(mj.body_inertia[mj.body("FL_calf").id], [3.2e-4, 3e-4, 2e-5], rtol=5e-3)
     assert not [found for found in robot.findings if found.what.startswith("inertia")]
+
+
+def test_bodies_and_joints_without_names_get_some(tmp_path):
+    """They are told apart, and an inertia that one body's file gives is not taken for another's."""
+    text = re.sub(r'<body name="[FR][RL]_\w+"', "<body", makers.quadruped(actuators=""))
+    text = re.sub(r'<joint name="\w+"', "<joint", text).replace('<body name="trunk"', "<body")
+    mj = imported(tmp_path, text).model
+    assert mj.nu == 12
+    assert mj.body(1).name == "base"
+    assert len({mj.joint(j).name for j in range(mj.njnt)}) == 13
+    np.testing.assert_allclose(mj.body_mass[1:], [4.0, *[0.3, 0.4, 0.1] * 4])
+
+
+def test_a_leg_whose_knee_is_counted_from_another_turn_stands(tmp_path):
+    """Its range is 200 to 310 degrees, which is what -160 to -50 is."""
+    robot = imported(tmp_path, makers.quadruped().replace('range="-150 -40"', 'range="200 310"'))
+    assert robot.trial.stands
+    knees = robot.model.key_qpos[0][[9, 12, 15, 18]]
+    assert (np.radians(200.0) < knees).all()
+    assert (knees < np.radians(310.0)).all()
+
+
+def test_a_range_in_degrees_is_refused(tmp_path):
+    with pytest.raises(WildRobotError, match="degrees"):
+        imported(tmp_path, makers.biped().replace('lower="0" upper="2"', 'lower="20" upper="114"'), name="two.urdf")
+
+
+def test_a_range_that_may_be_in_degrees_is_told_of(tmp_path):
+    text = makers.biped().replace('lower="-1.4" upper="1.4"', 'lower="-80" upper="80"')
+    robot = imported(tmp_path, text, name="two.urdf")
+    assert finding(robot, "wide ranges").value == "left_hip_pitch, right_hip_pitch"
+    assert finding(robot, "wide ranges").check
+
+
+@pytest.mark.parametrize("limit", ['lower="2" upper="0"', 'lower="0" upper="nan"', ""])
+def test_limits_of_a_urdf_that_mujoco_drops_are_told_of(tmp_path, limit):
+    robot = imported(tmp_path, makers.biped().replace('lower="0" upper="2"', limit), name="two.urdf")
+    assert finding(robot, "ranges left out").value == "left_knee, right_knee"
+    assert finding(robot, "ranges left out").check
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (ImportOptions(home="FL_calf=nan"), "finite"),
+        (ImportOptions(home="FL_calf=-inf"), "finite"),
+        (ImportOptions(feet=("FL_calf", "FL_thigh")), "'FL_thigh' has no joint of its own"),
+        (ImportOptions(feet=("trunk", "FL_calf")), "'trunk' has no joint of its own"),
+        (ImportOptions(ignore=("*",)), "No joint is left"),
+        (ImportOptions(name="n" * 300), "longer than"),
+    ],
+)
+def test_options_that_leave_no_robot_are_refused(tmp_path, options, told):
+    with pytest.raises(WildRobotError, match=told):
+        imported(tmp_path, makers.quadruped(), options)
+
+
+def test_a_file_whose_name_is_too_long_is_not_there():
+    with pytest.raises(WildRobotError, match="no file"):
+        import_robot("n" * 300)

@@ -1,5 +1,6 @@
 """The home pose: one of the file's that stands, or else one that is solved for."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -102,6 +103,8 @@ def _asked(body: PosedBody, poses: Mapping[str, Pose], asked: str) -> dict[str, 
                 where="--home",
                 hint=f"a pose of the file, or JOINT=ANGLE,... in rad; {nearest(name, known)}",
             ) from error
+        if not math.isfinite(found[name]):
+            raise WildRobotError(f"--home gives joint {name!r} no finite angle: {item!r}.", where="--home", hint="rad")
     return found
 
 

@@ -19,12 +19,15 @@ from .mjcf import Imported, robot_spec
 from .options import ImportOptions, matching
 from .orientation import UPS, facing
 from .place import find_file
+from .ranges import check_ranges
 from .read import Source, read_source
 from .readme import robot_readme
 from .skeleton import make_skeleton
 from .standing import stand_up
 from .toml import MARK, mirrors, robot_toml
 from .trial import Trial, hold_home
+
+_LONGEST = 100  # characters of a robot's name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +61,7 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
     findings = Findings()
     source = read_source(path, options, findings)
     locked = _locked(source, options, findings)
+    check_ranges(source, locked, findings)
     body, drives, legs = _on_legs(source, locked, options, findings)
     skeleton = body.skeleton
     servos = split_servos(options, [drive.joint for drive in drives])
@@ -89,8 +93,8 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
         findings.add("mirror", f"{len(body.reflection.pairs)} pairs", "reflected places and axes of joints", "sure")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     origin = f"{path.name} (sha256 {digest})"
-    spec = robot_spec(robot, source.mj, f" {MARK.removeprefix('# ')} From {origin}. ")
     try:
+        spec = robot_spec(robot, source.mj, f" {MARK.removeprefix('# ')} From {origin}. ")
         model = spec.compile()
     except ValueError as error:
         raise WildRobotError(f"The imported robot does not compile: {error}", where=str(path)) from error
@@ -157,11 +161,15 @@ def robot_name(name: str) -> str:
     """A name for files and commands: letters, digits and underscores.
 
     Raises:
-        WildRobotError: nothing of it is left.
+        WildRobotError: nothing of it is left, or it is too long for a file's name.
     """
     found = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-")
-    if not found:
-        raise WildRobotError(f"{name!r} is no name for a robot.", where="--name", hint="letters, digits, _ and -")
+    if not found or len(found) > _LONGEST:
+        told = name if len(name) < _LONGEST else f"{name[:20]}..."
+        why = "" if not found else f": it is longer than {_LONGEST} characters"
+        raise WildRobotError(
+            f"{told!r} is no name for a robot{why}.", where="--name", hint="--name with letters, digits, _ and -"
+        )
     return found
 
 

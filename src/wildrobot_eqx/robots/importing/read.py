@@ -1,6 +1,7 @@
 """A robot's file, read and compiled by MuJoCo: what every further step of an import looks at."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import mujoco
@@ -14,7 +15,7 @@ from .meshes import find_mesh, mesh_points
 from .options import ImportOptions
 from .place import Kind, read_xml
 from .root import make_free
-from .urdf import joint_speeds, srdf_states, urdf_spec
+from .urdf import joint_limits, joint_speeds, srdf_states, urdf_spec
 
 _SCALAR = {int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)}
 _MESH, _SPHERE, _HFIELD = (getattr(mujoco.mjtGeom, f"mjGEOM_{kind}") for kind in ("MESH", "SPHERE", "HFIELD"))
@@ -31,6 +32,7 @@ class Source:
     root: int  # body id of the robot's root
     meshes: dict[int, Float[np.ndarray, "n 3"]]  # hull of a mesh in the frame of its geom, by geom id
     speeds: dict[str, float]  # rad/s, by joint, of a URDF
+    limits: dict[str, tuple[float, float]]  # rad or m, by joint, of a URDF, as it has them
     poses: dict[str, dict[str, float]]  # angles (rad) by joint, by keyframe or state of an SRDF
     unread: dict[str, str]  # a mesh that no reader is there for, by body
     imus: tuple[tuple[str, str], ...]  # ("site" or "body", name) of what may be an IMU, the likeliest first
@@ -50,6 +52,7 @@ def read_source(path: Path, options: ImportOptions, findings: Findings) -> Sourc
             spec = mujoco.MjSpec.from_file(str(path))
         except ValueError as error:
             raise _refused(path, error) from error
+    _name(spec)
     imus = _imus(spec)
     _drop(spec)
     root = make_free(spec, path, findings)
@@ -78,6 +81,7 @@ def read_source(path: Path, options: ImportOptions, findings: Findings) -> Sourc
         root=mujoco.mj_name2id(mj, mujoco.mjtObj.mjOBJ_BODY, root),
         meshes=meshes,
         speeds=joint_speeds(xml) if kind == "urdf" else {},
+        limits=joint_limits(xml) if kind == "urdf" else {},
         poses=states,
         unread=unread,
         imus=imus,
@@ -90,6 +94,24 @@ def _refused(path: Path, error: Exception) -> WildRobotError:
         where=str(path),
         hint="mend what it names, or import with --no-meshes" if "mesh" in str(error) else "mend what it names",
     )
+
+
+def _name(spec: mujoco.MjSpec) -> None:
+    """Give bodies and joints names that have none: everything here goes by names."""
+    bodies, joints = ({element.name for element in elements} for elements in (spec.bodies, spec.joints))
+    for body in spec.bodies[1:]:
+        if not body.name:
+            body.name = _new_name("base" if body.parent.name == "world" else "link", bodies)
+        for joint in body.joints:
+            if not joint.name:
+                joint.name = _new_name(f"{body.name}_joint", joints)
+
+
+def _new_name(stem: str, taken: set[str]) -> str:
+    """A name that is not taken yet, and then is."""
+    name = next(name for i in itertools.count(1) if (name := stem if i == 1 else f"{stem}{i}") not in taken)
+    taken.add(name)
+    return name
 
 
 def _imus(spec: mujoco.MjSpec) -> tuple[tuple[str, str], ...]:

@@ -37,8 +37,6 @@ def make_free(spec: mujoco.MjSpec, path: Path, findings: Findings) -> str:
     others = [tree[2].name for tree in trees if tree[2].name != root.name and tree[1]]
     if others:
         findings.add("left out", ", ".join(others), "trees of bodies beside the robot", "sure", check=True)
-    if not root.name:
-        root.name = "base"
     joints = list(root.joints)
     if any(joint.type == _FREE for joint in joints):
         findings.add("root", root.name, "the free joint of the file", "sure")

@@ -152,6 +152,10 @@ def make_skeleton(source: Source, locked: Mapping[str, float], turn: Float[np.nd
                 ),
             )
         )
+    if not any(link.joints for link in links):
+        raise WildRobotError(
+            "No joint is left to move.", where=str(source.path), hint="--ignore locks joints: name fewer"
+        )
     return Skeleton(
         links=tuple(links),
         mimics=_mimics(source, {j.name for link in links for j in link.joints}, set(top)),
