@@ -1,8 +1,10 @@
 """Files that are valid, but unusual: what they say is kept, or its loss is told."""
 
+import math
 import re
 
 import makers
+import mujoco
 import numpy as np
 import pytest
 
@@ -111,3 +113,65 @@ def test_options_that_leave_no_robot_are_refused(tmp_path, options, told):
 def test_a_file_whose_name_is_too_long_is_not_there():
     with pytest.raises(WildRobotError, match="no file"):
         import_robot("n" * 300)
+
+
+HEAD = """<site name="imu_site" pos="0.01 0 0.02"/>
+  <body name="head" pos="0.2 0 0.05"><inertial pos="0 0 0" mass="0.2" diaginertia="1e-4 1e-4 1e-4"/>
+    <joint name="neck" axis="0 1 0" range="-60 60" ref="10"/>
+    <body name="jaw" pos="0.05 0 0"><inertial pos="0 0 0" mass="0.1" diaginertia="1e-5 1e-5 1e-5"/>
+      <joint name="jaw" axis="0 1 0" range="-60 60"/></body></body>"""
+
+
+def with_head(equality):
+    """The quadruped with a head and a jaw."""
+    text = makers.quadruped(keys=f"<equality>{equality}</equality>")
+    return text.replace('<site name="imu_site" pos="0.01 0 0.02"/>', HEAD)
+
+
+FOLLOWS = '<joint joint1="jaw" joint2="neck" polycoef="0.1 0.5 0 0 0"/>'
+HOLDS = '<joint joint1="neck" polycoef="0.2 0 0 0 0"/>'
+CHAIN = '<weld body1="FL_calf" body2="FR_calf"/>'
+
+
+def test_a_joint_that_follows_does_so_from_where_its_leader_counts(tmp_path):
+    """MuJoCo counts both from their ref, which is 10 degrees of the neck."""
+    mj = imported(tmp_path, with_head(FOLLOWS)).model
+    neck, jaw = (mj.key_qpos[0][mj.jnt_qposadr[mj.joint(name).id]] for name in ("neck", "jaw"))
+    assert jaw == pytest.approx(0.1 + 0.5 * (neck - math.radians(10.0)))
+    data = mujoco.MjData(mj)
+    mujoco.mj_resetDataKeyframe(mj, data, 0)
+    mujoco.mj_forward(mj, data)
+    assert abs(data.efc_pos[data.efc_type == mujoco.mjtConstraint.mjCNSTR_EQUALITY]).max() < 1e-6
+
+
+@pytest.mark.parametrize("options", [None, ImportOptions(ignore=("neck",))])
+def test_a_joint_that_is_held_is_rigid_and_what_follows_it_too(tmp_path, options):
+    """The file holds the neck 0.2 rad from its ref; or the user locks it."""
+    robot = imported(tmp_path, with_head((HOLDS if options is None else "") + FOLLOWS), options)
+    mj = robot.model
+    assert not mj.neq
+    assert mj.nu == mj.njnt - 1 == 12
+    assert mj.body_mass[1] == pytest.approx(4.3)
+    locked = [found.value for found in robot.findings if found.what == "locked"]
+    assert locked == ["neck", "jaw"]
+    assert "without a motor" not in [found.what for found in robot.findings]
+
+
+def test_constraints_that_are_not_active_do_nothing(tmp_path):
+    text = with_head((FOLLOWS + HOLDS + CHAIN).replace("/>", ' active="false"/>'))
+    robot = imported(tmp_path, text)
+    assert not robot.model.neq
+    assert finding(robot, "without a motor").value == "neck, jaw"
+
+
+def test_a_root_that_hangs_on_the_world_is_let_go(tmp_path):
+    robot = imported(tmp_path, with_head('<weld body1="trunk"/>'))
+    assert not robot.model.neq
+    assert finding(robot, "held root").check
+
+
+def test_tendons_that_do_something_are_told_of(tmp_path):
+    tendon = '<tendon><fixed name="{n}" {more}><joint joint="FL_thigh" coef="1"/></fixed></tendon>'
+    text = makers.quadruped(keys=tendon.format(n="spring", more='stiffness="50"') + tendon.format(n="idle", more=""))
+    found = finding(imported(tmp_path, text), "tendons left out")
+    assert (found.value, found.check) == ("spring", True)

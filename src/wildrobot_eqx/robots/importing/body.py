@@ -100,7 +100,7 @@ class PosedBody:
         """The pose of all joints, those that follow others included."""
         found = {name: float(pose.get(name, 0.0)) for name in self.names}
         for name, mimic in self._leaders.items():
-            found[name] = float(np.polynomial.polynomial.polyval(found.get(mimic.leader, 0.0), mimic.polynomial))
+            found[name] = mimic.angle(found.get(mimic.leader, 0.0))
         return found
 
     def pose(self, pose: Pose) -> mujoco.MjData:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import math
 import re
 
 import mujoco
@@ -10,13 +9,14 @@ import numpy as np
 
 from ...errors import WildRobotError
 from .body import PosedBody
+from .constraints import locked_joints, tell_left_out
 from .drives import Drive, read_drives, split_servos
 from .findings import Finding, Findings
 from .gains import choose_gains
 from .imu import find_imu
 from .legs import Leg, WheelsError, are_feet, find_legs, foot_names
 from .mjcf import Imported, robot_spec
-from .options import ImportOptions, matching
+from .options import ImportOptions
 from .orientation import UPS, facing
 from .place import find_file
 from .ranges import check_ranges
@@ -60,7 +60,8 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
     path = find_file(named)
     findings = Findings()
     source = read_source(path, options, findings)
-    locked = _locked(source, options, findings)
+    locked = locked_joints(source, options, findings)
+    tell_left_out(source, findings)
     check_ranges(source, locked, findings)
     body, drives, legs = _on_legs(source, locked, options, findings)
     skeleton = body.skeleton
@@ -135,7 +136,7 @@ def _on_legs(
         skeleton = make_skeleton(source, locked, facing(source, up, found))
         body = PosedBody(skeleton, source.mj)
         followers = {mimic.follower for mimic in skeleton.mimics}
-        drives = tuple(d for d in read_drives(source, options, found, followers) if d.joint in body.names)
+        drives = tuple(d for d in read_drives(source, options, found, followers, locked) if d.joint in body.names)
         try:
             legs = find_legs(body, source.poses, {d.joint for d in drives}, options, found, str(source.path))
         except WildRobotError as error:
@@ -170,25 +171,4 @@ def robot_name(name: str) -> str:
         raise WildRobotError(
             f"{told!r} is no name for a robot{why}.", where="--name", hint="--name with letters, digits, _ and -"
         )
-    return found
-
-
-def _locked(source: Source, options: ImportOptions, findings: Findings) -> dict[str, float]:
-    """The angles of the joints that `--ignore` makes rigid."""
-    mj = source.mj
-    scalar = [
-        mj.joint(j).name
-        for j in range(mj.njnt)
-        if int(mj.jnt_type[j]) in (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
-    ]
-    if not options.ignore:
-        return {}
-    names = matching(options.ignore, scalar, "--ignore", "joint")
-    pose = next(iter(source.poses.values()), {})
-    found = {}
-    for name in names:
-        j = mj.joint(name).id
-        low, high = mj.jnt_range[j] if mj.jnt_limited[j] else (-math.inf, math.inf)
-        found[name] = float(np.clip(pose.get(name, 0.0), low, high))
-    findings.add("locked", ", ".join(names), "--ignore", "sure")
     return found

@@ -8,6 +8,10 @@ from .mjcf import Imported
 MARK = "# Written by `wildrobot-eqx robots import`."
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDTH = 118
+_AT_END = (
+    *("actuated", "motors", "without a motor", "gains", "torque limits", "actuators left out", "locked"),
+    *("tendons left out", "held root", "ranges left out", "wide ranges"),
+)  # findings that are told before the motors
 
 
 def robot_toml(robot: Imported, findings: Findings, model: str, origin: str) -> str:
@@ -64,7 +68,7 @@ def robot_toml(robot: Imported, findings: Findings, model: str, origin: str) -> 
         lines += [f'linvel = "{name}_foot_linvel"', ""]
     lines += _said(findings, "imu")
     lines += ["[imu.base]", 'gyro = "imu_gyro"', 'accel = "imu_accel"', 'quat = "imu_quat"', ""]
-    for what in ("actuated", "motors", "without a motor", "gains", "torque limits", "actuators left out"):
+    for what in _AT_END:
         lines += _said(findings, what)
     return "\n".join([*lines, *_servos(robot)]) + "\n"
 
