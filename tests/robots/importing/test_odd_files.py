@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from wildrobot_eqx.errors import WildRobotError
+from wildrobot_eqx.physics.tree.pairs import contact_pairs, pair_of
 from wildrobot_eqx.robots.importing import ImportOptions, import_robot
 
 LEGS = " ".join(["0 0.6 -1.2"] * 4)
@@ -175,3 +176,37 @@ def test_tendons_that_do_something_are_told_of(tmp_path):
     text = makers.quadruped(keys=tendon.format(n="spring", more='stiffness="50"') + tendon.format(n="idle", more=""))
     found = finding(imported(tmp_path, text), "tendons left out")
     assert (found.value, found.check) == ("spring", True)
+
+
+BALL = '<geom type="sphere" size="0.018"'
+
+
+@pytest.mark.parametrize(("more", "friction"), [('friction="0.5"', 0.5), ('friction="1.4" priority="2"', 1.4)])
+def test_the_friction_of_feet_holds_on_the_floor(tmp_path, more, friction):
+    """In MuJoCo and in the tree engine; at equal priority both take the greater of foot and floor."""
+    robot = imported(tmp_path, makers.quadruped().replace(BALL, f"{BALL} {more}"))
+    mj = robot.model
+    data = mujoco.MjData(mj)
+    mujoco.mj_resetDataKeyframe(mj, data, 0)
+    data.qpos[2] -= 1e-3
+    mujoco.mj_forward(mj, data)
+    np.testing.assert_allclose(data.contact.friction[:, 0], [friction] * 4)
+    feet = contact_pairs(mj).planes
+    assert [pair_of(mj, *pair).friction_of for pair in feet] == [(pair[1],) for pair in feet]
+    assert finding(robot, "friction").value == f"{friction:g}"
+
+
+def test_feet_without_a_friction_of_their_own_mix_theirs_with_the_floors(tmp_path):
+    mj = imported(tmp_path, makers.quadruped()).model
+    assert not mj.geom_priority.any()
+
+
+@pytest.mark.parametrize("shape", [makers.BOX, None])
+def test_a_sole_that_no_file_shows_is_to_be_checked(tmp_path, shape):
+    """And its fall is not explained away as that of two points."""
+    text = makers.biped() if shape else re.sub("<collision>.*?</collision>", "", makers.biped(), flags=re.S)
+    robot = imported(tmp_path, text, name="two.urdf")
+    checks = [line for line in robot.files["robot.toml"].decode().splitlines() if line.startswith("# check: sphere")]
+    assert len(checks) == (0 if shape else 2)
+    assert [found.check for found in robot.findings if found.what == "soles"] == ([] if shape else [True])
+    assert "anything" not in finding(robot, "trial").value

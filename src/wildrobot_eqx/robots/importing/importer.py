@@ -101,7 +101,7 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
         raise WildRobotError(f"The imported robot does not compile: {error}", where=str(path)) from error
     trial = hold_home(model)
     said = "it stands" if trial.stands else trial.wrong
-    if len(stand.soles) == 2 and not any(sole.flat for sole in stand.soles):
+    if len(stand.soles) == 2 and not any(sole.flat or sole.assumed for sole in stand.soles):
         said += ", as anything does that stands still on two points" * (not trial.stands)
     why = f"holding its home pose for {trial.seconds:g} s in MuJoCo"
     findings.add("trial", said, why, "sure", check=not trial.stands)

@@ -50,7 +50,7 @@ def robot_spec(robot: Imported, source: mujoco.MjModel, comment: str) -> mujoco.
             name=f"{name}_foot", type=_KINDS(sole.kind), size=sole.size, pos=sole.pos, quat=quaternion(sole.mat)
         )
         geom.mass, geom.contype, geom.conaffinity, geom.condim = 0.0, 1, 0, 3
-        geom.friction, geom.group, geom.rgba = sole.friction, 2, _SOLE
+        geom.friction, geom.priority, geom.group, geom.rgba = sole.friction, sole.priority, 2, _SOLE
     _foot_sites(robot, bodies)
     link, place = robot.imu
     robot.stand.body.pose({})

@@ -41,6 +41,7 @@ class Shape:
     points: Float[np.ndarray, "n 3"]  # m, corners of its convex hull; those of round shapes are samples
     collides: bool
     friction: Float[np.ndarray, " 3"]
+    priority: int  # of its friction over the floor's
     owner: str  # the body that it belonged to
 
 
@@ -199,6 +200,7 @@ def _shape(source: Source, g: int, pos: Float[np.ndarray, " 3"], mat: Float[np.n
         points=pos + local @ mat.T,
         collides=bool(mj.geom_contype[g] or mj.geom_conaffinity[g]),
         friction=mj.geom_friction[g].copy(),
+        priority=int(mj.geom_priority[g]),
         owner=mj.body(mj.geom_bodyid[g]).name,
     )
 

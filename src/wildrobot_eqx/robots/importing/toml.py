@@ -63,7 +63,7 @@ def robot_toml(robot: Imported, findings: Findings, model: str, origin: str) -> 
     for name, sole in zip(robot.feet, robot.stand.soles):
         off = f", off by up to {1e3 * sole.error:.1f} mm" if sole.error else ""
         link = body.skeleton.links[sole.link].name
-        lines += _comment(f"{_checked(sole.error > 0.0)}{sole.word}: {sole.source}{off}; of {link}")
+        lines += _comment(f"{_checked(sole.assumed or sole.error > 0.0)}{sole.word}: {sole.source}{off}; of {link}")
         lines += [f"[feet.{name}]", f'site = "{name}_foot"', f'force = "{name}_foot_force"']
         lines += [f'linvel = "{name}_foot_linvel"', ""]
     lines += _said(findings, "imu")
