@@ -10,7 +10,7 @@ import pytest
 
 from wildrobot_eqx.errors import WildRobotError
 from wildrobot_eqx.physics.tree.pairs import contact_pairs, pair_of
-from wildrobot_eqx.robots.importing import ImportOptions, import_robot
+from wildrobot_eqx.robots.importing import DATASHEETS, ImportOptions, import_robot
 
 LEGS = " ".join(["0 0.6 -1.2"] * 4)
 AXES = ("1 0 0", "0 1 0", "0 0 1")
@@ -210,3 +210,51 @@ def test_a_sole_that_no_file_shows_is_to_be_checked(tmp_path, shape):
     assert len(checks) == (0 if shape else 2)
     assert [found.check for found in robot.findings if found.what == "soles"] == ([] if shape else [True])
     assert "anything" not in finding(robot, "trial").value
+
+
+NAMES = [f"{n}_{j}" for n in ("FR", "FL", "RR", "RL") for j in ("abduction", "thigh", "calf")]
+
+
+def position(more):
+    """A position actuator on every joint."""
+    return "".join(f'<position joint="{name}" {more}/>' for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    ("more", "joint", "value"),
+    [
+        ('kp="20" kv="0.5"', "armature", "as they are"),
+        ('kp="100" kv="50"', "armature", "adjusted for 12 joints: damping "),
+        ('kp="300" kv="3"', "damping", "adjusted for 12 joints: armature "),
+        ('kp="20"', "armature", "adjusted for 12 joints: damping "),
+    ],
+)
+def test_gains_that_are_not_as_they_are_in_the_file_are_to_be_checked(tmp_path, more, joint, value):
+    text = makers.quadruped(actuators=position(f'{more} forcerange="-20 20"'))
+    text = text.replace('<joint damping="0.1" armature="0.005"/>', f'<joint {joint}="0.01"/>')
+    found = [f for f in imported(tmp_path, text).findings if f.what == "gains"]
+    assert len(found) == 1
+    assert found[0].value.startswith(value)
+    assert found[0].check == (value != "as they are")
+
+
+def test_armatures_of_the_file_stay_where_a_joint_and_its_image_differ(tmp_path):
+    """As figures that were measured on each joint do; what is chosen is the same on both."""
+    text = makers.quadruped().replace('name="FL_thigh" axis', 'name="FL_thigh" armature="0.02" axis')
+    mj = imported(tmp_path, text).model
+    left, right = (mj.joint(f"{n}_thigh") for n in ("FL", "FR"))
+    assert (left.armature[0], right.armature[0]) == pytest.approx((0.02, 0.005))
+    gains = [(mj.actuator(f"{n}_thigh").gainprm[0], mj.actuator(f"{n}_thigh").biasprm[2]) for n in ("FL", "FR")]
+    assert gains[0] == pytest.approx(gains[1])
+
+
+def test_a_servo_brings_its_dry_friction_and_its_rotor(tmp_path):
+    """One whose datasheet has no friction leaves the joint's own."""
+    options = ImportOptions(servo=("sts3215-12v", "*_calf=brushless(0.3,300,1e-5,9)"))
+    text = makers.quadruped().replace('<joint damping="0.1"', '<joint damping="0.1" frictionloss="0.3"')
+    mj = imported(tmp_path, text, options).model
+    sheet = DATASHEETS["sts3215-12v"]
+    hip, calf = mj.joint("FR_abduction"), mj.joint("FR_calf")
+    assert hip.frictionloss[0] == pytest.approx(sheet.frictionloss)
+    assert (hip.armature[0], hip.damping[0]) == pytest.approx((sheet.armature, 0.0))
+    assert (calf.frictionloss[0], calf.damping[0]) == pytest.approx((0.3, 0.1))

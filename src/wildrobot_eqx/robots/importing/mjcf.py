@@ -41,7 +41,8 @@ def robot_spec(robot: Imported, source: mujoco.MjModel, comment: str) -> mujoco.
     _scene(spec, robot)
     armature = {gain.joint: gain.armature for gain in robot.gains}
     damping = {gain.joint: gain.damping for gain in robot.gains}
-    bodies = add_links(spec, skeleton, source, armature, damping)
+    frictionloss = {gain.joint: gain.frictionloss for gain in robot.gains}
+    bodies = add_links(spec, skeleton, source, armature, damping, frictionloss)
     bodies[0].pos = [0.0, 0.0, robot.height]
     for body, part in zip(bodies, skeleton.links):
         _draw(body, part)
