@@ -98,8 +98,9 @@ def test_limits_of_a_urdf_that_mujoco_drops_are_told_of(tmp_path, limit):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (ImportOptions(home="FL_calf=nan"), "finite"),
-        (ImportOptions(home="FL_calf=-inf"), "finite"),
+        (ImportOptions(home="FL_calf=nan"), "beyond its range"),
+        (ImportOptions(home="FL_calf=-inf"), "beyond its range"),
+        (ImportOptions(home="FL_calf=-5"), "beyond its range of -2.618 to -0.6981"),
         (ImportOptions(feet=("FL_calf", "FL_thigh")), "'FL_thigh' has no joint of its own"),
         (ImportOptions(feet=("trunk", "FL_calf")), "'trunk' has no joint of its own"),
         (ImportOptions(ignore=("*",)), "No joint is left"),
@@ -258,3 +259,31 @@ def test_a_servo_brings_its_dry_friction_and_its_rotor(tmp_path):
     assert hip.frictionloss[0] == pytest.approx(sheet.frictionloss)
     assert (hip.armature[0], hip.damping[0]) == pytest.approx((sheet.armature, 0.0))
     assert (calf.frictionloss[0], calf.damping[0]) == pytest.approx((0.3, 0.1))
+
+
+def angles(robot):
+    """The home pose by joint."""
+    mj = robot.model
+    return {mj.joint(j).name: mj.key_qpos[0][mj.jnt_qposadr[j]] for j in range(1, mj.njnt)}
+
+
+def test_a_home_that_the_user_gives_is_written_as_it_is(tmp_path):
+    """What it leaves out is the mirror image of what it says, or the rest pose."""
+    robot = imported(tmp_path, makers.quadruped(), ImportOptions(home="FL_abduction=0.3,FL_thigh=0.8,FR_thigh=0.7"))
+    home = angles(robot)
+    assert [home[f"{n}_abduction"] for n in ("FL", "FR", "RL", "RR")] == pytest.approx([0.3, -0.3, 0.0, 0.0])
+    assert [home["FL_thigh"], home["FR_thigh"]] == pytest.approx([0.8, 0.7])
+    assert finding(robot, "mirror").check
+
+
+def test_a_lopsided_keyframe_that_the_user_names_stays_lopsided(tmp_path):
+    one = "0.1 0.7 -1.2 " + " ".join(["0 0.6 -1.2"] * 3)
+    even = "0.001 0.6 -1.2 " + " ".join(["0 0.6 -1.2"] * 3)
+    keys = "".join(f'<key name="{n}" qpos="0 0 .3 1 0 0 0 {q}"/>' for n, q in (("odd", one), ("even", even)))
+    text = makers.quadruped(f"<keyframe>{keys}</keyframe>")
+    np.testing.assert_allclose(
+        imported(tmp_path, text, ImportOptions(home="odd")).model.key_qpos[0][7:10], [0.1, 0.7, -1.2]
+    )
+    robot = imported(tmp_path, text, ImportOptions(home="even"))
+    assert robot.model.key_qpos[0][7] == pytest.approx(5e-4)  # as good as even, and made so
+    assert not finding(robot, "mirror").check
