@@ -10,7 +10,8 @@ import pytest
 
 from wildrobot_eqx.errors import WildRobotError
 from wildrobot_eqx.physics.tree.pairs import contact_pairs, pair_of
-from wildrobot_eqx.robots.importing import DATASHEETS, ImportOptions, import_robot
+from wildrobot_eqx.robots import load_robot
+from wildrobot_eqx.robots.importing import DATASHEETS, ImportOptions, import_robot, write_robot
 
 LEGS = " ".join(["0 0.6 -1.2"] * 4)
 AXES = ("1 0 0", "0 1 0", "0 0 1")
@@ -287,3 +288,10 @@ def test_a_lopsided_keyframe_that_the_user_names_stays_lopsided(tmp_path):
     robot = imported(tmp_path, text, ImportOptions(home="even"))
     assert robot.model.key_qpos[0][7] == pytest.approx(5e-4)  # as good as even, and made so
     assert not finding(robot, "mirror").check
+
+
+def test_a_file_with_two_dashes_in_its_name_can_be_loaded(tmp_path):
+    """XML has no two dashes in a comment, and TOML no line break."""
+    robot = imported(tmp_path, makers.quadruped(), name="four---legs\n.xml")
+    write_robot(robot, tmp_path / "robot")
+    assert load_robot(tmp_path / "robot").weight == pytest.approx(robot.weight, rel=1e-5)

@@ -1,17 +1,22 @@
 """Pieces of an import against figures that are known: datasheets, fits, meshes' places, files, the command line."""
 
+import dataclasses
+import io
 import json
 
 import makers
 import numpy as np
 import pytest
+from PIL import Image
 
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.errors import WildRobotError
 from wildrobot_eqx.robots import load_robot
-from wildrobot_eqx.robots.importing import DATASHEETS, fit, meshes
+from wildrobot_eqx.robots.importing import DATASHEETS, fit, import_robot, meshes, write_robot
 from wildrobot_eqx.robots.importing.datasheets import datasheet
+from wildrobot_eqx.robots.importing.files import PICTURE
 from wildrobot_eqx.robots.importing.legs import foot_names
+from wildrobot_eqx.robots.importing.picture import as_png
 from wildrobot_eqx.robots.importing.place import find_file
 from wildrobot_eqx.robots.importing.skeleton import surface
 
@@ -133,6 +138,21 @@ def test_the_command_writes_a_robot_and_nothing_over_it(tmp_path, capsys, monkey
     (tmp_path / "dog" / "README.md").write_text("my own words")
     assert main(["robots", "import", file, "--name", "dog", "--force"]) == 2
     assert (tmp_path / "dog" / "README.md").read_text() == "my own words"
+
+
+def test_a_picture_is_replaced_only_where_an_import_drew_it(tmp_path):
+    """It is known by its mark, as each of the other files is."""
+    robot = import_robot(makers.write(tmp_path / "src", "four.xml", makers.quadruped()))
+    drawn = as_png(np.zeros((4, 4, 3), np.uint8))
+    robot = dataclasses.replace(robot, files={**robot.files, PICTURE: drawn})
+    write_robot(robot, tmp_path / "dog")
+    write_robot(robot, tmp_path / "dog", force=True)
+    photo = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(photo, "PNG")
+    (tmp_path / "dog" / PICTURE).write_bytes(photo.getvalue())
+    with pytest.raises(WildRobotError, match="no import wrote it"):
+        write_robot(robot, tmp_path / "dog", force=True)
+    assert (tmp_path / "dog" / PICTURE).read_bytes() == photo.getvalue()
 
 
 def test_nothing_is_written_of_what_is_refused(tmp_path, capsys):

@@ -74,9 +74,10 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
     floor = min(float(foot[:, 2].min()) for foot in stand.supports())
     name = robot_name(options.name or source.name)
     height = stance.height
+    shown = "".join(c if c.isprintable() else "?" for c in path.name)
     about = (
         f"{len(legs)} legs, {len(drives)} driven joints, {skeleton.mass:.3g} kg, root {height:.3g} m high; "
-        f"imported from {path.name}"
+        f"imported from {shown}"
     )
     robot = Imported(
         name=name,
@@ -93,7 +94,7 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
     else:
         findings.add("mirror", f"{len(body.reflection.pairs)} pairs", "reflected places and axes of joints", "sure")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    origin = f"{path.name} (sha256 {digest})"
+    origin = f"{shown} (sha256 {digest})"
     try:
         spec = robot_spec(robot, source.mj, f" {MARK.removeprefix('# ')} From {origin}. ")
         model = spec.compile()

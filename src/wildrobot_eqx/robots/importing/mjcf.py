@@ -1,6 +1,7 @@
 """The robot as an MJCF of its own: links, soles, sites, actuators, sensors and the home pose."""
 
 import dataclasses
+import re
 
 import mujoco
 import numpy as np
@@ -37,7 +38,7 @@ def robot_spec(robot: Imported, source: mujoco.MjModel, comment: str) -> mujoco.
     """The MJCF, not compiled yet, with a comment at its head."""
     skeleton = robot.stand.body.skeleton
     spec = new_spec(robot.name)
-    spec.comment = comment
+    spec.comment = re.sub("-(?=-)", "- ", comment)  # XML has no two dashes in a comment
     _scene(spec, robot)
     armature = {gain.joint: gain.armature for gain in robot.gains}
     damping = {gain.joint: gain.damping for gain in robot.gains}
