@@ -96,8 +96,8 @@ def choose_gains(
             changes = {"armature": armature != given, "kv": kv != drive.kv}
             assumed, rotor = tuple(key for key, differs in changes.items() if differs), True
         else:
-            kp, kv, new, why = _derived(fixed[name], free[name], need[name], torque, armature)
-            assumed, rotor, armature = (), new == armature, new
+            assumed, rotor = (), armature > 0.0
+            kp, kv, armature, why = _derived(fixed[name], free[name], need[name], torque, armature)
         gains.append(
             Gain(
                 name, kp, kv, torque, (low, high), armature, damping, dry,
