@@ -160,6 +160,11 @@ def test_a_joint_that_is_held_is_rigid_and_what_follows_it_too(tmp_path, options
     assert "without a motor" not in [found.what for found in robot.findings]
 
 
+def test_a_joint_that_follows_two_others_is_refused(tmp_path):
+    with pytest.raises(WildRobotError, match="follows two others"):
+        imported(tmp_path, with_head(FOLLOWS + FOLLOWS.replace("neck", "FL_thigh")))
+
+
 def test_constraints_that_are_not_active_do_nothing(tmp_path):
     text = with_head((FOLLOWS + HOLDS + CHAIN).replace("/>", ' active="false"/>'))
     robot = imported(tmp_path, text)

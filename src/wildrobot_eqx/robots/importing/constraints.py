@@ -72,7 +72,7 @@ def mimics(source: Source, joints: set[str], links: Mapping[int, int]) -> tuple[
         links: for each body of the robot the one that leads its link.
 
     Raises:
-        WildRobotError: bodies of the robot are joined by a constraint, which closes a chain.
+        WildRobotError: bodies of the robot are joined by a constraint, which closes a chain, or a joint follows two.
     """
     mj = source.mj
     for first, second in _joined_bodies(mj):
@@ -84,7 +84,16 @@ def mimics(source: Source, joints: set[str], links: Mapping[int, int]) -> tuple[
                 where=str(source.path),
                 hint="robots here are trees; take a model in which such a linkage is one joint, or is left out",
             )
-    return tuple(mimic for mimic in _all_mimics(mj) if {mimic.follower, mimic.leader} <= joints)
+    found = [mimic for mimic in _all_mimics(mj) if {mimic.follower, mimic.leader} <= joints]
+    followers = [mimic.follower for mimic in found]
+    twice = next((name for name in followers if followers.count(name) > 1), None)
+    if twice is not None:
+        raise WildRobotError(
+            f"The joint {twice!r} of {source.path.name} follows two others at once.",
+            where=str(source.path),
+            hint="leave one of its equality constraints, or lock it: --ignore JOINT",
+        )
+    return tuple(found)
 
 
 def tell_left_out(source: Source, findings: Findings) -> None:
