@@ -3,10 +3,12 @@
 import dataclasses
 import io
 import json
+import tracemalloc
 
 import makers
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from wildrobot_eqx.cli import main
@@ -160,3 +162,19 @@ def test_nothing_is_written_of_what_is_refused(tmp_path, capsys):
     assert main(["robots", "import", file, "--out", str(tmp_path / "robot")]) == 2
     assert not (tmp_path / "robot").exists()
     assert "sole.stl" in capsys.readouterr().err
+
+
+def test_a_mesh_of_many_points_needs_no_more_memory_than_them(tmp_path):
+    """A mesh that MuJoCo reads itself may have 50,000 points, whose square would be 20 GB."""
+    ball = trimesh.creation.icosphere(subdivisions=5)
+    ball.apply_scale(0.05)
+    ball.export(tmp_path / "ball.obj")
+    head = '<body pos="0 0 0.1"><joint name="neck"/><geom type="mesh" mesh="ball" contype="0" conaffinity="0"/></body>'
+    text = makers.quadruped().replace('<site name="imu_site"', f'{head}<site name="imu_site"')
+    text = text.replace("<worldbody>", '<asset><mesh name="ball" file="ball.obj"/></asset><worldbody>')
+    tracemalloc.start()
+    robot = import_robot(makers.write(tmp_path, "four.xml", text))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(robot.model.body("link").mass, 4.0 / 3.0 * np.pi * 0.05**3 * 1000.0, rtol=0.01)
+    assert peak < 100e6  # bytes; the square of 10,242 points is 839e6

@@ -133,7 +133,7 @@ def _box_around(
 ) -> tuple[int, Float[np.ndarray, " 3"], Float[np.ndarray, " 3"], Float[np.ndarray, "3 3"]]:
     """The smaller of two boxes around a mesh: along its link's axes, or along its own."""
     centred = shape.points - shape.points.mean(axis=0)
-    own = np.linalg.svd(centred, full_matrices=True)[2].T if len(centred) > 2 else np.eye(3)
+    own = np.linalg.svd(centred, full_matrices=False)[2].T if len(centred) > 2 else np.eye(3)
     own[:, 2] *= np.sign(np.linalg.det(own))
     boxes = []
     for mat in (np.eye(3), own):
