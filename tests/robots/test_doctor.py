@@ -269,6 +269,10 @@ FAULTS = {
         [(ORDER, ORDER.replace("/>", ' inheritrange="0" ctrlrange="-86 86"/>'))],
         *("actuators", "fault", "joint 'fl_hip'", "[-86, 86] rad"),
     ),
+    "a command in degrees behind a gear": (
+        [(ORDER, ORDER.replace("/>", ' inheritrange="0" ctrlrange="-57 57" gear="0.5"/>'))],
+        *("actuators", "fault", "joint 'fl_hip'", "[-114, 114] rad"),
+    ),
     "another order of actuators": (
         [(ORDER + SECOND, SECOND + ORDER)],
         *("actuators", "note", "<actuator>", "actuator 0 drives 'fl_knee'"),
@@ -480,6 +484,9 @@ def test_a_urdf_is_read_with_its_meshes_and_its_roots_mass(tmp_path):
         ([("trunk.obj", "trunk.dae")], "meshes", "fault", "trunk.dae"),
         ([('ixx="1e-3" iyy="1e-3" izz="1e-4"', 'ixx="1" iyy="1" izz="1"')], "inertia", "fault", "0.3 kg"),
         ([('iyy="1e-3" izz="1e-4"', 'iyy="1e-4" izz="1e-4"')], "inertia", "fault", "0.0001, 0.0001, 0.001"),
+        ([('lower="-1" upper="1"', 'lower="1" upper="-1"')], "limits", "fault", "lower 1, upper -1"),
+        ([('lower="-1" upper="1"', 'upper="nan"')], "limits", "fault", "upper nan"),
+        ([('lower="-1" upper="1"', "")], "limits", "note", "lower 0, upper 0"),
         ([LIGHT, ('ixx="1e-3" iyy="1e-3" izz="1e-4"', 'ixx="0" iyy="0" izz="0"')], "inertia", "fault", "kg"),
     ],
 )  # fmt: skip
@@ -487,6 +494,13 @@ def test_a_fault_of_a_urdf_is_found_where_mujoco_would_refuse_or_be_silent(tmp_p
     found = examine(urdf(tmp_path, *changes))[1]
     assert [(one.check, one.severity) for one in found] == [(check, severity)], [*map(str, found)]
     assert figure in found[0].figure
+
+
+def test_a_position_servo_that_is_commanded_in_degrees_through_a_gear_has_nothing(tmp_path):
+    """Its command of 86 asks for 1.5 rad; so does one whose gain turns degrees into torque."""
+    geared = 'kp="0.009" kv="1.5e-4" gear="57.2958" inheritrange="0" ctrlrange="-86 86"/>'
+    found = examine(write(tmp_path, (ORDER, ORDER.replace("/>", f" {geared}"))))[1]
+    assert [one for one in found if one.check == "actuators"] == []
 
 
 def test_a_mesh_of_a_kind_that_mujoco_does_not_read_is_a_note(tmp_path):

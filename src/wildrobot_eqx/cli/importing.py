@@ -93,13 +93,11 @@ def _tree(robot: "Robot") -> str:
 
 def _picture(robot: "ImportedRobot") -> bytes | None:
     """The home pose as a PNG; None, with a message, where nothing can be drawn."""
-    import io
-
     import numpy as np
-    from PIL import Image
 
     from ..physics.mujoco_tools.render import NoRenderer, Renderer
     from ..robots.importing import decorated
+    from ..robots.importing.picture import as_png
 
     model, pose = decorated(robot)
     try:
@@ -108,6 +106,4 @@ def _picture(robot: "ImportedRobot") -> bytes | None:
     except NoRenderer as error:
         _log.info(f"no picture is drawn: {error.what}")
         return None
-    found = io.BytesIO()
-    Image.fromarray(drawn).save(found, "PNG")
-    return found.getvalue()
+    return as_png(drawn)

@@ -1,17 +1,24 @@
 """Pieces of an import against figures that are known: datasheets, fits, meshes' places, files, the command line."""
 
+import dataclasses
+import io
 import json
+import tracemalloc
 
 import makers
 import numpy as np
 import pytest
+import trimesh
+from PIL import Image
 
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.errors import WildRobotError
 from wildrobot_eqx.robots import load_robot
-from wildrobot_eqx.robots.importing import DATASHEETS, fit, meshes
+from wildrobot_eqx.robots.importing import DATASHEETS, fit, import_robot, meshes, write_robot
 from wildrobot_eqx.robots.importing.datasheets import datasheet
+from wildrobot_eqx.robots.importing.files import PICTURE
 from wildrobot_eqx.robots.importing.legs import foot_names
+from wildrobot_eqx.robots.importing.picture import as_png
 from wildrobot_eqx.robots.importing.place import find_file
 from wildrobot_eqx.robots.importing.skeleton import surface
 
@@ -135,8 +142,39 @@ def test_the_command_writes_a_robot_and_nothing_over_it(tmp_path, capsys, monkey
     assert (tmp_path / "dog" / "README.md").read_text() == "my own words"
 
 
+def test_a_picture_is_replaced_only_where_an_import_drew_it(tmp_path):
+    """It is known by its mark, as each of the other files is."""
+    robot = import_robot(makers.write(tmp_path / "src", "four.xml", makers.quadruped()))
+    drawn = as_png(np.zeros((4, 4, 3), np.uint8))
+    robot = dataclasses.replace(robot, files={**robot.files, PICTURE: drawn})
+    write_robot(robot, tmp_path / "dog")
+    write_robot(robot, tmp_path / "dog", force=True)
+    photo = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(photo, "PNG")
+    (tmp_path / "dog" / PICTURE).write_bytes(photo.getvalue())
+    with pytest.raises(WildRobotError, match="no import wrote it"):
+        write_robot(robot, tmp_path / "dog", force=True)
+    assert (tmp_path / "dog" / PICTURE).read_bytes() == photo.getvalue()
+
+
 def test_nothing_is_written_of_what_is_refused(tmp_path, capsys):
     file = makers.write(tmp_path / "src", "two.urdf", makers.biped(makers.MESH))
     assert main(["robots", "import", file, "--out", str(tmp_path / "robot")]) == 2
     assert not (tmp_path / "robot").exists()
     assert "sole.stl" in capsys.readouterr().err
+
+
+def test_a_mesh_of_many_points_needs_no_more_memory_than_them(tmp_path):
+    """A mesh that MuJoCo reads itself may have 50,000 points, whose square would be 20 GB."""
+    ball = trimesh.creation.icosphere(subdivisions=5)
+    ball.apply_scale(0.05)
+    ball.export(tmp_path / "ball.obj")
+    head = '<body pos="0 0 0.1"><joint name="neck"/><geom type="mesh" mesh="ball" contype="0" conaffinity="0"/></body>'
+    text = makers.quadruped().replace('<site name="imu_site"', f'{head}<site name="imu_site"')
+    text = text.replace("<worldbody>", '<asset><mesh name="ball" file="ball.obj"/></asset><worldbody>')
+    tracemalloc.start()
+    robot = import_robot(makers.write(tmp_path, "four.xml", text))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(robot.model.body("link").mass, 4.0 / 3.0 * np.pi * 0.05**3 * 1000.0, rtol=0.01)
+    assert peak < 100e6  # bytes; the square of 10,242 points is 839e6

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+import mujoco
 import numpy as np
+from jaxtyping import Float
 
 from .finding import Finding, listed
 from .subject import Subject
@@ -32,10 +34,10 @@ def check_actuators(subject: Subject) -> Iterator[Finding]:
         for a in position
         if mj.actuator_ctrllimited[a]
         and mj.jnt_type[joints[a]] == 3
-        and _TURNS < np.abs(mj.actuator_ctrlrange[a]).max() < _ENDLESS
+        and _TURNS < np.abs(_angles(mj, a)).max() < _ENDLESS
     ]
     if turned:
-        low, high = mj.actuator_ctrlrange[turned[0]]
+        low, high = _angles(mj, turned[0])
         yield Finding(
             "actuators",
             "fault",
@@ -56,3 +58,10 @@ def check_actuators(subject: Subject) -> Iterator[Finding]:
             f"joint {first} of the driven ones is {subject.joint_name(sorted(driven)[first])!r}",
             "nothing, where all code goes by joint names; else list them in the joints' order",
         )
+
+
+def _angles(mj: mujoco.MjModel, actuator: int) -> Float[np.ndarray, " 2"]:
+    """The joint's angles (rad) that the ends of a position servo's command ask for: seen through gear and gains."""
+    scale = -float(mj.actuator_biasprm[actuator, 1]) * float(mj.actuator_gear[actuator, 0])
+    asked = mj.actuator_ctrlrange[actuator] * float(mj.actuator_gainprm[actuator, 0])
+    return np.sort(asked / scale) if scale else np.zeros(2)

@@ -1,10 +1,12 @@
 """Joint ranges: in degrees, empty, or without the home pose."""
 
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 
 import mujoco
 import numpy as np
 
+from ..importing.urdf import joint_limits
 from .finding import Finding, listed
 from .subject import Subject, is_scalar
 
@@ -28,6 +30,8 @@ def check_limits(subject: Subject) -> Iterator[Finding]:
             f"[{low:.3g}, {high:.3g}] rad",
             'angle="degree" or angle="radian" on <compiler>, whichever the file is written in',
         )
+    if subject.urdf:
+        yield from _dropped(subject)
     if subject.home is None or subject.robot is not None:  # load_robot tells of its driven joints
         return
     for j in limited:
@@ -41,3 +45,22 @@ def check_limits(subject: Subject) -> Iterator[Finding]:
                 f"{at:.3f}, its range is [{low:.3f}, {high:.3f}]",
                 "move the home angle into the range, or mend the range",
             )
+
+
+def _dropped(subject: Subject) -> Iterator[Finding]:
+    """Limits of a URDF that MuJoCo drops in silence, so that the joint turns without end."""
+    try:
+        given = joint_limits(ElementTree.parse(subject.path).getroot())
+    except ElementTree.ParseError:  # MuJoCo's reader is not as strict
+        return
+    free = [j for j in range(subject.mj.njnt) if not subject.mj.jnt_limited[j]]
+    for name in (name for name in map(subject.joint_name, free) if name in given):
+        low, high = given[name]
+        yield Finding(
+            "limits",
+            "note" if low == high else "fault",
+            "A joint has no range: its limits are empty." if low == high else "A joint's limits are no range.",
+            f"joint {name!r}",
+            f"lower {low:g}, upper {high:g}: MuJoCo drops them, and the joint moves without end",
+            'lower below upper in <limit>; type="continuous" for a joint without an end',
+        )

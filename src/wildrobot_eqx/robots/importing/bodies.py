@@ -19,7 +19,12 @@ def quaternion(mat: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, " 4"]:
 
 
 def add_links(
-    spec: mujoco.MjSpec, skeleton: Skeleton, mj: mujoco.MjModel, armature: dict[str, float], damping: dict[str, float]
+    spec: mujoco.MjSpec,
+    skeleton: Skeleton,
+    mj: mujoco.MjModel,
+    armature: dict[str, float],
+    damping: dict[str, float],
+    frictionloss: dict[str, float],
 ) -> list[mujoco.MjsBody]:
     """Add a robot's links to the world, the root with a free joint called `root`.
 
@@ -29,6 +34,7 @@ def add_links(
         mj: the source, which has the figures of the joints.
         armature: kg m^2, of joints that get another one than the source's.
         damping: N m s/rad, likewise.
+        frictionloss: N m, likewise.
 
     Returns:
         The bodies, in the order of the links.
@@ -49,7 +55,7 @@ def add_links(
             own = body.add_joint(name=joint.name, type=_KIND(joint.kind), pos=joint.pos, axis=joint.axis)
             dof, at = int(mj.jnt_dofadr[joint.id]), int(mj.jnt_qposadr[joint.id])
             own.armature = armature.get(joint.name, float(mj.dof_armature[dof]))
-            own.frictionloss = float(mj.dof_frictionloss[dof])
+            own.frictionloss = frictionloss.get(joint.name, float(mj.dof_frictionloss[dof]))
             own.damping[0] = damping.get(joint.name, float(mj.dof_damping[dof]))
             own.stiffness[0] = float(mj.jnt_stiffness[joint.id])
             if joint.kind != _BALL:
@@ -89,5 +95,5 @@ def new_spec(name: str) -> mujoco.MjSpec:
 def bare_model(skeleton: Skeleton, mj: mujoco.MjModel) -> mujoco.MjModel:
     """The compiled links alone, for kinematics and dynamics; body i + 1 is link i."""
     spec = new_spec("bare")
-    add_links(spec, skeleton, mj, {}, {})
+    add_links(spec, skeleton, mj, {}, {}, {})
     return spec.compile()

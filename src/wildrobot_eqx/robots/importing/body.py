@@ -94,13 +94,13 @@ class PosedBody:
         """The angle (rad) nearest to `angle` that is well inside of a joint's range."""
         low, high = self.common_range(name)
         off = min(_INSIDE * (high - low), 0.1) if np.isfinite(high - low) else 0.0
-        return float(np.clip(angle, low + off, high - off))
+        return float(np.clip(turned((low, high), angle), low + off, high - off))
 
     def complete(self, pose: Pose) -> dict[str, float]:
         """The pose of all joints, those that follow others included."""
         found = {name: float(pose.get(name, 0.0)) for name in self.names}
         for name, mimic in self._leaders.items():
-            found[name] = float(np.polynomial.polynomial.polyval(found.get(mimic.leader, 0.0), mimic.polynomial))
+            found[name] = mimic.angle(found.get(mimic.leader, 0.0))
         return found
 
     def pose(self, pose: Pose) -> mujoco.MjData:
@@ -162,6 +162,21 @@ class PosedBody:
 def touching(link: Link) -> tuple[Shape, ...]:
     """The shapes that a link touches others with; all of them where none is marked for that."""
     return tuple(shape for shape in link.shapes if shape.collides) or link.shapes
+
+
+def turned(limits: tuple[float, float], angle: float) -> float:
+    """An angle (rad) outside of a range, moved by whole turns to where it is nearest to the range's middle."""
+    low, high = limits
+    if low <= angle <= high or not np.isfinite(high - low):
+        return angle
+    return angle + 2.0 * np.pi * round((0.5 * (low + high) - angle) / (2.0 * np.pi))
+
+
+def searched(limits: tuple[float, float]) -> tuple[float, float]:
+    """The part of a range (rad) in which poses are sought: half a turn to either side of its angle next to 0."""
+    low, high = limits
+    middle = float(np.clip(turned(limits, 0.0), low, high))
+    return max(low, middle - np.pi), min(high, middle + np.pi)
 
 
 def swings(body: PosedBody, name: str) -> bool:

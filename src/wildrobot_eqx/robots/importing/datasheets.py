@@ -39,7 +39,7 @@ DATASHEETS: dict[str, Datasheet] = {
         "Feetech: 19.5 kg cm, 52 rpm at 7.4 V; gains and rotor as identified by others, scaled to this voltage",
     ),
     "sts3215-12v": Datasheet(
-        "Feetech STS3215 at 12 V", 2.94, 47 * _RPM, 17.8, 0.6, 0.028, 0.05,
+        "Feetech STS3215 at 12 V", 2.94, 45 * _RPM, 17.8, 0.6, 0.028, 0.05,
         "Feetech: 30 kg cm, 0.222 s per 60 degrees at 12 V; gains and rotor as identified by others",
     ),
     "htd-45h": Datasheet(

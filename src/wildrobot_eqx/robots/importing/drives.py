@@ -1,7 +1,7 @@
 """What drives each joint in the file: its actuator, its limits, and what a position control makes of it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import mujoco
 import numpy as np
@@ -30,19 +30,30 @@ class Drive:
     speed: float  # rad/s, 0 where the file does not say
 
 
-def read_drives(source: Source, options: ImportOptions, findings: Findings, followers: set[str]) -> tuple[Drive, ...]:
+def read_drives(
+    source: Source, options: ImportOptions, findings: Findings, followers: set[str], locked: Collection[str]
+) -> tuple[Drive, ...]:
     """The driven joints, in the order of the actuators, or of the joints where the file has none.
+
+    Args:
+        source: the robot.
+        options: `actuated` names joints, and overrules.
+        findings: where it is noted.
+        followers: joints that follow others, which have no motor.
+        locked: joints that are rigid; actuators on them do nothing.
 
     Raises:
         WildRobotError: no actuator drives a joint, or one is a muscle.
     """
     mj = source.mj
     below = [j for j in range(mj.njnt) if _is_below(mj, int(mj.jnt_bodyid[j]), source.root)]
-    scalar = [mj.joint(j).name for j in below if int(mj.jnt_type[j]) in _SCALAR]
+    scalar = [mj.joint(j).name for j in below if int(mj.jnt_type[j]) in _SCALAR and mj.joint(j).name not in locked]
     found: dict[str, Drive] = {}
     others: list[str] = []
     for i in range(mj.nu):
         joint = int(mj.actuator_trnid[i, 0])
+        if int(mj.actuator_trntype[i]) in _ON_JOINT and mj.joint(joint).name in locked:
+            continue
         if int(mj.actuator_trntype[i]) not in _ON_JOINT or mj.joint(joint).name not in scalar:
             others.append(mj.actuator(i).name or f"actuator {i}")
             continue

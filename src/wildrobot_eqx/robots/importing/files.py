@@ -27,6 +27,14 @@ def check_loads(robot: ImportedRobot) -> Robot:
         return load_robot(folder)
 
 
+def _is_ours(path: Path) -> bool:
+    """Whether an import wrote a file, by the mark near its head; a file that cannot be read is not known to be."""
+    try:
+        return path.is_file() and _SIGN in path.read_bytes()[:4096]
+    except OSError:
+        return False
+
+
 def write_robot(robot: ImportedRobot, folder: Path, force: bool = False) -> list[Path]:
     """Write the files of an import.
 
@@ -42,10 +50,10 @@ def write_robot(robot: ImportedRobot, folder: Path, force: bool = False) -> list
         WildRobotError: a file is there already, or cannot be written.
     """
     paths = {name: folder / name for name in robot.files}
-    for name, path in paths.items():
+    for path in paths.values():
         if not os.path.lexists(path):
             continue
-        ours = name == PICTURE or (path.is_file() and _SIGN in path.read_bytes()[:4096])
+        ours = _is_ours(path)
         if not (force and ours):
             what = f"{path} exists already" + ("." if ours else ", and no import wrote it.")
             hint = "--force replaces the files of an earlier import; or --out with another folder"

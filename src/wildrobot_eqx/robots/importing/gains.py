@@ -25,6 +25,7 @@ _QUICK = 0.005  # s, the least that damping is to stiffness
 _SLOW = 0.03  # s, the most that damping is to stiffness
 _LOW = 0.7  # share of the legs' reach that counts as the height of a robot that is lower
 _IMPLAUSIBLE = 3.0  # times weight and leg: a torque limit beyond it is a placeholder
+_OWN = "the file's position actuator"
 _USUAL = 0.35  # times weight and leg: the torque limit that takes its place
 
 
@@ -39,9 +40,12 @@ class Gain:
     target: tuple[float, float]  # rad
     armature: float  # kg m^2
     damping: float  # N m s/rad
+    frictionloss: float  # N m
     speed: float  # rad/s, 0 where nobody says
     why: str  # where the gain comes from
     why_torque: str  # and the torque limit
+    assumed: tuple[str, ...] = ()  # fields that are not as the file has them, though the gain is
+    rotor: bool = True  # whether armature is a figure of the file or of a datasheet
 
 
 def choose_gains(
@@ -76,31 +80,45 @@ def choose_gains(
         joint = source.joint(name).id
         dof = int(source.jnt_dofadr[joint])
         low, high = _target(body.range[name], drive.target, home[name])
-        damping, armature = float(source.dof_damping[dof]), float(source.dof_armature[dof])
+        figures = source.dof_armature[dof], source.dof_damping[dof], source.dof_frictionloss[dof]
+        armature, damping, dry = map(float, figures)
         if name in servos:
-            sheet = datasheet(servos[name])
-            gains.append(
-                Gain(
-                    name, sheet.kp, sheet.kv, sheet.stall_torque, (low, high), sheet.armature, 0.0,
-                    sheet.no_load_speed, f"datasheet of {servos[name]}", f"datasheet of {servos[name]}",
-                )
-            )  # fmt: skip
+            gains.append(_of_datasheet(name, servos[name], (low, high), damping, dry))
             continue
         torque, why_torque = _torque(drive, scale, held[name])
         if drive.kind == "position":
-            kv = drive.kv
+            kp, kv, why, given = drive.kp, drive.kv, _OWN, armature
             if kv + damping <= 0.0:
-                kv = min(2.0 * float(np.sqrt(drive.kp * fixed[name])), _SLOW * drive.kp)
-            why = "the file's position actuator"
-            why += "" if kv == drive.kv else ", which has no damping: critically damped"
-            armature, kv, more = _steady(drive.kp, kv, armature, free[name])
+                kv = min(2.0 * float(np.sqrt(kp * fixed[name])), _SLOW * kp)
+                why += ", which has no damping: critically damped"
+            armature, kv, more = _steady(kp, kv, armature, free[name])
             why += more
-            gains.append(Gain(name, drive.kp, kv, torque, (low, high), armature, damping, drive.speed, why, why_torque))
-            continue
-        kp, kv, armature, why = _derived(fixed[name], free[name], need[name], torque, armature)
-        gains.append(Gain(name, kp, kv, torque, (low, high), armature, damping, drive.speed, why, why_torque))
-    _note(tuple(gains), drives, findings)
-    return symmetric_gains(stand, tuple(gains))
+            changes = {"armature": armature != given, "kv": kv != drive.kv}
+            assumed, rotor = tuple(key for key, differs in changes.items() if differs), True
+        else:
+            assumed, rotor = (), armature > 0.0
+            kp, kv, armature, why = _derived(fixed[name], free[name], need[name], torque, armature)
+        gains.append(
+            Gain(
+                name, kp, kv, torque, (low, high), armature, damping, dry,
+                drive.speed, why, why_torque, assumed, rotor,
+            )
+        )  # fmt: skip
+    equal = symmetric_gains(stand, tuple(gains))
+    _note(equal, findings)
+    return equal
+
+
+def _of_datasheet(joint: str, servo: str, target: tuple[float, float], damping: float, dry: float) -> Gain:
+    """A servo's own figures; the joint's damping and dry friction (N m) stay where its datasheet gives no friction."""
+    sheet, why = datasheet(servo), f"datasheet of {servo}"
+    if sheet.frictionloss > 0.0:
+        damping, dry = 0.0, sheet.frictionloss
+        why += ", whose friction takes the place of the joint's"
+    return Gain(
+        joint, sheet.kp, sheet.kv, sheet.stall_torque, target, sheet.armature, damping, dry,
+        sheet.no_load_speed, why, f"datasheet of {servo}",
+    )  # fmt: skip
 
 
 def _steady(kp: float, kv: float, armature: float, free: float) -> tuple[float, float, str]:
@@ -189,30 +207,54 @@ def _target(limits: tuple[float, float], target: tuple[float, float], home: floa
 
 
 def symmetric_gains(stand: Stand, gains: tuple[Gain, ...]) -> tuple[Gain, ...]:
-    """Derived gains of joints that are each other's image, made equal: the greater of both."""
+    """Derived gains of joints that are each other's image, made equal: the greater of both.
+
+    Armatures of the file stay as they are; where they differ, the lesser damping is steady on both.
+    """
     image, by_name = stand.body.reflection.image, {gain.joint: gain for gain in gains}
     found = []
     for gain in gains:
         other = by_name.get(image.get(gain.joint, ""), gain)
-        if "position actuator" in gain.why or "datasheet" in gain.why or not stand.body.reflection.whole:
+        if not (_is_derived(gain) and stand.body.reflection.whole):
             found.append(gain)
             continue
-        most = {key: max(getattr(gain, key), getattr(other, key)) for key in ("kp", "kv", "armature")}
-        found.append(dataclasses.replace(gain, **most))
+        armature = gain.armature if gain.rotor else max(gain.armature, other.armature)
+        alike = gain.armature == other.armature or not (gain.rotor or other.rotor)
+        kv = max(gain.kv, other.kv) if alike else min(gain.kv, other.kv)
+        found.append(dataclasses.replace(gain, kp=max(gain.kp, other.kp), kv=kv, armature=armature))
     return tuple(found)
 
 
-def _note(gains: tuple[Gain, ...], drives: tuple[Drive, ...], findings: Findings) -> None:
+def _is_derived(gain: Gain) -> bool:
+    return not gain.why.startswith((_OWN, "datasheet"))
+
+
+def _note(gains: tuple[Gain, ...], findings: Findings) -> None:
     assumed = [gain for gain in gains if gain.why_torque.startswith("assumed")]
     if assumed:
         named = ", ".join(gain.joint for gain in assumed[:3]) + (" ..." if len(assumed) > 3 else "")
         findings.add("torque limits", f"assumed for {named}", assumed[0].why_torque, "guess", check=True)
-    derived = [gain for gain, drive in zip(gains, drives) if drive.kind != "position" and "datasheet" not in gain.why]
+    derived = [gain for gain in gains if _is_derived(gain)]
     if derived:
         low, high = min(g.kp for g in derived), max(g.kp for g in derived)
         findings.add(
             "gains", f"derived for {len(derived)} joints, {low:.3g} to {high:.3g} N m/rad",
             "5 Hz upon the robot's own inertia, damped by 0.7, and what holds it at home", "guess", check=True,
         )  # fmt: skip
-    else:
-        findings.add("gains", "as they are", gains[0].why, "sure")
+    changed = {key: [gain for gain in gains if key in gain.assumed] for key in ("armature", "kv")}
+    if any(changed.values()):
+        count = len({gain.joint for group in changed.values() for gain in group})
+        told = "; ".join(_spread(key, group) for key, group in changed.items() if group)
+        why = "what is steady at physics steps of 5 ms, or damps where the file does not"
+        findings.add("gains", f"adjusted for {count} joints: {told}", why, "guess", check=True)
+    same = [gain for gain in gains if not gain.assumed and not _is_derived(gain)]
+    if same:
+        value = "as they are" + (f" for {len(same)} joints" if len(same) < len(gains) else "")
+        findings.add("gains", value, "; ".join(dict.fromkeys(gain.why for gain in same)), "sure")
+
+
+def _spread(key: str, gains: list[Gain]) -> str:
+    """The range of an adjusted figure, and of how many joints."""
+    values = [getattr(gain, key) for gain in gains]
+    what, unit = ("armature", "kg m^2") if key == "armature" else ("damping", "N m s/rad")
+    return f"{what} {min(values):.3g} to {max(values):.3g} {unit} of {len(gains)}"

@@ -1,5 +1,6 @@
 """The home pose: one of the file's that stands, or else one that is solved for."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,7 @@ from .stance import Stance, Stand, complaints
 
 _NAMES = ("home", "stand", "standing", "default", "half_sitting", "init", "nominal")  # likelier poses first
 _DIGITS = 4  # of angles that are written
+_SLIGHT = 5e-3  # rad, by which a pose that the user names may be moved without a word
 
 
 def find_home(
@@ -21,14 +23,14 @@ def find_home(
     """Angles (rad) of the joints that do not follow others, symmetric where the robot is, and how it stands.
 
     Raises:
-        WildRobotError: `--home` names no pose and no joint.
+        WildRobotError: `--home` names no pose and no joint, or gives an angle beyond a joint's range.
     """
     body = stand.body
     if options.home is not None:
-        pose = _rounded(body, {**body.rest, **_asked(body, poses, options.home)})
+        pose, how = _asked(body, poses, options.home)
         stance = stand.measure(pose)
         wrong = complaints(stance, stand)
-        findings.add("home", options.home, "--home" + _but(wrong), "sure", check=bool(wrong))
+        findings.add("home", options.home, "--home" + how + _but(wrong), "sure", check=bool(how or wrong))
         return pose, stance
     refused = []
     for name in sorted(poses, key=lambda name: (_rank(name), name)):
@@ -85,9 +87,33 @@ def _rank(name: str) -> int:
     return words[0] if words else len(_NAMES)
 
 
-def _asked(body: PosedBody, poses: Mapping[str, Pose], asked: str) -> dict[str, float]:
+def _asked(body: PosedBody, poses: Mapping[str, Pose], asked: str) -> tuple[dict[str, float], str]:
+    """The pose that the user wants, and what of it is not as it was asked for."""
     if asked in poses:
-        return dict(poses[asked])
+        pose = {**body.rest, **poses[asked]}
+        uneven = max(abs(pose.get(name, mean) - mean) for name, mean in body.mirrored(pose).items())
+        if body.reflection.whole and uneven < _SLIGHT:
+            return _rounded(body, pose), ""
+        inside = {name: float(np.clip(pose[name], *body.range[name])) for name in body.free}
+        moved = ", ".join(name for name in body.free if abs(inside[name] - pose[name]) > _SLIGHT)
+        return _digits(inside), f"; moved into their ranges: {moved}" if moved else ""
+    given = _given(body, poses, asked)
+    image, sign = body.reflection.image, body.reflection.sign
+    pose = {**body.rest, **given}
+    for name, angle in given.items():
+        other = image.get(name, name)
+        if other not in given and other in pose:
+            low, high = body.range[other]
+            pose[other] = sign[name] * angle if low <= sign[name] * angle <= high else pose[other]
+    return _digits(pose), ""
+
+
+def _digits(pose: Pose) -> dict[str, float]:
+    return {name: round(angle, _DIGITS) + 0.0 for name, angle in pose.items()}
+
+
+def _given(body: PosedBody, poses: Mapping[str, Pose], asked: str) -> dict[str, float]:
+    """The angles that the user writes out."""
     found = {}
     for item in filter(None, (part.strip() for part in asked.split(","))):
         name, equals, angle = item.partition("=")
@@ -102,6 +128,13 @@ def _asked(body: PosedBody, poses: Mapping[str, Pose], asked: str) -> dict[str, 
                 where="--home",
                 hint=f"a pose of the file, or JOINT=ANGLE,... in rad; {nearest(name, known)}",
             ) from error
+        low, high = body.range[name]
+        if not (math.isfinite(found[name]) and low <= found[name] <= high):
+            raise WildRobotError(
+                f"--home gives joint {name!r} the angle {found[name]:g}, beyond its range of {low:.4g} to {high:.4g}.",
+                where="--home",
+                hint="an angle in rad within the range",
+            )
     return found
 
 

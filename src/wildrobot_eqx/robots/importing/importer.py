@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import math
 import re
 
 import mujoco
@@ -10,21 +9,25 @@ import numpy as np
 
 from ...errors import WildRobotError
 from .body import PosedBody
+from .constraints import locked_joints, tell_left_out
 from .drives import Drive, read_drives, split_servos
 from .findings import Finding, Findings
 from .gains import choose_gains
 from .imu import find_imu
 from .legs import Leg, WheelsError, are_feet, find_legs, foot_names
 from .mjcf import Imported, robot_spec
-from .options import ImportOptions, matching
+from .options import ImportOptions
 from .orientation import UPS, facing
 from .place import find_file
+from .ranges import check_ranges
 from .read import Source, read_source
 from .readme import robot_readme
 from .skeleton import make_skeleton
 from .standing import stand_up
 from .toml import MARK, mirrors, robot_toml
 from .trial import Trial, hold_home
+
+_LONGEST = 100  # characters of a robot's name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +60,9 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
     path = find_file(named)
     findings = Findings()
     source = read_source(path, options, findings)
-    locked = _locked(source, options, findings)
+    locked = locked_joints(source, options, findings)
+    tell_left_out(source, findings)
+    check_ranges(source, locked, findings)
     body, drives, legs = _on_legs(source, locked, options, findings)
     skeleton = body.skeleton
     servos = split_servos(options, [drive.joint for drive in drives])
@@ -69,9 +74,10 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
     floor = min(float(foot[:, 2].min()) for foot in stand.supports())
     name = robot_name(options.name or source.name)
     height = stance.height
+    shown = "".join(c if c.isprintable() else "?" for c in path.name)
     about = (
         f"{len(legs)} legs, {len(drives)} driven joints, {skeleton.mass:.3g} kg, root {height:.3g} m high; "
-        f"imported from {path.name}"
+        f"imported from {shown}"
     )
     robot = Imported(
         name=name,
@@ -88,15 +94,15 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
     else:
         findings.add("mirror", f"{len(body.reflection.pairs)} pairs", "reflected places and axes of joints", "sure")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    origin = f"{path.name} (sha256 {digest})"
-    spec = robot_spec(robot, source.mj, f" {MARK.removeprefix('# ')} From {origin}. ")
+    origin = f"{shown} (sha256 {digest})"
     try:
+        spec = robot_spec(robot, source.mj, f" {MARK.removeprefix('# ')} From {origin}. ")
         model = spec.compile()
     except ValueError as error:
         raise WildRobotError(f"The imported robot does not compile: {error}", where=str(path)) from error
     trial = hold_home(model)
     said = "it stands" if trial.stands else trial.wrong
-    if len(stand.soles) == 2 and not any(sole.flat for sole in stand.soles):
+    if len(stand.soles) == 2 and not any(sole.flat or sole.assumed for sole in stand.soles):
         said += ", as anything does that stands still on two points" * (not trial.stands)
     why = f"holding its home pose for {trial.seconds:g} s in MuJoCo"
     findings.add("trial", said, why, "sure", check=not trial.stands)
@@ -131,7 +137,7 @@ def _on_legs(
         skeleton = make_skeleton(source, locked, facing(source, up, found))
         body = PosedBody(skeleton, source.mj)
         followers = {mimic.follower for mimic in skeleton.mimics}
-        drives = tuple(d for d in read_drives(source, options, found, followers) if d.joint in body.names)
+        drives = tuple(d for d in read_drives(source, options, found, followers, locked) if d.joint in body.names)
         try:
             legs = find_legs(body, source.poses, {d.joint for d in drives}, options, found, str(source.path))
         except WildRobotError as error:
@@ -157,30 +163,13 @@ def robot_name(name: str) -> str:
     """A name for files and commands: letters, digits and underscores.
 
     Raises:
-        WildRobotError: nothing of it is left.
+        WildRobotError: nothing of it is left, or it is too long for a file's name.
     """
     found = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-")
-    if not found:
-        raise WildRobotError(f"{name!r} is no name for a robot.", where="--name", hint="letters, digits, _ and -")
-    return found
-
-
-def _locked(source: Source, options: ImportOptions, findings: Findings) -> dict[str, float]:
-    """The angles of the joints that `--ignore` makes rigid."""
-    mj = source.mj
-    scalar = [
-        mj.joint(j).name
-        for j in range(mj.njnt)
-        if int(mj.jnt_type[j]) in (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
-    ]
-    if not options.ignore:
-        return {}
-    names = matching(options.ignore, scalar, "--ignore", "joint")
-    pose = next(iter(source.poses.values()), {})
-    found = {}
-    for name in names:
-        j = mj.joint(name).id
-        low, high = mj.jnt_range[j] if mj.jnt_limited[j] else (-math.inf, math.inf)
-        found[name] = float(np.clip(pose.get(name, 0.0), low, high))
-    findings.add("locked", ", ".join(names), "--ignore", "sure")
+    if not found or len(found) > _LONGEST:
+        told = name if len(name) < _LONGEST else f"{name[:20]}..."
+        why = "" if not found else f": it is longer than {_LONGEST} characters"
+        raise WildRobotError(
+            f"{told!r} is no name for a robot{why}.", where="--name", hint="--name with letters, digits, _ and -"
+        )
     return found

@@ -71,6 +71,13 @@ def find_legs(
         )
     shared = set.intersection(*(set(body.path(f)) for f in feet)) if len(feet) > 1 else set()
     legs = [Leg(f, tuple(name for name in body.path(f) if name not in shared)) for f in feet]
+    for leg in legs:
+        if not leg.joints:
+            raise WildRobotError(
+                f"The foot {links[leg.link].name!r} has no joint of its own, which no other foot hangs on.",
+                where="--foot" if options.feet else where,
+                hint="name the last link of each leg: --foot LINK, once for each",
+            )
     return tuple(_ordered(body, legs))
 
 

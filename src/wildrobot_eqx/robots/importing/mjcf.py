@@ -1,6 +1,7 @@
 """The robot as an MJCF of its own: links, soles, sites, actuators, sensors and the home pose."""
 
 import dataclasses
+import re
 
 import mujoco
 import numpy as np
@@ -37,11 +38,12 @@ def robot_spec(robot: Imported, source: mujoco.MjModel, comment: str) -> mujoco.
     """The MJCF, not compiled yet, with a comment at its head."""
     skeleton = robot.stand.body.skeleton
     spec = new_spec(robot.name)
-    spec.comment = comment
+    spec.comment = re.sub("-(?=-)", "- ", comment)  # XML has no two dashes in a comment
     _scene(spec, robot)
     armature = {gain.joint: gain.armature for gain in robot.gains}
     damping = {gain.joint: gain.damping for gain in robot.gains}
-    bodies = add_links(spec, skeleton, source, armature, damping)
+    frictionloss = {gain.joint: gain.frictionloss for gain in robot.gains}
+    bodies = add_links(spec, skeleton, source, armature, damping, frictionloss)
     bodies[0].pos = [0.0, 0.0, robot.height]
     for body, part in zip(bodies, skeleton.links):
         _draw(body, part)
@@ -50,7 +52,7 @@ def robot_spec(robot: Imported, source: mujoco.MjModel, comment: str) -> mujoco.
             name=f"{name}_foot", type=_KINDS(sole.kind), size=sole.size, pos=sole.pos, quat=quaternion(sole.mat)
         )
         geom.mass, geom.contype, geom.conaffinity, geom.condim = 0.0, 1, 0, 3
-        geom.friction, geom.group, geom.rgba = sole.friction, 2, _SOLE
+        geom.friction, geom.priority, geom.group, geom.rgba = sole.friction, sole.priority, 2, _SOLE
     _foot_sites(robot, bodies)
     link, place = robot.imu
     robot.stand.body.pose({})
@@ -131,7 +133,7 @@ def _box_around(
 ) -> tuple[int, Float[np.ndarray, " 3"], Float[np.ndarray, " 3"], Float[np.ndarray, "3 3"]]:
     """The smaller of two boxes around a mesh: along its link's axes, or along its own."""
     centred = shape.points - shape.points.mean(axis=0)
-    own = np.linalg.svd(centred, full_matrices=True)[2].T if len(centred) > 2 else np.eye(3)
+    own = np.linalg.svd(centred, full_matrices=False)[2].T if len(centred) > 2 else np.eye(3)
     own[:, 2] *= np.sign(np.linalg.det(own))
     boxes = []
     for mat in (np.eye(3), own):

@@ -1,11 +1,15 @@
 """The home pose with what an import found drawn into it: axes of the root, feet and centre of mass."""
 
+import io
+
 import mujoco
 import numpy as np
+from jaxtyping import UInt8
 
 from ..model import Model
 from .importer import ImportedRobot
 from .mjcf import FLOOR
+from .toml import MARK
 
 _COLOURS = ((0.9, 0.1, 0.1, 1.0), (0.1, 0.7, 0.1, 1.0), (0.15, 0.3, 0.95, 1.0))
 _YELLOW = (0.95, 0.8, 0.1, 1.0)
@@ -33,3 +37,14 @@ def decorated(robot: ImportedRobot) -> tuple[Model, list[float]]:
     mark(mujoco.mjtGeom.mjGEOM_SPHERE, [0.05 * length, 0, 0], _YELLOW, pos=list(robot.com))
     mj = spec.compile()
     return Model(mj), [float(x) for x in mj.key_qpos[0]] if mj.nkey else [float(x) for x in mj.qpos0]
+
+
+def as_png(pixels: UInt8[np.ndarray, "height width 3"]) -> bytes:
+    """A picture as a PNG, with the mark by which a later import knows the file for its own."""
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    mark, found = PngInfo(), io.BytesIO()
+    mark.add_text("Comment", MARK.removeprefix("# "))
+    Image.fromarray(pixels).save(found, "PNG", pnginfo=mark)
+    return found.getvalue()

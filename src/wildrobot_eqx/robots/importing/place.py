@@ -29,15 +29,15 @@ def find_file(named: str) -> Path:
         WildRobotError: there is no such file, or the folder holds several.
     """
     path = Path(named)
-    if path.is_dir():
+    if os.path.isdir(path):
         return _in_folder(path)
-    if os.path.isfile(path):
+    if os.path.isfile(path):  # of a name that is too long, too, this is False and no error
         return path
     found = _in_collection(named)
-    if found is not None and found.is_file():
+    if found is not None and os.path.isfile(found):
         return found
     raise WildRobotError(
-        f"There is no file {named!r}.",
+        f"There is no file {named if len(named) < 300 else named[:50] + '...'!r}.",
         where="robots import",
         hint="name an MJCF, a URDF or a folder with one; or a robot of robot_descriptions or mujoco_menagerie, "
         "where that package is installed",

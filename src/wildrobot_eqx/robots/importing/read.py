@@ -1,6 +1,7 @@
 """A robot's file, read and compiled by MuJoCo: what every further step of an import looks at."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import mujoco
@@ -9,14 +10,13 @@ from jaxtyping import Float
 
 from ...errors import WildRobotError
 from .findings import Findings
+from .inertias import solid_bodies
 from .meshes import find_mesh, mesh_points
 from .options import ImportOptions
 from .place import Kind, read_xml
 from .root import make_free
-from .urdf import joint_speeds, srdf_states, urdf_spec
+from .urdf import joint_limits, joint_speeds, srdf_states, urdf_spec
 
-_HEAVY = 0.01  # share of the robot's mass that a link with a mended inertia may have without a look
-_TINY = 1e-9  # kg, of a link without mass; its inertia in kg m^2 is the same number
 _SCALAR = {int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)}
 _MESH, _SPHERE, _HFIELD = (getattr(mujoco.mjtGeom, f"mjGEOM_{kind}") for kind in ("MESH", "SPHERE", "HFIELD"))
 
@@ -32,6 +32,7 @@ class Source:
     root: int  # body id of the robot's root
     meshes: dict[int, Float[np.ndarray, "n 3"]]  # hull of a mesh in the frame of its geom, by geom id
     speeds: dict[str, float]  # rad/s, by joint, of a URDF
+    limits: dict[str, tuple[float, float]]  # rad or m, by joint, of a URDF, as it has them
     poses: dict[str, dict[str, float]]  # angles (rad) by joint, by keyframe or state of an SRDF
     unread: dict[str, str]  # a mesh that no reader is there for, by body
     imus: tuple[tuple[str, str], ...]  # ("site" or "body", name) of what may be an IMU, the likeliest first
@@ -51,10 +52,11 @@ def read_source(path: Path, options: ImportOptions, findings: Findings) -> Sourc
             spec = mujoco.MjSpec.from_file(str(path))
         except ValueError as error:
             raise _refused(path, error) from error
+    _name(spec)
     imus = _imus(spec)
     _drop(spec)
     root = make_free(spec, path, findings)
-    solid = _solid_bodies(spec, kind, findings)
+    solid = solid_bodies(spec, kind, findings)
     hulls, unread = _take_meshes(spec, path, solid, options, findings)
     spec.compiler.fusestatic = False
     spec.compiler.discardvisual = False
@@ -79,6 +81,7 @@ def read_source(path: Path, options: ImportOptions, findings: Findings) -> Sourc
         root=mujoco.mj_name2id(mj, mujoco.mjtObj.mjOBJ_BODY, root),
         meshes=meshes,
         speeds=joint_speeds(xml) if kind == "urdf" else {},
+        limits=joint_limits(xml) if kind == "urdf" else {},
         poses=states,
         unread=unread,
         imus=imus,
@@ -91,6 +94,24 @@ def _refused(path: Path, error: Exception) -> WildRobotError:
         where=str(path),
         hint="mend what it names, or import with --no-meshes" if "mesh" in str(error) else "mend what it names",
     )
+
+
+def _name(spec: mujoco.MjSpec) -> None:
+    """Give bodies and joints names that have none: everything here goes by names."""
+    bodies, joints = ({element.name for element in elements} for elements in (spec.bodies, spec.joints))
+    for body in spec.bodies[1:]:
+        if not body.name:
+            body.name = _new_name("base" if body.parent.name == "world" else "link", bodies)
+        for joint in body.joints:
+            if not joint.name:
+                joint.name = _new_name(f"{body.name}_joint", joints)
+
+
+def _new_name(stem: str, taken: set[str]) -> str:
+    """A name that is not taken yet, and then is."""
+    name = next(name for i in itertools.count(1) if (name := stem if i == 1 else f"{stem}{i}") not in taken)
+    taken.add(name)
+    return name
 
 
 def _imus(spec: mujoco.MjSpec) -> tuple[tuple[str, str], ...]:
@@ -112,53 +133,6 @@ def _drop(spec: mujoco.MjSpec) -> None:
     for elements in unread:
         for element in list(elements):
             spec.delete(element)
-
-
-def _solid_bodies(spec: mujoco.MjSpec, kind: Kind, findings: Findings) -> set[str]:
-    """Bodies whose mass and inertia the file gives: the others get theirs from their geoms.
-
-    A link of a URDF without <inertial> has no mass.
-    """
-    infer = mujoco.mjtInertiaFromGeom.mjINERTIAFROMGEOM_TRUE
-    if kind == "mjcf" and spec.compiler.inertiafromgeom == infer:
-        return set()
-    found, mended = set(), []
-    for body in spec.bodies[1:]:
-        if not body.explicitinertial and kind == "mjcf":
-            continue
-        found.add(body.name)
-        if not body.explicitinertial or not body.mass > 0.0:
-            body.explicitinertial = True
-            body.mass, body.ipos, body.iquat = _TINY, [0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]
-            body.fullinertia = [*[_TINY] * 3, 0.0, 0.0, 0.0]
-        elif _mend(body):
-            mended.append(body)
-    if mended:
-        heaviest = max(mended, key=lambda body: body.mass)
-        heavy = heaviest.mass > _HEAVY * sum(body.mass for body in spec.bodies[1:])
-        findings.add(
-            f"inertia of {', '.join(body.name for body in mended)}",
-            "raised to what a body of a centimetre has",
-            f"the file's is none that a body can have; the heaviest of them has {heaviest.mass:.3g} kg",
-            "guess",
-            check=heavy,
-        )
-    return found
-
-
-def _mend(body: mujoco.MjsBody) -> bool:
-    """Make an inertia that no solid body has one that MuJoCo takes; False where it was good."""
-    given = np.asarray(body.fullinertia, float)
-    if np.isnan(given[0]):
-        given = np.concatenate([np.asarray(body.inertia, float), np.zeros(3)])
-    xx, yy, zz, xy, xz, yz = given
-    matrix = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-    values, axes = np.linalg.eigh(matrix)
-    if values.min() > max(1e-6 * values.max(), 1e-7 * body.mass):
-        return False
-    raised = axes @ np.diag(np.maximum(values, max(1e-4 * body.mass, 1e-2 * values.max()))) @ axes.T
-    body.fullinertia = [*np.diag(raised), raised[0, 1], raised[0, 2], raised[1, 2]]
-    return True
 
 
 def _take_meshes(

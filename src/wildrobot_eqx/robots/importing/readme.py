@@ -44,7 +44,8 @@ def robot_readme(robot: Imported, findings: Findings, origin: str, trial: Trial)
     ]
     for name, sole in zip(robot.feet, robot.stand.soles):
         link = robot.stand.body.skeleton.links[sole.link].name
-        lines.append(f"| {name} | {link} | {sole.word} | {sole.source} | {1e3 * sole.error:.1f} mm |")
+        off = "unknown" if sole.assumed else f"{1e3 * sole.error:.1f} mm"
+        lines.append(f"| {name} | {link} | {sole.word} | {sole.source} | {off} |")
     lines += [
         "",
         "## Joints",

@@ -9,6 +9,8 @@ from .findings import Findings
 
 _FREE, _BALL = mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL
 _FREEDOMS = {_FREE: 6, _BALL: 3}
+_WIDTHS = {_FREE: 7, _BALL: 4}  # numbers in qpos; of other joints one
+_UPRIGHT = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)  # qpos of a free joint
 
 
 def make_free(spec: mujoco.MjSpec, path: Path, findings: Findings) -> str:
@@ -35,8 +37,6 @@ def make_free(spec: mujoco.MjSpec, path: Path, findings: Findings) -> str:
     others = [tree[2].name for tree in trees if tree[2].name != root.name and tree[1]]
     if others:
         findings.add("left out", ", ".join(others), "trees of bodies beside the robot", "sure", check=True)
-    if not root.name:
-        root.name = "base"
     joints = list(root.joints)
     if any(joint.type == _FREE for joint in joints):
         findings.add("root", root.name, "the free joint of the file", "sure")
@@ -50,9 +50,27 @@ def make_free(spec: mujoco.MjSpec, path: Path, findings: Findings) -> str:
             where=str(path),
             hint="a robot that walks has a root that moves freely; write a robot.toml by hand for another kind",
         )
+    trunks = [tree[2] for tree in trees]
+    _fit_keyframes(spec, trunks[: trunks.index(root)], joints)
     for joint in joints:
         spec.delete(joint)
     root.add_freejoint()
     why = "its six joints without a motor are replaced" if joints else "the file has none"
     findings.add("root", f"{root.name}, with a free joint", why, "sure")
     return str(root.name)
+
+
+def _fit_keyframes(spec: mujoco.MjSpec, before: list[mujoco.MjsBody], joints: list[mujoco.MjsJoint]) -> None:
+    """Give a place in every keyframe to the free joint that the root gets: MuJoCo would shift what stands behind it.
+
+    Args:
+        spec: whose keyframes they are.
+        before: trees of bodies that stand before the root.
+        joints: those of the root, which the free joint replaces.
+    """
+    at = sum(_WIDTHS.get(joint.type, 1) for body in before for joint in body.find_all("joint"))
+    end = at + sum(_WIDTHS.get(joint.type, 1) for joint in joints)
+    for key in spec.keys:
+        if len(key.qpos) > at:
+            old = list(key.qpos)
+            key.qpos = [*old[:at], *_UPRIGHT, *old[end:]]

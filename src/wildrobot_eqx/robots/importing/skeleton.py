@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ...errors import WildRobotError
+from .constraints import Mimic, mimics
 from .read import Source
 
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
@@ -40,6 +41,7 @@ class Shape:
     points: Float[np.ndarray, "n 3"]  # m, corners of its convex hull; those of round shapes are samples
     collides: bool
     friction: Float[np.ndarray, " 3"]
+    priority: int  # of its friction over the floor's
     owner: str  # the body that it belonged to
 
 
@@ -57,15 +59,6 @@ class Link:
     inertia: Float[np.ndarray, "3 3"]  # kg m^2, about the centre of mass, in the axes of the link
     joints: tuple[Joint, ...]
     shapes: tuple[Shape, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Mimic:
-    """A joint that follows another one: q = polynomial(q of the leader)."""
-
-    follower: str
-    leader: str
-    polynomial: tuple[float, float, float, float, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,9 +145,13 @@ def make_skeleton(source: Source, locked: Mapping[str, float], turn: Float[np.nd
                 ),
             )
         )
+    if not any(link.joints for link in links):
+        raise WildRobotError(
+            "No joint is left to move.", where=str(source.path), hint="--ignore locks joints: name fewer"
+        )
     return Skeleton(
         links=tuple(links),
-        mimics=_mimics(source, {j.name for link in links for j in link.joints}, set(top)),
+        mimics=mimics(source, {j.name for link in links for j in link.joints}, top),
         frames={mj.body(b).name: inside(b, data.xpos[b], data.xmat[b]) for b in top},
         sites={
             mj.site(s).name: inside(int(mj.site_bodyid[s]), data.site_xpos[s], data.site_xmat[s])
@@ -203,6 +200,7 @@ def _shape(source: Source, g: int, pos: Float[np.ndarray, " 3"], mat: Float[np.n
         points=pos + local @ mat.T,
         collides=bool(mj.geom_contype[g] or mj.geom_conaffinity[g]),
         friction=mj.geom_friction[g].copy(),
+        priority=int(mj.geom_priority[g]),
         owner=mj.body(mj.geom_bodyid[g]).name,
     )
 
@@ -224,30 +222,3 @@ def surface(kind: int, size: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "n 3"
     if kind == kinds.mjGEOM_ELLIPSOID:
         return ball * size
     return ball * size[0]
-
-
-def _mimics(source: Source, joints: set[str], bodies: set[int]) -> tuple[Mimic, ...]:
-    """Equality constraints of joints; those of bodies close a chain.
-
-    Raises:
-        WildRobotError: there is one of bodies of the robot.
-    """
-    mj, kinds, found = source.mj, mujoco.mjtEq, []
-    for e in range(mj.neq):
-        first, second = int(mj.eq_obj1id[e]), int(mj.eq_obj2id[e])
-        if mj.eq_type[e] == kinds.mjEQ_JOINT:
-            names = mj.joint(first).name, mj.joint(second).name if second >= 0 else ""
-            if second >= 0 and set(names) <= joints:
-                a, b, c, d, f = (float(x) for x in mj.eq_data[e, :5])
-                found.append(Mimic(names[0], names[1], (a, b, c, d, f)))
-        elif int(mj.eq_type[e]) in (int(kinds.mjEQ_CONNECT), int(kinds.mjEQ_WELD)):
-            site = mj.eq_objtype[e] == mujoco.mjtObj.mjOBJ_SITE
-            two = {int(mj.site_bodyid[i]) if site else i for i in (first, second)}
-            if two & bodies:
-                both = " and ".join(mj.body(body).name for body in sorted(two))
-                raise WildRobotError(
-                    f"{source.path.name} closes a chain: the bodies {both} are joined by a constraint.",
-                    where=str(source.path),
-                    hint="robots here are trees; take a model in which such a linkage is one joint, or is left out",
-                )
-    return tuple(found)

@@ -34,6 +34,8 @@ class Sole:
     friction: Float[np.ndarray, " 3"]
     source: str  # what it was made from
     error: float  # m, how far the fit is from the shape; 0 of a primitive of the file
+    priority: int = 0  # of its friction: above 0 it holds, whatever the floor has
+    assumed: bool = False  # the file shows no shape of the foot
 
     @property
     def flat(self) -> bool:
@@ -61,16 +63,21 @@ def make_sole(body: PosedBody, leg: Leg, reach: float) -> Sole:
     """
     shapes = touching(body.skeleton.links[leg.link])
     if not shapes:
-        return _without_shape(body, leg, reach)
+        return dataclasses.replace(_without_shape(body, leg, reach), assumed=True)
     low = [float(body.world(leg.link, shape.points)[:, 2].min()) for shape in shapes]
     flat = sum(swings(body, name) for name in leg.joints) > 2 or len(leg.joints) > 3  # it can be held level
     near = [shape for shape, z in zip(shapes, low) if z < min(low) + (_ABOUT if flat else _NEAR) * reach]
     near.sort(key=lambda shape: shape.kind != _BALL)  # where a ball is as low as other shapes, it is the foot
+    own = None
     if len(near) == 1 or not flat:
         own = _own(body, leg.link, near[0]) if near[0].kind in (_BOX, _BALL, _CAPSULE) else None
-        if own is not None:
-            return own
-    return _fitted(body, leg, near if flat else near[:1], reach, flat)
+    sole = own or _fitted(body, leg, near if flat else near[:1], reach, flat)
+    return dataclasses.replace(sole, priority=_priority(near[0]))
+
+
+def _priority(shape: Shape) -> int:
+    """Of a foot's friction: the file's; 1 where the file gives the foot a friction that MuJoCo's own would outdo."""
+    return max(shape.priority, 0 if np.allclose(shape.friction, _FRICTION) else 1)
 
 
 def _own(body: PosedBody, link: int, shape: Shape) -> Sole | None:
@@ -181,8 +188,10 @@ def _moved(
     mat: Float[np.ndarray, "3 3"],
 ) -> Sole:
     if sole.kind == _BOX:
-        return _box(body, sole.link, size, pos, mat, sole.friction, sole.source, sole.error)
-    if sole.kind == _BALL:
-        return _ball(sole.link, pos, float(size[0]), sole.friction, sole.source, sole.error)
-    ends = pos + np.outer([-size[1], size[1]], mat[:, 2])
-    return dataclasses.replace(sole, size=size, pos=pos, mat=mat, supports=ends, radius=float(size[0]))
+        moved = _box(body, sole.link, size, pos, mat, sole.friction, sole.source, sole.error)
+    elif sole.kind == _BALL:
+        moved = _ball(sole.link, pos, float(size[0]), sole.friction, sole.source, sole.error)
+    else:
+        ends = pos + np.outer([-size[1], size[1]], mat[:, 2])
+        moved = dataclasses.replace(sole, size=size, pos=pos, mat=mat, supports=ends, radius=float(size[0]))
+    return dataclasses.replace(moved, priority=sole.priority, assumed=sole.assumed)

@@ -4,7 +4,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Float
 
-from .body import Pose, lateral, swings
+from .body import Pose, lateral, searched, swings, turned
 from .stance import Stand, hip
 
 _STRETCH = {"two": 0.95, "more": 0.78}  # share of a leg's reach in a solved pose, by the number of legs
@@ -26,17 +26,18 @@ def solve(stand: Stand, start: Pose, stay: float = 0.0) -> dict[str, float]:
     moving = [name for name in dict.fromkeys(n for leg in stand.legs for n in leg.joints) if name in body.free]
     image = body.reflection.image
     mine = [name for i, name in enumerate(moving) if image.get(name) not in moving[:i]]
-    low, high = np.array([body.common_range(name) for name in mine]).T
+    ranges = [body.common_range(name) for name in mine]
+    (low, high), (least, most) = np.array(ranges).T, np.array([searched(limits) for limits in ranges]).T
     off = np.where(np.isfinite(high - low), _INSIDE * (high - low), 0.0)
-    low, high = np.maximum(low + off, -np.pi), np.minimum(high - off, np.pi)
-    best, least = dict(start), np.inf
+    low, high = np.maximum(low + off, least), np.minimum(high - off, most)
+    best, lowest = dict(start), np.inf
     for k, first in enumerate(_starts(stand, mine, start, stay)):
         x0 = np.clip(first, low + 1e-6, high - 1e-6)
         misses = _Misses(stand, start, mine, moving, x0, stay)
         found = least_squares(misses, x0, bounds=(low, high), max_nfev=60, x_scale=0.3, ftol=1e-9, xtol=1e-7)
         cost = float(found.cost) * (1.0 if k == 0 else 1.5)  # knees the usual way, unless it is much worse
-        if cost < least - 1e-9:
-            best, least = misses.pose(found.x), cost
+        if cost < lowest - 1e-9:
+            best, lowest = misses.pose(found.x), cost
     return best
 
 
@@ -54,7 +55,7 @@ def _starts(stand: Stand, mine: list[str], start: Pose, stay: float) -> list[Flo
             swinging = [name for name in leg.joints if swings(stand.body, name) and name in mine]
             for name, angle in zip(swinging, (way * bend, -2.0 * way * bend, way * bend)):
                 i = mine.index(name)
-                x[i] = angle * np.sign(lateral(stand.body, name))
+                x[i] = turned(stand.body.common_range(name), angle * np.sign(lateral(stand.body, name)))
         found.append(x)
     return [*found, here]
 

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Float
 
-from .body import Pose, PosedBody, swings
+from .body import Pose, PosedBody, searched, swings
 from .legs import Leg
 from .sole import Sole
 
@@ -175,11 +175,11 @@ def reaches(body: PosedBody, legs: tuple[Leg, ...]) -> Float[np.ndarray, " legs"
     random, reach = np.random.default_rng(0), Reach(body, legs)
     most = np.zeros(len(legs))
     swinging = {leg.link: [name for name in leg.joints if swings(body, name)] or leg.joints for leg in legs}
-    moving = {name: body.range[name] for leg in legs for name in swinging[leg.link] if name in body.free}
+    moving = {name: searched(body.range[name]) for leg in legs for name in swinging[leg.link] if name in body.free}
     for sample in range(_SAMPLES):
         pose = dict(body.rest)
-        for name, (low, high) in moving.items():
-            pose[name] = float(random.uniform(max(low, -np.pi), min(high, np.pi))) if sample else body.rest[name]
+        if sample:
+            pose |= {name: float(random.uniform(*limits)) for name, limits in moving.items()}
         body.pose(pose)
         most = np.maximum(most, reach())
     return most

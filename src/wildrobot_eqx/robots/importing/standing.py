@@ -44,7 +44,22 @@ def stand_up(
         home, stance = find_home(stand, source.poses, options, found)
     for finding in found:
         findings.add(**vars(finding))
+    _tell_soles(stand, findings)
     return stand, home, stance
+
+
+def _tell_soles(stand: Stand, findings: Findings) -> None:
+    """Note soles that the file does not show, and frictions that hold on every floor."""
+    links = stand.body.skeleton.links
+    assumed = [sole for sole in stand.soles if sole.assumed]
+    if assumed:
+        names = ", ".join(links[sole.link].name for sole in assumed)
+        why = f"no shape is there: a {assumed[0].word} at the lowest frame"
+        findings.add("soles", f"assumed for {names}", why, "guess", check=True)
+    own = sorted({float(sole.friction[0]) for sole in stand.soles if sole.priority > 0})
+    if own:
+        why = "the file's feet have it: it holds, whatever friction the floor has"
+        findings.add("friction", ", ".join(f"{value:g}" for value in own), why, "sure")
 
 
 def _same(first: tuple[Sole, ...], second: tuple[Sole, ...], reach: float) -> bool:

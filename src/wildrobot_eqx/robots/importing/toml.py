@@ -8,6 +8,10 @@ from .mjcf import Imported
 MARK = "# Written by `wildrobot-eqx robots import`."
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDTH = 118
+_AT_END = (
+    *("actuated", "motors", "without a motor", "gains", "torque limits", "actuators left out", "locked"),
+    *("tendons left out", "held root", "ranges left out", "wide ranges"),
+)  # findings that are told before the motors
 
 
 def robot_toml(robot: Imported, findings: Findings, model: str, origin: str) -> str:
@@ -59,12 +63,12 @@ def robot_toml(robot: Imported, findings: Findings, model: str, origin: str) -> 
     for name, sole in zip(robot.feet, robot.stand.soles):
         off = f", off by up to {1e3 * sole.error:.1f} mm" if sole.error else ""
         link = body.skeleton.links[sole.link].name
-        lines += _comment(f"{_checked(sole.error > 0.0)}{sole.word}: {sole.source}{off}; of {link}")
+        lines += _comment(f"{_checked(sole.assumed or sole.error > 0.0)}{sole.word}: {sole.source}{off}; of {link}")
         lines += [f"[feet.{name}]", f'site = "{name}_foot"', f'force = "{name}_foot_force"']
         lines += [f'linvel = "{name}_foot_linvel"', ""]
     lines += _said(findings, "imu")
     lines += ["[imu.base]", 'gyro = "imu_gyro"', 'accel = "imu_accel"', 'quat = "imu_quat"', ""]
-    for what in ("actuated", "motors", "without a motor", "gains", "torque limits", "actuators left out"):
+    for what in _AT_END:
         lines += _said(findings, what)
     return "\n".join([*lines, *_servos(robot)]) + "\n"
 

@@ -43,6 +43,17 @@ def joint_speeds(root: ElementTree.Element) -> dict[str, float]:
     return found
 
 
+def joint_limits(root: ElementTree.Element) -> dict[str, tuple[float, float]]:
+    """The <limit> of each joint that must have one, rad or m: 0 where it is not given, NaN where it is no number."""
+    found = {}
+    for joint in root.iter("joint"):
+        if joint.get("type") in ("revolute", "prismatic") and "name" in joint.attrib:
+            limit = joint.find("limit")
+            ends = [_number("0" if limit is None else limit.get(end, "0")) for end in ("lower", "upper")]
+            found[joint.attrib["name"]] = (ends[0], ends[1])
+    return found
+
+
 def srdf_states(path: Path, robot: str, joints: set[str]) -> dict[str, dict[str, float]]:
     """Poses that the SRDFs near a URDF name: angles (rad) by joint, by state.
 
