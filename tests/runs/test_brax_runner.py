@@ -149,7 +149,7 @@ def test_the_policy_is_brax_s_own(trained_by_brax):
         env.observation_size, env.action_size
     )
     act = ppo_networks.make_inference_fn(networks)
-    params = brax_train.unpack(state.disturbances.params)
+    params = brax_train.unpack(state.params)
     wanted, _ = act(params, deterministic=True)(obs, jax.random.key(0))
     given = policy(obs["state"], policy.init())[0]
     assert isinstance(policy, MLPPolicy)
@@ -263,7 +263,7 @@ def test_the_policy_of_sac_is_brax_s_own(trained_by_sac):
     networks = brax_train._sac_factory(recipe.learner.hidden)(env.observation_size, env.action_size)
     obs = 10.0 * jax.random.normal(jax.random.key(0), (50, env.observation_size))
     wanted, _ = sac_networks.make_inference_fn(networks)(
-        brax_train.unpack(state.disturbances.params), deterministic=True
+        brax_train.unpack(state.params), deterministic=True
     )(obs, jax.random.key(0))
     distribution, carry = policy(obs, policy.init())
     assert isinstance(policy, SquashedPolicy)
