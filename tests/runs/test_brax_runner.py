@@ -262,9 +262,9 @@ def test_the_policy_of_sac_is_brax_s_own(trained_by_sac):
     env = BraxEnv(recipe.env)
     networks = brax_train._sac_factory(recipe.learner.hidden)(env.observation_size, env.action_size)
     obs = 10.0 * jax.random.normal(jax.random.key(0), (50, env.observation_size))
-    wanted, _ = sac_networks.make_inference_fn(networks)(
-        brax_train.unpack(state.params), deterministic=True
-    )(obs, jax.random.key(0))
+    wanted, _ = sac_networks.make_inference_fn(networks)(brax_train.unpack(state.params), deterministic=True)(
+        obs, jax.random.key(0)
+    )
     distribution, carry = policy(obs, policy.init())
     assert isinstance(policy, SquashedPolicy)
     assert carry == ()

@@ -1,7 +1,5 @@
 """A recipe with a curriculum: its level is logged, saved, and restored."""
 
-import re
-
 import pytest
 from tiny import TINY
 
@@ -17,10 +15,11 @@ def recipe(tmp_path_factory):
     """The hop recipe, with commands that grow faster: falling is allowed."""
     text = (data_dir("recipes") / "hop.py").read_text()
     start, success = '{"commands.velocity.lin_vel_x": (0.0, 0.0)}', '{"terminations_per_minute": 1e6}'
-    ramp = f"Curriculum({start}, {success}, rise=0.125, window=1.0)"
-    text = re.sub(r"return Recipe\(", f"return Recipe(curriculum={ramp}, ", text)
+    ramp = f"we.Curriculum({start}, {success}, rise=0.125, window=1.0)"
+    made = "return we.Recipe("
+    assert made in text
     path = tmp_path_factory.mktemp("recipe") / "ramp.py"
-    path.write_text(text.replace("    Env,\n", "    Curriculum,\n    Env,\n", 1))
+    path.write_text(text.replace(made, f"{made}curriculum={ramp}, ", 1))
     return path
 
 

@@ -22,7 +22,7 @@ from .scalar import Num, Scalar, array
 from .solver import Effort
 
 EFFORT = Effort(steps=5, line=3)
-"""What keeps one step's accelerations within 2% of MuJoCo's at 100 iterations, mostly within 1%; docs/physics.md tells how far."""
+"""What keeps one step's accelerations within 2% of MuJoCo's at 100 iterations, mostly 1%; see docs/physics.md."""
 
 TILE = 1024
 """Envs that run together."""
