@@ -41,10 +41,10 @@ class Case:
         return jnp.dot(jnp.concatenate([state.qpos, state.qvel]), jnp.asarray(self.weights, dtype))
 
     def rows(self) -> jax.Array:
-        """The row with every entry moved to both sides."""
+        """The row with every entry moved to both sides, and the row itself."""
         row = self.row(jnp.float64)
         moved = EPS * jnp.eye(len(row))
-        return row + jnp.concatenate([moved, -moved])
+        return row + jnp.concatenate([moved, -moved, jnp.zeros((1, len(row)))])
 
 
 def settled(model: Model, robot, lift: float) -> np.ndarray:
@@ -76,15 +76,19 @@ def test_gradients_are_central_differences(name, steps, lift):
         rows = case.rows()
         n = rows.shape[1]
         values = jax.jit(jax.vmap(case))(rows)
-        wanted = np.asarray(values[:n] - values[n:]) / (2.0 * EPS)
+        ahead, back, here = np.asarray(values[:n]), np.asarray(values[n : 2 * n]), float(values[-1])
+        wanted = (ahead - back) / (2.0 * EPS)
+        # A corner that just touches the floor has a force on one side alone: there is no derivative.
+        smooth = np.abs(ahead + back - 2.0 * here) < EPS
+        assert smooth.mean() > 0.75
         pair = jnp.stack([case.row(jnp.float64), rows[0]])
         found = np.asarray(jax.jit(jax.vmap(jax.grad(case)))(pair))
-        size = np.linalg.norm(wanted)
-        error = np.abs(found[0] - wanted)
+        size = np.linalg.norm(wanted[smooth])
+        error = np.abs(found[0] - wanted)[smooth]
         print(f"{name}, {steps} steps: |gradient| {size:.2g}, worst entry off by {error.max() / size:.1e}", end="")
         assert np.isfinite(found).all()
         assert (wanted[-len(NAMES) :] != 0.0).sum() >= (7 if lift else 8), "every parameter counts"
-        np.testing.assert_allclose(found[0], wanted, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(found[0][smooth], wanted[smooth], rtol=1e-4, atol=1e-4)
         if name != "hopper":  # a program of 11 joints takes minutes and gigabytes to compile
             return
         together = jax.jit(jax.grad(lambda rows: jnp.sum(jax.vmap(case)(rows))))(pair)
