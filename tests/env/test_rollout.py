@@ -69,7 +69,7 @@ def test_each_takes_a_key_of_its_own(pool, running, replaced):
 
 def test_what_an_env_gets_hangs_on_no_other(pool, running, replaced):
     """Two halves of the batch, each with its own keys, get what the whole batch got."""
-    keys, replace = jax.random.split(jax.random.key(7), N), eqx.filter_jit(pool.replace)
+    keys, replace = jax.random.split(jax.random.key(shifted(7)), N), eqx.filter_jit(pool.replace)
     halves = [
         replace(
             keys[i : i + 3], jnp.asarray(DONE)[i : i + 3], *jax.tree.map(lambda leaf, i=i: leaf[i : i + 3], running)
