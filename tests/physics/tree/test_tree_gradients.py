@@ -80,7 +80,7 @@ def test_gradients_are_central_differences(name, steps, lift):
         wanted = (ahead - back) / (2.0 * EPS)
         # A corner that just touches the floor has a force on one side alone: there is no derivative.
         smooth = np.abs(ahead + back - 2.0 * here) < EPS
-        assert smooth.mean() > 0.75
+        assert smooth.mean() > 0.75 if name == "wildrobot" and not lift else smooth.all()
         pair = jnp.stack([case.row(jnp.float64), rows[0]])
         found = np.asarray(jax.jit(jax.vmap(jax.grad(case)))(pair))
         size = np.linalg.norm(wanted[smooth])

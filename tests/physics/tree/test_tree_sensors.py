@@ -153,12 +153,12 @@ def test_sensors_at_random_states_are_mujocos(name):
 def test_sensors_in_contact_are_mujocos(name, cone):
     """What the solver decides: touch, contact forces, accelerations; its rest shows in the figures.
 
-    With enough Newton steps nothing is left. The shipped few leave up to 2%: which states of a robot are the
-    hardest hangs on the processor, whose rounding the way there multiplies.
+    With enough Newton steps nothing is left. What the shipped few leave hangs on the processor, whose rounding on
+    the way to these states multiplies: on some it is more than the bound, in version 0.1.0, too.
     """
     chosen = observed(name, cone)
     states = restless_states(chosen, N)
-    for dtype, effort, bound in ((jnp.float64, PATIENT, 1e-6), (jnp.float32, EFFORT, 0.02)):
+    for dtype, effort, bound in ((jnp.float64, PATIENT, 1e-6), (jnp.float32, EFFORT, 0.01)):
         found = errors(chosen, effort, states, dtype)
         print(f"{name}, {cone}, {dtype.__name__}, {effort.steps} Newton steps: {told(found)}")
         assert {"TOUCH", "CONTACT", "ACCELEROMETER"} <= set(found)
