@@ -6,11 +6,10 @@ import mujoco
 import numpy as np
 from jaxtyping import Float
 
+from ..importing.ranges import ENDLESS, TURNS
 from .finding import Finding, listed
 from .subject import Subject
 from .torque import is_position
-
-_TURNS, _ENDLESS = 4.0 * np.pi, 1e3  # rad: what lies between is in degrees, or a torque; more means no limit
 
 
 def check_actuators(subject: Subject) -> Iterator[Finding]:
@@ -32,9 +31,7 @@ def check_actuators(subject: Subject) -> Iterator[Finding]:
     turned = [
         a
         for a in position
-        if mj.actuator_ctrllimited[a]
-        and mj.jnt_type[joints[a]] == 3
-        and _TURNS < np.abs(_angles(mj, a)).max() < _ENDLESS
+        if mj.actuator_ctrllimited[a] and mj.jnt_type[joints[a]] == 3 and TURNS < np.abs(_angles(mj, a)).max() < ENDLESS
     ]
     if turned:
         low, high = _angles(mj, turned[0])

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import mujoco
 import numpy as np
 
+from ..importing.ranges import ENDLESS, TURNS
 from ..importing.urdf import joint_limits
 from .finding import Finding, listed
 from .subject import Subject, is_scalar
 
-_TURNS, _ENDLESS = 4.0 * np.pi, 1e3  # rad: what lies between is in degrees; more means no limit
 _SAME = 1e-3  # rad, m
 
 
@@ -19,7 +19,7 @@ def check_limits(subject: Subject) -> Iterator[Finding]:
     mj = subject.mj
     limited = [j for j in range(mj.njnt) if mj.jnt_limited[j] and is_scalar(mj, j)]
     hinges = [j for j in limited if mj.jnt_type[j] == mujoco.mjtJoint.mjJNT_HINGE]
-    turned = [j for j in hinges if _TURNS < np.abs(mj.jnt_range[j]).max() < _ENDLESS]
+    turned = [j for j in hinges if TURNS < np.abs(mj.jnt_range[j]).max() < ENDLESS]
     if turned:
         low, high = mj.jnt_range[turned[0]]
         yield Finding(

@@ -1,5 +1,6 @@
 """Ranges of joints that cannot be meant: written in degrees, or lost by MuJoCo on the way from a URDF."""
 
+import math
 from collections.abc import Collection
 
 import mujoco
@@ -8,7 +9,8 @@ from ...errors import WildRobotError
 from .findings import Findings
 from .read import Source
 
-_TURNS, _ENDLESS = 12.6, 1e3  # rad: what lies between two turns and the latter is in degrees; more means no limit
+TURNS, ENDLESS = 4.0 * math.pi, 1e3
+"""rad: a limit between these two is in degrees, or a torque; one beyond the latter means that there is none."""
 _HINGE = int(mujoco.mjtJoint.mjJNT_HINGE)
 _NAMED = 4  # joints that a finding names
 
@@ -31,13 +33,13 @@ def check_ranges(source: Source, locked: Collection[str], findings: Findings) ->
         name, (low, high) = joint.name, map(float, joint.range)
         if not mj.jnt_limited[joint.id] or mj.jnt_type[joint.id] != _HINGE:
             continue
-        if low > _TURNS or high < -_TURNS:
+        if low > TURNS or high < -TURNS:
             raise WildRobotError(
                 f"The range of joint {name!r} is {low:.4g} to {high:.4g} rad, beyond two turns: that is in degrees.",
                 where=str(source.path),
                 hint="write limits in rad, as a URDF has them; in an MJCF set angle on <compiler>",
             )
-        if _TURNS < max(abs(low), abs(high)) < _ENDLESS:
+        if TURNS < max(abs(low), abs(high)) < ENDLESS:
             wide.append(name)
     if wide:
         findings.add(
