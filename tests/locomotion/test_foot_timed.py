@@ -9,6 +9,7 @@ import pytest
 from helpers import random_physics
 
 import wildrobot_eqx as we
+from wildrobot_eqx.locomotion import gait_of
 
 DT, PERIOD = 0.02, 0.8  # s: 20 control steps for each foot's beat
 UP, DOWN = 0.0, 30.0  # N
@@ -103,3 +104,21 @@ def test_told_to_stand_it_finishes_the_step(gait, step):
 def test_a_robot_of_one_foot_is_refused(hopper):
     with pytest.raises(we.WildRobotError, match="two feet in turn; robot 'hopper' has 1"):
         we.gaits.FootTimedGait(hopper)
+
+
+def test_a_robot_that_stands_on_it_is_seen_to_stand(robot, gait, step):
+    """Its clock waits for a foot that stays down: one is to be lifted, and none is."""
+    state = gait.sample(jax.random.key(0))
+    for _ in range(15):
+        state = step(state, DOWN, DOWN)
+    physics = random_physics(robot)
+    for force, lifted in ((DOWN, 0.0), (UP, 0.5)):
+        on = dataclasses.replace(physics, foot_force=jnp.zeros((2, 3), jnp.float32).at[:, 2].set(force))
+        found = gait.metrics(state, on)
+        assert (float(found["feet_to_lift"]), float(found["feet_lifted"])) == (0.5, lifted)
+
+
+def test_its_clock_is_the_gait_of_an_env(gait, velocity):
+    """By which films and pushes count a cycle."""
+    assert gait_of({"velocity": velocity, "steps": gait}) == ("steps", gait.clock)
+    assert gait_of({"velocity": velocity}) is None
