@@ -16,6 +16,7 @@ from legged import LENGTH, legged
 import wildrobot_eqx as we
 from wildrobot_eqx import Scales, WalkDesign, WildRobotError, load_recipe, load_robot
 from wildrobot_eqx.check.misfit import misfits
+from wildrobot_eqx.evaluate.walking.meter import GaitMeter
 from wildrobot_eqx.physics import PhysicsState
 from wildrobot_eqx.report.tables import as_text, choices_json, choices_table
 
@@ -193,10 +194,14 @@ def test_slower_commands_are_told_from_standing():
     assert rules["period"] != "as given"
 
 
-def test_a_gate_asks_for_speeds_at_which_feet_must_swing():
+@pytest.mark.parametrize("length", [0.43, 0.4876, 0.57, 0.585])
+def test_a_gate_asks_for_speeds_at_which_feet_must_swing(robot, length):
     """Rounding the gate's slowest speed takes it below that for no leg length."""
-    speeds = np.linspace(0.5, 4.0, 2001)  # sqrt(g L), m/s
-    assert all(we.gates.WalkGate.up_to(0.311782 * v).required[1] >= 0.95 * 0.0479664 * v for v in speeds)
+    gate = we.gates.WalkGate.up_to(0.311782 * math.sqrt(9.81 * length))
+    meter = GaitMeter(robot, gate.seconds, gate.warmup)
+    meter = dataclasses.replace(meter, scales=dataclasses.replace(meter.scales, length=length))
+    (cases,) = {limit.cases for limit in gate.speed_limits(meter) if limit.figure.startswith("swing_peak")}
+    assert cases == tuple(f"{v:g}" for v in gate.required[1:])
 
 
 def test_a_gait_by_the_number_of_legs(tmp_path):
