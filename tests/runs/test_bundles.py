@@ -17,12 +17,13 @@ import pytest
 from helpers import shifted
 from tiny import TINY
 
-from wildrobot_eqx import PPO, load_recipe
+from wildrobot_eqx import PPO, WildRobotError, load_recipe
 from wildrobot_eqx.cli import finish as evaluate
 from wildrobot_eqx.deploy.bundle import extra
 from wildrobot_eqx.deploy.bundle.archive import read_files, write_zip
 from wildrobot_eqx.deploy.bundle.bundle import Bundle
 from wildrobot_eqx.deploy.bundle.contract import FILE, contract_digest
+from wildrobot_eqx.deploy.export import export as exporting
 from wildrobot_eqx.deploy.export.export import export_bundle
 from wildrobot_eqx.evaluate.rollout import judged_env
 from wildrobot_eqx.learn.agent import make_agent
@@ -98,6 +99,19 @@ def test_simulated_sensor_errors_stay_behind(trained, tmp_path):
     recipe = dataclasses.replace(recipe, env=eqx.tree_at(lambda e: e.observations["policy"], recipe.env, blurred))
     folder, _ = bundles.export(recipe, trained, tmp_path / "bundle")
     assert Bundle.open(folder).contract.document["training"]["recipe"] == "hop"
+
+
+def test_a_bundle_without_its_robot_promises_nothing_of_it(trained, cli, tmp_path, monkeypatch):
+    def stays(robot):
+        raise WildRobotError("It stays at home.", where="here")
+
+    monkeypatch.setattr(exporting, "pack_robot", stays)
+    done = cli("export", trained.path, "--no-eval", f"--out={tmp_path / 'b'}")
+    assert done.status == 0
+    assert "wildrobot-eqx play" not in done.out
+    done = cli("bundle", "verify", tmp_path / "b")
+    assert "on a robot it was not run" in done.out
+    assert "does what training did" not in done.out
 
 
 def test_it_is_played(exported, cli):
