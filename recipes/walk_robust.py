@@ -83,7 +83,7 @@ def walk_robust(
             "height": we.rewards.BaseHeightError(body, weight=-20.0),
             "rate": we.rewards.ActionRate(weight=-0.2),
             "torque": we.rewards.Torque(weight=-0.02),
-            "joint_speed": we.rewards.JointSpeedLimit(body, weight=-0.5),
+            "joint_speed": we.rewards.JointSpeedLimit(body, weight=-2.0),
             "deviation": we.rewards.Posture(
                 body, weight=-0.5, joints=tuple(n for n in body.joint_names if n.endswith(("hip_roll", "waist_yaw")))
             ),

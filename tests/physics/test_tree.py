@@ -65,6 +65,7 @@ def same_step(found, expected, most: float):
     n = len(expected.time)
     for field, tolerance in {"qpos": 1e-5, "qvel": 1e-3, "xpos": 1e-5, "xquat": 1e-5, "site_xpos": 1e-5}.items():
         error = np.abs(getattr(found, field) - getattr(expected, field)).reshape(n, -1).max(axis=1)
+        print(f"{field}: {np.percentile(error, most):.1e} at the {most}th percentile")
         assert np.percentile(error, most) < tolerance, field
     for field in ("sensordata", "foot_force", "actuator_force"):
         a, b = getattr(found, field), getattr(expected, field)

@@ -123,6 +123,16 @@ def errors(chosen: Model, effort, states, dtype) -> dict[str, float]:
     }
 
 
+def apart(chosen: Model, states, distance: float = 2e-7) -> np.ndarray:
+    """Which states (n,) have the same contacts and limits wherever within `distance` (m, rad) these begin."""
+    found = []
+    for shift in (-distance, distance):
+        mj = exact(chosen)
+        mj.geom_margin[:], mj.jnt_margin[:] = mj.geom_margin + shift, mj.jnt_margin + shift
+        found.append([mujoco_data(mj, state, time=TIME).nefc for state in zip(*states)])
+    return np.equal(*found)
+
+
 def told(found: dict[str, float]) -> str:
     return ", ".join(f"{kind.lower()} {error:.0e}" for kind, error in sorted(found.items(), key=lambda e: -e[1])[:4])
 
@@ -153,11 +163,15 @@ def test_sensors_at_random_states_are_mujocos(name):
 def test_sensors_in_contact_are_mujocos(name, cone):
     """What the solver decides: touch, contact forces, accelerations; its rest shows in the figures.
 
-    With enough Newton steps nothing is left. What the shipped few leave hangs on the processor, whose rounding on
-    the way to these states multiplies: on some it is more than the bound, in version 0.1.0, too.
+    A force jumps where a contact begins. A state that comes so close to one that float32 sees another contact than
+    float64 has no right answer here and is left out: of 1,000 there are seven at most.
     """
     chosen = observed(name, cone)
     states = restless_states(chosen, N)
+    clear = apart(chosen, states)
+    print(f"{np.sum(~clear)} states left out")
+    assert clear.mean() > 0.98
+    states = [a[clear] for a in states]
     for dtype, effort, bound in ((jnp.float64, PATIENT, 1e-6), (jnp.float32, EFFORT, 0.01)):
         found = errors(chosen, effort, states, dtype)
         print(f"{name}, {cone}, {dtype.__name__}, {effort.steps} Newton steps: {told(found)}")
