@@ -1,6 +1,7 @@
 """Examines the modules of an env one after the other, each call by what its kind says of itself."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -134,13 +135,10 @@ class Examiner:
         owner: Any = None,
     ) -> Traced | None:
         """Examine one call; what it found is kept; returns what it gave, None where it is not what is expected."""
-
-        def call(module: Any, *args: Any) -> Any:
-            return getattr(module, method)(*args)
-
-        part = Part(where, module if owner is None else owner, call, method, args, takes, names, expected, axes or {})
+        examined, call = module, _method(method)
         if owner is not None:  # the module stands in for the owner
-            part = dataclasses.replace(part, call=lambda _, *rest: call(module, *rest))
+            examined, call = owner, lambda _, *rest: getattr(module, method)(*rest)
+        part = Part(where, examined, call, method, args, takes, names, expected, axes or {})
         traced, found, subtle = examine(part, self.robot)
         self.found += found
         self.subtle += [finding for finding in subtle if finding.source not in {other.source for other in self.subtle}]
@@ -154,13 +152,12 @@ class Examiner:
             return True
         first = traced_state.traced.leaves
         after = {path[len(at) :]: leaf for path, leaf in second.leaves.items() if path.startswith(at)}
-
-        def owner(path: str, leaf: Any) -> str:
-            method = traced_state.method if leaf is first.get(path) else go
-            return source.describe(module, (leaf.line if leaf else "") or source.method(module, method))
-
         by = f"{where}, {type(module).__name__}"
-        labels = Labels(lambda path: f"{name}{path}", owner, lambda path: by)
+        labels = Labels(
+            lambda path: f"{name}{path}",
+            lambda path, leaf: _line(module, leaf, traced_state.method if leaf is first.get(path) else go),
+            lambda path: by,
+        )
         out = second.out[int(at[1:-1])] if at else second.out
         found = trees.differing(traced_state.out, out, first, after, labels)
         self.found += found
@@ -172,6 +169,15 @@ class Examiner:
                 line = source.describe(module, leaf.line or source.method(module, method))
                 fix = f"{type(module).__name__}.{method} must return a dict of float32[], such as jnp.float32(value)"
                 self.found.append(Finding(f"{where} metrics{path}", takes, str(leaf), fix, line))
+
+
+def _method(name: str) -> Callable[..., Any]:
+    return lambda module, *args: getattr(module, name)(*args)
+
+
+def _line(module: Any, leaf: Any, method: str) -> str:
+    """Where a leaf was made; where that is unknown, the method that gave it."""
+    return source.describe(module, (leaf.line if leaf else "") or source.method(module, method))
 
 
 def _spoken(name: str, spec: Any) -> str:

@@ -103,46 +103,41 @@ def _raised(env: Env, where: str, takes: str, error: Exception) -> Finding:
 
 
 def _two_steps(env: Env, key: Any, action: Any) -> Any:
-    def body(carry: Any, _: None) -> tuple[Any, None]:
-        return env.step(carry[0], action), None
-
-    return jax.lax.scan(body, env.reset(key), None, length=2)[0]
+    return jax.lax.scan(lambda carry, _: (env.step(carry[0], action), None), env.reset(key), None, length=2)[0]
 
 
 def _same(env: Env, first: Traced, second: Traced) -> list[Finding]:
     """Leaf by leaf: the same paths, shapes, dtypes and weak types; then the same tree."""
-
-    def owner(path: str, leaf: Leaf | None) -> str:
-        module = _module(env, path)[1]
-        return source.describe(module, leaf.line if leaf else "")
-
-    def by(path: str) -> str:
-        where, module = _module(env, path)
-        return f"{where}, {type(module).__name__}" if where else type(module).__name__
-
-    labels = Labels(_name, owner, by)
+    labels = Labels(
+        _name,
+        lambda path, leaf: source.describe(_module(env, path)[1], leaf.line if leaf else ""),
+        lambda path: _maker(env, path),
+    )
     return trees.differing(first.out, second.out, first.leaves, second.leaves, labels)
 
 
 def _kinds(env: Env, first: Traced, second: Traced) -> list[Finding]:
     """Shapes and dtypes that every timestep must have."""
-    findings = []
-
-    def owe(path: str, shape: tuple[int, ...], dtype: Any, fix: str) -> None:
-        was, now = (traced.leaves.get(path, Leaf(other="missing")) for traced in (first, second))
-        if any(leaf.other or leaf.weak or leaf.shape != shape or leaf.dtype != dtype for leaf in (was, now)):
-            where, module = _module(env, path)
-            by = f"{where}, {type(module).__name__}" if where else type(module).__name__
-            line = source.describe(module, now.line or was.line)
-            findings.append(Finding(_name(path), str(was), str(now), f"{fix} ({by})", line))
-
+    owed: list[tuple[str, tuple[int, ...], Any, str]] = []
     for name, dtype in (("reward", jnp.float32), ("terminated", jnp.bool_), ("truncated", jnp.bool_)):
         fix = f"make it a scalar {jnp.dtype(dtype).name}, not weakly typed: jnp.asarray(value, jnp.{dtype.__name__})"
-        owe(f"[1].{name}", (), dtype, fix)
+        owed.append((f"[1].{name}", (), dtype, fix))
     for name, stack in env.observations.items():
         fix = f"its layout says float32[{stack.size}]: mend the terms of env.observations[{name!r}]"
-        owe(f"[1].obs[{name!r}]", (stack.size,), jnp.float32, fix)
+        owed.append((f"[1].obs[{name!r}]", (stack.size,), jnp.float32, fix))
+    findings = []
+    for path, shape, dtype, fix in owed:
+        was, now = (traced.leaves.get(path, Leaf(other="missing")) for traced in (first, second))
+        if any(leaf.other or leaf.weak or leaf.shape != shape or leaf.dtype != dtype for leaf in (was, now)):
+            line = source.describe(_module(env, path)[1], now.line or was.line)
+            findings.append(Finding(_name(path), str(was), str(now), f"{fix} ({_maker(env, path)})", line))
     return findings
+
+
+def _maker(env: Env, path: str) -> str:
+    """The module that makes a leaf, and its place, in words."""
+    where, module = _module(env, path)
+    return f"{where}, {type(module).__name__}" if where else type(module).__name__
 
 
 def _name(path: str) -> str:

@@ -145,11 +145,7 @@ def control_model(robot: Robot, timestep: float) -> tuple[Model, int]:
             where=f"robot {robot.name!r}, control_dt",
             hint=f"take {robot.control_dt} s over a whole number, such as {robot.control_dt / 4:g}",
         )
-
-    def change(mj: Any) -> None:
-        mj.opt.timestep = timestep
-
-    return robot.model.edit(change), n
+    return robot.model.edit(lambda mj: setattr(mj.opt, "timestep", timestep)), n
 
 
 def fraction(physics: AbstractPhysics, parts: int) -> AbstractPhysics:

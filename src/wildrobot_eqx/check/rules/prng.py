@@ -1,6 +1,7 @@
 """Random keys used twice, found in a jaxpr: each key may be drawn from, split or folded once."""
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Hashable
@@ -77,7 +78,17 @@ def reuses(traced: Any) -> list[Reuse]:
 
 @no_type_check  # this and three more run for every operation of every part
 def _is_key(var: Any) -> bool:
-    return jnp.issubdtype(var.aval.dtype, jax.dtypes.prng_key) if isinstance(var.aval, jax.core.ShapedArray) else False
+    return isinstance(var.aval, jax.core.ShapedArray) and _holds_keys(var.aval.dtype)
+
+
+@functools.cache
+def _holds_keys(dtype: Any) -> bool:
+    return jnp.issubdtype(dtype, jax.dtypes.prng_key)
+
+
+@functools.cache
+def _holds_integers(dtype: Any) -> bool:
+    return jnp.issubdtype(dtype, jnp.integer)
 
 
 class _Walk:
@@ -228,7 +239,7 @@ class _Walk:
             number in self.still or number in self.fixed for number in ins
         )
         for k, var in enumerate(eqn.outvars):
-            plain = _is_key(var) or (jnp.issubdtype(var.aval.dtype, jnp.integer) and var.aval.size < 64)
+            plain = _is_key(var) or (_holds_integers(var.aval.dtype) and var.aval.size < 64)
             if plain and not _inner(eqn):
                 what = (name, repr(sorted(eqn.params.items(), key=lambda p: p[0])), tuple(ins), k)
                 number = self.numbers.setdefault(what, next(self.count))

@@ -29,22 +29,24 @@ def follow(jaxpr: Any, marks: list[Int[np.ndarray, "..."]], known: dict[Any, Any
     mark = dict(zip(jaxpr.invars, marks))
     known = dict(known)
 
-    def value(atom: Any) -> Any:
-        return _host(atom.val) if jax_compat.is_constant(atom) else known.get(atom)
-
-    def of(atom: Any) -> np.ndarray:
-        unmarked = jax_compat.is_constant(atom) or atom not in mark
-        return np.zeros(atom.aval.shape, np.int64) if unmarked else mark[atom]
-
     for eqn in jaxpr.eqns:
-        values = [value(atom) for atom in eqn.invars]
-        ins = [of(atom) for atom in eqn.invars]
+        values = [_value(atom, known) for atom in eqn.invars]
+        ins = [_mark(atom, mark) for atom in eqn.invars]
         if all(v is not None for v in values) and eqn.primitive.name not in ("random_bits", "pure_callback"):
             known.update(zip(eqn.outvars, map(_host, jax_compat.apply(eqn, *values))))
             continue
         for var, result in zip(eqn.outvars, _through(eqn, ins, values)):
             mark[var] = np.asarray(result)
-    return [of(atom) for atom in jaxpr.outvars]
+    return [_mark(atom, mark) for atom in jaxpr.outvars]
+
+
+def _value(atom: Any, known: dict[Any, Any]) -> Any:
+    return _host(atom.val) if jax_compat.is_constant(atom) else known.get(atom)
+
+
+def _mark(atom: Any, marks: dict[Any, Any]) -> np.ndarray:
+    unmarked = jax_compat.is_constant(atom) or atom not in marks
+    return np.zeros(atom.aval.shape, np.int64) if unmarked else marks[atom]
 
 
 def _through(eqn: Any, ins: list[np.ndarray], values: list[Any]) -> Iterator[np.ndarray]:

@@ -63,18 +63,7 @@ def trace(call: Callable[..., Any], module: Any, *args: Any) -> Traced:
     flat = jax.tree.leaves(arrays)
     treedef = jax.tree.structure(arrays)
     found: dict[str, Any] = {}
-
-    def run(*tracers: Any) -> list[Any]:
-        module, args = eqx.combine(jax.tree.unflatten(treedef, tracers), rest)
-        watched = watch(module) + watch(args, "the argument")
-        out = call(module, *args)
-        found["written"] = written(watched)
-        paths, found["tree"] = jax.tree_util.tree_flatten_with_path(out, is_leaf=_none)
-        paths = [(path, jnp.asarray(x) if isinstance(x, np.ndarray | np.generic) else x) for path, x in paths]
-        found["paths"] = paths
-        return [leaf for _, leaf in paths if isinstance(leaf, jax.Array)]
-
-    closed = jax.make_jaxpr(run)(*flat)
+    closed = jax.make_jaxpr(functools.partial(_run, found, call, treedef, rest))(*flat)
     made = iter(_made(jax_compat.opened(closed)[0], module))
     leaves, out = {}, []
     for path, value in found["paths"]:
@@ -86,6 +75,18 @@ def trace(call: Callable[..., Any], module: Any, *args: Any) -> Traced:
     inputs = {own + i: jax.tree_util.keystr(path) for i, (path, _) in enumerate(named)}
     out = jax.tree.unflatten(found["tree"], out)
     return Traced(out, leaves, closed, own, inputs, tuple(found["written"]))
+
+
+def _run(found: dict[str, Any], call: Callable[..., Any], treedef: Any, rest: PyTree, *tracers: Any) -> list[Any]:
+    """What `trace` traces; what is no array goes into `found`."""
+    module, args = eqx.combine(jax.tree.unflatten(treedef, tracers), rest)
+    watched = watch(module) + watch(args, "the argument")
+    out = call(module, *args)
+    found["written"] = written(watched)
+    paths, found["tree"] = jax.tree_util.tree_flatten_with_path(out, is_leaf=_none)
+    paths = [(path, jnp.asarray(x) if isinstance(x, np.ndarray | np.generic) else x) for path, x in paths]
+    found["paths"] = paths
+    return [leaf for _, leaf in paths if isinstance(leaf, jax.Array)]
 
 
 def leaves_of(tree: PyTree) -> dict[str, Leaf]:

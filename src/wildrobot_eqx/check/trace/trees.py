@@ -32,13 +32,13 @@ def differing(before: Any, after: Any, was: dict[str, Leaf], now: dict[str, Leaf
     Leaf by leaf, but where a container is of another kind, whose leaves follow from that; then the structure.
     """
     kinds = [mismatch for mismatch in mismatches(before, after) if mismatch.container]
-
-    def outside(leaves: dict[str, Leaf]) -> dict[str, Leaf]:
-        return {path: leaf for path, leaf in leaves.items() if not any(path.startswith(m.path) for m in kinds)}
-
     found = [_finding(mismatch, labels) for mismatch in kinds]
-    found += differences(outside(was), outside(now), labels)
+    found += differences(_outside(was, kinds), _outside(now, kinds), labels)
     return found or structure(before, after, labels)
+
+
+def _outside(leaves: dict[str, Leaf], kinds: list[Mismatch]) -> dict[str, Leaf]:
+    return {path: leaf for path, leaf in leaves.items() if not any(path.startswith(m.path) for m in kinds)}
 
 
 def structure(before: Any, after: Any, labels: Labels) -> list[Finding]:

@@ -29,10 +29,9 @@ def written(watched: Watched) -> list[tuple[str, type, str]]:
     found = []
     for path, thing, before in watched:
         for field, value in vars(thing).items():
-            known = inspect.getattr_static(type(thing), field, None)
-            if isinstance(known, functools.cached_property):
+            if field in before and before[field] is value:
                 continue
-            if field not in before or before[field] is not value:
+            if not isinstance(inspect.getattr_static(type(thing), field, None), functools.cached_property):
                 found.append((f"{path}.{field}", type(thing), field))
     return found
 
