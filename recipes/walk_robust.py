@@ -74,7 +74,7 @@ def walk_robust(
         rewards={
             "track": we.rewards.TrackLinVelX(body, weight=2.5, width=0.11, slope=0.5),
             "lateral": we.rewards.TrackLinVelY(body, weight=2.5, width=0.1, slope=1.5),
-            "yaw": we.rewards.TrackAngVelZ(body, weight=1.5, width=0.3, slope=0.75),
+            "yaw": we.rewards.TrackAngVelZ(body, weight=2.0, width=0.3, slope=1.0),
             "heading": we.rewards.TrackHeading(weight=1.5, width=0.1),
             "foot": we.rewards.FeetClearance(body, weight=4.0, height=0.055),
             "contacts": we.rewards.GaitContacts(body, weight=1.0),
@@ -83,7 +83,7 @@ def walk_robust(
             "height": we.rewards.BaseHeightError(body, weight=-20.0),
             "rate": we.rewards.ActionRate(weight=-0.2),
             "torque": we.rewards.Torque(weight=-0.02),
-            "joint_speed": we.rewards.JointSpeedLimit(body, weight=-2.0),
+            "joint_speed": we.rewards.JointSpeedLimit(body, weight=-1.0),
             "deviation": we.rewards.Posture(
                 body, weight=-0.5, joints=tuple(n for n in body.joint_names if n.endswith(("hip_roll", "waist_yaw")))
             ),
@@ -141,9 +141,9 @@ def walk_robust(
             "rewards.lateral.weight": 1.5,
             "rewards.lateral.width": 0.12,
             "rewards.lateral.slope": 0.5,
-            "rewards.yaw.weight": 0.75,
+            "rewards.yaw.weight": 1.5,
             "rewards.yaw.width": 0.4,
-            "rewards.yaw.slope": 0.3,
+            "rewards.yaw.slope": 0.75,
             "rewards.rate.weight": -0.05,
             "rewards.torque.weight": -0.01,
         },
