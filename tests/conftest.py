@@ -46,6 +46,15 @@ LONGEST = (
 MOST_MAPS, MOST_BYTES = 30_000, 4_000_000_000
 
 
+def pytest_configure(config):
+    """The fast tests compile much and compute little: without optimisation, which slow ones keep.
+
+    Before JAX has a backend, and before xdist starts its workers, which take the environment over.
+    """
+    if config.option.markexpr == "not slow":
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+
 def pytest_collection_modifyitems(items):
     """Put the longest files first; with --no-loadscope-reorder xdist hands files out in this order."""
     here = Path(__file__).parent
