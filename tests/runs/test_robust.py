@@ -155,7 +155,7 @@ def _ladder() -> Ladder:
     survived = np.ones((6, len(DURATIONS), len(DIRECTIONS), 10), bool)
     survived[2:, 0, :, 3] = False
     survived[4:, 0, DIRECTIONS.index("ahead")] = False
-    return Ladder(survived, 2.0, 0.3)
+    return Ladder(survived, 2.0, 0.1, 0.3)
 
 
 def test_the_largest_push_is_the_last_rung_below_which_nobody_failed():

@@ -10,17 +10,17 @@ import wildrobot_eqx as we
 from wildrobot_eqx.check.rules import robot_match as names
 from wildrobot_eqx.evaluate.robust.cases import AxisCommand, commands_of, rows_of
 from wildrobot_eqx.evaluate.robust.scores import errors
-from wildrobot_eqx.evaluate.robust.terrain import GROUNDS, cross, ground_of, spots, terrain_env
+from wildrobot_eqx.evaluate.robust.terrain import cross, ground_of, grounds_of, spots, terrain_env
 from wildrobot_eqx.evaluate.walking.meter import GaitTally
 
 MOTIONS = (we.gates.Motion("left", -0.1), we.gates.Motion("turn", 0.2), we.gates.Motion("turn", 0.5, required=False))
 
 
 @pytest.fixture(scope="module")
-def field():
+def field(robot):
     """The ground, and the middle of each of its squares by kind and level."""
-    ground, middles = ground_of(spots())
-    return ground, dict(zip(spots(), middles))
+    ground, middles = ground_of(robot)
+    return ground, dict(zip(spots(robot), middles))
 
 
 def commands_by(robot, gate, **ranges):
@@ -75,6 +75,24 @@ def test_every_square_is_its_own_kind_of_ground(field):
             assert not height.any()
 
 
+def test_heights_go_with_the_legs_and_squares_with_the_way(robot, field):
+    """As they always were for the biped; of a robot a fifth as tall, a fifth of it."""
+    slope, bumps, steps = grounds_of(robot)
+    np.testing.assert_allclose(np.degrees(slope.levels), [0, 2, 4, 6, 8, 10])
+    np.testing.assert_allclose(bumps.levels, [0, 0.01, 0.02, 0.03, 0.04, 0.05])
+    np.testing.assert_allclose(steps.levels, [0, 0.005, 0.01, 0.015, 0.02, 0.03])
+    assert field[0].half == 20.0
+    small = we.load_robot("microduck")
+    factor = small.leg_length / robot.leg_length
+    assert [p.name for p in grounds_of(small)] == ["slope", "bumps", "steps"]
+    assert grounds_of(small)[0].levels == slope.levels
+    np.testing.assert_allclose(grounds_of(small)[2].levels, factor * np.asarray(steps.levels), rtol=5e-3)
+    ground, middles = ground_of(small)
+    assert ground.half == pytest.approx(np.sqrt(factor) * 20.0, rel=0.01)
+    assert ground.heights.shape[0] == ground.heights.shape[1] > field[0].heights.shape[0]
+    assert np.abs(middles).max() < ground.half
+
+
 def test_all_that_measures_a_height_has_the_ground(robot, field):
     env = terrain_env(make_env(robot), field[0], 0.005)
     for who in (env.reset_state, env.endings["fallen"]):
@@ -86,7 +104,7 @@ def test_all_that_measures_a_height_has_the_ground(robot, field):
 @pytest.mark.slow
 def test_a_robot_that_holds_its_pose_stands_where_it_is_flat_and_falls_on_steep_slopes(robot, heard):
     found = cross(make_env(robot), Constant(robot.nu), (AxisCommand("ahead", 0.0),), 4, 4.0, 0.005)
-    slope = found.curves[[p.name for p in GROUNDS].index("slope")]
+    slope = found.curves[[p.name for p in grounds_of(robot)].index("slope")]
     assert slope.nominal.survival == 1.0
     assert slope.nominal.speed_error < 0.02
     assert slope.scores[-1].survival < 0.5

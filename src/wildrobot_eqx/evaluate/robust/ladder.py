@@ -13,9 +13,10 @@ from jaxtyping import Bool
 from ...arrays import f32
 from ...env import Env
 from ...learn.networks import AbstractPolicy
-from ...locomotion import gait_of, velocity_in
+from ...locomotion import Scales, gait_of, velocity_in
 from ..rollout import advance, control_steps, init_episodes
 from ..walking.kicks import DIRECTIONS
+from ..walking.limits import of_speed
 from .push import aim
 from .scores import keys_of, meter_of
 from .sweep_env import sweep_values, with_values
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 DURATIONS = (0.0, 0.1, 0.3)  # s; 0 is a velocity kick
 _PERIOD = 0.7  # s, over which pushes are spread where there is no gait
 PHASES = 10
-RUNG = 0.1  # m/s, of impulse over mass
+RUNG = 0.0479664  # of sqrt(g L), of impulse over mass: 0.1 m/s for `wildrobot`
 TOP = 30  # rungs
 RUN_IN, RECOVERY = 3.0, 2.5  # s, before the first phase and after the end of a push
 
@@ -36,6 +37,7 @@ class Ladder:
 
     survived: Bool[np.ndarray, "rungs durations directions phases"]
     mass: float  # kg
+    rung: float  # m/s, from one to the next
     command: float  # m/s
     complete: bool = True  # False: it was stopped while the robot still stood
 
@@ -47,7 +49,7 @@ class Ladder:
     def largest(self, fraction: float, duration: int, direction: int | None = None) -> float:
         """The largest impulse over mass (m/s) up to which at least `fraction` stood on every rung; 0: on none."""
         held = [s >= fraction - 1e-9 for s in self.survival(duration, direction)]
-        return RUNG * (held.index(False) if False in held else len(held))
+        return self.rung * (held.index(False) if False in held else len(held))
 
     def beyond(self, fraction: float, duration: int, direction: int | None = None) -> bool:
         """Whether `largest` is the top rung that was tried: the robot may stand more."""
@@ -64,7 +66,7 @@ class Ladder:
             "command": self.command,
             "mass": self.mass,
             "phases": int(self.survived.shape[-1]),
-            "rung": RUNG,
+            "rung": self.rung,
             "recovery_seconds": RECOVERY,
             "complete": self.complete,
             "pushes": [self._push_json(i, duration) for i, duration in enumerate(DURATIONS)],
@@ -113,17 +115,18 @@ def climb(env: Env, policy: AbstractPolicy, command: float, phases: int, keep: C
     angle = heading + (jnp.arange(count, dtype=jnp.int32) % len(DIRECTIONS)) * (2.0 * np.pi / len(DIRECTIONS))
     towards = jnp.stack([jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)], axis=1)
     seconds = jnp.tile(jnp.repeat(f32(DURATIONS), len(DIRECTIONS)), phases)
-    meter, mass = meter_of(env, RECOVERY), float(env.physics.robot.model.mj.body_mass.sum())
+    robot, meter = env.physics.robot, meter_of(env, RECOVERY)
+    mass, step = float(robot.model.mj.body_mass.sum()), of_speed(RUNG, Scales.of(robot))
     stood: list[np.ndarray] = []
-    found = Ladder(np.zeros((0, len(DURATIONS), len(DIRECTIONS), phases), bool), mass, command, False)
+    found = Ladder(np.zeros((0, len(DURATIONS), len(DIRECTIONS), phases), bool), mass, step, command, False)
     for rung in range(1, TOP + 1):
-        loop = (aim(start[0], (RUNG * rung) * towards, seconds), *start[1:])
+        loop = (aim(start[0], (step * rung) * towards, seconds), *start[1:])
         loop, upright = advance(env, policy, meter, loop, steps)
         grid = np.asarray(loop[-1].upright).reshape(phases, len(DURATIONS), len(DIRECTIONS))
         stood.append(np.moveaxis(grid, 0, -1))
-        found = Ladder(np.stack(stood), mass, command, False)
+        found = Ladder(np.stack(stood), mass, step, command, False)
         keep(found)
-        _log.info(f"pushes: {RUNG * rung:.1f} m/s ({RUNG * rung * mass:.1f} N s): {int(upright)} of {count} stood")
+        _log.info(f"pushes: {step * rung:.3g} m/s ({step * rung * mass:.3g} N s): {int(upright)} of {count} stood")
         cells = [(i, d) for i in range(len(DURATIONS)) for d in range(len(DIRECTIONS))]
         if not any(found.beyond(0.5, i, d) for i, d in cells):
             break

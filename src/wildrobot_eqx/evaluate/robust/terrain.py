@@ -12,49 +12,76 @@ from ...arrays import f32
 from ...env import Env
 from ...errors import WildRobotError
 from ...learn.networks import AbstractPolicy
+from ...locomotion import Scales
 from ...physics import make_physics
-from ...robots import Ground, on_ground
+from ...robots import Ground, Robot, on_ground
 from ...task import Fallen, HomeReset
+from ..walking.limits import of_length, of_speed
 from .cases import AxisCommand, rows_of
 from .scores import errors, keys_of, run, score
 from .sweep import Curve, Sweep, speed_limit
-from .sweep_env import DEGREE, Point, SweepValues, make_sweep_env, parameter, points_of, sweep_values, with_values
-
-_SIDE, _SPACING = 10.0, 0.1  # m, of one kind of ground, in whose middle robots begin; of the grid
-_LENGTH, _TREAD = 0.4, 0.6  # m, over which bumps change; side of a raised plate
-_ABOUT = 0.5  # m, about the middle
-
-GROUNDS = (
-    parameter("slope", "slope", "deg", 1 / DEGREE, 0, (0, 2, 4, 6, 8, 10)),
-    parameter("bumps", "bumps", "cm", 1e2, 0, (0, 1, 2, 3, 4, 5)),
-    parameter("steps", "steps", "cm", 1e2, 0, (0, 0.5, 1, 1.5, 2, 3)),
+from .sweep_env import (
+    DEGREE,
+    Parameter,
+    Point,
+    SweepValues,
+    make_sweep_env,
+    parameter,
+    points_of,
+    sweep_values,
+    with_values,
 )
-"""What the ground may be, in the order of the tables. docs/robustness.md defines each."""
+
+_SPACING = 0.225706  # leg lengths, of the grid: 10 cm for `wildrobot`
+_LENGTH, _TREAD = 4, 6  # cells of the grid, over which bumps change; side of a raised plate
+_SIDE = 4.79664  # s, times sqrt(g L): of one kind of ground, in whose middle robots begin, 10 m
+_ABOUT = 1.12853  # leg lengths, about the middle
+_BUMPS = (0.0, 0.0225706, 0.0451413, 0.0677119, 0.0902825, 0.112853)  # leg lengths: 0 to 5 cm
+_STEPS = (0.0, 0.0112853, 0.0225706, 0.0338559, 0.0451413, 0.0677119)  # leg lengths: 0 to 3 cm
 
 
-def spots() -> list[Point]:
+def grounds_of(robot: Robot) -> tuple[Parameter, ...]:
+    """What the ground may be, in the order of the tables: heights by leg length. docs/robustness.md defines each."""
+    scales = Scales.of(robot)
+    bumps, steps = (tuple(1e2 * of_length(share, scales) for share in shares) for shares in (_BUMPS, _STEPS))
+    return (
+        parameter("slope", "slope", "deg", 1 / DEGREE, 0, (0, 2, 4, 6, 8, 10)),
+        parameter("bumps", "bumps", "cm", 1e2, 0, bumps),
+        parameter("steps", "steps", "cm", 1e2, 0, steps),
+    )
+
+
+def spots(robot: Robot) -> list[Point]:
     """Flat, then every other level of every kind."""
-    return points_of(GROUNDS)
+    return points_of(grounds_of(robot))
 
 
-def ground_of(points: list[Point]) -> tuple[Ground, Float[np.ndarray, "points 2"]]:
-    """One field with a square of each kind of ground, and the middle (m) of each."""
-    across, cells = math.ceil(math.sqrt(len(points))), round(_SIDE / _SPACING)
-    half = 0.5 * across * _SIDE
+def ground_of(robot: Robot) -> tuple[Ground, Float[np.ndarray, "points 2"]]:
+    """One field with a square of each of the robot's `spots`, and the middle (m) of each.
+
+    A square's side goes with the way that a robot walks in a time, all else with its legs.
+    """
+    scales, points = Scales.of(robot), spots(robot)
+    spacing = of_length(_SPACING, scales)
+    cells = round(of_speed(_SIDE, scales) / spacing)
+    across, side = math.ceil(math.sqrt(len(points))), cells * spacing
+    half = 0.5 * across * side
     heights, middles = np.zeros((across * cells + 1, across * cells + 1)), []
     for i, (name, level) in enumerate(points):
         row, column = divmod(i, across)
-        heights[row * cells : (row + 1) * cells, column * cells : (column + 1) * cells] = _square(name, level, cells, i)
-        middles.append(((column + 0.5) * _SIDE - half, (row + 0.5) * _SIDE - half))
+        heights[row * cells : (row + 1) * cells, column * cells : (column + 1) * cells] = _square(
+            name, level, cells, spacing, i
+        )
+        middles.append(((column + 0.5) * side - half, (row + 0.5) * side - half))
     return Ground(jnp.asarray(heights, jnp.float32), half), np.asarray(middles, np.float32)
 
 
-def _square(name: str, level: float, cells: int, seed: int) -> Float[np.ndarray, "cells cells"]:
+def _square(name: str, level: float, cells: int, spacing: float, seed: int) -> Float[np.ndarray, "cells cells"]:
     if name != "steps":
         slope, bumps = level * (name == "slope"), level * (name == "bumps")
-        made = Ground.make(slope, bumps, _LENGTH, 0.5 * _SIDE, _SPACING, seed)
+        made = Ground.make(slope, bumps, _LENGTH * spacing, 0.5 * cells * spacing, spacing, seed)
         return np.asarray(made.heights)[:cells, :cells]
-    plate = np.arange(cells) // round(_TREAD / _SPACING)
+    plate = np.arange(cells) // _TREAD
     return level * ((plate[:, None] + plate[None, :]) % 2)
 
 
@@ -72,7 +99,9 @@ def terrain_env(env: Env, ground: Ground, timestep: float) -> Env:
             where="env.reset_state",
             hint="HomeReset knows of grounds",
         )
-    reset = dataclasses.replace(env.reset_state, ground=ground, steps=None, spread=f32(_ABOUT))
+    reset = dataclasses.replace(
+        env.reset_state, ground=ground, steps=None, spread=f32(of_length(_ABOUT, Scales.of(env.physics.robot)))
+    )
     endings = {
         name: _on(ending, ground) if isinstance(ending, Fallen) else ending for name, ending in env.endings.items()
     }
@@ -105,8 +134,8 @@ def cross(
     Raises:
         WildRobotError: the robot's floor cannot be replaced.
     """
-    points = spots()
-    ground, middles = ground_of(points)
+    points = spots(env.physics.robot)
+    ground, middles = ground_of(env.physics.robot)
     there = terrain_env(env, ground, timestep)
     rows = np.tile(rows_of(commands, episodes)[0], (len(points), 1))
     cases = (sweep_values(f32(rows[:, 0]), motions=f32(rows[:, 1:])), f32(np.repeat(middles, episodes, axis=0)))
@@ -118,7 +147,7 @@ def cross(
     found = {point: score(upright[i], error[i]) for i, point in enumerate(points)}
 
     most = speed_limit(env.physics.robot)
-    curves = tuple(Curve(p, tuple(found[point] for point in p.points), most) for p in GROUNDS)
+    curves = tuple(Curve(p, tuple(found[point] for point in p.points), most) for p in grounds_of(env.physics.robot))
     return Sweep(curves, episodes, seconds, "ground")
 
 
