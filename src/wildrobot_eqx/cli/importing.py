@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import WildRobotError
 from .shared import PROGRAM, Json, results
 
 if TYPE_CHECKING:
-    from ..robots import Robot
     from ..robots.importing import ImportedRobot
 
 _log = logging.getLogger(__name__)
+_ENGINES = ("native", "mjx", "tree")
 
 
 def robots_import(
@@ -39,6 +38,7 @@ def robots_import(
     json: Json = False,
 ) -> None:
     """Make a robot from its maker's MJCF or URDF: robot.toml, an MJCF that all engines take, a README and a picture."""
+    from ..physics import engine_refusals
     from ..robots.importing import ImportOptions, import_robot, write_robot
     from ..robots.importing.files import PICTURE, check_loads
 
@@ -54,7 +54,7 @@ def robots_import(
     )
     with results(json) as show:
         robot = import_robot(file, options)
-        engine = _tree(check_loads(robot))
+        refused = engine_refusals(check_loads(robot))
         picture = _picture(robot)
         if picture is not None:
             robot = dataclasses.replace(robot, files={**robot.files, PICTURE: picture})
@@ -68,27 +68,17 @@ def robots_import(
             "leg_length": robot.leg_length,
             "weight": robot.weight,
             "findings": [dataclasses.asdict(finding) for finding in robot.findings],
-            "tree": engine or None,
+            "refused": dict(refused),
             "trial": dataclasses.asdict(robot.trial),
         }
         checks = sum(finding.check for finding in robot.findings)
         lines = [f"{robot.name}: {robot.about}", *(f"  {finding.line()}" for finding in robot.findings)]
-        lines += [f"  engines: {f'native and mjx; {engine}' if engine else 'native, mjx and tree'}"]
+        lines += [f"  engines: {', '.join(engine for engine in _ENGINES if engine not in refused)}"]
+        lines += [f"  not {engine}: {why}" for engine, why in refused.items()]
         lines += [f"written to {folder}: {', '.join(path.name for path in paths)}"]
         lines += [f"To look at (# check): {checks}; mend them in {folder / 'robot.toml'}"] if checks else []
         lines += [f"next: {PROGRAM} run walk --robot {folder}"]
         show(document, lines)
-
-
-def _tree(robot: "Robot") -> str:
-    """Why the tree engine does not take a robot; nothing where it does."""
-    from ..physics import make_physics
-
-    try:
-        make_physics("tree", robot)
-    except WildRobotError as error:
-        return error.what
-    return ""
 
 
 def _picture(robot: "ImportedRobot") -> bytes | None:

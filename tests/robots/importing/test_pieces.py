@@ -129,6 +129,7 @@ def test_the_command_writes_a_robot_and_nothing_over_it(tmp_path, capsys, monkey
     document = json.loads(capsys.readouterr().out)
     assert sorted(document["files"]) == ["README.md", "dog.xml", "robot.toml"]  # no picture without OpenGL
     assert document["trial"]["stands"]
+    assert document["refused"] == {}
     robot = load_robot(tmp_path / "dog")
     assert document["weight"] == pytest.approx(robot.weight)
     before = {path.name: path.read_bytes() for path in (tmp_path / "dog").iterdir()}
@@ -140,6 +141,16 @@ def test_the_command_writes_a_robot_and_nothing_over_it(tmp_path, capsys, monkey
     (tmp_path / "dog" / "README.md").write_text("my own words")
     assert main(["robots", "import", file, "--name", "dog", "--force"]) == 2
     assert (tmp_path / "dog" / "README.md").read_text() == "my own words"
+
+
+def test_the_command_says_which_engines_do_not_take_the_robot_and_why(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "disable")
+    monkeypatch.setattr("wildrobot_eqx.physics.engine_refusals", lambda robot: {"tree": "It has a tendon."})
+    file = makers.write(tmp_path / "src", "four.xml", makers.quadruped())
+    assert main(["robots", "import", file, "--out", str(tmp_path / "dog")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  engines: native, mjx" in lines
+    assert "  not tree: It has a tendon." in lines
 
 
 def test_a_picture_is_replaced_only_where_an_import_drew_it(tmp_path):
