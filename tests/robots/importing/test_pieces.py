@@ -3,7 +3,9 @@
 import dataclasses
 import io
 import json
+import sys
 import tracemalloc
+from pathlib import Path
 
 import makers
 import numpy as np
@@ -141,6 +143,53 @@ def test_the_command_writes_a_robot_and_nothing_over_it(tmp_path, capsys, monkey
     (tmp_path / "dog" / "README.md").write_text("my own words")
     assert main(["robots", "import", file, "--name", "dog", "--force"]) == 2
     assert (tmp_path / "dog" / "README.md").read_text() == "my own words"
+
+
+COLLECTIONS = {
+    "robot_descriptions/__init__.py": "",
+    "robot_descriptions/dog_description.py": "URDF_PATH = None\nMJCF_PATH = {file!r}",
+    "robot_descriptions/far_description.py": "raise OSError('no network')",
+    "mujoco_menagerie/__init__.py": """
+class Robot:
+    default_model = "plain"
+    def xml(self, entry):
+        assert entry == "plain"
+        return {file!r}
+def names():
+    return ["far_cat", "dog"]
+def get(name):
+    if name == "far_cat":
+        raise OSError("no network")
+    return Robot()
+""",
+}
+
+
+@pytest.fixture
+def collections(tmp_path, monkeypatch):
+    """Packages of robots by the names of real ones; the file that both give."""
+    file = makers.write(tmp_path / "src", "four.xml", makers.quadruped())
+    for name, text in COLLECTIONS.items():
+        path = tmp_path / "packages" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("{file!r}", repr(str(file))))
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+    yield file
+    for name in [name for name in sys.modules if name.split(".")[0] in ("robot_descriptions", "mujoco_menagerie")]:
+        del sys.modules[name]
+
+
+def test_a_robot_of_an_installed_collection_is_found_by_its_name(collections):
+    for name in ("dog_description", "dog"):
+        assert find_file(name) == Path(collections)
+
+
+def test_a_collection_that_does_not_give_its_file_is_no_traceback(collections):
+    for name in ("far_description", "far_cat"):
+        with pytest.raises(WildRobotError, match=f"{name}.*OSError: no network"):
+            find_file(name)
+    with pytest.raises(WildRobotError, match="There is no file 'cat'"):
+        find_file("cat")
 
 
 def test_the_command_says_which_engines_do_not_take_the_robot_and_why(tmp_path, capsys, monkeypatch):

@@ -26,7 +26,7 @@ def find_file(named: str) -> Path:
             installed.
 
     Raises:
-        WildRobotError: there is no such file, or the folder holds several.
+        WildRobotError: there is no such file, the folder holds several, or a collection does not give the file.
     """
     path = Path(named)
     if os.path.isdir(path):
@@ -94,15 +94,36 @@ def _in_collection(name: str) -> Path | None:
     """The file of a robot in an installed collection, which may fetch it."""
     if not name.replace("_", "").replace("-", "").isalnum():
         return None
-    if _installed(f"robot_descriptions.{name}"):
-        module = importlib.import_module(f"robot_descriptions.{name}")
-        return Path(str(vars(module).get("MJCF_PATH") or vars(module).get("URDF_PATH")))
-    if _installed("mujoco_menagerie"):
-        menagerie = importlib.import_module("mujoco_menagerie")
-        if name in menagerie.names():
-            robot = menagerie.get(name)
-            return Path(robot.xml(robot.default_model))
+    for package, find in (("robot_descriptions", _described), ("mujoco_menagerie", _of_menagerie)):
+        try:
+            found = find(name)
+        except Exception as error:  # whatever another's package raises where it fetches or reads
+            raise WildRobotError(
+                f"The package {package} has a robot {name!r} and does not give its file: "
+                f"{type(error).__name__}: {error}",
+                where="robots import",
+                hint="it may fetch files when they are first asked for; or name a file of your own",
+            ) from error
+        if found is not None:
+            return found
     return None
+
+
+def _described(name: str) -> Path | None:
+    if not _installed(f"robot_descriptions.{name}"):
+        return None
+    module = importlib.import_module(f"robot_descriptions.{name}")
+    return Path(str(vars(module).get("MJCF_PATH") or vars(module).get("URDF_PATH")))
+
+
+def _of_menagerie(name: str) -> Path | None:
+    if not _installed("mujoco_menagerie"):
+        return None
+    menagerie = importlib.import_module("mujoco_menagerie")
+    if name not in menagerie.names():
+        return None
+    robot = menagerie.get(name)
+    return Path(robot.xml(robot.default_model))
 
 
 def _installed(module: str) -> bool:
