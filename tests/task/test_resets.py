@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-from helpers import random_signals, shifted
+from helpers import random_signals, replace, shifted
 
 from wildrobot_eqx.task import Fallen, HomeReset
 
@@ -42,6 +42,24 @@ def test_the_base_starts_level_at_any_heading_just_above_the_floor(robot, drawn)
     yaw = 2 * np.arctan2(qpos[:, 6], qpos[:, 3])
     assert (np.histogram(yaw, 4, (-np.pi, np.pi))[0] > N / 8).all()
     assert 0.09 < np.abs(qvel).max() <= 0.1
+
+
+def test_a_base_that_leans_at_home_leans_as_much_at_any_heading(robot):
+    lean = np.empty(4)
+    mujoco.mju_axisAngle2Quat(lean, np.array([0.0, 1.0, 0.0]), 0.3)
+    at = robot.base.qpos_address
+    leaning = replace(robot, home_qpos=robot.home_qpos.at[at + 3 : at + 7].set(jnp.asarray(lean, jnp.float32)))
+    qpos, _ = jax.vmap(lambda key: HomeReset(leaning)(key, {}))(jax.random.split(jax.random.key(shifted(0)), 50))
+    ups = np.array([up_of(quat) for quat in np.asarray(qpos, float)[:, at + 3 : at + 7]])
+    np.testing.assert_allclose(ups[:, 2], np.cos(0.3), atol=1e-6)
+    assert (np.histogram(np.arctan2(ups[:, 1], ups[:, 0]), 4, (-np.pi, np.pi))[0] > 4).all()
+
+
+def up_of(quat):
+    """The base's z axis in the world."""
+    up = np.empty(3)
+    mujoco.mju_rotVecQuat(up, np.array([0.0, 0.0, 1.0]), quat)
+    return up
 
 
 def test_a_planar_base_is_left_alone(hopper):

@@ -38,7 +38,7 @@ class AbstractReset(AbstractModule):
 
 
 class HomeReset(AbstractReset):
-    """The home pose with uniform noise on joints and velocities, any heading, a little above the floor.
+    """The home pose, turned to any heading, with uniform noise on joints and velocities, a little above the floor.
 
     On a `ground` (`robots.on_ground`) each episode has a place of its own, up to `spread` from
     `centre` along x and y. On a ground of `steps`, the height of the episode's steps is
@@ -106,7 +106,8 @@ class HomeReset(AbstractReset):
             if self.base_velocity_noise is not None:
                 linear = slice(base.dof_address, base.dof_address + 3)
                 qvel = qvel.at[linear].set(self.base_velocity_noise * unit[linear])
-            qpos = qpos.at[at + 2].add(self.drop).at[at + 3 : at + 7].set(rotation.quat_yaw(heading))
+            turned = rotation.quat_multiply(rotation.quat_yaw(heading), robot.home_qpos[at + 3 : at + 7])
+            qpos = qpos.at[at + 2].add(self.drop).at[at + 3 : at + 7].set(turned)
             if self.ground is not None:
                 place = self.centre + jax.random.uniform(key_place, (2,), jnp.float32, -self.spread, self.spread)
                 if self.steps is not None:
