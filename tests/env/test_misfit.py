@@ -87,7 +87,7 @@ def test_a_robot_that_stands_is_told_once_and_why(env, caplog):
     watch = StandingWatch(env, iterations=100)
     one = figures(env, 0.05, alive=4.0, track=0.9, foot=2.6, slip=-0.4, rate=-0.1, heading=1.5)
     with caplog.at_level(logging.WARNING, "wildrobot_eqx"):
-        told = {i: lines for i in range(1, 100) if (lines := watch.tell(i, one))}
+        told = {i: lines for i in range(1, 100) if (lines := watch.update(i, one))}
     assert list(told) == [30]
     first, pays, costs, cure = told[30]
     assert "after 30 of 100 iterations its feet are free for 5% of the time" in first
@@ -95,27 +95,27 @@ def test_a_robot_that_stands_is_told_once_and_why(env, caplog):
     assert costs.endswith("slip -0.40, rate -0.10")
     assert "narrow env.rewards.foot.width, env.rewards.track.width" in cure
     assert [record.message for record in caplog.records] == [first, pays, costs, cure]
-    assert "feet are free for 5%" in watch.tell(100, one)[0]
+    assert "feet are free for 5%" in watch.update(100, one)[0]
 
 
 def test_a_robot_that_lifts_its_feet_late_is_told_so(env):
     watch = StandingWatch(env, iterations=60)
     for i in range(1, 58):
-        told = watch.tell(i, figures(env, 0.1, alive=4.0))
+        told = watch.update(i, figures(env, 0.1, alive=4.0))
         assert bool(told) is (i == 18)
     assert watch.stood
     resumed = StandingWatch(env, iterations=60, stood=True)
     for one in (watch, resumed):
-        assert [one.tell(i, figures(env, 0.8, alive=4.0)) for i in (58, 59)] == [(), ()]
-        (line,) = one.tell(60, figures(env, 0.8, alive=4.0))
+        assert [one.update(i, figures(env, 0.8, alive=4.0)) for i in (58, 59)] == [(), ()]
+        (line,) = one.update(60, figures(env, 0.8, alive=4.0))
         assert "after 60 of 60 iterations the robot lifts its feet" in line
     walker = StandingWatch(env, iterations=60)
-    assert [walker.tell(i, figures(env, 0.8, alive=4.0)) for i in range(1, 61)] == [()] * 60
+    assert [walker.update(i, figures(env, 0.8, alive=4.0)) for i in range(1, 61)] == [()] * 60
 
 
 def test_ten_iterations_are_too_few_to_say_that_it_stands(env):
     watch = StandingWatch(env, iterations=10)
-    assert [watch.tell(i, figures(env, 0.1, alive=4.0)) for i in range(1, 11)] == [()] * 10
+    assert [watch.update(i, figures(env, 0.1, alive=4.0)) for i in range(1, 11)] == [()] * 10
 
 
 def test_what_is_sized_wrong_is_the_first_suspect(env):
@@ -143,4 +143,4 @@ def test_nothing_is_said_without_a_gait():
     assert lifted_share({"feet_to_lift": 0.001, "feet_lifted": 0.0}) is None
     assert math.isclose(lifted_share({"feet_to_lift": 0.4, "feet_lifted": 0.1}) or 0.0, 0.25)
     watch = StandingWatch(we.load_recipe("hop")(physics="native").env, iterations=60)
-    assert [watch.tell(i, {"reward/alive": jnp.float32(1.0)}) for i in range(1, 61)] == [()] * 60
+    assert [watch.update(i, {"reward/alive": jnp.float32(1.0)}) for i in range(1, 61)] == [()] * 60

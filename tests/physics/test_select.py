@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from wildrobot_eqx import NativePhysics, TreePhysics, WildRobotError
-from wildrobot_eqx.physics import engine_name, engine_refusals, fastest_engine, make_physics, mjx, told_engines
+from wildrobot_eqx.physics import engine_name, engine_refusals, explain_engines, fastest_engine, make_physics, mjx
 from wildrobot_eqx.physics.select import LONG
 from wildrobot_eqx.physics.tree import physics as tree
 
@@ -60,7 +60,7 @@ def test_where_no_engine_in_jax_takes_the_robot_it_is_native(hopper, monkeypatch
     assert "tendons" in why
     assert "springs" in why
     assert set(engine_refusals(hopper)) == {"tree", "mjx"}
-    told = told_engines(NativePhysics(hopper))
+    told = explain_engines(NativePhysics(hopper))
     assert "tendons" in told
     assert "springs" in told
     assert told.endswith("Take --physics native.")
@@ -68,22 +68,22 @@ def test_where_no_engine_in_jax_takes_the_robot_it_is_native(hopper, monkeypatch
 
 def test_what_all_engines_take_needs_no_word(hopper):
     assert engine_refusals(hopper, engines=("native", "tree")) == {}
-    assert told_engines(NativePhysics(hopper)) is None
+    assert explain_engines(NativePhysics(hopper)) is None
 
 
 def test_what_tree_refuses_names_who_takes_it(hopper, monkeypatch):
     monkeypatch.setattr(tree, "check_class", refuse)
-    assert told_engines(NativePhysics(hopper)).endswith("tendons. Take --physics native or mjx.")
+    assert explain_engines(NativePhysics(hopper)).endswith("tendons. Take --physics native or mjx.")
 
 
 def test_the_engine_of_an_env_is_not_said_to_refuse_its_robot(hopper, monkeypatch):
     """Once `check` said so of TreePhysics(robot, ignore_self_contact=True), in which the env ran."""
     monkeypatch.setattr(tree, "check_class", lambda model, ignored: None if ignored else refuse())
-    assert told_engines(TreePhysics(hopper, ignore_self_contact=True)) is None
+    assert explain_engines(TreePhysics(hopper, ignore_self_contact=True)) is None
     own = make_physics("mjx", hopper)
     monkeypatch.setattr(mjx, "_engine", refuse_mjx)
-    assert told_engines(own).endswith("tendons. Take --physics native or mjx.")
-    assert told_engines(NativePhysics(hopper)).endswith("springs. Take --physics native.")
+    assert explain_engines(own).endswith("tendons. Take --physics native or mjx.")
+    assert explain_engines(NativePhysics(hopper)).endswith("springs. Take --physics native.")
 
 
 def test_an_unknown_engine_is_reported_with_the_known_ones(hopper):

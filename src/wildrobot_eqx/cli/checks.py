@@ -11,7 +11,7 @@ from rich.table import Table
 from .. import check
 from ..check.trial import Trial, run_trial
 from ..learn.agent import MIRROR_FIX, without_mirror
-from ..physics import told_engines
+from ..physics import explain_engines
 from ..recipes.overrides import apply_overrides
 from ..recipes.recipe import RecipeFunction
 from ..report.tables import choices_json, choices_table, env_json, env_tables, plain_table
@@ -40,7 +40,7 @@ def check_recipe(
     plain = [check.Finding(f"env.{at}", kind, "no mirror image", MIRROR_FIX, place) for at, kind in bare.items()]
     seconds = time.monotonic() - began
     shown = env_json(recipe.env)
-    engines = told_engines(recipe.env.physics)
+    engines = explain_engines(recipe.env.physics)
     document = {
         "recipe": recipe.name,
         "passed": proof.passed and not vain and not plain,

@@ -23,8 +23,8 @@ from .select import Engine as Engine
 from .select import EngineName as EngineName
 from .select import engine_name as engine_name
 from .select import engine_refusals as engine_refusals
+from .select import explain_engines as explain_engines
 from .select import fastest_engine as fastest_engine
 from .select import make_physics as make_physics
-from .select import told_engines as told_engines
 from .tree import TreePhysics as TreePhysics
 from .tree.solver import Effort as Effort

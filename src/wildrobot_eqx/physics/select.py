@@ -61,7 +61,7 @@ def engine_refusals(
     return found
 
 
-def told_engines(physics: AbstractPhysics) -> str | None:
+def explain_engines(physics: AbstractPhysics) -> str | None:
     """One sentence for each engine in JAX that refuses a robot, and which engines take it; None where `tree` does.
 
     The robot is that of `physics`, which takes it, perhaps by options of its own; the other engines are asked as

@@ -189,7 +189,7 @@ class _Log:
         for writer in self.writers:
             writer.write(iteration, figures)
         self.report(iteration, figures)
-        if told := self.standing.tell(iteration, figures):
+        if told := self.standing.update(iteration, figures):
             folder.update_manifest(standing=list(told) if self.standing.stood else [])
         if iteration == self.first + 1:
             folder.update_manifest(first_update_s=round(process_age(), 3))

@@ -69,7 +69,7 @@ class StandingWatch:
         self.recent: collections.deque[Mapping[str, float]] = collections.deque(maxlen=max(iterations // 20, 1))
         self.stood = stood
 
-    def tell(self, iteration: int, figures: Mapping[str, float]) -> tuple[str, ...]:
+    def update(self, iteration: int, figures: Mapping[str, float]) -> tuple[str, ...]:
         """Take note of an iteration's figures; gives, and logs, what is to be said of it, mostly nothing."""
         self.recent.append(figures)
         looks = {max(round(AFTER * self.iterations), 1), self.iterations}

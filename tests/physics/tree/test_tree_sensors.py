@@ -133,7 +133,7 @@ def apart(chosen: Model, states, distance: float = 2e-7) -> np.ndarray:
     return np.equal(*found)
 
 
-def told(found: dict[str, float]) -> str:
+def summary(found: dict[str, float]) -> str:
     return ", ".join(f"{kind.lower()} {error:.0e}" for kind, error in sorted(found.items(), key=lambda e: -e[1])[:4])
 
 
@@ -150,7 +150,7 @@ def test_sensors_at_random_states_are_mujocos(name):
     late = {NAMES[int(k)] for k, s in zip(mj.sensor_type, mj.sensor_needstage) if s == LATE}
     for dtype, bound, bound_late in ((jnp.float64, 1e-10, 1e-10), (jnp.float32, 1e-5, 2e-4)):
         found = errors(chosen, EFFORT, states, dtype)
-        print(f"{name}, {dtype.__name__}: {told(found)}")
+        print(f"{name}, {dtype.__name__}: {summary(found)}")
         for kind, error in found.items():
             assert error < (bound_late if kind in late else bound), kind
     if name == "zoo":
@@ -174,6 +174,6 @@ def test_sensors_in_contact_are_mujocos(name, cone):
     states = [a[clear] for a in states]
     for dtype, effort, bound in ((jnp.float64, PATIENT, 1e-6), (jnp.float32, EFFORT, 0.01)):
         found = errors(chosen, effort, states, dtype)
-        print(f"{name}, {cone}, {dtype.__name__}, {effort.steps} Newton steps: {told(found)}")
+        print(f"{name}, {cone}, {dtype.__name__}, {effort.steps} Newton steps: {summary(found)}")
         assert {"TOUCH", "CONTACT", "ACCELEROMETER"} <= set(found)
         assert max(found.values()) < bound

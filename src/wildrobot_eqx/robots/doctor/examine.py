@@ -39,16 +39,16 @@ def examine(robot: str | Path) -> tuple[Subject, tuple[Finding, ...]]:
         WildRobotError: there is no such robot or file, or MuJoCo cannot read it.
     """
     subject, found = read(robot)
-    return subject, told([*found, *(one for check in CHECKS for one in check(subject))])
+    return subject, merged([*found, *(one for check in CHECKS for one in check(subject))])
 
 
-def told(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def merged(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Findings that differ in their place alone become one, with the figure of the first; faults come first."""
     groups: dict[tuple[str, str, str, str], list[Finding]] = {}
     for one in findings:
         groups.setdefault((one.check, one.severity, one.what, one.cure), []).append(one)
-    merged = []
+    out = []
     for group in groups.values():
         figure = group[0].figure + (f"; and {len(group) - 1} more such" if len(group) > 1 else "")
-        merged.append(dataclasses.replace(group[0], where=listed([one.where for one in group]), figure=figure))
-    return tuple(sorted(merged, key=lambda one: one.severity))
+        out.append(dataclasses.replace(group[0], where=listed([one.where for one in group]), figure=figure))
+    return tuple(sorted(out, key=lambda one: one.severity))

@@ -96,7 +96,7 @@ def mimics(source: Source, joints: set[str], links: Mapping[int, int]) -> tuple[
     return tuple(found)
 
 
-def tell_left_out(source: Source, findings: Findings) -> None:
+def report_left_out(source: Source, findings: Findings) -> None:
     """Note what has an effect in the file and has none here: tendons, and what holds the root to the world."""
     mj = source.mj
     tied = {tendon for one in _active(mj, _EQ.mjEQ_TENDON) for tendon in one[:2]}

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import WildRobotError
 from .body import PosedBody
-from .constraints import locked_joints, tell_left_out
+from .constraints import locked_joints, report_left_out
 from .drives import Drive, read_drives, split_servos
 from .findings import Finding, Findings
 from .gains import choose_gains
@@ -61,7 +61,7 @@ def import_robot(named: str, options: ImportOptions | None = None) -> ImportedRo
     findings = Findings()
     source = read_source(path, options, findings)
     locked = locked_joints(source, options, findings)
-    tell_left_out(source, findings)
+    report_left_out(source, findings)
     check_ranges(source, locked, findings)
     body, drives, legs = _on_legs(source, locked, options, findings)
     skeleton = body.skeleton

@@ -44,11 +44,11 @@ def stand_up(
         home, stance = find_home(stand, source.poses, options, found)
     for finding in found:
         findings.add(**vars(finding))
-    _tell_soles(stand, findings)
+    _report_soles(stand, findings)
     return stand, home, stance
 
 
-def _tell_soles(stand: Stand, findings: Findings) -> None:
+def _report_soles(stand: Stand, findings: Findings) -> None:
     """Note soles that the file does not show, and frictions that hold on every floor."""
     links = stand.body.skeleton.links
     assumed = [sole for sole in stand.soles if sole.assumed]
