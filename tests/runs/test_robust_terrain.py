@@ -9,6 +9,7 @@ from puppets import Constant
 import wildrobot_eqx as we
 from wildrobot_eqx.check.rules import robot_match as names
 from wildrobot_eqx.evaluate.robust.cases import AxisCommand, commands_of, rows_of
+from wildrobot_eqx.evaluate.robust.ladder import rung_of
 from wildrobot_eqx.evaluate.robust.scores import errors
 from wildrobot_eqx.evaluate.robust.terrain import cross, ground_of, grounds_of, spots, terrain_env
 from wildrobot_eqx.evaluate.walking.meter import GaitTally
@@ -91,6 +92,17 @@ def test_heights_go_with_the_legs_and_squares_with_the_way(robot, field):
     assert ground.half == pytest.approx(np.sqrt(factor) * 20.0, rel=0.01)
     assert ground.heights.shape[0] == ground.heights.shape[1] > field[0].heights.shape[0]
     assert np.abs(middles).max() < ground.half
+    assert ground_of(small, 6.0)[0].half == pytest.approx(4 * (6.0 + 0.5 * factor), rel=0.01), "none leaves its square"
+    there = terrain_env(make_env(small), ground, 0.005)
+    assert float(there.reset_state.spread) == pytest.approx(0.5 * factor, rel=5e-3)
+    assert robot.reach == 0.2
+    assert 0.2 * factor < small.reach < 0.1, "its soles are longer than its legs say"
+
+
+def test_pushes_go_with_the_speed(robot):
+    assert rung_of(robot) == 0.1
+    small = we.load_robot("microduck")
+    assert rung_of(small) == pytest.approx(0.1 * np.sqrt(small.leg_length / robot.leg_length), rel=5e-3)
 
 
 def test_all_that_measures_a_height_has_the_ground(robot, field):

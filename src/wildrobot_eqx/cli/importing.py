@@ -73,7 +73,7 @@ def robots_import(
         }
         checks = sum(finding.check for finding in robot.findings)
         lines = [f"{robot.name}: {robot.about}", *(f"  {finding.line()}" for finding in robot.findings)]
-        lines += [f"  engines: {', '.join(engine for engine in _ENGINES if engine not in refused)}"]
+        lines += [f"  engines: {', '.join(engine for engine in _ENGINES if engine not in refused) or 'none'}"]
         lines += [f"  not {engine}: {why}" for engine, why in refused.items()]
         lines += [f"written to {folder}: {', '.join(path.name for path in paths)}"]
         lines += [f"To look at (# check): {checks}; mend them in {folder / 'robot.toml'}"] if checks else []

@@ -68,7 +68,7 @@ def _by_gate(sweep: dict[str, Any]) -> Canvas:
 
 def _sweep(sweep: dict[str, Any]) -> Canvas:
     """Survival and speed error of each parameter, the levels that hold shaded."""
-    parameters = sweep["parameters"]
+    parameters, most = sweep["parameters"], sweep["speed_error"]
     columns = min(4, len(parameters))
     rows = -(-len(parameters) // columns)
     canvas = Canvas(figsize=(3.25 * columns, 0.5 + 3.0 * rows), layout="constrained")
@@ -84,9 +84,9 @@ def _sweep(sweep: dict[str, Any]) -> Canvas:
         left.axvline(parameter["nominal"], color=_INK, linewidth=0.8, linestyle=":")
         left.plot(x, survival, color=_BLUE, marker="o", markersize=4)
         right.plot(x, error, color=_RED, marker="s", markersize=3, linewidth=1.2)
-        right.axhline(0.06, color=_RED, linewidth=0.6, linestyle="--")
+        right.axhline(most, color=_RED, linewidth=0.6, linestyle="--")
         left.set_ylim(-3.0, 104.0)
-        right.set_ylim(0.0, max(0.12, float(np.nanmax([*error, 0.0])) * 1.1))
+        right.set_ylim(0.0, max(2.0 * most, float(np.nanmax([*error, 0.0])) * 1.1))
         left.set_xlabel(f"{parameter['label']}, {parameter['unit']}", fontsize=9)
         left.set_title(parameter["name"], fontsize=10, weight="bold" if parameter["name"] == sweep["worst"] else None)
         if i % columns == 0:

@@ -1,6 +1,7 @@
 """A robot as named data: joints, limits and home pose, and parts that it may have or lack."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, overload
 
 import equinox as eqx
@@ -153,8 +154,21 @@ class Robot(eqx.Module):
         Two feet that are points do not; such a robot steps on the spot where others stand.
         """
         feet = [foot.site for foot in self.feet]
-        extent = support_extent(self.model.mj, np.asarray(self.home_qpos), feet, 0.02 * self.leg_length)
-        return bool((extent > 0.05 * self.leg_length).all())
+        return bool((self._support(feet) > 0.05 * self.leg_length).all())
+
+    @property
+    def reach(self) -> float:
+        """How far about the base the feet may come down, m: 0.45 leg lengths, or half of what they stand on at home.
+
+        0.2 without feet.
+        """
+        if not self.feet:
+            return 0.2
+        widest = 0.5 * float(self._support([foot.site for foot in self.feet]).max())
+        return float(f"{max(0.451413 * self.leg_length, widest):.3g}")
+
+    def _support(self, feet: Sequence[int]) -> Float[np.ndarray, " 2"]:
+        return support_extent(self.model.mj, np.asarray(self.home_qpos), feet, 0.02 * self.leg_length)
 
     @property
     def home_joints(self) -> Float[Array, " nu"]:

@@ -17,8 +17,7 @@ from ..module import AbstractModule
 from ..protocol import Call, Protocol
 from ..robots import Ground, Robot, joint_addresses
 
-_REACH = 0.2  # m, about the robot: its feet come down above the highest ground within
-_AROUND = _REACH * np.stack(np.meshgrid(*[np.linspace(-1.0, 1.0, 5)] * 2), axis=-1).reshape(-1, 2)
+_AROUND = np.stack(np.meshgrid(*[np.linspace(-1.0, 1.0, 5)] * 2), axis=-1).reshape(-1, 2)
 
 
 def _range(bounds: Pair | None) -> Float[Array, " 2"] | None:
@@ -40,7 +39,8 @@ class AbstractReset(AbstractModule):
 class HomeReset(AbstractReset):
     """The home pose, turned to any heading, with uniform noise on joints and velocities, a little above the floor.
 
-    On a `ground` (`robots.on_ground`) each episode has a place of its own, up to `spread` from
+    On a `ground` (`robots.on_ground`) it begins above the highest place within the robot's
+    `reach`, and each episode has a place of its own, up to `spread` from
     `centre` along x and y. On a ground of `steps`, the height of the episode's steps is
     drawn from `steps`, and its y is where they are so high.
 
@@ -112,7 +112,7 @@ class HomeReset(AbstractReset):
                 place = self.centre + jax.random.uniform(key_place, (2,), jnp.float32, -self.spread, self.spread)
                 if self.steps is not None:
                     place = place.at[1].set(self.ground.where(uniform(key_step, self.steps)))
-                highest = jnp.max(self.ground.height(place + f32(_AROUND)))
+                highest = jnp.max(self.ground.height(place + f32(robot.reach * _AROUND)))
                 qpos = qpos.at[at : at + 2].add(place).at[at + 2].add(highest)
         return qpos, qvel
 

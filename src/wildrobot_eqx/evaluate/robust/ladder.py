@@ -14,6 +14,7 @@ from ...arrays import f32
 from ...env import Env
 from ...learn.networks import AbstractPolicy
 from ...locomotion import Scales, gait_of, velocity_in
+from ...robots import Robot
 from ..rollout import advance, control_steps, init_episodes
 from ..walking.kicks import DIRECTIONS
 from ..walking.limits import of_speed
@@ -92,6 +93,11 @@ class Ladder:
         }
 
 
+def rung_of(robot: Robot) -> float:
+    """From one push to the next, m/s: 0.048 sqrt(g L)."""
+    return of_speed(RUNG, Scales.of(robot))
+
+
 def climb(env: Env, policy: AbstractPolicy, command: float, phases: int, keep: Callable[[Ladder], None]) -> Ladder:
     """Push a walking robot harder and harder until it falls in every direction.
 
@@ -116,7 +122,7 @@ def climb(env: Env, policy: AbstractPolicy, command: float, phases: int, keep: C
     towards = jnp.stack([jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)], axis=1)
     seconds = jnp.tile(jnp.repeat(f32(DURATIONS), len(DIRECTIONS)), phases)
     robot, meter = env.physics.robot, meter_of(env, RECOVERY)
-    mass, step = float(robot.model.mj.body_mass.sum()), of_speed(RUNG, Scales.of(robot))
+    mass, step = float(robot.model.mj.body_mass.sum()), rung_of(robot)
     stood: list[np.ndarray] = []
     found = Ladder(np.zeros((0, len(DURATIONS), len(DIRECTIONS), phases), bool), mass, step, command, False)
     for rung in range(1, TOP + 1):

@@ -195,10 +195,15 @@ def _ladder_table(ladder: Ladder) -> Table:
         for fraction in (0.5, 0.95):
             velocity = ladder.largest(fraction, i)
             more = ">=" if ladder.beyond(fraction, i) else ""
-            force = f"{velocity * ladder.mass / duration:.0f}" if duration else ""
-            cells += [f"{more}{velocity * ladder.mass:.1f}", f"{velocity:.1f}", force]
+            force = _short(velocity * ladder.mass / duration) if duration else ""
+            cells += [f"{more}{_short(velocity * ladder.mass)}", _short(velocity), force]
         weakest = ladder.weakest(0.95, i)
         least = ladder.largest(0.95, i, DIRECTIONS.index(weakest))
         name = f"in {duration:g} s" if duration else "kick"
-        page.add_row(name, *cells, f"{weakest.replace('_', ' ')} {least:.1f}")
+        page.add_row(name, *cells, f"{weakest.replace('_', ' ')} {_short(least)}")
     return page
+
+
+def _short(value: float) -> str:
+    """Two significant digits, and whole numbers from 10 on."""
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"

@@ -102,6 +102,7 @@ class Sweep:
         return {
             "episodes_per_level": self.episodes,
             "episode_seconds": self.seconds,
+            "speed_error": self.curves[0].speed_error if self.curves else None,
             "worst": None if self.worst is None else self.worst.parameter.name,
             "summary": self.summary,
             "left_out": dict(self.left_out),

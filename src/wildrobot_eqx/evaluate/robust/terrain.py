@@ -56,14 +56,15 @@ def spots(robot: Robot) -> list[Point]:
     return points_of(grounds_of(robot))
 
 
-def ground_of(robot: Robot) -> tuple[Ground, Float[np.ndarray, "points 2"]]:
+def ground_of(robot: Robot, way: float = 0.0) -> tuple[Ground, Float[np.ndarray, "points 2"]]:
     """One field with a square of each of the robot's `spots`, and the middle (m) of each.
 
-    A square's side goes with the way that a robot walks in a time, all else with its legs.
+    A square's side goes with speed, all else with the length of the legs. A robot that walks a `way` (m) stays in it.
     """
     scales, points = Scales.of(robot), spots(robot)
     spacing = of_length(_SPACING, scales)
-    cells = round(of_speed(_SIDE, scales) / spacing)
+    side = max(of_speed(_SIDE, scales), 2.0 * (way + of_length(_ABOUT, scales)))
+    cells = round(side / spacing)
     across, side = math.ceil(math.sqrt(len(points))), cells * spacing
     half = 0.5 * across * side
     heights, middles = np.zeros((across * cells + 1, across * cells + 1)), []
@@ -135,9 +136,10 @@ def cross(
         WildRobotError: the robot's floor cannot be replaced.
     """
     points = spots(env.physics.robot)
-    ground, middles = ground_of(env.physics.robot)
+    each = rows_of(commands, episodes)[0]
+    ground, middles = ground_of(env.physics.robot, seconds * float(np.abs(each[:, :2]).max()))
     there = terrain_env(env, ground, timestep)
-    rows = np.tile(rows_of(commands, episodes)[0], (len(points), 1))
+    rows = np.tile(each, (len(points), 1))
     cases = (sweep_values(f32(rows[:, 0]), motions=f32(rows[:, 1:])), f32(np.repeat(middles, episodes, axis=0)))
     keys = jnp.tile(keys_of(timestep, episodes), len(points))
     tally = run(there, policy, _placed, cases, keys, seconds, "terrain")

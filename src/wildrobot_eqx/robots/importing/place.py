@@ -99,8 +99,8 @@ def _in_collection(name: str) -> Path | None:
             found = find(name)
         except Exception as error:  # whatever another's package raises where it fetches or reads
             raise WildRobotError(
-                f"The package {package} has a robot {name!r} and does not give its file: "
-                f"{type(error).__name__}: {error}",
+                f"The package {package} could not be asked for a robot {name!r}: "
+                f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'without a word'}",
                 where="robots import",
                 hint="it may fetch files when they are first asked for; or name a file of your own",
             ) from error
