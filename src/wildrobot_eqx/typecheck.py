@@ -6,7 +6,7 @@ from typing import Any
 from beartype import BeartypeConf, beartype
 
 # PEP 484's numeric tower: an int is welcome where a float is asked for.
-_beartype = beartype(conf=BeartypeConf(is_pep484_tower=True))
+check_now = beartype(conf=BeartypeConf(is_pep484_tower=True))
 
 
 def typechecker(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -15,7 +15,7 @@ def typechecker(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def check(*args: Any, **kwargs: Any) -> Any:
         if not checked:
-            checked.append(_beartype(function))
+            checked.append(check_now(function))
         return checked[0](*args, **kwargs)
 
     return check
