@@ -7,7 +7,7 @@ import wildrobot_eqx as we
 def stand(
     robot: str = "wildrobot",
     physics: we.EngineName = "auto",
-    steps: int = 1_800_000,
+    steps: int = 3_000_000,
     seed: int = 0,
     num_envs: int = 256,
     max_kick: float = 1.0,

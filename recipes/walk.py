@@ -68,7 +68,7 @@ def walk(
     }
     rewards = {
         "track": we.rewards.TrackLinVelX(body, 2.0, design.track_width, design.track_slope),
-        "lateral": we.rewards.TrackLinVelY(body, 1.0, design.lateral_width),
+        "lateral": we.rewards.TrackLinVelY(body, 1.0, design.lateral_width, design.lateral_slope),
         "yaw": we.rewards.TrackAngVelZ(body, 0.5, design.yaw_width),
         "heading": we.rewards.TrackHeading(weight=1.5, width=0.1),
         "foot": we.rewards.FeetClearance(body, 4.0, design.clearance, design.clearance_width),

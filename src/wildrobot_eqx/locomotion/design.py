@@ -95,6 +95,7 @@ class WalkDesign:
         load: force from which a foot counts as loaded, N.
         track_width, lateral_width, yaw_width: error at which a speed earns 1/e, m/s and rad/s.
         track_slope: pull far from the commanded speed, per m/s.
+        lateral_slope: pull against the least of drift, per m/s; a quadruped that was told to walk slowly drifted.
         slip_weight, height_weight: of penalties, per second and square of what is off.
         torque_weight, speed_weight, rate_weight, still_weight: of sums over joints: the more there are, the less.
         still_time: by which joint speeds count beside angles while standing, s.
@@ -121,6 +122,7 @@ class WalkDesign:
     track_width: float = _scaled(0.0719496, "m/s", "0.0719 sqrt(g L), 3/13 of max speed", 1, -1)
     track_slope: float = _scaled(1.042396, "s/m", "1.04 / sqrt(g L)", -1, 1)
     lateral_width: float = _scaled(0.0575597, "m/s", "0.0576 sqrt(g L)", 1, -1)
+    lateral_slope: float = _said("s/m", "3.13 / sqrt(g L); 0 of two legs")
     yaw_width: float = _scaled(0.086787, "rad/s", "0.0868 / T", time=-1)
     slip_weight: float = _scaled(-17.385432, "s^2/m^2", "-17.4 / (g L)", -2, 2)
     height_weight: float = _scaled(-3.925934, "1/m^2", "-3.93 / L^2", -2)
@@ -170,6 +172,7 @@ class WalkDesign:
             "swing": _SWING.get(chosen, 0.5),
             "torque_weight": _rounded(-1.76 / robot.nu / _mean_square(np.asarray(robot.torque_limit))),
             "speed_weight": _rounded(-18.61702 / robot.nu / _mean_square(robot.servo.no_load_speed)),
+            "lateral_slope": _rounded(3.127 / scales.speed) if scales.legs > 2 else 0.0,
             "rate_weight": _rounded(-0.55 / robot.nu),
             "still_weight": _rounded(-11.0 / robot.nu),
         }
