@@ -92,7 +92,7 @@ def microduck(
             "lateral": we.rewards.TrackLinVelY(body, weight=2.0, width=0.06, slope=1.0),
             "yaw": we.rewards.TrackAngVelZ(body, weight=1.0, width=0.4, slope=0.4),
             "heading": we.rewards.TrackHeading(weight=1.0, width=0.12),
-            "head": we.rewards.TrackJointPose(head, "head", weight=1.5, width=0.12, slope=0.5),
+            "head": we.rewards.TrackJointPose(head, "head", weight=1.5, width=0.25, slope=2.0),
             "foot": we.rewards.FeetClearance(body, weight=6.0, height=0.018, width=0.014),
             "contacts": we.rewards.GaitContacts(body, weight=4.0),
             "slip": we.rewards.FeetSlip(body, weight=-2.0),
