@@ -10,7 +10,7 @@ import wildrobot_eqx as we
 def walk(
     robot: str = "wildrobot",
     physics: we.EngineName = "auto",
-    steps: int = 1_000_000,
+    steps: int | None = None,
     seed: int = 0,
     num_envs: int = 128,
     gait: we.GaitName = "auto",
@@ -31,6 +31,7 @@ def walk(
     design = we.WalkDesign.of(
         body,
         gait,
+        steps=steps,
         max_speed=max_speed,
         period=period,
         swing=swing,
@@ -86,7 +87,7 @@ def walk(
     if design.standing:
         rewards["still"] = we.rewards.StandStill(body, design.still_weight, command="gait", time=design.still_time)
     env = we.Env(
-        physics=we.make_physics(physics, body, 0.005, steps),
+        physics=we.make_physics(physics, body, 0.005, design.steps),
         controller=controller,
         observations={
             "policy": we.ObservationStack(measured),
@@ -105,8 +106,8 @@ def walk(
     )
     return we.Recipe(
         env=env,
-        learner=we.PPO(num_envs=num_envs, decay_steps=steps, symmetric=body.mirror is not None),
-        steps=steps,
+        learner=we.PPO(num_envs=num_envs, decay_steps=design.steps, symmetric=body.mirror is not None),
+        steps=design.steps,
         seed=seed,
         gate=we.gates.WalkGate.up_to(design.max_speed),
         choices=design.choices,

@@ -82,6 +82,7 @@ class WalkDesign:
         gait: its name, by the number of legs.
         standing: told to stand, it stands; a robot whose feet cannot bear it at rest steps on the spot instead.
         held: joints that are kept near home: those of no leg, and those at the hips that swing it sideways or turn it.
+        steps: to train for: arms and waists that are not needed take longer to be left alone.
         action_scale: what a unit of action moves each target by, rad: 0.15 to 0.6 (1.2 of servos that are slow against
             T), and at most 0.7 of the range.
         swing: share of the cycle that a foot is in the air.
@@ -108,6 +109,7 @@ class WalkDesign:
     gait: str = _said("", "by the number of legs")
     standing: bool = _said("", "what its feet touch in the home pose")
     held: tuple[str, ...] = _said("", "by kinematics")
+    steps: int = _said("", "1,000,000; 100,000 a joint of more than 14")
     action_scale: tuple[float, ...] = _said("rad", "2.11 torque limit / gain")
     swing: float = _said("1", "by the gait")
     max_speed: float = _scaled(0.311782, "m/s", "0.312 sqrt(g L), 1.03 L in a cycle", 1, -1)
@@ -168,6 +170,7 @@ class WalkDesign:
         made: dict[str, Any] = {
             "standing": robot.can_stand,
             "held": held_joints(robot),
+            "steps": 100_000 * robot.nu if robot.nu > 14 else 1_000_000,
             "action_scale": _action_scales(robot, min(max(_QUICK / (rate * scales.time), 1.0), 2.0)),
             "swing": _SWING.get(chosen, 0.5),
             "torque_weight": _rounded(-1.76 / robot.nu / _mean_square(np.asarray(robot.torque_limit))),
