@@ -233,7 +233,7 @@ def _check(name: str, value: float | bool, usual: Any) -> None:
         raise WildRobotError(
             f"A walk cannot have {name.replace('_', ' ')} = {value:g}.",
             where=f"WalkDesign, {name}",
-            hint=f"leave it out, for {usual:.4g} of this robot" if not weight else "take a finite number",
+            hint=f"leave it out, for {usual:.7g} of this robot" if not weight else "take a finite number",
         )
 
 
