@@ -428,6 +428,19 @@ def test_many_commands_are_reported_in_tables_that_fit_a_terminal(count):
     assert heads == [f"{c:g}" for c in commands]
 
 
+def test_long_names_and_figures_leave_room_for_fewer_commands():
+    """A quadruped's, whose feet have names of two words."""
+    commands = [0.0, 0.077, 0.15, 0.23, 0.31, 0.39, 0.46]
+    values = {"survival": 1.0, "speed_error": -0.012, "swing_peak_front_right": 0.05}
+    figures = tuple(CommandFigures(c, 0.005, c < 0.35, values) for c in commands)
+    lines = (GateLine("swing_peak_front_right", 0.077, 0.005, 0.03, ">= 1.84 cm", True),)
+    tables = GateResult(lines, figures, 256, 20.0).tables()
+    assert len(tables) == 2
+    out = io.StringIO()
+    Console(width=80, file=out).print(*tables)
+    assert "…" not in out.getvalue()
+
+
 class TestMotions:
     """Sideways and turning: puppets whose every figure is known."""
 

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +18,7 @@ from .walking.shown import describe
 
 Item = TypeVar("Item")
 
-_ABREAST = 7  # commands in a terminal of 80 columns
+_ABREAST, _COLUMNS = 7, 80  # commands in a table, at most; of a terminal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,8 +195,12 @@ class GateResult:
         tables = []
         for axis in dict.fromkeys(("", *(f.axis for f in self.figures))):
             columns = list(dict.fromkeys(f.column for f in self.figures if f.axis == axis))
-            parts = abreast(columns, _ABREAST)
-            tables += [self.table(axis, part, headed=i == 0 and not axis) for i, part in enumerate(parts)]
+            for most in range(_ABREAST, 0, -1):
+                parts = enumerate(abreast(columns, most))
+                made = [self.table(axis, part, headed=i == 0 and not axis) for i, part in parts]
+                if all(_width(table) <= _COLUMNS for table in made):
+                    break
+            tables += made
         return tables
 
     def table(self, axis: str = "", columns: Sequence[str] | None = None, headed: bool = True) -> Table:
@@ -249,6 +255,12 @@ class GateResult:
             f"most strained: {name} at {where} ({1e3 * f.timestep:g} ms)",
             f"  RMS {joint['torque_rms']:.2f} N m, {ratio}; peak {joint['torque_peak']:.2f} N m",
         ]
+
+
+def _width(table: Table) -> int:
+    """Terminal columns that a table takes when no cell of it is cut."""
+    console = Console(width=1000)
+    return Measurement.get(console, console.options, table).maximum
 
 
 def asked(columns: str, axis: str = "") -> str:
