@@ -57,6 +57,7 @@ class HomeReset(AbstractReset):
     spread: Float[Array, ""]  # m
     centre: Float[Array, " 2"]  # m
     steps: Float[Array, " 2"] | None  # m, range of the steps' height
+    reach: float = eqx.field(static=True)  # m, about the base: what lies within on the ground is below the feet
 
     def __init__(
         self,
@@ -79,6 +80,7 @@ class HomeReset(AbstractReset):
         self.spread = f32(spread)
         self.centre = f32(centre)
         self.steps = _range(steps)
+        self.reach = robot.reach
 
     def __check_init__(self) -> None:
         if self.steps is not None and not (self.ground is not None and self.ground.highest_step > 0.0):
@@ -112,7 +114,7 @@ class HomeReset(AbstractReset):
                 place = self.centre + jax.random.uniform(key_place, (2,), jnp.float32, -self.spread, self.spread)
                 if self.steps is not None:
                     place = place.at[1].set(self.ground.where(uniform(key_step, self.steps)))
-                highest = jnp.max(self.ground.height(place + f32(robot.reach * _AROUND)))
+                highest = jnp.max(self.ground.height(place + f32(self.reach * _AROUND)))
                 qpos = qpos.at[at : at + 2].add(place).at[at + 2].add(highest)
         return qpos, qvel
 
