@@ -259,7 +259,7 @@ class GateResult:
 
 def _width(table: Table) -> int:
     """Terminal columns that a table takes when no cell of it is cut."""
-    console = Console(width=1000)
+    console = Console(width=1000, markup=False, emoji=False, highlight=False)
     return Measurement.get(console, console.options, table).maximum
 
 
