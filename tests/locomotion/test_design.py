@@ -102,6 +102,13 @@ BEFORE = {
 OF_THE_ROBOT = ("physics", "controller.home", "controller.range", "reset_state.robot", "reset_state.spread")
 
 
+def test_quadrupeds_pull_against_drift_and_many_joints_train_for_longer():
+    made = {name: we.WalkDesign.of(we.load_robot(name)) for name in ("wildrobot", "solo12", "wildrobot17")}
+    assert made["wildrobot"].lateral_slope == made["wildrobot17"].lateral_slope == 0.0
+    assert made["solo12"].lateral_slope == pytest.approx(3.127 / made["solo12"].scales.speed, rel=1e-4)
+    assert [design.steps for design in made.values()] == [1_000_000, 1_000_000, 1_700_000]
+
+
 def test_the_biped_walks_by_the_figures_of_before(walk):
     """Each leaf of the env that is no property of the robot, within rounding."""
     leaves = {

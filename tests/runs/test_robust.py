@@ -1,5 +1,6 @@
 """Robust evaluation: wider ranges, the sweep's env, pushes and their ladder, and what is written."""
 
+import dataclasses
 import json
 
 import equinox as eqx
@@ -242,7 +243,24 @@ def test_both_lines_decide(survival, error, failed):
     assert not RobustResult(0.005).passed
 
 
-@pytest.mark.parametrize("commands", [COMMANDS, MANY], ids=["few", "many"])
+LONG = tuple(AxisCommand("ahead", speed) for speed in (0.0, 0.073, 0.147, 0.219, 0.292))
+
+
+def test_a_small_robots_pushes_are_told_apart():
+    from io import StringIO
+
+    from rich.console import Console
+
+    shown = []
+    for stood in (1, 2):
+        ladder = Ladder(np.ones((stood, 3, 8, 10), bool), 0.1, 0.021, 0.1)
+        out = StringIO()
+        Console(file=out, width=80).print(dataclasses.replace(RobustResult(0.005), ladder=ladder).pages()[-1])
+        shown.append(next(line for line in out.getvalue().splitlines() if line.startswith("kick")).split())
+    assert [line[1:3] for line in shown] == [[">=0.0021", "0.021"], [">=0.0042", "0.042"]]
+
+
+@pytest.mark.parametrize("commands", [COMMANDS, MANY, LONG], ids=["few", "many", "long"])
 def test_tables_fit_a_terminal_of_80_columns(commands):
     from io import StringIO
 

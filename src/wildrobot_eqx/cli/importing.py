@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from ..robots.importing import ImportedRobot
 
 _log = logging.getLogger(__name__)
-_ENGINES = ("native", "mjx", "tree")
 
 
 def robots_import(
@@ -38,7 +37,7 @@ def robots_import(
     json: Json = False,
 ) -> None:
     """Make a robot from its maker's MJCF or URDF: robot.toml, an MJCF that all engines take, a README and a picture."""
-    from ..physics import engine_refusals
+    from ..physics import Engine, engine_refusals
     from ..robots.importing import ImportOptions, import_robot, write_robot
     from ..robots.importing.files import PICTURE, check_loads
 
@@ -73,7 +72,7 @@ def robots_import(
         }
         checks = sum(finding.check for finding in robot.findings)
         lines = [f"{robot.name}: {robot.about}", *(f"  {finding.line()}" for finding in robot.findings)]
-        lines += [f"  engines: {', '.join(engine for engine in _ENGINES if engine not in refused) or 'none'}"]
+        lines += [f"  engines: {', '.join(engine for engine in get_args(Engine) if engine not in refused) or 'none'}"]
         lines += [f"  not {engine}: {why}" for engine, why in refused.items()]
         lines += [f"written to {folder}: {', '.join(path.name for path in paths)}"]
         lines += [f"To look at (# check): {checks}; mend them in {folder / 'robot.toml'}"] if checks else []

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -192,16 +192,11 @@ class GateResult:
 
     def tables(self) -> list[Table]:
         """Tables of the speeds ahead, then of each other axis that was judged; of many commands several."""
-        tables = []
-        for axis in dict.fromkeys(("", *(f.axis for f in self.figures))):
-            columns = list(dict.fromkeys(f.column for f in self.figures if f.axis == axis))
-            for most in range(_ABREAST, 0, -1):
-                parts = enumerate(abreast(columns, most))
-                made = [self.table(axis, part, headed=i == 0 and not axis) for i, part in parts]
-                if all(_width(table) <= _COLUMNS for table in made):
-                    break
-            tables += made
-        return tables
+        return [table for axis in dict.fromkeys(("", *(f.axis for f in self.figures))) for table in self._of(axis)]
+
+    def _of(self, axis: str) -> list[Table]:
+        columns = list(dict.fromkeys(f.column for f in self.figures if f.axis == axis))
+        return fitting(columns, _ABREAST, lambda i, part: self.table(axis, part, headed=i == 0 and not axis))
 
     def table(self, axis: str = "", columns: Sequence[str] | None = None, headed: bool = True) -> Table:
         """A table of one axis: figures down, cases across, one block per timestep; what failed in red.
@@ -255,6 +250,18 @@ class GateResult:
             f"most strained: {name} at {where} ({1e3 * f.timestep:g} ms)",
             f"  RMS {joint['torque_rms']:.2f} N m, {ratio}; peak {joint['torque_peak']:.2f} N m",
         ]
+
+
+def fitting(items: Sequence[Item], most: int, make: Callable[[int, Sequence[Item]], Table]) -> list[Table]:
+    """Tables of at most `most` items side by side, and of fewer where a terminal would cut their cells.
+
+    `make` gives the i-th table, of some of the items.
+    """
+    for count in range(most, 0, -1):
+        tables = [make(i, part) for i, part in enumerate(abreast(items, count))]
+        if all(_width(table) <= _COLUMNS for table in tables):
+            break
+    return tables
 
 
 def _width(table: Table) -> int:

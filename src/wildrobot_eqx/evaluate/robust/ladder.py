@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 DURATIONS = (0.0, 0.1, 0.3)  # s; 0 is a velocity kick
 _PERIOD = 0.7  # s, over which pushes are spread where there is no gait
 PHASES = 10
-RUNG = 0.0479664  # of sqrt(g L), of impulse over mass: 0.1 m/s for `wildrobot`
+_RUNG = 0.0479664  # of sqrt(g L), of impulse over mass: 0.1 m/s for `wildrobot`
 TOP = 30  # rungs
 RUN_IN, RECOVERY = 3.0, 2.5  # s, before the first phase and after the end of a push
 
@@ -95,7 +95,7 @@ class Ladder:
 
 def rung_of(robot: Robot) -> float:
     """From one push to the next, m/s: 0.048 sqrt(g L)."""
-    return of_speed(RUNG, Scales.of(robot))
+    return of_speed(_RUNG, Scales.of(robot))
 
 
 def climb(env: Env, policy: AbstractPolicy, command: float, phases: int, keep: Callable[[Ladder], None]) -> Ladder:

@@ -2,14 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from ...arrays import finite_or_none
-from ..gate_result import abreast
+from ..gate_result import fitting
 from ..walking.kicks import DIRECTIONS
 from .cases import AxisCommand
 from .ladder import DURATIONS, Ladder
@@ -136,33 +136,28 @@ def _world_pages(world: World, result: RobustResult) -> list[Table | str]:
     kind = f"Robust, provisional ({result.provisional})" if result.provisional else "Robust"
     ahead = {c: s for c, s in world.by_command.items() if c.axis == "ahead"}
     motions = {c: s for c, s in world.by_command.items() if c.axis != "ahead"}
-    first, *more = abreast(list(ahead), _SPEEDS)
-    page = table(f"{kind}: {ending}", ("in a wrong world", "limit", "all", *map(str, first)))
-    survival, error = world.lines
-    page.add_row(
-        "survival",
-        ">= 97%",
-        marked(_percent(survival.value), survival.passed),
-        *(_percent(ahead[c].survival) for c in first),
-    )
-    page.add_row(
-        "speed error (m/s)",
-        f"<= {world.speed_error:g}",
-        marked(_error(error.value), error.passed),
-        *(_error(ahead[c].speed_error) for c in first),
-    )
-    rest = [part for part in (*more, *abreast(list(motions), _SPEEDS)) if part]
-    beside = [_more_table({c: world.by_command[c] for c in part}) for part in rest]
+    title = f"{kind}: {ending}"
+    pages = fitting(list(ahead), _SPEEDS, lambda i, part: _world_table("" if i else title, world, part, i == 0))
+    if motions:
+        pages += fitting(list(motions), _SPEEDS, lambda i, part: _world_table("", world, part, False))
     summary = f"World: {source_summary(world.sources)}. {world.episodes} episodes of {world.seconds:g} s."
-    return [page, *beside, summary, *left_out_lines(world.left_out)]
+    return [*pages, summary, *left_out_lines(world.left_out)]
 
 
-def _more_table(scores: dict[AxisCommand, Score]) -> Table:
-    """Further commands, of which survival and a speed's error count above, too."""
-    page = table("", ("in a wrong world", *map(str, scores)))
-    page.add_row("survival", *(_percent(s.survival) for s in scores.values()))
+def _world_table(title: str, world: World, commands: Sequence[AxisCommand], judged: bool) -> Table:
+    """Survival and errors of some commands; `judged`: and of all together, with the limits, which they all count in."""
+    scores = {c: world.by_command[c] for c in commands}
+    page = table(title, ("in a wrong world", *(("limit", "all") if judged else ()), *map(str, scores)))
+    survival, error = world.lines
+    limits = [
+        (">= 97%", marked(_percent(survival.value), survival.passed)),
+        (f"<= {world.speed_error:g}", marked(_error(error.value), error.passed)),
+    ]
     units = ", ".join(dict.fromkeys("rad/s" if c.axis == "turn" else "m/s" for c in scores))
-    page.add_row(f"error ({units})", *(_error(s.speed_error) for s in scores.values()))
+    names = ("survival", "speed error (m/s)" if judged else f"error ({units})")
+    found = ([_percent(s.survival) for s in scores.values()], [_error(s.speed_error) for s in scores.values()])
+    for name, limit, cells in zip(names, limits, found):
+        page.add_row(name, *(limit if judged else ()), *cells)
     return page
 
 
