@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from helpers import random_signals, replace, shifted
 
+from wildrobot_eqx import load_robot
+from wildrobot_eqx.robots import Ground
 from wildrobot_eqx.task import Fallen, HomeReset
 
 N = 500
@@ -53,6 +55,23 @@ def test_a_base_that_leans_at_home_leans_as_much_at_any_heading(robot):
     ups = np.array([up_of(quat) for quat in np.asarray(qpos, float)[:, at + 3 : at + 7]])
     np.testing.assert_allclose(ups[:, 2], np.cos(0.3), atol=1e-6)
     assert (np.histogram(np.arctan2(ups[:, 1], ups[:, 0]), 4, (-np.pi, np.pi))[0] > 50).all()
+
+
+@pytest.mark.parametrize("name", ["wildrobot", "microduck", "solo12"])
+def test_no_foot_begins_inside_a_slope(name):
+    """However far out the feet are, and none higher above it than the slope rises under the robot."""
+    chosen, ground = load_robot(name), Ground.make(slope=0.17)
+    reset = HomeReset(chosen, joint_noise=0.0, ground=ground)
+    qpos, _ = jax.vmap(lambda key: reset(key, {}))(jax.random.split(jax.random.key(shifted(0)), 40))
+    mj = chosen.model.mj
+    data, clear = mujoco.MjData(mj), []
+    for pose in np.asarray(qpos, float):
+        data.qpos[:] = pose
+        mujoco.mj_kinematics(mj, data)
+        soles = data.site_xpos[[foot.site for foot in chosen.feet]]
+        clear.append(soles[:, 2] - np.asarray(jax.vmap(ground.height)(jnp.asarray(soles[:, :2], jnp.float32))))
+    assert np.min(clear) > 0.0
+    assert np.max(np.min(clear, axis=1)) < 0.005 + 0.17 * 2.0 * chosen.reach
 
 
 def up_of(quat):

@@ -158,13 +158,13 @@ class Robot(eqx.Module):
 
     @property
     def reach(self) -> float:
-        """How far about the base the feet may come down, m: 0.45 leg lengths, or half of what they stand on at home.
+        """How far about the base the feet may come down, m: 0.45 leg lengths, or half the diagonal of their support.
 
         0.2 without feet.
         """
         if not self.feet:
             return 0.2
-        widest = 0.5 * float(self._support([foot.site for foot in self.feet]).max())
+        widest = 0.5 * float(np.hypot(*self._support([foot.site for foot in self.feet])))  # at any heading
         return float(f"{max(0.451413 * self.leg_length, widest):.3g}")
 
     def _support(self, feet: Sequence[int]) -> Float[np.ndarray, " 2"]:
