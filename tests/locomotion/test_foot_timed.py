@@ -99,6 +99,9 @@ def test_told_to_stand_it_finishes_the_step(gait, step):
     state = step(state, DOWN, DOWN, 0.0)
     assert share(state) == 0.0
     assert float(state.stepping) == 0.0
+    for force in ((UP, DOWN), (DOWN, UP), (UP, UP)):
+        state = many(step, state, 3, *force, 0.0)
+        assert float(state.stepping) == 0.0, "a foot that lifts as it stands is not asked for"
 
 
 def test_a_robot_of_one_foot_is_refused(hopper):

@@ -24,7 +24,8 @@ class FootTimedGait(AbstractCommand):
     A free-running clock asks of a policy what it cannot know unless it sees the phase. This
     one follows the robot. A beat belongs to one foot; in its middle the clock waits for that
     foot to be off the ground, near its end for it to come down, and as soon as it does after
-    the middle, the beat of the other begins. Asked to move, the foot with less load begins.
+    the middle, the beat of the other begins. Asked to move, the foot with less load begins; asked to stand, the
+    clock rests from the next touch-down on, whatever the feet do then.
     Rewards read it as they read a `Gait`; its phase is for the critic.
 
     Args:
@@ -96,7 +97,7 @@ class FootTimedGait(AbstractCommand):
         on = along + 2.0 * dt / self.clock.period
         waits = jnp.where(down & (along <= _MIDDLE), jnp.minimum(on, _MIDDLE), jnp.minimum(on, _LATE))
         lands = down & (along > _MIDDLE)
-        rests = ~moving & down & (lands | resting | (along <= _MIDDLE))
+        rests = ~moving & (resting | (down & (lands | (along <= _MIDDLE))))
         phase = jnp.pi * jnp.where(lands, 1.0 - beat + 1e-3, beat + waits)
         phase = jnp.where(rests, 0.0, phase)
         return GaitState(phase, moving.astype(jnp.float32), self.clock.mid_swing, self.clock.swing)
