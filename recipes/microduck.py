@@ -54,7 +54,7 @@ def microduck(
     )
     head = we.commands.JointPoseCommand(body, HEAD)
     gait = we.gaits.FootTimedGait(body, period=period)
-    controller = we.controllers.JointPosition(body, scale=1.0)
+    controller = we.controllers.JointPosition(body, scale=1.0, limits="command")
     measured = {  # in the order of the makers' contract
         "base_ang_vel": we.terms.AngularVelocity(body),
         "projected_gravity": we.terms.ProjectedGravity(body),

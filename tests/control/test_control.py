@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
+import wildrobot_eqx as we
+from wildrobot_eqx.control import target_range
 from wildrobot_eqx.controllers import Delay, JointPosition, LowPass
 
 
@@ -45,6 +47,17 @@ def test_joint_position_clips_to_the_range_of_each_joint(robot):
     big = jnp.full((robot.nu,), 1e3, jnp.float32)
     np.testing.assert_allclose(controller((), big)[0], high, rtol=1e-6)
     np.testing.assert_allclose(controller((), -big)[0], low, rtol=1e-6)
+
+
+def test_joint_position_may_aim_beyond_what_a_joint_reaches():
+    """Soft servos bear a load near the end of a range only so; the bundle's targets go as far as training's."""
+    robot = we.load_robot("microduck")
+    big = jnp.full((robot.nu,), 1e3, jnp.float32)
+    within, beyond = JointPosition(robot), JointPosition(robot, limits="command")
+    np.testing.assert_allclose(within((), big)[0], robot.joint_range[:, 1])
+    np.testing.assert_allclose(beyond((), big)[0], 3.1416, atol=1e-4)
+    np.testing.assert_array_equal(target_range(robot, LowPass(beyond, beyond.rest(), 0.5)), beyond.range)
+    np.testing.assert_array_equal(target_range(robot, within), robot.joint_range)
 
 
 @pytest.mark.parametrize("alpha", [0.25, 1.0])

@@ -13,6 +13,7 @@ from .gears import GearFriction as GearFriction
 from .joints import JointPosition as JointPosition
 from .joints import JointTorque as JointTorque
 from .joints import JointVelocity as JointVelocity
+from .joints import target_range as target_range
 from .law import Joints as Joints
 from .law import ServoLaw as ServoLaw
 from .motors import DCMotor as DCMotor

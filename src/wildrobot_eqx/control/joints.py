@@ -1,15 +1,22 @@
 """Controllers with one entry of the action per actuator, one for each kind of actuator."""
 
+from typing import Literal
+
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ..arrays import Numbers, f32
 from ..robots import Mirror, Robot
 from .base import AbstractController
+from .filters import AbstractFilter
 
 _INSTEAD = "take JointPosition for position servos, JointTorque for motors, JointVelocity for velocity actuators"
 _SCALE = 0.4  # rad per unit of action
+
+TargetLimits = Literal["joint", "command"]
+"""What targets are clipped to: the joint's range, or that of the actuator's command."""
 
 
 class JointPosition(AbstractController):
@@ -19,6 +26,9 @@ class JointPosition(AbstractController):
         robot: whose position servos are driven.
         scale: rad per unit of action, one for all joints or one for each; if None, those of the robot's
             robot.toml ([control], action_scale), or 0.4 where it has none.
+        limits: "joint": targets stay within the joints' ranges; "command": within the actuators' `ctrlrange`, which may
+            be wider. A soft servo pulls by the distance to its target: near the end of a joint's range it bears a load
+            only with a target beyond it.
 
     Raises:
         WildRobotError: an actuator of the robot is no position servo.
@@ -30,13 +40,13 @@ class JointPosition(AbstractController):
     reflection: Mirror | None
     joint_names: tuple[str, ...] = eqx.field(static=True)  # whose entries these are; the contract check compares them
 
-    def __init__(self, robot: Robot, scale: float | Numbers | None = None):
+    def __init__(self, robot: Robot, scale: float | Numbers | None = None, limits: TargetLimits = "joint"):
         robot.need_actuators("position", "JointPosition", _INSTEAD)
         self.home = robot.home_joints
         if scale is None:
             scale = _SCALE if robot.action_scale is None else robot.action_scale
         self.scale = jnp.broadcast_to(jnp.asarray(scale, jnp.float32), self.home.shape)
-        self.range = robot.joint_range
+        self.range = robot.joint_range if limits == "joint" else robot.ctrl_range
         self.joint_names, self.reflection = robot.joint_names, robot.mirror
 
     @property
@@ -58,6 +68,19 @@ class JointPosition(AbstractController):
     ) -> tuple[Float[Array, " nu"], tuple[()]]:
         target = self.home + self.scale * action
         return jnp.clip(target, self.range[:, 0], self.range[:, 1]), state
+
+
+def target_range(robot: Robot, controller: AbstractController) -> Float[np.ndarray, "nu 2"]:
+    """Where the commands of a controller lie, in their unit: a `JointPosition`'s own range, filtered or not.
+
+    Of any other controller a position servo's is the joint's range, another actuator's its `ctrlrange`.
+    """
+    while not isinstance(controller, JointPosition) and isinstance(controller, AbstractFilter):
+        controller = controller.inner
+    if isinstance(controller, JointPosition):
+        return np.asarray(controller.range)
+    position = np.array([kind == "position" for kind in robot.actuator_kind])[:, None]
+    return np.where(position, robot.joint_range, robot.ctrl_range)
 
 
 class AbstractScaledCommand(AbstractController):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
+from ...control import target_range
 from ...env.env import Env
 from ...physics.mujoco_tools.contacts import deepest_contact, stands_on_points
 from ...task import Alive, Posture
@@ -120,9 +121,7 @@ def hold_ratio(env: Env, record: Record) -> Float[np.ndarray, " nu"]:
 
 def saturated_fraction(env: Env, record: Record) -> Float[np.ndarray, " nu"]:
     """Fraction of steps under random actions in which each joint's target lay on a limit of its range."""
-    robot = env.physics.robot
-    position = np.array([kind == "position" for kind in robot.actuator_kind])[:, None]
-    low, high = np.where(position, robot.joint_range, robot.ctrl_range).T
+    low, high = target_range(env.physics.robot, env.controller).T
     target = record.target[:, record.group("random")]
     return ((target <= low + 1e-5) | (target >= high - 1e-5)).mean(axis=(0, 1))
 

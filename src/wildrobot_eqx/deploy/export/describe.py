@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from ... import rotation
 from ...arrays import finite_or_none
+from ...control import target_range
 from ...env import Env
 from ...errors import WildRobotError
 from ...locomotion import Gait
@@ -66,12 +67,12 @@ def describe(
 def _joints(side: RobotSide, target_speed: Float[np.ndarray, " nu"]) -> list[dict[str, Any]]:
     robot = side.robot
     mj, servo = robot.model.mj, robot.servo
-    rest = _host(side.controller.rest())
+    rest, targets = _host(side.controller.rest()), target_range(robot, side.controller)
     found = []
     for i, name in enumerate(robot.joint_names):
         unit = joint_unit(robot, (name,))
         kind, limits = robot.actuator_kind[i], _host(robot.joint_range[i])
-        low, high = limits if kind == "position" else _host(robot.ctrl_range[i])
+        low, high = _host(targets[i])
         fastest = servo.no_load_speeds[i] if kind == "position" else 0.0
         found.append(
             {

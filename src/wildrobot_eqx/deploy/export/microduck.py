@@ -3,8 +3,8 @@
 The contract is that of `policy_contract` in their published figures: input `obs` float32[1, 61], output
 `actions` float32[1, 14], opset 18, no dynamic axes, the normaliser in the graph, and a JSON document
 under the metadata key `microduck`. The robot takes `default_joint_pos + action_scale * actions` for its
-targets and clips nothing, where training clips them to the joints' ranges; its `command[2]` is the turn that is asked
-for, where training adds what turns the robot back to its heading. docs/deploy.md has what that means.
+targets and clips nothing, so training should clip them to no less than a servo's turn; its `command[2]` is the turn
+that is asked for, where training adds what turns the robot back to its heading. docs/deploy.md has what that means.
 """
 
 import json
@@ -83,6 +83,7 @@ _HOME = {
 _JOINTS = tuple(_HOME)
 _CONTROL_HZ = 50.0
 _REGISTER, _STAND_IN = 200.0, 0.55  # of the P gain, and N m/rad of the makers' plain position servo in its place
+_TURN = 3.14  # rad: targets up to half a turn either way are the servo's own
 _GAINLESS = (CommandDelay, CommandResolution, Backlash, Deadband, GearFriction)
 """Parts of servos that leave the gain as it is."""
 
@@ -94,7 +95,7 @@ def microduck_file(env: Env, policy: AbstractPolicy) -> bytes:
         env: the recipe's env.
         policy: its distribution's mode is the action.
 
-    That the robot clips no target, where training clips them, is logged as a warning.
+    Where training clips targets to the joints' ranges, which the robot does not, a warning is logged.
 
     Returns:
         The file's bytes; equal arguments give equal bytes.
@@ -116,10 +117,11 @@ def microduck_file(env: Env, policy: AbstractPolicy) -> bytes:
             where="export --format microduck",
             hint="start from recipes/microduck.py, whose observations are in the robot's order",
         )
-    _log.warning(
-        "microduck: training clips targets to the joints' ranges, and the robot clips none: beyond a range a servo "
-        "pulls harder than it did in training (docs/deploy.md)"
-    )
+    if (np.abs(np.asarray(controller.range)) < _TURN).any():
+        _log.warning(
+            "microduck: training clips targets to the joints' ranges, and the robot clips none: beyond a range a servo "
+            'pulls harder than it did in training; train with JointPosition(limits="command") (docs/deploy.md)'
+        )
     size = sum(length for _, length, _ in OBSERVATION)
     graph = Graph()
     add_policy(graph, policy, "obs", size, 1, "")
