@@ -99,16 +99,21 @@ class Placement:
                 shutdown_timeout_seconds=round(GONE_AFTER),
             )
         except (ValueError, RuntimeError) as error:
-            known = self.coordinator is not None
-            hint = (
-                "start every process with the same --coordinator and --processes, and let it be reached from all"
-                if known
-                else "start it by Slurm, Open MPI or in Kubernetes, or say --coordinator HOST:PORT --processes N "
-                "--process I"
+            raise self._not_connected(error) from error
+
+    def _not_connected(self, error: Exception) -> WildRobotError:
+        if self.coordinator is None and isinstance(error, ValueError):
+            return WildRobotError(
+                "Nothing here says which processes belong together: JAX finds no cluster that started this one.",
+                where="--distributed",
+                hint="start it by Slurm, Open MPI or Kubernetes, or say --coordinator, --processes and --process",
             )
-            where = self.coordinator or "--distributed"
-            why = first_line(error)
-            raise WildRobotError(f"The processes did not find each other: {why}", where=where, hint=hint) from error
+        return WildRobotError(
+            f"The processes did not find each other: {first_line(error)}",
+            where=f"--coordinator {self.coordinator or 'of the cluster'}",
+            hint="start all of them, each with the same --coordinator and --processes, where that port can be reached",
+            exit_code=1,
+        )
 
     def choose(self) -> Devices:
         """The devices to train on.
@@ -269,6 +274,8 @@ class Processes:
         error = self._error()
         for tell in self.at_end:
             tell(error)
+        with contextlib.suppress(jax.errors.JaxRuntimeError):
+            self.client.key_value_set(f"{_ROOT}/left/{self.index}", error.what)  # nobody need wait for this one
         sys.stderr.flush()
         os._exit(error.exit_code)
 
