@@ -186,10 +186,10 @@ def test_devices_that_are_offered_too_late_are_left_to_be_counted():
 
 def test_jax_knows_what_it_is_to_leave_to_this_package():
     names = ("jax_enable_preemption_service", "jax_enable_recoverability")
-    before = {name: jax.config.read(name) for name in names}
+    before = {name: getattr(jax.config, name) for name in names}
     jax_compat.prepare_distributed()
     try:
-        assert [jax.config.read(name) for name in names] == [False, True]
+        assert [getattr(jax.config, name) for name in names] == [False, True]
     finally:
         for name, value in before.items():
             jax.config.update(name, value)

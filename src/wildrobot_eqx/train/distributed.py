@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 GONE_AFTER = 22.0  # s without a sign of life after which a process is taken for ended
 NEVER_CAME = 120.0  # s without a first one
 GRACE = 4.0  # s in which a process may find out by itself, at its next exchange, that another has ended
+PATIENCE = 120.0  # s in which the processes of a training find each other
 _EVERY = 1.0  # s between signs of life
 _PAUSE = 0.05  # s between looks for what others say
 _ROOT = "wildrobot_eqx"
@@ -88,18 +90,30 @@ class Placement:
         if not self.distributed:
             return
         jax_compat.prepare_distributed()
+        # JAX aborts the process where it waits in vain, and hears no Ctrl-C meanwhile: the timer comes first.
+        timer = threading.Timer(PATIENCE, self._give_up)
+        timer.daemon = True
+        timer.start()
         try:
-            jax.distributed.initialize(
-                self.coordinator,
-                self.processes,
-                self.process,
-                coordinator_bind_address=self.coordinator,
-                initialization_timeout=120,
-                heartbeat_timeout_seconds=round(GONE_AFTER),
-                shutdown_timeout_seconds=round(GONE_AFTER),
-            )
+            with _deadly_ctrl_c():
+                jax.distributed.initialize(
+                    self.coordinator,
+                    self.processes,
+                    self.process,
+                    coordinator_bind_address=self.coordinator,
+                    initialization_timeout=round(2 * PATIENCE),
+                    heartbeat_timeout_seconds=round(GONE_AFTER),
+                    shutdown_timeout_seconds=round(GONE_AFTER),
+                )
         except (ValueError, RuntimeError) as error:
             raise self._not_connected(error) from error
+        finally:
+            timer.cancel()
+
+    def _give_up(self) -> None:
+        error = self._not_connected(TimeoutError(f"not all came within {PATIENCE:.0f} s."))
+        _log.error(f"error: {error}")
+        os._exit(error.exit_code)
 
     def _not_connected(self, error: Exception) -> WildRobotError:
         if self.coordinator is None and isinstance(error, ValueError):
@@ -133,6 +147,19 @@ class Placement:
             )
         chosen = [d for i in range(jax.process_count()) for d in _devices_of(i)[:wanted]]
         return Devices.of(chosen)
+
+
+@contextlib.contextmanager
+def _deadly_ctrl_c() -> Iterator[None]:
+    """Meanwhile a Ctrl-C ends the process, also where no Python runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _devices_of(process: int) -> list[jax.Device]:
