@@ -78,7 +78,7 @@ def test_a_run_of_two_processes_goes_on_on_one_and_the_other_way(runs):
     longer = f"--steps={16 * 8 * (ITERATIONS + 5)}"
     (alone,) = ended([started(f"--resume={runs['2 processes'].path}", longer, "--no-eval")])
     assert alone[0] == 0, alone[2]
-    assert "the run began on 2 devices and goes on on 1" in alone[2]
+    assert "devices: 2 when the run began, 1 now" in alone[2]
     both = ended(together(2, f"--resume={runs['plain'].path}", longer, "--no-eval", "--json"))
     assert [status for status, _, _ in both] == [0, 0], both
     assert json.loads(both[0][1])["iterations"] == ITERATIONS + 5

@@ -88,7 +88,7 @@ def make_pool(env: Env, config: PPO, key: PRNGKeyArray, devices: Devices = DEFAU
 def _make_pool(env: Env, config: PPO, key: PRNGKeyArray, devices: Devices) -> ResetPool:
     keys = jax.random.split(key, config.pool_size)
     unused = -config.pool_size % devices.count  # so that all devices make as many
-    keys = jnp.concatenate([keys, keys[:unused]]) if unused else keys
+    keys = keys[jnp.arange(config.pool_size + unused) % config.pool_size] if unused else keys
     return devices.on_each(lambda keys, env: (ResetPool.of(env, keys), None, None), keys, env)[0]
 
 

@@ -166,8 +166,8 @@ def _num_shards(chosen: Trainer, recipe: Recipe, folder: RunFolder, devices: Dev
     manifest = folder.manifest()
     entry, mesh = manifest.get("num_shards"), manifest.get("mesh")
     cut = mesh.get("devices", 1) if isinstance(mesh, dict) else 1
-    if cut != devices.count:
-        _log.info(f"the run began on {cut} devices and goes on on {devices.count}: the order of sums differs now")
+    if entry is not None and cut != devices.count:
+        _log.info(f"devices: {cut} when the run began, {devices.count} now; the order of sums differs")
     if devices.mesh is not None:
         return 1
     before = entry if isinstance(entry, int) and not isinstance(entry, bool) else None
