@@ -174,6 +174,27 @@ def test_a_row_primitive_is_one_operation_under_jit_and_vmap():
     np.testing.assert_array_equal(by_column, wanted)
 
 
+def test_a_process_alone_has_nobody_to_tell():
+    assert jax_compat.distributed_client() is None
+
+
+def test_devices_that_are_offered_too_late_are_left_to_be_counted():
+    before = jax.device_count()
+    jax_compat.offer_cpu_devices(before + 1)
+    assert jax.device_count() == before
+
+
+def test_jax_knows_what_it_is_to_leave_to_this_package():
+    names = ("jax_enable_preemption_service", "jax_enable_recoverability")
+    before = {name: getattr(jax.config, name) for name in names}
+    jax_compat.prepare_distributed()
+    try:
+        assert [getattr(jax.config, name) for name in names] == [False, True]
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)
+
+
 READ_IN_ONE_PLACE = {"get_bind_params", "source_info", "jaxprs_in_params", "ClosedJaxpr"}
 
 

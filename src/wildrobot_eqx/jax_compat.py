@@ -4,14 +4,18 @@ Three parts of the package walk through a traced function, operation by operatio
 another order; the contract checker, which follows keys and secrets through it; and the exporter, which writes it as
 an ONNX graph. How JAX keeps the functions that an operation calls differs between versions, so it is read here only,
 and from shapes instead of parameters wherever shapes give it. `tests/test_jax_compat.py` states each thing that this
-file relies on. Public functions that JAX dropped (`adapters/brax_compat.py`) are another matter.
+file relies on. What `jax.distributed` knows of other processes is read here, too. Public functions that JAX dropped
+(`adapters/brax_compat.py`) are another matter.
 """
 
+import contextlib
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from jax._src.distributed import global_state as _distributed
 from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Primitive
 from jax.interpreters import batching, mlir
@@ -118,6 +122,28 @@ def key_impl(like: Key[Array, "..."] | jax.ShapeDtypeStruct) -> Any:
     found: list[Any] = []
     jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), like)
     return found[0]
+
+
+def offer_cpu_devices(count: int) -> None:
+    """Divide the CPU into so many devices, where JAX has not begun to compute and nobody else has said how many."""
+    if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        with contextlib.suppress(RuntimeError):  # too late: whoever counts the devices will say so
+            jax.config.update("jax_num_cpu_devices", count)
+
+
+def prepare_distributed() -> None:
+    """Have `jax.distributed` leave signals and the end of another process to this package.
+
+    Otherwise it takes SIGTERM for a notice of preemption, and aborts a process as soon as another has ended.
+    """
+    for name, value in {"jax_enable_preemption_service": False, "jax_enable_recoverability": True}.items():
+        with contextlib.suppress(AttributeError):  # a version that does not know it
+            jax.config.update(name, value)
+
+
+def distributed_client() -> Any:
+    """The client of `jax.distributed`, through which processes tell each other short texts."""
+    return _distributed.client
 
 
 def row_primitive(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.runs import checkpoint
+from wildrobot_eqx.runs import checkpoint, digest
 from wildrobot_eqx.runs.checkpoint import Checkpoints, flatten, non_finite, unflatten
 
 
@@ -113,9 +113,9 @@ def test_damage_falls_back_to_the_one_before(spoil, tree, tmp_path, capfd, heard
 def test_arrays_swapped_on_disk_are_noticed(tree, tmp_path):
     saved = Checkpoints(tmp_path)
     flat = flatten(tree)
-    honest = checkpoint._digest(flat)
+    honest = digest.digests(flat)
     flat[".count"] = np.asarray(8, np.int32)
-    checkpoint._checkpointer().save(saved.path(1), {**flat, checkpoint._DIGEST: honest})
+    checkpoint._checkpointer().save(saved.path(1), {**flat, **honest})
     with pytest.raises(WildRobotError, match="digest"):
         saved.load(1)
 

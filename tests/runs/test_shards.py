@@ -50,7 +50,7 @@ def resumed(copied, cli, monkeypatch):
         _edited(copied, num_shards=num_shards)
         got = []
 
-        def train(env, config, state, iterations, curriculum, num_shards, reward_model):
+        def train(env, config, state, iterations, curriculum, num_shards, reward_model, devices):
             got.append(num_shards)
             return iter(())
 

@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
 from .lists import RECIPES, ROBOTS
+from .placement import Coordinator, Count, Devices, Distributed, Process, begin
 from .shared import PROGRAM, Json, Run, Trust, notices, refuse, results, verbatim
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # a recipe may print while it loads
+            begin(arguments)
             recipe = _recipe_of(arguments)
         _command(recipe)(args=arguments, prog_name=PROGRAM)
     except WildRobotError as error:
@@ -227,18 +229,28 @@ def run(
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases, too.")] = False,
     trust: Trust = False,
     no_eval: Annotated[bool, typer.Option("--no-eval", help="Train only: no gate, bundle, video or report.")] = False,
+    devices: Devices = None,
+    distributed: Distributed = False,
+    coordinator: Coordinator = None,
+    processes: Count = None,
+    process: Process = None,
     json: Json = False,
 ) -> None:
     """Train a recipe into a run folder, then judge, film and report it."""
-    from .commands import run_recipe, verify_recipe
+    from ..train.distributed import Placement
+    from .commands import verify_recipe
+    from .training import run_recipe
 
+    placement = Placement(devices, distributed, coordinator, processes, process)
     with results(json) as show:
         if verify:
             without = {"--wandb": wandb, "--no-eval": no_eval, "--trust": trust}
+            without |= {"--devices": devices is not None, "--distributed": distributed}
             passed = verify_recipe(recipe, options, set_ or [], out, resume, show, trainer, without)
         else:
             named = Path(recipe_path) if recipe_path else None
             how: dict[str, Any] = {"wandb": wandb, "trust": trust, "judge": not no_eval, "trainer": trainer}
+            how["placement"] = placement
             passed = run_recipe(recipe, options, set_ or [], out, resume, named, show, **how)
     raise typer.Exit(0 if passed else 1)
 
@@ -300,7 +312,7 @@ def render(run: Run, trust: Trust = False, json: Json = False) -> None:
 
 def bench(
     what: Annotated[
-        Literal["all", "physics", "train", "trainers", "gpu"], typer.Argument(help="What to measure.")
+        Literal["all", "physics", "train", "trainers", "gpu", "scaling"], typer.Argument(help="What to measure.")
     ] = "all",
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Trainings of each kind when trainers are compared.", show_default="3")
@@ -310,13 +322,14 @@ def bench(
 ) -> None:
     """Measure this machine: physics, training end to end (train), and Brax's PPO beside ours (trainers, train).
 
-    gpu, which all leaves out, measures a GPU in about eight minutes: engines by number of envs, and the walk recipe.
+    all leaves two out. gpu measures a GPU in about eight minutes: engines by number of envs, the walk recipe; scaling
+    measures two processes of one core each beside one process of two, with a model of where the time goes.
     """
     from .commands import run_benchmarks, run_gpu_benchmark
 
     if what != "gpu":
         refuse(f"bench {what}", {"--out": out is not None}, "only bench gpu keeps a run; leave it away")
-    if what in ("gpu", "physics"):
+    if what in ("gpu", "physics", "scaling"):
         refuse(f"bench {what}", {"--seeds": seeds is not None}, "bench trainers and bench train take it; leave it away")
     with results(json) as show:
         show(*(run_gpu_benchmark(out) if what == "gpu" else run_benchmarks(what, seeds or 3)))

@@ -10,16 +10,12 @@ from typing import Any
 from ..errors import WildRobotError
 from ..evaluate.engines import engine_names
 from ..evaluate.gate import GateResult
-from ..physics import engine_name, fastest_engine
-from ..recipes.recipe import RecipeFunction, find_recipe
-from ..release.bundle import current_bundle
-from ..report.tables import as_text, choices_table
-from ..runs.folder import RunFolder, sha256
-from ..train.loop import Trained, train
-from ..train.session import check_gate, reopen, start
+from ..recipes.recipe import RecipeFunction
+from ..runs.folder import RunFolder
+from ..train.session import reopen, start
 from ..train.startup import enable_compilation_cache
 from ..train.verify import short, verify
-from .finish import evaluate, evaluate_engines, finish, render, report
+from .finish import evaluate, evaluate_engines, render, report
 from .shared import refuse
 
 _log = logging.getLogger(__name__)
@@ -27,74 +23,8 @@ _log = logging.getLogger(__name__)
 Show = Callable[[Any, Sequence[Any]], None]
 
 
-def run_recipe(
-    function: RecipeFunction,
-    options: dict[str, Any],
-    assignments: list[str],
-    out: Path | None,
-    resume: Path | None,
-    named: Path | None,
-    show: Show,
-    *,
-    wandb: bool,
-    trust: bool,
-    judge: bool,
-    trainer: str | None = None,
-) -> bool:
-    """Train, then judge, film and report; False where the gate was not passed, unless that is provisional."""
-    enable_compilation_cache()
-    if resume is None:
-        changes: dict[str, Any] = {}
-        recipe, folder = start(function, {**function.options, **options}, assignments, out, trainer, judge)
-    else:
-        if out is not None:
-            raise WildRobotError("--resume goes on in the run's own folder.", where="--out", hint="leave --out away")
-        folder = RunFolder.open(resume)
-        before = folder.manifest().get("trainer", "ppo")
-        if trainer not in (None, before):
-            raise WildRobotError(
-                f"The run was started with {before}; {trainer} cannot go on with it.",
-                where="--trainer",
-                hint="leave --trainer away, or start a new run",
-            )
-        if named is not None and sha256(find_recipe(named)) != sha256(folder.recipe):
-            _log.info(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
-        recipe, changes = reopen(folder, trust, options, assignments)
-        if judge:
-            check_gate(recipe)
-    if recipe.choices:
-        _log.info(as_text(choices_table(recipe.choices)))
-    physics = recipe.env.physics
-    engine, why = fastest_engine(physics.robot, physics.timestep, recipe.steps)
-    chosen = engine_name(physics)
-    _log.info(
-        f"physics: {chosen}" + (f"; {why}" if chosen == engine else f", as asked for; --physics auto takes {engine}")
-    )
-    _log.info(
-        f"{recipe.name}: {recipe.iterations} iterations of {recipe.learner.steps_per_iteration} steps -> {folder.path}"
-    )
-    trained = train(recipe, folder, wandb, changes)
-    try:
-        result = finish(recipe, folder) if judge else None
-    except KeyboardInterrupt as error:
-        raise WildRobotError(
-            "Stopped; the training is complete and saved.",
-            where=str(folder.path),
-            hint=f"judge it by: wildrobot-eqx eval {folder.path}, film it by: wildrobot-eqx render {folder.path}",
-            exit_code=130,
-        ) from error
-    document = {
-        "run": str(folder.path),
-        "iterations": int(trained.state.iteration),
-        "figures": trained.figures,
-        "gate": None if result is None else _gate_json(result),
-        "bundle": current_bundle(folder, int(trained.state.iteration)),
-    }
-    show(document, [*_verdict(result, folder), _closing(trained, folder)])
-    return result is None or result.passed or bool(result.provisional)
-
-
-def _gate_json(result: GateResult) -> dict[str, Any]:
+def gate_json(result: GateResult) -> dict[str, Any]:
+    """A verdict in a document."""
     return {
         "passed": result.passed,
         "provisional": result.provisional or None,
@@ -102,7 +32,8 @@ def _gate_json(result: GateResult) -> dict[str, Any]:
     }
 
 
-def _verdict(result: GateResult | None, folder: RunFolder) -> list[Any]:
+def verdict_lines(result: GateResult | None, folder: RunFolder) -> list[Any]:
+    """A verdict as tables and lines; none without a gate."""
     if result is None:
         return []
     failed = [f"  {line}" for line in result.failed_lines()]
@@ -112,12 +43,6 @@ def _verdict(result: GateResult | None, folder: RunFolder) -> list[Any]:
         return [*result.tables(), f"Provisional, {result.provisional}: {ending}", *failed, decides]
     words = "The gate is passed." if result.passed else f"The gate is not passed; {len(failed)} lines failed:"
     return [*result.tables(), words, *failed]
-
-
-def _closing(trained: Trained, folder: RunFolder) -> str:
-    seconds = trained.figures.get("wall_clock_s", 0.0)
-    html = folder.path / "report.html"
-    return f"trained in {seconds:.0f} s; everything is in {folder.path}" + (f"; open {html}" if html.exists() else "")
 
 
 def verify_recipe(
@@ -177,7 +102,7 @@ def evaluate_run(
         return matrix.passed
     result = evaluate(recipe, folder, episodes, timesteps)
     report(folder)
-    show({"run": str(run), **result.to_json()}, _verdict(result, folder))
+    show({"run": str(run), **result.to_json()}, verdict_lines(result, folder))
     return result.passed
 
 
@@ -226,9 +151,10 @@ def render_run(run: Path, trust: bool, show: Show) -> None:
 
 
 def run_benchmarks(what: str, seeds: int) -> tuple[dict[str, Any], list[str]]:
-    """The figures of `what` ("physics", "train", "trainers" or "all"), as a document and as lines."""
+    """The figures of `what` ("physics", "train", "trainers", "scaling" or "all"), as a document and as lines."""
     from ..bench.growth import bench_growth
     from ..bench.physics import bench_physics
+    from ..bench.scaling import bench_scaling
     from ..bench.train import bench_train
     from ..bench.trainers import bench_trainers
 
@@ -247,6 +173,8 @@ def run_benchmarks(what: str, seeds: int) -> tuple[dict[str, Any], list[str]]:
             _log.info(_rates(figures))
         _log.info("physics: more legs ...")
         document["physics by legs"] = bench_growth()
+    if what == "scaling":
+        document |= {f"walk on {engine}": bench_scaling(engine=engine) for engine in ("native", "tree")}
     if what in ("all", "train"):
         document["train"] = bench_train()
     if what in ("all", "train", "trainers"):

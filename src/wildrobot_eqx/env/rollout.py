@@ -17,7 +17,12 @@ class ResetPool(eqx.Module):
     @staticmethod
     def make(env: Env, key: PRNGKeyArray, size: int) -> "ResetPool":
         """`size` fresh episodes."""
-        state, timestep = jax.vmap(env.reset)(jax.random.split(key, size))
+        return ResetPool.of(env, jax.random.split(key, size))
+
+    @staticmethod
+    def of(env: Env, keys: Key[Array, " n"]) -> "ResetPool":
+        """A fresh episode of each key."""
+        state, timestep = jax.vmap(env.reset)(keys)
         return ResetPool(state, timestep.obs)
 
     @property

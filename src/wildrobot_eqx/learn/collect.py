@@ -12,7 +12,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree
 
 from ..env import Env, EnvState, ResetPool
 from ..env.divergence import DIVERGED
@@ -22,6 +22,7 @@ from .agent import critic_role
 from .config import PPO
 from .distributions import AbstractDistribution
 from .memory import initial_carry
+from .mesh import DEFAULT_DEVICE, Devices
 from .networks import AbstractPolicy
 from .state import Rollout, TrainState
 
@@ -75,10 +76,10 @@ def collect(
 
 
 class Collector:
-    """Collects with so many threads; `with` ends them."""
+    """Collects with so many threads, or on these devices; `with` ends the threads."""
 
-    def __init__(self, num_shards: int, observation: str | None = None):
-        self.num_shards, self.observation = num_shards, observation
+    def __init__(self, num_shards: int, observation: str | None = None, devices: Devices = DEFAULT_DEVICE):
+        self.num_shards, self.observation, self.devices = num_shards, observation, devices
         self.threads = ThreadPoolExecutor(num_shards) if num_shards > 1 else None
         self.compiled = False
 
@@ -92,7 +93,12 @@ class Collector:
     def __call__(
         self, env: Env, config: PPO, state: TrainState, pool: ResetPool, key: PRNGKeyArray
     ) -> tuple[TrainState, Rollout, dict[str, Float[Array, ""]]]:
-        """As `collect`; with shards, only sums are taken in another order."""
+        """As `collect`; with shards or devices, only sums are taken in another order."""
+        if self.devices.mesh is not None:
+            parts = jit_for(env.physics, _collect_parts)
+            return _finish_parts(
+                env, state, self.devices, parts(env, config, state, pool, key, self.devices, self.observation)
+            )
         if self.threads is None:
             return jit_for(env.physics, collect)(env, config, state, pool, key, self.observation)
 
@@ -118,8 +124,50 @@ def _collect_shard(
     """The steps of the `index`-th of `count` equal shards of the envs."""
     envs = EnvBatch.of(state) if count == 1 else EnvBatch.of(state).shard(index, count)
     n = config.num_envs // count
+    return _steps(env, state.agent.policy, envs, pool, _step_keys(config, key, index * n, n), observation)
+
+
+def _step_keys(config: PPO, key: PRNGKeyArray, first: Int[Array, ""], n: int) -> Key[Array, "time envs"]:
+    """A key for each step of `n` envs from the `first` on."""
     split = jax.vmap(lambda own: jax.random.split(own, config.unroll_length), out_axes=1)
-    return _steps(env, state.agent.policy, envs, pool, split(keys_of(key, index * n, n)), observation)
+    return split(keys_of(key, first, n))
+
+
+def _collect_parts(
+    env: Env,
+    config: PPO,
+    state: TrainState,
+    pool: ResetPool,
+    key: PRNGKeyArray,
+    devices: Devices,
+    observation: str | None,
+) -> tuple[EnvBatch, PyTree, PyTree]:
+    """The steps of all envs, an equal part on each device; what is summed over envs is left to `_finish_parts`.
+
+    An engine's host callback waits for no other device so.
+    """
+
+    def part(envs: EnvBatch, whole: PyTree) -> tuple[EnvBatch, PyTree, PyTree]:
+        env, policy, pool, key = whole
+        n = config.num_envs // devices.count
+        keys = _step_keys(config, key, devices.index() * n, n)
+        envs, steps = _steps(env, policy, envs, pool, keys, observation)
+        sequences = (dataclasses.replace(steps.rollout, carry=None), steps.metrics)
+        return envs, sequences, jax.tree.map(lambda total: total[None], steps.ended)
+
+    return devices.on_each(part, EnvBatch.of(state), (env, state.agent.policy, pool, key))
+
+
+@eqx.filter_jit
+def _finish_parts(
+    env: Env, state: TrainState, devices: Devices, parts: tuple[EnvBatch, PyTree, PyTree]
+) -> tuple[TrainState, Rollout, dict[str, Float[Array, ""]]]:
+    envs, (rollout, metrics), ended = parts
+    rollout = dataclasses.replace(rollout, carry=state.carry)
+    ended = {name: jnp.sum(value) for name, value in ended.items()}
+    state, rollout, figures = _finish(env, state, envs, Transitions(rollout, metrics, ended))
+    last_return, figures = devices.whole((state.last_return, figures))
+    return dataclasses.replace(state, last_return=last_return), rollout, figures
 
 
 @eqx.filter_jit

@@ -12,6 +12,7 @@ _AT_LEAST_ONE = (
     "num_epochs",
     "num_minibatches",
     "reset_pool",
+    "minibatch_groups",
     "decay_steps",
     "batch_size",
 )
@@ -62,6 +63,7 @@ class PPO(AbstractPPO):
     trainer: ClassVar[str] = "ppo"
 
     decay_steps: int | None = None  # control steps over which a fixed learning rate falls to a tenth
+    minibatch_groups: int = 1  # equal parts of the envs, of each of which a minibatch has as many: docs/scaling.md
     symmetric: bool = True  # a left-right symmetric policy, by the gait clock or else by the lean
     reset_pool: int | None = None  # first states made per iteration; none: a quarter of `num_envs`, at least 64
 
@@ -123,6 +125,14 @@ def _check(learner: Any) -> None:
             f"{learner.num_envs} envs do not divide into {learner.num_minibatches} minibatches of equal size.",
             where=f"{kind}, learner.num_envs and learner.num_minibatches",
             hint=f"take a multiple of {learner.num_minibatches} envs",
+        )
+    parts = learner.num_minibatches * getattr(learner, "minibatch_groups", 1) if "num_minibatches" in names else 1
+    if learner.num_envs % parts:
+        raise WildRobotError(
+            f"{learner.num_minibatches} minibatches of {learner.num_envs} envs cannot have as many of each of "
+            f"{learner.minibatch_groups} groups.",
+            where=f"{kind}, learner.minibatch_groups",
+            hint=f"take a multiple of {parts} envs, or fewer groups",
         )
 
 

@@ -31,6 +31,7 @@ from .config import PPO as PPO
 from .distributions import AbstractDistribution
 from .gae import gae
 from .memory import initial_carry, unroll
+from .mesh import DEFAULT_DEVICE, Devices
 from .networks import AbstractPolicy
 from .reward_model import AbstractRewardModel, init_reward_model
 from .state import Rollout as Rollout
@@ -78,13 +79,22 @@ def _make_learner(env: Env, config: PPO, key: PRNGKeyArray, make_policy: MakePol
     return agent, _optimiser(config).init(eqx.filter(agent, eqx.is_inexact_array))
 
 
-def make_pool(env: Env, config: PPO, key: PRNGKeyArray) -> ResetPool:
-    """One iteration's first states."""
-    return jit_for(env.physics, _make_pool, quick_compile=True)(env, config, key)
+def make_pool(env: Env, config: PPO, key: PRNGKeyArray, devices: Devices = DEFAULT_DEVICE) -> ResetPool:
+    """One iteration's first states, all of them on each device."""
+    pool = jit_for(env.physics, _make_pool, quick_compile=True)(env, config, key, devices)
+    return pool if devices.mesh is None else _gather_pool(config, devices, pool)
 
 
-def _make_pool(env: Env, config: PPO, key: PRNGKeyArray) -> ResetPool:
-    return ResetPool.make(env, key, config.pool_size)
+def _make_pool(env: Env, config: PPO, key: PRNGKeyArray, devices: Devices) -> ResetPool:
+    keys = jax.random.split(key, config.pool_size)
+    unused = -config.pool_size % devices.count  # so that all devices make as many
+    keys = keys[jnp.arange(config.pool_size + unused) % config.pool_size] if unused else keys
+    return devices.on_each(lambda keys, env: (ResetPool.of(env, keys), None, None), keys, env)[0]
+
+
+@eqx.filter_jit
+def _gather_pool(config: PPO, devices: Devices, pool: ResetPool) -> ResetPool:
+    return jax.tree.map(lambda leaf: leaf[: config.pool_size], devices.gather(pool, axis=0))
 
 
 @eqx.filter_jit
@@ -108,6 +118,7 @@ def update(
     rollout: Rollout,
     key: PRNGKeyArray,
     reward_model: AbstractRewardModel | None = None,
+    devices: Devices = DEFAULT_DEVICE,
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """Some epochs of minibatch gradient steps on the clipped objective."""
     key_epochs, key_model = jax.random.split(key)
@@ -119,7 +130,14 @@ def update(
         rewards, values, next_values, rollout.terminated, done, config.discount, config.gae_lambda
     )
     advantages = (advantages - jnp.mean(advantages)) / (jnp.std(advantages) + 1e-8)
-    data = (rollout, advantages, targets)
+    batches = _minibatches(config, key_epochs)
+    sequences = (dataclasses.replace(rollout, carry=None), advantages, targets)
+    pick = devices.picker(rollout.carry, sequences, config.num_envs, config.minibatch_groups)
+
+    def take(envs: Int[Array, " n"]) -> tuple[Rollout, Array, Array]:
+        """Whole sequences of some envs; the memories have no time axis."""
+        carry, (rollout, advantage, target) = pick(envs)
+        return dataclasses.replace(rollout, carry=carry), advantage, target
 
     def loss(trainable: Agent, fixed: Agent, batch: tuple[Any, ...]) -> tuple[Array, dict[str, Array]]:
         rollout, advantage, target = batch
@@ -139,35 +157,34 @@ def update(
     ) -> tuple[tuple[Any, ...], dict[str, Array]]:
         (arrays, opt_state, rate), (number, envs) = loop, batch
         trainable, fixed = eqx.partition(eqx.combine(arrays, static), eqx.is_inexact_array)
-        (_, info), grads = eqx.filter_value_and_grad(loss, has_aux=True)(trainable, fixed, _take_envs(data, envs))
+        (_, info), grads = eqx.filter_value_and_grad(loss, has_aux=True)(trainable, fixed, take(envs))
         # What the step before moved the policy by: before the first one nothing has moved.
         rate = jnp.where(number > 0, _adapted(config, rate, info.pop("kl")), rate)
         updates, opt_state = _optimiser(config).update(grads, opt_state)
         agent = eqx.combine(optax.apply_updates(trainable, jax.tree.map(lambda u: -rate * u, updates)), fixed)
-        return (eqx.filter(agent, eqx.is_array), opt_state, rate), {**info, "grad_norm": optax.tree.norm(grads)}
+        loop = devices.whole((eqx.filter(agent, eqx.is_array), opt_state, rate))
+        return loop, {**info, "grad_norm": optax.tree.norm(grads)}
 
-    orders = [jax.random.permutation(k, config.num_envs) for k in jax.random.split(key_epochs, config.num_epochs)]
-    batches = jnp.concatenate(orders).reshape(config.num_epochs * config.num_minibatches, -1)
     arrays, static = eqx.partition(state.agent, eqx.is_array)
     loop = (arrays, state.opt_state, _scheduled(config, state))
     (arrays, opt_state, rate), info = jax.lax.scan(minibatch, loop, (jnp.arange(len(batches)), batches))
     agent = eqx.combine(arrays, static)
-    last, _, _ = _take_envs(data, batches[-1])  # some envs drawn at random, for one pass more through the policy
+    last, _, _ = take(batches[-1])  # some envs drawn at random, for one pass more through the policy
     after = _replayed(agent.policy, last)
     kl = _kl(last, after)
     rate = _adapted(config, rate, kl)
     state = dataclasses.replace(
         state,
-        agent=_update_norms(agent, rollout),
+        agent=devices.whole(_update_norms(agent, rollout)),
         opt_state=opt_state,
         learning_rate=rate,
         iteration=state.iteration + 1,
-        reward_model=learned,
+        reward_model=devices.whole(learned),
     )
     explained = 1.0 - jnp.var(targets - values) / (jnp.var(targets) + 1e-8)
     info = {name: jnp.mean(value) for name, value in info.items()}
     info |= {"kl": kl, "learning_rate": rate, "explained_variance": explained, **after.figures(), **model_figures}
-    return state, info
+    return state, devices.whole(info)
 
 
 def _learned_reward(
@@ -216,13 +233,16 @@ def _adapted(config: PPO, rate: Float[Array, ""], kl: Float[Array, ""]) -> Float
     return jnp.clip(rate * factor, 1e-5, config.max_learning_rate)
 
 
-def _take_envs(data: tuple[Rollout, Array, Array], envs: Int[Array, " n"]) -> tuple[Rollout, Array, Array]:
-    """Whole sequences of some envs; the memories have no time axis."""
-    rollout, *rest = data
-    carry = jax.tree.map(lambda leaf: leaf[envs], rollout.carry)
-    sequences = (dataclasses.replace(rollout, carry=None), *rest)
-    rollout, *rest = jax.tree.map(lambda leaf: leaf[:, envs], sequences)
-    return (dataclasses.replace(rollout, carry=carry), *rest)
+def _minibatches(config: PPO, key: PRNGKeyArray) -> Int[Array, "minibatches n"]:
+    """The envs of each minibatch of all epochs; equally many of each of the groups, which follow one another."""
+    groups, n = config.minibatch_groups, config.num_envs // config.minibatch_groups
+
+    def epoch(key: PRNGKeyArray) -> Int[Array, "minibatches n"]:
+        keys = [key] if groups == 1 else jax.random.split(key, groups)
+        orders = jnp.stack([jax.random.permutation(one, n) + i * n for i, one in enumerate(keys)])
+        return orders.reshape(groups, config.num_minibatches, -1).swapaxes(0, 1).reshape(config.num_minibatches, -1)
+
+    return jnp.concatenate([epoch(one) for one in jax.random.split(key, config.num_epochs)])
 
 
 def _update_norms(agent: Agent, rollout: Rollout) -> Agent:
@@ -238,13 +258,17 @@ _Update = Callable[..., tuple[TrainState, dict[str, Float[Array, ""]]]]
 
 
 def _compile_update(
-    env: Env, config: PPO, state: TrainState, reward_model: AbstractRewardModel | None, observation: str | None
+    env: Env,
+    config: PPO,
+    state: TrainState,
+    reward_model: AbstractRewardModel | None,
+    observation: str | None,
+    devices: Devices,
 ) -> _Update:
     """`update`, compiled for rollouts of this env; nothing of it runs."""
     pool = eqx.filter_eval_shape(make_pool, env, config, state.key)
     _, rollout, _ = eqx.filter_eval_shape(collect, env, config, state, pool, state.key, observation)
-    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), rollout)
-    return _update.lower(config, state, blank, state.key, reward_model).compile()
+    return _update.lower(config, state, devices.blank(rollout), state.key, reward_model, devices).compile()
 
 
 def train(
@@ -255,24 +279,27 @@ def train(
     curriculum: Curriculum | None = None,
     num_shards: int = 1,
     reward_model: AbstractRewardModel | None = None,
+    devices: Devices = DEFAULT_DEVICE,
 ) -> Iterator[tuple[TrainState, dict[str, Float[Array, ""]]]]:
     """Iterate until `state.iteration` is `iterations`, yielding each new state and its figures.
 
     A curriculum moves the env's ranges from iteration to iteration, a reward model replaces the env's rewards; `state`
     must have been initialised with both. The envs are stepped in `num_shards` equal shards at once, which changes
-    only the order of sums.
+    only the order of sums; so do `devices`, on each of which an equal part of the envs is stepped.
     """
     if int(state.iteration) >= iterations:
         return
     observation = None if reward_model is None else reward_model.observation
-    with ThreadPoolExecutor(1) as beside, Collector(num_shards, observation) as collector:
-        compiling = beside.submit(_compile_update, env, config, state, reward_model, observation)
+    devices.check(config)
+    env, reward_model, state = devices.place(env), devices.place(reward_model), devices.place_state(state)
+    with ThreadPoolExecutor(1) as beside, Collector(num_shards, observation, devices) as collector:
+        compiling = beside.submit(_compile_update, env, config, state, reward_model, observation, devices)
         while int(state.iteration) < iterations:
             key, key_pool, key_steps, key_update = jax.random.split(state.key, 4)
             now = _at_level(env, curriculum, state.curriculum)
-            pool = make_pool(now, config, key_pool)
+            pool = make_pool(now, config, key_pool, devices)
             state, rollout, figures = collector(now, config, state, pool, key_steps)
-            state, info = compiling.result()(config, state, rollout, key_update, reward_model)
+            state, info = compiling.result()(config, state, rollout, key_update, reward_model, devices)
             if curriculum is not None and state.curriculum is not None:
                 info["curriculum_level"] = state.curriculum.level  # with which this iteration was collected
                 state = dataclasses.replace(state, curriculum=curriculum.next(state.curriculum, {**figures, **info}))

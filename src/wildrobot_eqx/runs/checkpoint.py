@@ -2,7 +2,6 @@
 
 import errno
 import functools
-import hashlib
 import logging
 import os
 import re
@@ -17,24 +16,26 @@ from jaxtyping import PyTree, Shaped
 
 from .. import jax_compat
 from ..errors import WildRobotError, first_line
+from . import digest
 
 _log = logging.getLogger(__name__)
 
 KEEP = 3  # checkpoints per run
-_DIGEST = "__sha256__"
 _OVERHEAD = 2**16  # bytes of a checkpoint beside its arrays
 _NAME = re.compile(r"[0-9]{8}")
 
 
-def flatten(state: PyTree) -> dict[str, Shaped[np.ndarray, "..."]]:
+def flatten(state: PyTree) -> dict[str, Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."]]:
     """Every array of `state` on the host, by its path; typed PRNG keys as their words.
 
-    Leaves without elements are left out: there is nothing to keep, and Orbax refuses them.
+    Arrays that lie in several processes stay where they are. Leaves without elements are left out: there is nothing to
+    keep, and Orbax refuses them.
     """
     leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(state, eqx.is_array))
     data = [jax.random.key_data(leaf) if _is_key(leaf) else leaf for _, leaf in leaves]
-    names = [jax.tree_util.keystr(path) for path, _ in leaves]
-    return {name: np.asarray(leaf) for name, leaf in zip(names, jax.device_get(data)) if leaf.size}
+    named = {jax.tree_util.keystr(path): leaf for (path, _), leaf in zip(leaves, data) if leaf.size}
+    here = {name: leaf for name, leaf in named.items() if not digest.is_cut(leaf)}
+    return named | {name: np.asarray(leaf) for name, leaf in jax.device_get(here).items()}
 
 
 def unflatten(template: PyTree, flat: dict[str, Shaped[np.ndarray, "..."]]) -> PyTree:
@@ -79,23 +80,13 @@ def unflatten(template: PyTree, flat: dict[str, Shaped[np.ndarray, "..."]]) -> P
     return jax.tree_util.tree_unflatten(tree, leaves)
 
 
-def non_finite(flat: dict[str, Shaped[np.ndarray, "..."]]) -> list[str]:
+def non_finite(flat: dict[str, Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."]]) -> list[str]:
     """The names of the leaves that hold a NaN or an infinity."""
     return [name for name, leaf in flat.items() if leaf.dtype.kind == "f" and not np.isfinite(leaf).all()]
 
 
 def _is_key(leaf: Any) -> bool:
     return jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _digest(flat: dict[str, Shaped[np.ndarray, "..."]]) -> np.ndarray:
-    """SHA-256 of names, dtypes, shapes and bytes."""
-    total = hashlib.sha256()
-    for name in sorted(flat):
-        leaf = flat[name]
-        total.update(f"{name} {leaf.dtype} {leaf.shape}\n".encode())
-        total.update(np.ascontiguousarray(leaf).tobytes())
-    return np.frombuffer(total.digest(), np.uint8)
 
 
 @functools.cache
@@ -105,6 +96,21 @@ def _checkpointer() -> Any:
 
     absl.logging.set_verbosity(absl.logging.FATAL)  # what goes wrong is raised, and reported where it is caught
     return ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
+
+
+@functools.cache
+def _reader() -> Any:
+    """Reads in this process, whatever others do."""
+    import orbax.checkpoint as ocp
+
+    own = jax.process_index()
+    if jax.process_count() == 1:
+        return _checkpointer()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process{own}"
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 class Checkpoints:
@@ -130,8 +136,10 @@ class Checkpoints:
         """Where the checkpoint of one iteration lies."""
         return self.folder / f"{iteration:08d}"
 
-    def save(self, iteration: int, flat: dict[str, Shaped[np.ndarray, "..."]]) -> Path:
+    def save(self, iteration: int, flat: dict[str, Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."]]) -> Path:
         """Write one checkpoint under a temporary name, rename it, and drop the oldest.
+
+        Of several processes each writes its rows of the arrays that lie in all of them; all of them call this.
 
         Raises:
             WildRobotError: it could not be written, as on a full disk; earlier ones are untouched.
@@ -140,9 +148,9 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             _check_space(self.folder, sum(leaf.nbytes for leaf in flat.values()))
-            _checkpointer().save(path, {**flat, _DIGEST: _digest(flat)}, force=True)
+            _checkpointer().save(path, {**flat, **digest.digests(flat)}, force=True)
         except (OSError, ValueError, RuntimeError) as error:
-            for partial in self.folder.glob(f"{path.name}.orbax*"):
+            for partial in self.folder.glob(f"{path.name}.orbax*") if jax.process_index() == 0 else ():
                 shutil.rmtree(partial, ignore_errors=True)
             kept = self.iterations()
             raise WildRobotError(
@@ -152,7 +160,7 @@ class Checkpoints:
                 + (f"the last good checkpoint is of iteration {kept[-1]}" if kept else "no checkpoint exists yet"),
                 exit_code=1,
             ) from error
-        for old in self.iterations()[: -self.keep]:
+        for old in self.iterations()[: -self.keep] if jax.process_index() == 0 else ():
             shutil.rmtree(self.path(old), ignore_errors=True)
         return path
 
@@ -165,8 +173,7 @@ class Checkpoints:
         path = self.path(iteration)
         try:
             flat = _restore(path)
-            digest = flat.pop(_DIGEST)
-            intact = np.array_equal(digest, _digest(flat))
+            intact = digest.intact(flat)
             reason = "its digest does not match its arrays"
         except Exception as error:  # Orbax raises whatever its stores raise
             intact, reason = False, first_line(error)
@@ -216,7 +223,7 @@ class Checkpoints:
 def _restore(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
     import orbax.checkpoint as ocp
 
-    checkpointer = _checkpointer()
+    checkpointer = _reader()
     stored = checkpointer.metadata(path).item_metadata
     if stored is None:
         raise ValueError("the list of its arrays cannot be read")

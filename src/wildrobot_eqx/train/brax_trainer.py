@@ -15,6 +15,7 @@ from ..arrays import f32
 from ..env.divergence import DIVERGED
 from ..errors import WildRobotError
 from ..learn.config import BraxPPO, BraxSAC, as_learner
+from ..learn.mesh import Devices
 from ..learn.networks import MLP, AbstractPolicy, MLPPolicy
 from ..learn.normalise import RunningNorm
 from ..learn.squashed import SquashedPolicy
@@ -106,7 +107,7 @@ def _init_ppo(recipe: Recipe) -> BraxState:
     return BraxState(params, jnp.zeros((), jnp.int32))
 
 
-def _run_ppo(recipe: Recipe, state: BraxState, on_iteration: OnIteration, num_shards: int) -> None:
+def _run_ppo(recipe: Recipe, state: BraxState, on_iteration: OnIteration, num_shards: int, devices: Devices) -> None:
     """What is left to do, from the networks of `state`; Adam's moments, envs and random numbers start anew."""
     done, config = int(state.iteration), as_learner(recipe.learner, BraxPPO)
     left = recipe.iterations - done
@@ -137,7 +138,7 @@ def _admit_sac(recipe: Recipe, state: BraxState) -> None:
         )
 
 
-def _run_sac(recipe: Recipe, state: BraxState, on_iteration: OnIteration, num_shards: int) -> None:
+def _run_sac(recipe: Recipe, state: BraxState, on_iteration: OnIteration, num_shards: int, devices: Devices) -> None:
     if int(state.iteration) >= recipe.iterations:
         return
     brax_train.train_sac(

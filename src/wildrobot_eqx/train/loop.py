@@ -4,7 +4,6 @@ import collections
 import contextlib
 import dataclasses
 import logging
-import math
 import secrets
 import time
 from typing import Any
@@ -15,11 +14,14 @@ from jaxtyping import Shaped
 
 from ..env.divergence import DIVERGED
 from ..errors import WildRobotError
+from ..learn.mesh import DEFAULT_DEVICE, Devices
 from ..recipes.recipe import Recipe
-from ..runs.checkpoint import flatten, non_finite
+from ..runs.checkpoint import flatten
 from ..runs.folder import RunFolder, now
+from .distributed import Processes
 from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress, read_metrics, wall_clock
 from .registry import trainer_of
+from .saving import Follower, check_finite, save_or_stop
 from .session import restore
 from .standing import StandingWatch
 from .startup import import_in_background, process_age
@@ -29,8 +31,6 @@ from .trainer import Trainer
 _log = logging.getLogger(__name__)
 
 SAVE_EVERY = 20.0  # s of wall clock between checkpoints; when they happen changes no result
-_LEARNED = (".agent", ".opt_state", ".params", ".reward_model")
-DIVERGED_SHARE = 0.01  # of an iteration's control steps that may diverge; one of them always may
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,31 +38,42 @@ class Trained:
     """How a training ended."""
 
     state: Any
-    initial: dict[str, Shaped[np.ndarray, "..."]]  # the agent's arrays at the start, by path
+    initial: dict[str, Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."]]  # the agent's arrays at the start, by path
     figures: Figures  # of the last iteration; empty where nothing was left to do
 
 
-def train(recipe: Recipe, folder: RunFolder, wandb: bool = False, changes: dict[str, Any] | None = None) -> Trained:
+def train(
+    recipe: Recipe,
+    folder: RunFolder,
+    wandb: bool = False,
+    changes: dict[str, Any] | None = None,
+    devices: Devices = DEFAULT_DEVICE,
+    processes: Processes | None = None,
+) -> Trained:
     """Train from the newest checkpoint, or from the seed, until `recipe.iterations`.
 
     Every iteration is appended to metrics.jsonl; a checkpoint is saved now and then and at
     the end. Ctrl-C and SIGTERM save one and stop. `changes` go into the manifest once the
-    checkpoint is known to fit: a run that is refused stays what it was.
+    checkpoint is known to fit: a run that is refused stays what it was. Of several `processes`, which share the folder,
+    the first writes it.
 
     Raises:
         WildRobotError: a figure is not finite (exit code 1), too many simulations diverged (1), something
             cannot be written (1), the user stopped it (130), or the folder does not fit.
     """
-    with folder.lock(), stop_signals() as stop:
-        status = _ManifestStatus(folder, changes or {})
+    processes = Processes() if processes is None else processes
+    with folder.lock() if processes.writes else contextlib.nullcontext(), stop_signals() as stop:
+        status = _ManifestStatus(folder, changes or {}) if processes.writes else None
+        if status is not None:
+            processes.at_end.append(status.note)
         try:
-            trained = _train(recipe, folder, wandb, status, stop)
+            trained = _train(recipe, folder, wandb, status, stop, devices, processes)
         except BaseException as error:
-            if not (stop.forced or isinstance(error, KeyboardInterrupt)):
-                status.note(error)
+            stopped = _stopped_at_once(folder) if stop.forced or isinstance(error, KeyboardInterrupt) else error
+            if status is not None:
+                status.note(stopped)
+            if stopped is error:
                 raise
-            stopped = _stopped_at_once(folder)
-            status.note(stopped)
             raise stopped from error
         if stop.asked:
             raise WildRobotError(
@@ -81,9 +92,10 @@ class _ManifestStatus:
         self.folder, self.changes = folder, changes
         self.started = folder.manifest().get("status") == "created"
 
-    def start(self, num_shards: int) -> None:
+    def start(self, num_shards: int, devices: Devices) -> None:
         self.started = True
-        self.folder.update_manifest(status="running", error=None, num_shards=num_shards, **self.changes)
+        mesh = {"devices": devices.count, "processes": devices.processes}
+        self.folder.update_manifest(status="running", error=None, num_shards=num_shards, mesh=mesh, **self.changes)
 
     def note(self, error: BaseException) -> None:
         """Record how it ended; on a full disk the first error matters more."""
@@ -95,14 +107,30 @@ class _ManifestStatus:
                 self.folder.update_manifest(status=status, finished=now(), error=text)
 
 
-def _train(recipe: Recipe, folder: RunFolder, wandb: bool, status: _ManifestStatus, stop: Stop) -> Trained:
+def _train(
+    recipe: Recipe,
+    folder: RunFolder,
+    wandb: bool,
+    status: _ManifestStatus | None,
+    stop: Stop,
+    devices: Devices,
+    processes: Processes,
+) -> Trained:
     import_in_background("orbax.checkpoint", "tensorboardX")
     chosen = trainer_of(folder)
+    chosen.admit_devices(recipe, devices)
     state = restore(recipe, folder) if folder.checkpoints.iterations() else chosen.init(recipe)
     chosen.admit(recipe, state)
     first = int(state.iteration)
     initial = flatten(state.agent)
     read_metrics(folder.metrics)  # it may refuse
+    processes.check_same("checkpoint", first)  # all have read theirs
+    if status is None:
+        processes.wait()
+        follower = Follower(recipe, folder, stop, processes)
+        stop.patient = True
+        chosen.run(recipe, state, follower.on_iteration, 1, devices)
+        return Trained(follower.state if follower.state is not None else state, initial, {})
     with contextlib.ExitStack() as stack:
         online = None
         if wandb:
@@ -111,14 +139,15 @@ def _train(recipe: Recipe, folder: RunFolder, wandb: bool, status: _ManifestStat
                 status.changes["wandb_id"] = secrets.token_hex(8)
             online = WandB(folder.path, {**known, **status.changes}, first)
             stack.callback(online.close)
-        num_shards = _num_shards(chosen, recipe, folder)
-        status.start(num_shards)  # nothing above changes the folder
+        num_shards = _num_shards(chosen, recipe, folder, devices)
+        processes.wait()
+        status.start(num_shards, devices)  # nothing above changes the folder
         folder.checkpoints.remove_after(first)
         folder.drop_verdict_after(first)
         lines = keep_metrics_until(folder.metrics, first)
-        log = _Log(stack, recipe, folder, state, lines, online, stop)
+        log = _Log(stack, recipe, folder, state, lines, online, stop, processes)
         stop.patient = True
-        chosen.run(recipe, state, log.on_iteration, num_shards)
+        chosen.run(recipe, state, log.on_iteration, num_shards, devices)
     if log.diverged:
         _log.info(f"{log.diverged} control steps diverged; each ended its episode with reward 0 and entered no mean.")
     if first >= recipe.iterations:
@@ -132,9 +161,15 @@ def _train(recipe: Recipe, folder: RunFolder, wandb: bool, status: _ManifestStat
     return Trained(log.state, initial, log.figures)
 
 
-def _num_shards(chosen: Trainer, recipe: Recipe, folder: RunFolder) -> int:
+def _num_shards(chosen: Trainer, recipe: Recipe, folder: RunFolder, devices: Devices) -> int:
     """In how many shards the envs step: as many as when the run began, so that a resume changes no bit."""
-    entry = folder.manifest().get("num_shards")
+    manifest = folder.manifest()
+    entry, mesh = manifest.get("num_shards"), manifest.get("mesh")
+    cut = mesh.get("devices", 1) if isinstance(mesh, dict) else 1
+    if entry is not None and cut != devices.count:
+        _log.info(f"devices: {cut} when the run began, {devices.count} now; the order of sums differs")
+    if devices.mesh is not None:
+        return 1
     before = entry if isinstance(entry, int) and not isinstance(entry, bool) else None
     num_shards, own = chosen.num_shards(recipe, before), chosen.num_shards(recipe, None)
     if before is not None and num_shards != before:
@@ -158,8 +193,9 @@ class _Log:
         lines: list[Any],
         wandb: WandB | None,
         stop: Stop,
+        processes: Processes,
     ):
-        self.recipe, self.folder, self.state, self.stop = recipe, folder, state, stop
+        self.recipe, self.folder, self.state, self.stop, self.processes = recipe, folder, state, stop, processes
         self.first, self.figures = int(state.iteration), dict[str, float]()
         self.writers: list[TensorBoard | WandB] = [TensorBoard(folder.tensorboard, self.first)]
         self.writers += [] if wandb is None else [wandb]
@@ -180,9 +216,9 @@ class _Log:
                 the user wants to stop.
         """
         self.state, folder = state, self.folder
-        iteration, total = int(state.iteration), self.recipe.iterations
+        iteration = int(state.iteration)
         values = {name: float(value) for name, value in jax.device_get(raw).items()}
-        _check_finite(values, iteration, folder)
+        check_finite(values, iteration, folder)
         self.figures = figures = {**self.clock.tick(), **values}
         steps = iteration * self.recipe.learner.steps_per_iteration
         self.metrics.write({"iteration": iteration, "steps": steps, **figures})
@@ -193,61 +229,10 @@ class _Log:
             folder.update_manifest(standing=list(told) if self.standing.stood else [])
         if iteration == self.first + 1:
             folder.update_manifest(first_update_s=round(process_age(), 3))
-        diverged = round(figures.get(DIVERGED, 0.0))
-        self.diverged += diverged
-        too_many = diverged > max(DIVERGED_SHARE * self.recipe.learner.steps_per_iteration, 1.0)
-        stop = self.stop.asked and iteration < total
-        if stop or too_many or iteration == total or time.monotonic() - self.saved > SAVE_EVERY:
-            _save(state, folder, iteration)
+        self.diverged += round(figures.get(DIVERGED, 0.0))
+        due = time.monotonic() - self.saved > SAVE_EVERY
+        if save_or_stop(self.recipe, folder, state, values, due, self.stop, self.processes):
             self.saved = time.monotonic()
-        if too_many:
-            raise _too_many_diverged(diverged, self.recipe.learner.steps_per_iteration, iteration, folder)
-        if stop:
-            raise WildRobotError(
-                f"Stopped after iteration {iteration} of {total}; its checkpoint is saved.",
-                where=str(folder.path),
-                hint=f"go on with: wildrobot-eqx run --resume {folder.path}",
-                exit_code=130,
-            )
-
-
-def _save(state: Any, folder: RunFolder, iteration: int) -> None:
-    flat = flatten(state)
-    bad = [name for name in non_finite(flat) if name.startswith(_LEARNED)]
-    if bad:
-        raise _not_finite(bad, iteration, folder)
-    folder.checkpoints.save(iteration, flat)
-
-
-def _check_finite(figures: Figures, iteration: int, folder: RunFolder) -> None:
-    bad = [name for name, value in figures.items() if not math.isfinite(value)]
-    bad.sort(key=lambda name: (not name.startswith("raw/"), not name.startswith("reward"), name))  # causes first
-    if bad:
-        raise _not_finite(bad, iteration, folder)
-
-
-def _not_finite(names: list[str], iteration: int, folder: RunFolder) -> WildRobotError:
-    good = folder.checkpoints.iterations()
-    saved = f"the checkpoint of iteration {good[-1]} is kept" if good else "no checkpoint had been saved yet"
-    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-    return WildRobotError(
-        f"Not finite at iteration {iteration}: {', '.join(names[:6])}{more}.",
-        where=str(folder.path),
-        hint=f"{saved}; a diverging simulation wants a smaller physics timestep, diverging losses a smaller "
-        "learner.learning_rate",
-        exit_code=1,
-    )
-
-
-def _too_many_diverged(count: int, steps: int, iteration: int, folder: RunFolder) -> WildRobotError:
-    return WildRobotError(
-        f"{count} of the {steps} control steps of iteration {iteration} diverged: their state, observation or reward "
-        f"is not finite. At most {100.0 * DIVERGED_SHARE:g}% may.",
-        where=str(folder.path),
-        hint="`wildrobot-eqx check RECIPE --run` names the first term that is not finite; a simulation that blows up "
-        "wants a smaller physics timestep. The checkpoint of this iteration is saved",
-        exit_code=1,
-    )
 
 
 def _stopped_at_once(folder: RunFolder) -> WildRobotError:

@@ -9,6 +9,7 @@ import jax
 from ..errors import WildRobotError, nearest
 from ..learn import TrainState, ppo
 from ..learn.config import LEARNERS, PPO, as_learner
+from ..learn.mesh import DEFAULT_DEVICE, Devices
 from ..physics.base import cpu_shards
 from ..recipes.recipe import Recipe
 from ..runs.folder import RunFolder
@@ -24,7 +25,9 @@ def trainer(name: str) -> Trainer:
         WildRobotError: no such trainer, or Brax is not installed.
     """
     if name == "ppo":
-        return Trainer(_init, _run, lambda state: state.agent.policy, num_shards=_num_shards)
+        return Trainer(
+            _init, _run, lambda state: state.agent.policy, num_shards=_num_shards, admit_devices=_admit_devices
+        )
     if name not in TRAINERS:
         raise _unknown(name)
     from .brax_trainer import BRAX_PPO, BRAX_SAC
@@ -74,7 +77,13 @@ def _num_shards(recipe: Recipe, before: int | None) -> int:
     return cpu_shards(physics, n)
 
 
-def _run(recipe: Recipe, state: TrainState, on_iteration: OnIteration, num_shards: int) -> None:
+def _admit_devices(recipe: Recipe, devices: Devices) -> None:
+    devices.check(as_learner(recipe.learner, PPO))
+
+
+def _run(
+    recipe: Recipe, state: TrainState, on_iteration: OnIteration, num_shards: int, devices: Devices = DEFAULT_DEVICE
+) -> None:
     for new, figures in ppo.train(
         recipe.env,
         as_learner(recipe.learner, PPO),
@@ -83,5 +92,6 @@ def _run(recipe: Recipe, state: TrainState, on_iteration: OnIteration, num_shard
         recipe.curriculum,
         num_shards,
         recipe.reward_model,
+        devices,
     ):
         on_iteration(new, figures)

@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import WildRobotError
 from ..learn import PPO
 from ..learn.agent import need_mirrors
+from ..learn.mesh import DEFAULT_DEVICE, Devices
 from ..physics import engine_name
 from ..recipes.options import from_manifest, to_manifest
 from ..recipes.overrides import apply_overrides
@@ -24,14 +25,17 @@ def start(
     out: Path | None,
     trained_by: str | None = None,
     judged: bool = True,
+    devices: Devices = DEFAULT_DEVICE,
 ) -> tuple[Recipe, RunFolder]:
     """Build the recipe and make its run folder.
 
-    `trained_by` is one of `TRAINERS`, the recipe's own learner if None; `judged`: its gate will be asked.
+    `trained_by` is one of `TRAINERS`, the recipe's own learner if None, and trains on `devices`; `judged`: its gate
+    will be asked.
 
     Raises:
         WildRobotError: the recipe or an override is wrong, the gate judges what the env never asks for, a part
-            has no mirror image that the learner needs, the folder is in use, or the trainer cannot be had.
+            has no mirror image that the learner needs, the folder is in use, or the trainer cannot be had or cannot
+            train on the devices.
     """
     stored = to_manifest(function, options)
     made = function(**options)
@@ -39,6 +43,7 @@ def start(
         stored["physics"] = engine_name(made.env.physics)
     trained_by = trained_by or made.learner.trainer
     recipe = trainer(trained_by).schedule(apply_overrides(learned_by(made, trained_by), assignments))
+    trainer(trained_by).admit_devices(recipe, devices)
     if judged:
         check_gate(recipe)
     if wants_symmetry(recipe):

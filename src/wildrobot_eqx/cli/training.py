@@ -1,0 +1,140 @@
+"""What `run` does: begin or go on with a training, in one process or in several, and finish it."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ..errors import WildRobotError
+from ..physics import engine_name, fastest_engine
+from ..recipes.recipe import Recipe, RecipeFunction, find_recipe
+from ..release.bundle import current_bundle
+from ..report.tables import as_text, choices_table
+from ..runs.folder import RunFolder, sha256
+from ..train.distributed import Placement, Processes, shared_folder
+from ..train.loop import Trained, train
+from ..train.session import check_gate, reopen, start
+from ..train.startup import enable_compilation_cache
+from .commands import Show, gate_json, verdict_lines
+from .finish import finish
+
+_log = logging.getLogger(__name__)
+
+
+def run_recipe(
+    function: RecipeFunction,
+    options: dict[str, Any],
+    assignments: list[str],
+    out: Path | None,
+    resume: Path | None,
+    named: Path | None,
+    show: Show,
+    *,
+    wandb: bool,
+    trust: bool,
+    judge: bool,
+    trainer: str | None = None,
+    placement: Placement | None = None,
+) -> bool:
+    """Train, then judge, film and report; False where the gate was not passed, unless that is provisional.
+
+    Of several processes the first writes the folder, and goes on alone after the training.
+    """
+    enable_compilation_cache()
+    processes = Processes()
+    processes.at_end.append(lambda error: typer.echo(f"error: {error}", err=True))
+    with processes.watched():
+        devices = (placement or Placement()).choose()
+        if resume is not None:
+            recipe, folder, changes = _reopened(resume, options, assignments, out, named, trust, judge, trainer)
+            processes.check_same("recipe, or other options,", changes or recipe.steps)
+        elif processes.writes:
+            changes = {}
+            given = {**function.options, **options}
+            recipe, folder = start(function, given, assignments, out, trainer, judge, devices)
+            processes.share(str(folder.path.absolute()))
+        else:
+            folder = shared_folder(processes.share(None), processes)
+            recipe, changes = reopen(folder, trust)
+        processes.check_same("number of --devices", devices.count)
+        if processes.writes:
+            _tell(recipe, folder)
+        trained = train(recipe, folder, wandb, changes, devices, processes)
+        if not processes.writes:
+            document = {"run": str(folder.path), "process": processes.index}
+            show(document, [f"process {processes.index} of {processes.count} is done; process 0 goes on"])
+            return True
+        return _finished(recipe, folder, trained, judge, show)
+
+
+def _reopened(
+    run: Path,
+    options: dict[str, Any],
+    assignments: list[str],
+    out: Path | None,
+    named: Path | None,
+    trust: bool,
+    judge: bool,
+    trainer: str | None,
+) -> tuple[Recipe, RunFolder, dict[str, Any]]:
+    """A run to go on with, and what changes in its manifest."""
+    if out is not None:
+        raise WildRobotError("--resume goes on in the run's own folder.", where="--out", hint="leave --out away")
+    folder = RunFolder.open(run)
+    before = folder.manifest().get("trainer", "ppo")
+    if trainer not in (None, before):
+        raise WildRobotError(
+            f"The run was started with {before}; {trainer} cannot go on with it.",
+            where="--trainer",
+            hint="leave --trainer away, or start a new run",
+        )
+    if named is not None and sha256(find_recipe(named)) != sha256(folder.recipe):
+        _log.info(f"{named} differs from the run's own copy, which is used: {folder.recipe}")
+    recipe, changes = reopen(folder, trust, options, assignments)
+    if judge:
+        check_gate(recipe)
+    return recipe, folder, changes
+
+
+def _tell(recipe: Recipe, folder: RunFolder) -> None:
+    """Say what is trained, with which engine, and where to."""
+    if recipe.choices:
+        _log.info(as_text(choices_table(recipe.choices)))
+    physics = recipe.env.physics
+    engine, why = fastest_engine(physics.robot, physics.timestep, recipe.steps)
+    chosen = engine_name(physics)
+    _log.info(
+        f"physics: {chosen}" + (f"; {why}" if chosen == engine else f", as asked for; --physics auto takes {engine}")
+    )
+    _log.info(
+        f"{recipe.name}: {recipe.iterations} iterations of {recipe.learner.steps_per_iteration} steps -> {folder.path}"
+    )
+
+
+def _finished(recipe: Recipe, folder: RunFolder, trained: Trained, judge: bool, show: Show) -> bool:
+    """Judge, film and report a run, and show the result."""
+    try:
+        result = finish(recipe, folder) if judge else None
+    except KeyboardInterrupt as error:
+        raise WildRobotError(
+            "Stopped; the training is complete and saved.",
+            where=str(folder.path),
+            hint=f"judge it by: wildrobot-eqx eval {folder.path}, film it by: wildrobot-eqx render {folder.path}",
+            exit_code=130,
+        ) from error
+    document = {
+        "run": str(folder.path),
+        "iterations": int(trained.state.iteration),
+        "figures": trained.figures,
+        "gate": None if result is None else gate_json(result),
+        "bundle": current_bundle(folder, int(trained.state.iteration)),
+    }
+    show(document, [*verdict_lines(result, folder), _closing(trained, folder)])
+    return result is None or result.passed or bool(result.provisional)
+
+
+def _closing(trained: Trained, folder: RunFolder) -> str:
+    seconds = trained.figures.get("wall_clock_s", 0.0)
+    html = folder.path / "report.html"
+    return f"trained in {seconds:.0f} s; everything is in {folder.path}" + (f"; open {html}" if html.exists() else "")
