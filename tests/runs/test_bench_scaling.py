@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from wildrobot_eqx.bench.scaling import Case, Costs, _told, predict
+from wildrobot_eqx.bench.scaling import Case, Costs, _told, predict, table
 
 COSTS = Costs(
     env=2e-4,
@@ -65,3 +65,8 @@ def test_the_costs_of_a_machine_that_follows_the_model_are_found_again():
         assert told["predicted"][name]["all"] == pytest.approx(told["seconds per iteration"][name])
     assert 1.0 < told["speed-up"]["strong"] < told["speed-up"]["weak"] < 2.0
     assert told["speed-up"]["strong, one process"] == pytest.approx(1.0)
+    rows = table(told)
+    rate = told["steps per second"]["2 processes of 1 core"]
+    assert rate == pytest.approx(2560 / 0.0455, rel=1e-3)
+    assert f"| 2 processes of 1 core | 45.5 | 45.5 | {rate:,.0f} |" in rows
+    assert "a = 300 us, b = 1.000 ns; S = 20, G = 200,000 bytes" in rows[-1]

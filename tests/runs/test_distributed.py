@@ -9,7 +9,7 @@ import pytest
 from wildrobot_eqx import WildRobotError, load_recipe
 from wildrobot_eqx.learn.mesh import DEFAULT_DEVICE
 from wildrobot_eqx.runs import digest
-from wildrobot_eqx.train.distributed import GONE_AFTER, Placement, Processes
+from wildrobot_eqx.train.distributed import GONE_AFTER, Placement, Processes, _of_runtime
 from wildrobot_eqx.train.trainer import Trainer
 
 WRONG = {
@@ -130,6 +130,19 @@ def test_a_process_with_another_value_is_refused(second):
     second.client.key_value_set("wildrobot_eqx/text/1/0", "a digest of something else")
     with pytest.raises(WildRobotError, match="Process 1 has another seed than process 0"):
         second.check_same("seed", 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "of_runtime"),
+    [
+        (ValueError("UNKNOWN: Gloo AllGather failed: Connection reset by peer"), True),
+        (jax.errors.JaxRuntimeError("INTERNAL: Gloo all-reduce failed"), True),
+        (ValueError("a shape does not fit"), False),
+        (WildRobotError("Stopped."), False),
+    ],
+)
+def test_a_failed_exchange_is_told_from_other_errors(error, of_runtime):
+    assert _of_runtime(error) is of_runtime
 
 
 @pytest.fixture

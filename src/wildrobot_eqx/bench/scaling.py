@@ -172,6 +172,26 @@ def _told(cases: dict[str, Case], found: dict[str, dict[str, Any]]) -> dict[str,
     }
 
 
+def table(found: dict[str, Any]) -> list[str]:
+    """What `bench_scaling` found, as Markdown: a table of the cases, the speed-up and the model's costs."""
+    lines = ["| case | ms per iteration | the model's | control steps/s |", "|---|---|---|---|"]
+    for name, seconds in found["seconds per iteration"].items():
+        said = found["predicted"].get(name)
+        model = "" if said is None else f"{1e3 * said['all']:.1f}"
+        lines.append(f"| {name} | {1e3 * seconds:.1f} | {model} | {found['steps per second'][name]:,.0f} |")
+    gains = ", ".join(f"{name} {value:.2f}" for name, value in found["speed-up"].items())
+    cost = found["costs"]
+    micro = {name: 1e6 * cost[name] for name in ("env", "env_update", "exchange")}
+    return [
+        *lines,
+        "",
+        f"Speed-up of two cores over one: {gains}.",
+        f"Costs: c = {1e3 * cost['collect']:.2f} ms, e = {micro['env']:.1f} us, u = {1e3 * cost['update']:.2f} ms, "
+        f"g = {micro['env_update']:.1f} us, a = {micro['exchange']:.0f} us, b = {1e9 * cost['byte']:.3f} ns; "
+        f"S = {cost['steps']}, G = {cost['gradients']:,} bytes, R = {cost['env_data']:,}, P = {cost['env_pool']:,}.",
+    ]
+
+
 def _two_cores() -> tuple[int, ...]:
     try:
         cores = tuple(sorted(os.sched_getaffinity(0)))

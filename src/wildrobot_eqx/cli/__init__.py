@@ -325,11 +325,14 @@ def bench(
     all leaves two out. gpu measures a GPU in about eight minutes: engines by number of envs, the walk recipe; scaling
     measures two processes of one core each beside one process of two, with a model of where the time goes.
     """
-    from .commands import run_benchmarks, run_gpu_benchmark
+    from .commands import run_benchmarks, run_gpu_benchmark, run_scaling_benchmark
 
     if what != "gpu":
         refuse(f"bench {what}", {"--out": out is not None}, "only bench gpu keeps a run; leave it away")
     if what in ("gpu", "physics", "scaling"):
         refuse(f"bench {what}", {"--seeds": seeds is not None}, "bench trainers and bench train take it; leave it away")
     with results(json) as show:
-        show(*(run_gpu_benchmark(out) if what == "gpu" else run_benchmarks(what, seeds or 3)))
+        if what == "scaling":
+            show(*run_scaling_benchmark())
+        else:
+            show(*(run_gpu_benchmark(out) if what == "gpu" else run_benchmarks(what, seeds or 3)))

@@ -151,10 +151,9 @@ def render_run(run: Path, trust: bool, show: Show) -> None:
 
 
 def run_benchmarks(what: str, seeds: int) -> tuple[dict[str, Any], list[str]]:
-    """The figures of `what` ("physics", "train", "trainers", "scaling" or "all"), as a document and as lines."""
+    """The figures of `what` ("physics", "train", "trainers" or "all"), as a document and as lines."""
     from ..bench.growth import bench_growth
     from ..bench.physics import bench_physics
-    from ..bench.scaling import bench_scaling
     from ..bench.train import bench_train
     from ..bench.trainers import bench_trainers
 
@@ -173,13 +172,20 @@ def run_benchmarks(what: str, seeds: int) -> tuple[dict[str, Any], list[str]]:
             _log.info(_rates(figures))
         _log.info("physics: more legs ...")
         document["physics by legs"] = bench_growth()
-    if what == "scaling":
-        document |= {f"walk on {engine}": bench_scaling(engine=engine) for engine in ("native", "tree")}
     if what in ("all", "train"):
         document["train"] = bench_train()
     if what in ("all", "train", "trainers"):
         document["trainers"] = bench_trainers(seeds=seeds)
     return document, _lines(document)
+
+
+def run_scaling_benchmark() -> tuple[dict[str, Any], list[str]]:
+    """The figures of `bench scaling`, as a document and as Markdown tables."""
+    from ..bench.scaling import bench_scaling, table
+
+    found = {engine: bench_scaling(engine=engine) for engine in ("native", "tree")}
+    tables = [[f"walk on {engine}", "", *table(cases), ""] for engine, cases in found.items()]
+    return {"device": device_name(), **found}, [line for lines in tables for line in lines]
 
 
 def run_gpu_benchmark(keep: Path | None) -> tuple[dict[str, Any], list[str]]:

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -26,7 +27,7 @@ from ..runs.folder import RunFolder
 
 _log = logging.getLogger(__name__)
 
-GONE_AFTER = 22.0  # s without a sign of life after which a process is taken for ended
+GONE_AFTER = 18.0  # s without a sign of life after which a process is taken for ended
 NEVER_CAME = 120.0  # s without a first one
 GRACE = 4.0  # s in which a process may find out by itself, at its next exchange, that another has ended
 PATIENCE = 120.0  # s in which the processes of a training find each other
@@ -253,7 +254,7 @@ class Processes:
         except BaseException as error:
             self.raised.set()
             # An exchange with a process that ended fails at once, its signs of life run out later.
-            failed = isinstance(error, jax.errors.JaxRuntimeError) and self.found.wait(GONE_AFTER + GRACE)
+            failed = _of_runtime(error) and self.found.wait(GONE_AFTER + GRACE)
             self.leave(first_line(error) if isinstance(error, Exception) else "it was interrupted")
             if failed:
                 raise self._error() from error
@@ -312,7 +313,7 @@ class Processes:
         left = _by_process(self.client.key_value_dir_get(f"{_ROOT}/left/"))
         for other, (known, when) in last.items():
             if left.get(other):
-                self._note(f"Process {other} ended: {left[other]}")
+                self._note(f"Process {other} ended: {left[other].rstrip('.')}.")
             elif other in left:
                 continue
             elif alive.get(other, known) != known:
@@ -324,6 +325,11 @@ class Processes:
     def _note(self, what: str) -> None:
         self.what = self.what or what
         self.found.set()
+
+
+def _of_runtime(error: BaseException) -> bool:
+    """Whether JAX's runtime raised it, as when an exchange fails: a few of its statuses come as built-in errors."""
+    return isinstance(error, jax.errors.JaxRuntimeError) or re.match("[A-Z_]{5,}: ", str(error)) is not None
 
 
 def _by_process(entries: list[tuple[str, str]]) -> dict[int, str]:
