@@ -534,9 +534,15 @@ def test_what_mujoco_refuses_hides_nothing_else(tmp_path):
     path = write(
         tmp_path,
         ("</worldbody>", '</worldbody><contact><pair geom1="ground" geom2="fl_foot"/></contact>'),
-        ('<site name="imu"/>', '<site name="imu"/><geom class="seen" size="0"/><geom material="wood" size="0.01"/>'),
+        (
+            '<site name="imu"/>',
+            '<site name="imu"/><geom class="seen" size="0"/><geom class="seen" material="oak" size="1e-2"/>',
+        ),
     )
-    assert [(one.check, one.severity) for one in examine(path)[1]] == [("references", "note")] * 2
+    found = examine(path)[1]
+    assert [(one.check, one.severity) for one in found] == [("references", "note")] * 2
+    assert found[0].where == "body 'trunk'"
+    assert set(found[1].where.split(", ")) == {"geom 'ground' (1 times)", "material 'oak' (1 times)"}
 
 
 def test_a_keyframe_without_a_name_is_no_home(tmp_path):

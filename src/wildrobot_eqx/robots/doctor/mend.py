@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -46,19 +47,20 @@ def _take_out(spec: mujoco.MjSpec, text: str) -> str:
     if match is None:
         return ""
     name, count = match[2], 0
-    for element in (*spec.geoms, *spec.sites, *spec.tendons):
-        if element.material == name:
-            element.material, count = "", count + 1
-    named = {
-        **{pair: (pair.geomname1, pair.geomname2) for pair in spec.pairs},
-        **{exclude: (exclude.bodyname1, exclude.bodyname2) for exclude in spec.excludes},
-        **{sensor: (sensor.objname, sensor.refname) for sensor in spec.sensors},
-    }
-    for element, names in named.items():
-        if name in names:
-            spec.delete(element)
+    if match[1] == "material":
+        for element in (*spec.geoms, *spec.sites, *spec.tendons):
+            if element.material == name:
+                element.material, count = "", count + 1
+    else:
+        named: list[tuple[Any, tuple[str, str]]] = [
+            *((pair, (pair.geomname1, pair.geomname2)) for pair in spec.pairs),
+            *((exclude, (exclude.bodyname1, exclude.bodyname2)) for exclude in spec.excludes),
+            *((sensor, (sensor.objname, sensor.refname)) for sensor in spec.sensors),
+        ]
+        for lost in [element for element, names in named if name in names]:
+            spec.delete(lost)
             count += 1
-    return f"{match[1]} {name!r}, {count} times" if count else ""
+    return f"{match[1]} {name!r} ({count} times)" if count else ""
 
 
 def find_empty(spec: mujoco.MjSpec) -> list[Finding]:

@@ -46,7 +46,8 @@ def urdf_spec(root: ElementTree.Element, path: Path, findings: Findings) -> mujo
 def _drop_repeated(root: ElementTree.Element) -> list[str]:
     """Take away elements that stand twice where one may be; says which."""
     found = []
-    for owner in list(root.iter()):
+    own = [*root.findall("joint"), *root.findall("link"), *root.findall("link/*")]  # not those of other tools' elements
+    for owner in own:
         for tag in _ONCE.get(owner.tag, ()):
             for again in owner.findall(tag)[1:]:
                 owner.remove(again)
