@@ -519,6 +519,37 @@ def test_a_range_without_end_is_not_one_in_degrees(tmp_path):
     assert examine(urdf(tmp_path, ('lower="-1" upper="1"', 'lower="-1e16" upper="1e16"')))[1] == ()
 
 
+def test_a_mass_without_inertia_is_told_once(tmp_path):
+    """Of a link, and of the root, which has no joint in a URDF."""
+    nothing = 'ixx="0" iyy="0" izz="0"'
+    changes = (('ixx="1e-3" iyy="1e-3" izz="1e-4"', nothing), ('ixx="0.01" iyy="0.01" izz="0.01"', nothing))
+    found = examine(urdf(tmp_path, *changes))[1]
+    assert [(one.check, one.severity) for one in found] == [("inertia", "fault")]
+    assert "trunk" in found[0].where
+    assert "leg" in found[0].where
+
+
+def test_what_mujoco_refuses_hides_nothing_else(tmp_path):
+    """A pair with a floor that another file has, a material that none has, and a shape without a size."""
+    path = write(
+        tmp_path,
+        ("</worldbody>", '</worldbody><contact><pair geom1="ground" geom2="fl_foot"/></contact>'),
+        (
+            '<site name="imu"/>',
+            '<site name="imu"/><geom class="seen" size="0"/><geom class="seen" material="oak" size="1e-2"/>',
+        ),
+    )
+    found = examine(path)[1]
+    assert [(one.check, one.severity) for one in found] == [("references", "note")] * 2
+    assert found[0].where == "body 'trunk'"
+    assert set(found[1].where.split(", ")) == {"geom 'ground' (1 times)", "material 'oak' (1 times)"}
+
+
+def test_a_keyframe_without_a_name_is_no_home(tmp_path):
+    subject, _ = examine(write(tmp_path, ('<key name="home"', "<key")))
+    assert subject.home is None
+
+
 def test_a_point_mass_on_a_link_is_no_fault(tmp_path):
     mass = '<inertial><mass value="0.1"/><inertia ixx="0" iyy="0" izz="0" ixy="0" ixz="0" iyz="0"/></inertial>'
     subject, found = examine(urdf(tmp_path, ('<link name="sensor"/>', f'<link name="sensor">{mass}</link>')))

@@ -22,7 +22,7 @@ from wildrobot_eqx.robots.importing.files import PICTURE
 from wildrobot_eqx.robots.importing.legs import foot_names
 from wildrobot_eqx.robots.importing.picture import as_png
 from wildrobot_eqx.robots.importing.place import find_file
-from wildrobot_eqx.robots.importing.skeleton import surface
+from wildrobot_eqx.robots.importing.shapes import surface
 
 
 @pytest.mark.parametrize("name", DATASHEETS)

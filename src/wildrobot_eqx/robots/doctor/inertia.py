@@ -36,6 +36,8 @@ def check_inertia(subject: Subject) -> Iterator[Finding]:
                     f"{mass:.1g} kg",
                     "give it its part's mass, or merge its joint with the next one",
                 )
+        elif subject.mj.body(body).name in subject.mended:
+            continue
         elif mass > _DUST * subject.mass and moments[0] > 0.0:
             yield from _impossible(subject, body, mass, moments, where)
 

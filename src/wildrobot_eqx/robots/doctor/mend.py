@@ -1,10 +1,13 @@
 """What MuJoCo refuses, mended for the time of an examination and told as a finding: one fault hides no other."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
 
+from ..importing.shapes import drop_empty
 from .finding import Finding, Severity, listed
 
 _LIGHT = 1e-9  # kg and kg m^2, what a massless body gets for the time of the examination
@@ -26,11 +29,47 @@ def compiled(spec: mujoco.MjSpec) -> tuple[mujoco.MjModel, list[Finding]]:
             text = " ".join(str(error).split())
             named = [mesh for mesh in spec.meshes if f"'{mesh.name}'" in text or (mesh.file and mesh.file in text)]
             if not named:
-                raise
+                lost = _take_out(spec, text)
+                if not lost:
+                    raise
+                what = "The file names what it does not hold, so MuJoCo refuses it alone; that is left out here."
+                found.append(Finding("references", "note", what, lost, text, "take it out, or name the whole scene"))
+                continue
             what = "MuJoCo cannot take a mesh; it is left out of this examination."
             cure = "make it a closed mesh with fewer faces, or a primitive"
             found.append(Finding("meshes", "fault", what, f"mesh {named[0].name!r}", text, cure))
             _leave_out(spec, named[0])
+
+
+def _take_out(spec: mujoco.MjSpec, text: str) -> str:
+    """Take out what names an element that is not there, as MuJoCo's error says; what that was, "" where nothing did."""
+    match = re.search(r"(\w+) '([^']+)' not found in", text)
+    if match is None:
+        return ""
+    name, count = match[2], 0
+    if match[1] == "material":
+        for element in (*spec.geoms, *spec.sites, *spec.tendons):
+            if element.material == name:
+                element.material, count = "", count + 1
+    else:
+        named: list[tuple[Any, tuple[str, str]]] = [
+            *((pair, (pair.geomname1, pair.geomname2)) for pair in spec.pairs),
+            *((exclude, (exclude.bodyname1, exclude.bodyname2)) for exclude in spec.excludes),
+            *((sensor, (sensor.objname, sensor.refname)) for sensor in spec.sensors),
+        ]
+        for lost in [element for element, names in named if name in names]:
+            spec.delete(lost)
+            count += 1
+    return f"{match[1]} {name!r} ({count} times)" if count else ""
+
+
+def find_empty(spec: mujoco.MjSpec) -> list[Finding]:
+    """Shapes without a size, which MuJoCo refuses; they are left out."""
+    empty = drop_empty(spec)
+    what = "Shapes have no size; MuJoCo refuses them."
+    where = listed([f"body {name!r}" for name in empty])
+    figure = f"a size of 0 on {len(empty)} bodies"
+    return [Finding("references", "note", what, where, figure, "give them a size, or take them out")] if empty else []
 
 
 def _leave_out(spec: mujoco.MjSpec, mesh: mujoco.MjsMesh) -> None:
@@ -92,9 +131,13 @@ def _mesh_file(folder: Path, meshdir: str, name: str) -> Path | None:
     return None
 
 
-def mend_inertia(spec: mujoco.MjSpec) -> list[Finding]:
-    """Inertias that no body can have, and moving bodies without any, which MuJoCo refuses."""
-    found = []
+def mend_inertia(spec: mujoco.MjSpec) -> tuple[list[Finding], frozenset[str]]:
+    """Inertias that no body can have, and moving bodies without any, which MuJoCo refuses.
+
+    Returns:
+        What was found, and the names of the bodies whose inertia is no longer the file's.
+    """
+    found, mended = [], set()
     for body in spec.bodies:
         if not body.explicitinertial:
             continue
@@ -106,7 +149,8 @@ def mend_inertia(spec: mujoco.MjSpec) -> list[Finding]:
         if not np.isfinite(matrix).all():
             continue
         moments = np.linalg.eigvalsh(matrix)
-        if not moments.any() and (body.mass <= 0.0 or not any(True for _ in body.joints)):
+        fixed = body.parent.name != "world" and not any(True for _ in body.joints)
+        if not moments.any() and (body.mass <= 0.0 or fixed):
             body.explicitinertial = body.mass > 0.0  # a frame, or a point mass on a link, as URDF allows
             continue
         wrong = moments[0] <= 0.0 or moments[0] + moments[1] < moments[2]
@@ -119,9 +163,10 @@ def mend_inertia(spec: mujoco.MjSpec) -> list[Finding]:
             slight = body.mass < _SLIGHT * sum(other.mass for other in spec.bodies)
             severity: Severity = "note" if slight else "fault"
             found.append(Finding("inertia", severity, what, f"body {body.name!r}", figure, cure))
+            mended.add(body.name)
             mean = max(float(np.abs(moments).mean()), _LIGHT)
             body.fullinertia = np.full(6, np.nan)
             body.inertia = np.array([mean] * 3)
     if not spec.compiler.boundmass:
         spec.compiler.boundmass, spec.compiler.boundinertia = _LIGHT, _LIGHT * 1e-3
-    return found
+    return found, frozenset(mended)

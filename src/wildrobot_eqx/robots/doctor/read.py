@@ -12,7 +12,7 @@ from ..load import read_robot, robot_folder
 from ..spec import Spec
 from ..stand import rising
 from .finding import Finding
-from .mend import compiled, find_meshes, free_root, mend_inertia
+from .mend import compiled, find_empty, find_meshes, free_root, mend_inertia
 from .subject import FootOf, Subject, driven_joints, is_scalar, lowest
 
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
@@ -71,7 +71,8 @@ def _bare(path: Path) -> tuple[Subject, list[Finding]]:
         spec = mujoco.MjSpec.from_file(str(path))
     except ValueError as error:
         raise _unreadable(path, error) from error
-    findings = [*find_meshes(spec, path), *mend_inertia(spec)]
+    odd, mended = mend_inertia(spec)
+    findings = [*find_meshes(spec, path), *find_empty(spec), *odd]
     if urdf:
         free_root(spec)
     try:
@@ -97,6 +98,7 @@ def _bare(path: Path) -> tuple[Subject, list[Finding]]:
         home_from=home_from,
         feet=(),
         urdf=urdf,
+        mended=mended,
     )
     if home is not None:
         subject = _standing(dataclasses.replace(subject, feet=_lowest_feet(subject)))
@@ -144,8 +146,8 @@ def _home_of(spec: Spec, mj: mujoco.MjModel, root: int, feet: tuple[FootOf, ...]
 
 def _keyframe(mj: mujoco.MjModel) -> tuple[np.ndarray | None, str]:
     """The keyframe that says how the robot stands, if one does by its name; none where there is no such."""
-    names = {mj.key(i).name.lower(): i for i in range(mj.nkey)}
-    for name in (*_HOMES, *(list(names)[:1])):
+    names = {mj.key(i).name.lower(): i for i in range(mj.nkey) if mj.key(i).name}
+    for name in (*_HOMES, *(list(names) if len(names) == 1 else ())):
         if name in names:
             return mj.key_qpos[names[name]].copy(), f"keyframe {mj.key(names[name]).name!r}"
     return None, ""

@@ -40,6 +40,7 @@ class Subject:
     feet: tuple[FootOf, ...]
     robot: Robot | None = None
     urdf: bool = False
+    mended: frozenset[str] = frozenset()  # bodies whose inertia was replaced, and that was told
 
     @cached_property
     def at_home(self) -> mujoco.MjData:

@@ -68,6 +68,13 @@ class PosedBody:
         """The zero pose, moved off the joints' limits."""
         return {name: self.within(name, 0.0) for name in self.free}
 
+    def rest_in(self, pose: Pose) -> None:
+        """Take another pose for the rest pose: that of a robot whose legs do not hang down in the zero pose."""
+        for name in ("axes", "swinging"):
+            self.__dict__.pop(name, None)
+        self._ends.clear()
+        self.__dict__["rest"] = {name: float(pose.get(name, angle)) for name, angle in self.rest.items()}
+
     @functools.cached_property
     def axes(self) -> dict[str, Float[np.ndarray, " 3"]]:
         """The joints' axes in the world, in the rest pose."""

@@ -9,6 +9,7 @@ _DOWN = 0.64  # cosine (50 degrees) between a face and the vertical, within whic
 _SAME_FACE = 0.996  # cosine (5 degrees) within which faces are one
 _THICK = 0.01  # share of the reach: points that are so near to a face belong to it
 _WIDE = 0.05  # and the least width of a face that counts as a sole
+_FULL, _ROUND = 0.4, 0.25  # shares of its rectangle that a face fills; of the outline with round edges
 _ASKEW = np.radians(15.0)  # greatest angle between a sole's rectangle and the way the robot faces that is ignored
 
 
@@ -51,9 +52,15 @@ def flat_face(points: Float[np.ndarray, "n 3"], reach: float) -> Float[np.ndarra
         return None
     flat = _in_plane(_of_face(points, best, reach), best)
     sides, _ = _rectangle(flat)
-    if len(flat) < 3 or sides.min() < _WIDE * reach or most < 0.4 * sides.prod():
+    if len(flat) < 3 or sides.min() < _WIDE * reach:
         return None
-    return best
+    if most >= _FULL * sides.prod():
+        return best
+    # Round edges, as of capsules side by side, widen the outline: the face itself may be a sole all the same.
+    face = _in_plane(corners[hull.equations[:, :3] @ best[:3] > _SAME_FACE].reshape(-1, 3), best)
+    inner, _ = _rectangle(face)
+    round_edges = most >= _ROUND * sides.prod() and most >= _FULL * inner.prod() and inner.min() >= _WIDE * reach
+    return best if round_edges else None
 
 
 def fit_box(points: Float[np.ndarray, "n 3"], plane: Float[np.ndarray, " 4"], reach: float) -> Box:

@@ -10,6 +10,7 @@ from .body import swings
 from .datasheets import datasheet
 from .drives import Drive
 from .findings import Findings
+from .plausible import swinging, too_stiff, too_weak, torque_limit
 from .stance import Stance, Stand
 
 BANDWIDTH = 31.4  # rad/s (5 Hz), of a joint with a derived gain upon the inertia that it moves
@@ -24,9 +25,7 @@ _SOFT = 0.25  # rad: no derived gain asks for more than the torque limit at a sm
 _QUICK = 0.005  # s, the least that damping is to stiffness
 _SLOW = 0.03  # s, the most that damping is to stiffness
 _LOW = 0.7  # share of the legs' reach that counts as the height of a robot that is lower
-_IMPLAUSIBLE = 3.0  # times weight and leg: a torque limit beyond it is a placeholder
 _OWN = "the file's position actuator"
-_USUAL = 0.35  # times weight and leg: the torque limit that takes its place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +45,7 @@ class Gain:
     why_torque: str  # and the torque limit
     assumed: tuple[str, ...] = ()  # fields that are not as the file has them, though the gain is
     rotor: bool = True  # whether armature is a figure of the file or of a datasheet
+    unfit: str = ""  # why the file's own gain is not taken
 
 
 def choose_gains(
@@ -74,6 +74,7 @@ def choose_gains(
         name: max(held[name] / _SAG, _UPHOLD * tip[name] if name not in legs or _upholds(stand, name) else 0.0)
         for name in body.names
     }
+    weak = too_weak(drives, held, legs)
     gains = []
     for drive in drives:
         name = drive.joint
@@ -85,8 +86,10 @@ def choose_gains(
         if name in servos:
             gains.append(_of_datasheet(name, servos[name], (low, high), damping, dry))
             continue
-        torque, why_torque = _torque(drive, scale, held[name])
-        if drive.kind == "position":
+        swing = swinging(armature, max(stance.height, 0.1 * stand.scale))
+        torque, why_torque = torque_limit(drive, scale, swing, held[name])
+        unfit = (weak or too_stiff(drive.kp, torque)) if drive.kind == "position" else ""
+        if drive.kind == "position" and not unfit:
             kp, kv, why, given = drive.kp, drive.kv, _OWN, armature
             if kv + damping <= 0.0:
                 kv = min(2.0 * float(np.sqrt(kp * fixed[name])), _SLOW * kp)
@@ -101,7 +104,7 @@ def choose_gains(
         gains.append(
             Gain(
                 name, kp, kv, torque, (low, high), armature, damping, dry,
-                drive.speed, why, why_torque, assumed, rotor,
+                drive.speed, why, why_torque, assumed, rotor, unfit,
             )
         )  # fmt: skip
     equal = symmetric_gains(stand, tuple(gains))
@@ -188,16 +191,6 @@ def _upholds(stand: Stand, name: str) -> bool:
     return swings(stand.body, name) or abs(float(axis[2])) < 0.7
 
 
-def _torque(drive: Drive, scale: float, held: float) -> tuple[float, str]:
-    if drive.torque < _IMPLAUSIBLE * scale:
-        return drive.torque, {"none": "the joint's own limit", "motor": "the motor's range"}.get(
-            drive.kind, "the actuator's force range"
-        )
-    usual = max(_USUAL * scale, 2.5 * held)
-    told = f"the file says {drive.torque:.4g} N m" if np.isfinite(drive.torque) else "the file says none"
-    return usual, f"assumed: {told}; {_USUAL:g} times weight and leg length"
-
-
 def _target(limits: tuple[float, float], target: tuple[float, float], home: float) -> tuple[float, float]:
     """The range of a command: that of the joint and of the command; half a turn to either side of an endless one."""
     low, high = max(limits[0], target[0]), min(limits[1], target[1])
@@ -215,7 +208,7 @@ def symmetric_gains(stand: Stand, gains: tuple[Gain, ...]) -> tuple[Gain, ...]:
     found = []
     for gain in gains:
         other = by_name.get(image.get(gain.joint, ""), gain)
-        if not (_is_derived(gain) and stand.body.reflection.whole):
+        if not (_is_derived(gain) and _is_derived(other)):
             found.append(gain)
             continue
         armature = gain.armature if gain.rotor else max(gain.armature, other.armature)
@@ -237,10 +230,11 @@ def _note(gains: tuple[Gain, ...], findings: Findings) -> None:
     derived = [gain for gain in gains if _is_derived(gain)]
     if derived:
         low, high = min(g.kp for g in derived), max(g.kp for g in derived)
-        findings.add(
-            "gains", f"derived for {len(derived)} joints, {low:.3g} to {high:.3g} N m/rad",
-            "5 Hz upon the robot's own inertia, damped by 0.7, and what holds it at home", "guess", check=True,
-        )  # fmt: skip
+        why = "5 Hz upon the robot's own inertia, damped by 0.7, and what holds it at home"
+        unfit = [gain.unfit for gain in derived if gain.unfit]
+        why += f"; the file's are not taken: {unfit[0]}" if unfit else ""
+        told = f"derived for {len(derived)} joints, {low:.3g} to {high:.3g} N m/rad"
+        findings.add("gains", told, why, "guess", check=True)
     changed = {key: [gain for gain in gains if key in gain.assumed] for key in ("armature", "kv")}
     if any(changed.values()):
         count = len({gain.joint for group in changed.values() for gain in group})

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...errors import WildRobotError, nearest
-from .body import Pose, PosedBody
+from .body import Pose, PosedBody, searched
 from .findings import Findings
 from .options import ImportOptions, matching
 
 _NEAR = 0.15  # share of the robot's height within which ends of legs count as equally low
 _UPRIGHT = 0.6  # share of the greatest height of the root, above which a pose has a say in what the feet are
+_HANGING = (4, 6)  # feet that are believed of legs turned down: two ends that hang are arms as well
+_TURNS = 13  # angles that are tried of a joint that turns a leg down
 _SAME_SOLE = 0.04  # and within which a link before the end is as low as the end
-_FEET = ("foot", "feet", "sole", "toe", "ankle", "calf", "shank", "paw")
+_FEET = ("foot", "feet", "sole", "toe", "ankle", "calf", "shank", "paw", "leg")
 _WORDS = (*_FEET, "lower", "tip")
 
 
@@ -88,7 +90,7 @@ def _lowest_ends(body: PosedBody, poses: Mapping[str, Pose], driven: set[str], f
         if feet:
             found[name] = feet
     if not found:
-        return []
+        return _hanging_ends(body, driven, findings)
     counts = [sorted(feet) for feet in found.values()]
     tall = {name: _tall(body, {**poses, "rest": body.rest}[name], feet) for name, feet in found.items()}
     at = max(found, key=lambda name: (counts.count(sorted(found[name])), round(tall[name], 3)))
@@ -101,6 +103,31 @@ def _lowest_ends(body: PosedBody, poses: Mapping[str, Pose], driven: set[str], f
     findings.add("feet", ", ".join(names), why, "sure" if called and agreed else "likely", check=not agreed)
     body.pose(poses.get(at, body.rest))
     return best
+
+
+def _hanging_ends(body: PosedBody, driven: set[str], findings: Findings) -> list[int]:
+    """The ends of four or six legs, each turned down as far as it goes: a zero pose may hold legs out or folded."""
+    parents = {link.parent for link in body.skeleton.links}
+    pose = dict(body.rest)
+    for end in range(len(body.skeleton.links)):
+        own = [name for name in body.path(end) if name in driven and name in body.free]
+        if end in parents or len(own) < 2:
+            continue
+        for name in 2 * own:
+            heights = {}
+            for angle in np.linspace(*searched(body.range[name]), _TURNS):
+                body.pose({**pose, name: float(angle)})
+                heights[float(angle)] = body.lowest(end)
+            pose[name] = min(heights, key=lambda angle: (round(heights[angle], 6), abs(angle)))
+    pose = body.mirrored(pose)
+    feet = _feet_in(body, pose, driven)
+    if len(feet) not in _HANGING:
+        return []
+    body.rest_in(pose)
+    body.pose(pose)
+    why = "ends of legs, turned down; the file has no pose in which they are lowest"
+    findings.add("feet", ", ".join(body.skeleton.links[f].name for f in feet), why, "likely", check=True)
+    return feet
 
 
 def are_feet(body: PosedBody, legs: tuple[Leg, ...]) -> bool:

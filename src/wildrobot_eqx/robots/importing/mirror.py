@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 _SHARE = 0.03  # of the robot's size, within which two places are each other's image
 _PARALLEL = 0.95  # cosine, beyond which two axes are
+_ALONG = 0.1  # share of the size, by which a hinge in the middle may be drawn away from the plane, along its axis
 _SLIDE = int(mujoco.mjtJoint.mjJNT_SLIDE)
 
 
@@ -45,6 +46,7 @@ def find_reflection(mj: mujoco.MjModel, size: float) -> Reflection:
     """
     data = mujoco.MjData(mj)
     mujoco.mj_kinematics(mj, data)
+    mujoco.mj_comPos(mj, data)
     found = [_reflect(mj, data, lateral, size) for lateral in (1, 0)]
     # Of two planes, the one across most axes: legs swing forward and back.
     across = np.sum(np.abs(data.xaxis) > _PARALLEL, axis=0)
@@ -79,9 +81,26 @@ def _reflect(mj: mujoco.MjModel, data: mujoco.MjData, lateral: int, size: float)
         image[name] = other
         sign[name] = float(np.sign(_image(axis[a], flip, bool(slides[a])) @ axis[b]))
         worst = max(worst, misses[a][b])
+    for a in joints:
+        name = mj.joint(a).name
+        if name not in image and not slides[a] and _in_the_middle(mj, data, a, lateral, size):
+            image[name], sign[name] = name, 1.0
     return Reflection(
         lateral, image, sign, tuple(mj.joint(j).name for j in joints if mj.joint(j).name not in image), worst
     )
+
+
+def _in_the_middle(mj: mujoco.MjModel, data: mujoco.MjData, joint: int, lateral: int, size: float) -> bool:
+    """Whether a hinge is its own image though its place is none: it is drawn at a place along its axis.
+
+    A hinge across the plane turns what hangs on it alike, wherever on its axis it is said to be. What hangs on it has
+    its centre of mass in the plane, unlike an arm or a leg.
+    """
+    body = int(mj.jnt_bodyid[joint])
+    root = data.xpos[mj.body_rootid[body]][lateral]
+    if abs(data.xaxis[joint][lateral]) < _PARALLEL or abs(data.xanchor[joint][lateral] - root) > _ALONG * size:
+        return False
+    return bool(abs(data.subtree_com[body][lateral] - root) < _SHARE * size)
 
 
 def _image(axis: Float[np.ndarray, " 3"], flip: Float[np.ndarray, " 3"], slide: bool) -> Float[np.ndarray, " 3"]:

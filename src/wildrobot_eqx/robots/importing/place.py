@@ -56,7 +56,7 @@ def read_xml(path: Path) -> tuple[ElementTree.Element, Kind]:
             raise ValueError(f"it is larger than {_LARGEST >> 20} MiB")
         if b"<!ENTITY" in text.upper():
             raise ValueError("it defines entities")
-        root = ElementTree.fromstring(text)
+        root = ElementTree.fromstring(_lenient(text))
     except (OSError, ValueError, LookupError, ElementTree.ParseError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise WildRobotError(
@@ -72,6 +72,11 @@ def read_xml(path: Path) -> tuple[ElementTree.Element, Kind]:
             hint=xacro or "name an MJCF (<mujoco>) or a URDF (<robot>)",
         )
     return root, kind
+
+
+def _lenient(text: bytes) -> bytes:
+    """XML without what stands before its declaration and after its end, as MuJoCo's and ROS's readers take it."""
+    return text[max(text.find(b"<?xml"), 0) :].rstrip(b"\0") if b"\0" not in text.rstrip(b"\0") else text
 
 
 def _in_folder(folder: Path) -> Path:

@@ -10,14 +10,17 @@ from jaxtyping import Float
 
 from ...errors import WildRobotError
 from .findings import Findings
-from .inertias import solid_bodies
+from .inertias import shaped_inertias, solid_bodies
 from .meshes import find_mesh, mesh_points
 from .options import ImportOptions
 from .place import Kind, read_xml
 from .root import make_free
+from .shapes import drop_empty
 from .urdf import joint_limits, joint_speeds, srdf_states, urdf_spec
 
 _SCALAR = {int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)}
+_LYING = 1.0  # rad, that the root leans in a keyframe in which the robot does not stand
+_NO_NAMES = ("robot", "model", "mjcf", "mjmodel", "scene")  # of files, that say nothing
 _MESH, _SPHERE, _HFIELD = (getattr(mujoco.mjtGeom, f"mjGEOM_{kind}") for kind in ("MESH", "SPHERE", "HFIELD"))
 
 
@@ -46,7 +49,7 @@ def read_source(path: Path, options: ImportOptions, findings: Findings) -> Sourc
     """
     xml, kind = read_xml(path)
     if kind == "urdf":
-        spec = urdf_spec(xml, path)
+        spec = urdf_spec(xml, path, findings)
     else:
         try:
             spec = mujoco.MjSpec.from_file(str(path))
@@ -55,8 +58,11 @@ def read_source(path: Path, options: ImportOptions, findings: Findings) -> Sourc
     _name(spec)
     imus = _imus(spec)
     _drop(spec)
+    empty = drop_empty(spec)
+    if empty:
+        findings.add("shapes left out", ", ".join(empty), "they have no size", "sure")
     root = make_free(spec, path, findings)
-    solid = solid_bodies(spec, kind, findings)
+    solid, hollow = solid_bodies(spec, kind, findings)
     hulls, unread = _take_meshes(spec, path, solid, options, findings)
     spec.compiler.fusestatic = False
     spec.compiler.discardvisual = False
@@ -66,17 +72,17 @@ def read_source(path: Path, options: ImportOptions, findings: Findings) -> Sourc
     except ValueError as error:
         raise _refused(path, error) from error
     joints = {mj.joint(j).name for j in range(mj.njnt)}
-    states = srdf_states(path, xml.get("name", ""), joints) if kind == "urdf" else _keyframes(mj)
+    states = srdf_states(path, xml.get("name", ""), joints) if kind == "urdf" else _keyframes(mj, root)
     meshes = {geom.id: points for geom, points in hulls}
     for g in range(mj.ngeom):
         if mj.geom_type[g] == _MESH and g not in meshes:
             first, count = int(mj.mesh_vertadr[mj.geom_dataid[g]]), int(mj.mesh_vertnum[mj.geom_dataid[g]])
             meshes[g] = mj.mesh_vert[first : first + count].astype(float)
-    name = xml.get("name") or path.stem if kind == "urdf" else path.stem
+    shaped_inertias(mj, hollow, meshes, findings)
     return Source(
         path=path,
         kind=kind,
-        name=name,
+        name=_robot_name(xml.get("name" if kind == "urdf" else "model", ""), path, kind),
         mj=mj,
         root=mujoco.mj_name2id(mj, mujoco.mjtObj.mjOBJ_BODY, root),
         meshes=meshes,
@@ -86,6 +92,13 @@ def read_source(path: Path, options: ImportOptions, findings: Findings) -> Sourc
         unread=unread,
         imus=imus,
     )
+
+
+def _robot_name(said: str, path: Path, kind: Kind) -> str:
+    """The name of a robot: a URDF's own; an MJCF's file's, where that is more than a word for any robot."""
+    if kind == "urdf":
+        return said or path.stem
+    return said if said and path.stem.lower() in _NO_NAMES else path.stem
 
 
 def _refused(path: Path, error: Exception) -> WildRobotError:
@@ -204,10 +217,20 @@ def _unit(points: Float[np.ndarray, "n 3"], mesh: mujoco.MjsMesh) -> Float[np.nd
     return moved * np.asarray(mesh.scale, float)
 
 
-def _keyframes(mj: mujoco.MjModel) -> dict[str, dict[str, float]]:
-    """The scalar joints' angles in each keyframe."""
+def _keyframes(mj: mujoco.MjModel, root: str) -> dict[str, dict[str, float]]:
+    """The scalar joints' angles in each keyframe; without those in which the robot lies, where it stands in another."""
     scalar = [j for j in range(mj.njnt) if int(mj.jnt_type[j]) in _SCALAR]
+    at = int(mj.jnt_qposadr[mj.body(root).jntadr[0]]) + 3
+    keys = [k for k in range(mj.nkey) if _leans(mj.key_qpos[k, at : at + 4], mj.qpos0[at : at + 4]) < _LYING]
     return {
         mj.key(k).name or f"key{k}": {mj.joint(j).name: float(mj.key_qpos[k, mj.jnt_qposadr[j]]) for j in scalar}
-        for k in range(mj.nkey)
+        for k in keys or range(mj.nkey)
     }
+
+
+def _leans(quat: Float[np.ndarray, " 4"], upright: Float[np.ndarray, " 4"]) -> float:
+    """The angle (rad) between the verticals of two orientations."""
+    up, other = np.zeros(3), np.zeros(3)
+    mujoco.mju_rotVecQuat(up, np.array([0.0, 0.0, 1.0]), np.array([upright[0], *-upright[1:]]))  # of the world, in it
+    mujoco.mju_rotVecQuat(other, up, quat)
+    return float(np.arccos(np.clip(other[2] / max(np.linalg.norm(other), 1e-9), -1.0, 1.0)))

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from ...errors import WildRobotError
 from .constraints import Mimic, mimics
 from .read import Source
+from .shapes import surface
 
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
 _PLANE = int(mujoco.mjtGeom.mjGEOM_PLANE)
@@ -203,22 +204,3 @@ def _shape(source: Source, g: int, pos: Float[np.ndarray, " 3"], mat: Float[np.n
         priority=int(mj.geom_priority[g]),
         owner=mj.body(mj.geom_bodyid[g]).name,
     )
-
-
-def surface(kind: int, size: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "n 3"]:
-    """Points on a primitive's surface, in its own frame: a box's corners, samples of round ones."""
-    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
-    around = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
-    ring = np.stack([np.cos(around), np.sin(around), np.zeros(24)], axis=1)
-    levels = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 13)
-    ball = np.concatenate([np.cos(a) * ring + np.array([0.0, 0.0, np.sin(a)]) for a in levels])
-    kinds = mujoco.mjtGeom
-    if kind == kinds.mjGEOM_BOX:
-        return signs * size
-    if kind == kinds.mjGEOM_CYLINDER:
-        return np.concatenate([size[0] * ring + [0, 0, z] for z in (-size[1], size[1])])
-    if kind == kinds.mjGEOM_CAPSULE:
-        return np.concatenate([size[0] * ball + [0, 0, z] for z in (-size[1], size[1])])
-    if kind == kinds.mjGEOM_ELLIPSOID:
-        return ball * size
-    return ball * size[0]

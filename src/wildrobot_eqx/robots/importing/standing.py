@@ -42,6 +42,12 @@ def stand_up(
         found = Findings()
         stand = Stand(body, legs, closer, stretch)
         home, stance = find_home(stand, source.poses, options, found)
+    if not stance.height > 0.0:
+        raise WildRobotError(
+            "No standing pose was found: in the best one the root is lower than the soles.",
+            where=str(source.path),
+            hint="name the feet, --foot LINK once for each, or give a pose: --home JOINT=ANGLE,...",
+        )
     for finding in found:
         findings.add(**vars(finding))
     _report_soles(stand, findings)

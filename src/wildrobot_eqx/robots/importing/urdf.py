@@ -6,17 +6,28 @@ from pathlib import Path
 import mujoco
 
 from ...errors import WildRobotError, first_line
+from .findings import Findings
 
 _NEAR = (".", "..", "../srdf", "srdf", "../config", "../../srdf")  # where an SRDF may lie, seen from the URDF
+_ONCE = {  # elements that may stand but once in another
+    "joint": ("origin", "parent", "child", "axis", "limit", "dynamics", "mimic"),
+    "link": ("inertial",),
+    "inertial": ("origin", "mass", "inertia"),
+    "visual": ("origin", "geometry", "material"),
+    "collision": ("origin", "geometry"),
+}
 _ENOUGH = 0.8  # share of an SRDF's joints that a robot must have for it to be its own
 
 
-def urdf_spec(root: ElementTree.Element, path: Path) -> mujoco.MjSpec:
+def urdf_spec(root: ElementTree.Element, path: Path, findings: Findings) -> mujoco.MjSpec:
     """The robot of a URDF: nothing fused, visuals kept, names of meshes as they stand.
 
     Raises:
         WildRobotError: MuJoCo cannot read it.
     """
+    repeated = _drop_repeated(root)
+    if repeated:
+        findings.add("said twice", ", ".join(repeated), "the first one counts, as in ROS", "sure", check=True)
     own = root.find("mujoco")
     if own is None:
         own = ElementTree.SubElement(root, "mujoco")
@@ -30,6 +41,18 @@ def urdf_spec(root: ElementTree.Element, path: Path) -> mujoco.MjSpec:
         raise WildRobotError(
             f"MuJoCo cannot read {path.name}: {first_line(error)}", where=str(path), hint="mend the URDF"
         ) from error
+
+
+def _drop_repeated(root: ElementTree.Element) -> list[str]:
+    """Take away elements that stand twice where one may be; says which."""
+    found = []
+    own = [*root.findall("joint"), *root.findall("link"), *root.findall("link/*")]  # not those of other tools' elements
+    for owner in own:
+        for tag in _ONCE.get(owner.tag, ()):
+            for again in owner.findall(tag)[1:]:
+                owner.remove(again)
+                found.append(f"<{tag}> of {owner.get('name') or f'a <{owner.tag}>'}")
+    return list(dict.fromkeys(found))
 
 
 def joint_speeds(root: ElementTree.Element) -> dict[str, float]:
