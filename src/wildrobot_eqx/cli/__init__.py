@@ -17,6 +17,7 @@ from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
 from .lists import RECIPES, ROBOTS
 from .shared import PROGRAM, Json, Run, Trust, notices, refuse, results, verbatim
+from .view import view
 
 if TYPE_CHECKING:
     from ..recipes.recipe import RecipeFunction
@@ -100,6 +101,7 @@ def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
     app.command("render")(render)
     app.command("export")(export)
     app.command("play")(play)
+    app.command("view")(view)
     app.add_typer(BUNDLE, name="bundle")
     app.add_typer(ROBOTS, name="robots")
     app.add_typer(RECIPES, name="recipes")
