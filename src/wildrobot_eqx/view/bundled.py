@@ -12,6 +12,7 @@ from ..deploy.bundle.bundle import Bundle
 from ..deploy.bundle.contract import COMMAND, CommandChannel
 from ..deploy.hardware.mujoco_robot import MujocoRobot
 from ..deploy.player.player import Player, Step
+from .curves import Curves
 from .shadow import apply_world
 from .simulation import AbstractSimulation, Inside, Pose, World
 from .terrain import lay
@@ -139,6 +140,10 @@ class BundleSimulation(AbstractSimulation):
             self._start()
         apply_world(self.model, self._nominal, self._base, world)
         self._world = world
+
+    @property
+    def curves(self) -> Curves | None:
+        return None
 
     def refresh(self) -> str | None:
         return None

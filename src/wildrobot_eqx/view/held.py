@@ -11,6 +11,7 @@ from ..deploy.bundle.contract import CommandChannel
 from ..physics.base import control_model, nominal_ctrl
 from ..physics.mujoco_tools.kinematics import base_translation
 from ..robots import Ground, Robot, feed, on_ground
+from .curves import Curves
 from .shadow import apply_world
 from .simulation import AbstractSimulation, Inside, Pose, World
 from .terrain import heights
@@ -133,6 +134,10 @@ class HeldSimulation(AbstractSimulation):
             self._build(robot)
         apply_world(self._model, self._nominal, self.base, world)
         self._world = world
+
+    @property
+    def curves(self) -> Curves | None:
+        return None
 
     def refresh(self) -> str | None:
         return None

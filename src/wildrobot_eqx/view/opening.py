@@ -3,13 +3,14 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import WildRobotError
 from ..paths import data_dir
 from ..plugins import plugin_path
 from .simulation import AbstractSimulation
 
+_CURVES = 3  # channels whose errors are drawn
 KINDS = ("bundle", "robot", "run", "recipe")
 
 
@@ -41,7 +42,7 @@ def kind_of(name: str) -> tuple[str, str]:
     )
 
 
-def _offered(group: str, name: str, *files: Path) -> bool:
+def _offered(group: Literal["robots", "recipes"], name: str, *files: Path) -> bool:
     """Whether there is such a file, or a single word is offered by another package."""
     return any(file.is_file() for file in files) or (os.path.basename(name) == name and bool(plugin_path(group, name)))
 
@@ -89,12 +90,16 @@ def _robot(name: str) -> AbstractSimulation:
 def _run(name: str, trust: bool) -> AbstractSimulation:
     from ..runs.folder import RunFolder
     from ..train.session import reopen
+    from .curves import Curves
     from .newest import NewestPolicy
     from .task import TaskSimulation
 
     folder = RunFolder.open(name)
     recipe, _ = reopen(folder, trust)
-    return TaskSimulation(recipe.env, f"{recipe.name} ({folder.path.name})", NewestPolicy(recipe, folder))
+    asked = [channel.name for command in recipe.env.commands.values() for channel in command.channels]
+    curves = Curves(folder.metrics, ("episode_return", *(f"{name}_error" for name in asked[:_CURVES])))
+    title = f"{recipe.name} ({folder.path.name})"
+    return TaskSimulation(recipe.env, title, NewestPolicy(recipe, folder), curves)
 
 
 def _recipe(name: str) -> AbstractSimulation:

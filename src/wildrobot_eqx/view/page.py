@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import viser
-import viser.uplot
+from numpy.typing import NDArray
 
 from . import strips
 from .figure import Figure
@@ -178,22 +178,24 @@ class Page:
             with panel.add_tab("Rewards", viser.Icon.STAR):
                 gui.add_html(strips.line("Reward terms now, weighted, per second"))
                 self._rewards = gui.add_html("")
+        self._training: dict[str, viser.GuiUplotHandle] = {}
+        curves = place.simulation.curves
+        if curves is not None:
+            with panel.add_tab("Training", viser.Icon.SCHOOL):
+                gui.add_html(strips.line("By millions of control steps"))
+                for i, name in enumerate(curves.names):
+                    lines = ({"label": "M steps"}, {"label": name, "stroke": _COLOURS[i], "width": 1.5})
+                    self._training[name] = _plot(gui, (np.zeros(1), np.zeros(1)), lines, name)
         panel.dock_left()
         panel.set_width(_WIDE)
 
     def _chart(self, gui: viser.GuiApi, title: str) -> viser.GuiUplotHandle:
-        return gui.add_uplot(
-            strips.series([], ""),
-            (
-                {"label": "s"},
-                {"label": "asked", "stroke": _BLUE, "width": 2},
-                {"label": "measured", "stroke": _ORANGE, "width": 1.5},
-            ),
-            title=title,
-            height=150,
-            scales={"x": {"time": False}},
-            legend={"show": False},
+        lines = (
+            {"label": "s"},
+            {"label": "asked", "stroke": _BLUE, "width": 2},
+            {"label": "measured", "stroke": _ORANGE, "width": 1.5},
         )
+        return _plot(gui, strips.series([], ""), lines, title)
 
     def _foot_chart(self, gui: viser.GuiApi, place: Place) -> viser.GuiUplotHandle | None:
         self._foot_names = tuple(place.simulation.feet)
@@ -239,6 +241,10 @@ class Page:
             self._observation.content = (
                 strips.observation(inside.observation) if inside.observation else strips.line("No policy acts.")
             )
+            if self._training and simulation.curves is not None and simulation.curves.poll():
+                steps, *figures = simulation.curves.series()
+                for chart, figure in zip(self._training.values(), figures):
+                    chart.data = (steps, figure)
             if self._rewards is not None:
                 self._rewards.content = strips.rewards(inside.rewards)
 
@@ -258,6 +264,14 @@ class Page:
     def _set(self, name: str, value: Any) -> None:
         """Set a dial of the session, which is nothing but a number or a flag."""
         self._session.post(lambda: setattr(self._session, name, value))
+
+
+def _plot(
+    gui: viser.GuiApi, data: tuple[NDArray[np.float64], ...], lines: tuple[Any, ...], title: str
+) -> viser.GuiUplotHandle:
+    """A chart over something that is no time of the day."""
+    no_legend: Any = {"show": False}
+    return gui.add_uplot(data, lines, title=title, height=150, scales={"x": {"time": False}}, legend=no_legend)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

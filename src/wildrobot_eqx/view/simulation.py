@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..deploy.bundle.contract import CommandChannel
+from .curves import Curves
 
 Terrain = Literal["flat", "bumps", "slope", "steps"]
 TERRAINS: tuple[Terrain, ...] = ("flat", "bumps", "slope", "steps")
@@ -145,6 +146,11 @@ class AbstractSimulation(abc.ABC):
         Raises:
             WildRobotError: the engine, or the robot's model, does not allow it; then nothing has changed.
         """
+
+    @property
+    @abc.abstractmethod
+    def curves(self) -> Curves | None:
+        """How its training goes, or went; None of what is no run."""
 
     @abc.abstractmethod
     def refresh(self) -> str | None:

@@ -23,6 +23,7 @@ from ..learn.networks import AbstractPolicy
 from ..physics import PhysicsParams
 from ..physics.mujoco_tools.kinematics import base_translation
 from ..robots import Ground
+from .curves import Curves
 from .newest import NewestPolicy
 from .shadow import apply_world
 from .simulation import AbstractSimulation, Inside, Pose, World
@@ -39,12 +40,13 @@ class TaskSimulation(AbstractSimulation):
         env: the recipe's env.
         title: what it is, in a few words.
         newest: whose policy acts; None: every action is 0.
+        curves: of the run.
     """
 
-    def __init__(self, env: Env, title: str, newest: NewestPolicy | None = None):
+    def __init__(self, env: Env, title: str, newest: NewestPolicy | None = None, curves: Curves | None = None):
         self._own, self._title, self._newest = env, title, newest
         self._robot, self._episode = env.physics.robot, 0
-        self._channels = _channels(env)
+        self._channels, self._curves = _channels(env), curves
         self._world = World()
         self._build(self._world)
 
@@ -155,7 +157,8 @@ class TaskSimulation(AbstractSimulation):
     def step(self, asked: Mapping[str, float]) -> None:
         values: dict[str, list[float]] = {}
         for channel in self._channels:
-            values.setdefault(channel.command, []).append(float(asked.get(channel.name, channel.rest)))
+            value = min(max(asked.get(channel.name, channel.rest), channel.low), channel.high)
+            values.setdefault(channel.command, []).append(float(value))
         held = {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
         policy = None if self._newest is None else self._newest.policy
         state = _with_params(self._state, self._params)
@@ -182,6 +185,10 @@ class TaskSimulation(AbstractSimulation):
                 raise
         self._tune(world)
         self._world = world
+
+    @property
+    def curves(self) -> Curves | None:
+        return self._curves
 
     def refresh(self) -> str | None:
         if self._newest is None or not self._newest.poll():
