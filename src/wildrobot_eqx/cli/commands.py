@@ -1,5 +1,6 @@
 """What the commands do, apart from reading their arguments."""
 
+import contextlib
 import logging
 import tempfile
 import time
@@ -21,6 +22,7 @@ from ..train.startup import enable_compilation_cache
 from ..train.verify import short, verify
 from .finish import evaluate, evaluate_engines, finish, render, report
 from .shared import refuse
+from .view import beside, need_view
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +42,11 @@ def run_recipe(
     trust: bool,
     judge: bool,
     trainer: str | None = None,
+    view: bool = False,
 ) -> bool:
     """Train, then judge, film and report; False where the gate was not passed, unless that is provisional."""
+    if view:
+        need_view()
     enable_compilation_cache()
     if resume is None:
         changes: dict[str, Any] = {}
@@ -73,7 +78,8 @@ def run_recipe(
     _log.info(
         f"{recipe.name}: {recipe.iterations} iterations of {recipe.learner.steps_per_iteration} steps -> {folder.path}"
     )
-    trained = train(recipe, folder, wandb, changes)
+    with beside(folder.path, lambda: bool(folder.checkpoints.iterations())) if view else contextlib.nullcontext():
+        trained = train(recipe, folder, wandb, changes)
     try:
         result = finish(recipe, folder) if judge else None
     except KeyboardInterrupt as error:

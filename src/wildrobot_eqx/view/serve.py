@@ -17,7 +17,7 @@ from .session import Session
 
 _log = logging.getLogger(__name__)
 
-HOST, PORT = "127.0.0.1", 8080
+PORT = 8080
 _TICK = 0.02  # s, of the loop
 _FRAME = 0.05  # s, between pictures
 _PANELS = 0.2  # s, between two states of the panels
