@@ -15,7 +15,7 @@ from ..deploy.player.player import Player, Step
 from .curves import Curves
 from .shadow import apply_world
 from .simulation import AbstractSimulation, Inside, Pose, World
-from .terrain import lay
+from .terrain import base_height, lay
 
 
 class BundleSimulation(AbstractSimulation):
@@ -39,7 +39,7 @@ class BundleSimulation(AbstractSimulation):
         limits = [joint.get("torque_limit") for joint in contract.document["joints"]]
         self._limit = np.array([np.inf if limit is None else float(limit) for limit in limits])
         self._feet = _feet(bundle, self.model)
-        self._height = max(float(self._machine.position[2]), 0.1)  # m, of the base in the home pose
+        self._height = base_height(self._machine.position[2])
         self.reset()
 
     @property

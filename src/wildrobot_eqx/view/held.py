@@ -14,7 +14,7 @@ from ..robots import Ground, Robot, feed, on_ground
 from .curves import Curves
 from .shadow import apply_world
 from .simulation import AbstractSimulation, Inside, Pose, World
-from .terrain import heights
+from .terrain import base_height, heights
 
 _UNITS = {"position": "rad", "motor": "N m", "velocity": "rad/s"}
 _TIMESTEP = 0.005  # s
@@ -129,7 +129,7 @@ class HeldSimulation(AbstractSimulation):
         if world.terrain != self._world.terrain:
             robot = self._robot
             if world.terrain != "flat":
-                field, half = heights(world.terrain, float(robot.home_height))
+                field, half = heights(world.terrain, base_height(robot.home_height))
                 robot = on_ground(robot, Ground(jnp.asarray(field, jnp.float32), half))
             self._build(robot)
         apply_world(self._model, self._nominal, self.base, world)

@@ -74,15 +74,15 @@ class Place:
         self.samples: collections.deque[Sample] = collections.deque(maxlen=round(SECONDS / SAMPLE))
         self._velocities: collections.deque[Mapping[str, float]] = collections.deque(maxlen=_WINDOW)
         self.time = self.lying = self.owed = 0.0  # s: since its beginning, since it fell, not stepped yet
-        self._sampled = -math.inf
+        self._due = 0.0  # s, when the strips get their next entry
         self.push = None
 
     def sample(self, asked: Mapping[str, float]) -> None:
         """Look at the pose, and note it in the strips when it is time."""
         self.shadow.look(self.simulation.pose)
-        if self.time - self._sampled < SAMPLE - 1e-9:
+        if self.time < self._due - 1e-9:
             return
-        self._sampled = self.time
+        self._due = max(self._due + SAMPLE, self.time)
         self._velocities.append(self.shadow.velocity)
         names = self._velocities[-1]
         mean = {name: float(np.mean([velocity[name] for velocity in self._velocities])) for name in names}

@@ -27,7 +27,7 @@ from .curves import Curves
 from .newest import NewestPolicy
 from .shadow import apply_world
 from .simulation import AbstractSimulation, Inside, Pose, World
-from .terrain import heights
+from .terrain import base_height, heights
 
 _log = logging.getLogger(__name__)
 _FOR_EVER = 1e6  # s: nobody's time is up in the view
@@ -57,7 +57,7 @@ class TaskSimulation(AbstractSimulation):
                 raise WildRobotError(
                     f"The engine {world.engine} simulates flat ground only.", where="terrain", hint="take native"
                 )
-            field, half = heights(world.terrain, float(self._robot.home_height))
+            field, half = heights(world.terrain, base_height(self._robot.home_height))
             own = terrain_env(own, Ground(jnp.asarray(field, jnp.float32), half), own.physics.timestep)
         env = judged_env(own, own.physics.timestep, world.engine)
         env = dataclasses.replace(env, episode_length=f32(_FOR_EVER))

@@ -1,6 +1,7 @@
 """Ground for the view: level where a robot begins, uneven around it. NumPy and SciPy alone."""
 
 import functools
+from typing import SupportsFloat
 
 import mujoco
 import numpy as np
@@ -17,6 +18,11 @@ _BUMP, _LENGTH = 0.12, 0.5
 _STEP, _TREAD = 0.07, 1.5
 _SLOPE = np.tan(np.radians(8.0))
 _BELOW = 0.5  # m, of ground below the lowest point
+
+
+def base_height(height: SupportsFloat) -> float:
+    """The height (m) of a robot's base in its home pose by which ground scales; of one fixed near the ground, 0.1."""
+    return max(float(height), 0.1)
 
 
 @functools.lru_cache(maxsize=8)
