@@ -74,3 +74,17 @@ def test_time_stands_still_while_nobody_looks(session):
     with opened(session, "127.0.0.1", free_port("127.0.0.1", None), "test") as (page, _):
         serve(session, page, stop, watched, lambda: next(now))
     assert 0.0 < session.focused.time < 0.8
+
+
+def test_a_slider_that_moves_on_is_not_pulled_back(session):
+    """A panel that is written between a slider's move and the step that hears of it keeps the slider where it is."""
+    channel = session.channels[0]
+    with opened(session, "127.0.0.1", free_port("127.0.0.1", None), "test") as (page, _):
+        slider = page._sliders[channel.name]
+        slider.value = channel.low  # as a browser moves it
+        page.write(1.0)
+        assert slider.value == channel.low
+        session.rest()
+        session.nudge(0, 1.0)
+        page.write(1.0)
+        assert slider.value == session.asked[channel.name]

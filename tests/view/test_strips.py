@@ -23,6 +23,10 @@ def test_names_never_become_markup():
         assert "&lt;img" in page
 
 
+def test_labels_of_charts_are_plain():
+    assert strips.plain("lin_vel_x, m/s^2 <b>") == "lin_vel_x, m/s_2 _b_"
+
+
 def test_a_bar_is_as_long_as_its_share_and_on_its_side():
     page = strips.bars([("a", 1.0, 2.0, "1")])
     assert "left:50.0%;width:25.0%" in page

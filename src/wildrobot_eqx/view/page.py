@@ -45,6 +45,7 @@ class Page:
         self._server, self._session = server, session
         self._show = {"forces": True, "mass": False, "velocities": True}
         self._follow = True
+        self._written = dict(session.asked)  # what the sliders show
         gui = server.gui
         gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, brand_color=(46, 116, 230))
         gui.set_panel_label(title)
@@ -120,8 +121,18 @@ class Page:
             initial_value=channel.rest,
             hint=f"{channel.name}, {channel.unit}",
         )
-        slider.on_update(lambda _: self._post(lambda: self._session.ask(channel.name, slider.value)))
+
+        def moved(_: object) -> None:
+            value = slider.value
+            self._post(lambda: self._ask(channel.name, value))
+
+        slider.on_update(moved)
         return slider
+
+    def _ask(self, name: str, value: float) -> None:
+        """What a slider says: it need not be told, and may have moved on since."""
+        self._session.ask(name, value)
+        self._written[name] = self._session.asked[name]
 
     def _push(self, gui: viser.GuiApi) -> None:
         session = self._session
@@ -166,7 +177,7 @@ class Page:
         inside, place = session.focused.inside, session.focused
         with panel.add_tab("Motion", viser.Icon.CHART_LINE):
             channels = [c for c in session.channels if c.command != "target"][:_CHARTS]
-            self._speeds = {c.name: self._chart(gui, f"{c.name}, {c.unit}") for c in channels}
+            self._speeds = {c.name: self._chart(gui, strips.plain(f"{c.name}, {c.unit}")) for c in channels}
             self._feet = self._foot_chart(gui, place)
         with panel.add_tab("Joints", viser.Icon.ENGINE):
             gui.add_html(strips.line("Torque of each joint against its limit, N m"))
@@ -202,7 +213,7 @@ class Page:
         if not self._foot_names:
             return None
         lines: list[Any] = [
-            {"label": name, "stroke": _COLOURS[i % len(_COLOURS)], "width": 1.5}
+            {"label": strips.plain(name), "stroke": _COLOURS[i % len(_COLOURS)], "width": 1.5}
             for i, name in enumerate(self._foot_names)
         ]
         return gui.add_uplot(
@@ -231,11 +242,12 @@ class Page:
         with self._server.atomic():
             self._write_status(place, real_time)
             for name, slider in self._sliders.items():
-                if abs(slider.value - session.asked[name]) > 1e-9:
-                    slider.value = session.asked[name]
+                if self._written[name] != session.asked[name]:
+                    self._written[name] = slider.value = session.asked[name]
             for name, chart in self._speeds.items():
                 chart.data = strips.series(place.samples, name)
-            if self._feet is not None and tuple(simulation.feet) == self._foot_names:
+            if self._feet is not None:
+                self._feet.visible = tuple(simulation.feet) == self._foot_names
                 self._feet.data = strips.foot_series(place.samples, self._foot_names)
             self._torques.content = strips.torques(simulation.joints, place.shadow.torque, simulation.torque_limit)
             self._observation.content = (

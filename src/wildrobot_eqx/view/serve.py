@@ -58,11 +58,18 @@ def free_port(host: str, port: int | None) -> int:
     raise WildRobotError(f"Something else listens on {busy}.", where="--port", hint="name another: --port 9000")
 
 
+class _Server(viser.ViserServer):
+    """viser's server, which never asks for a public address by way of viser's own site, whatever a page says."""
+
+    def request_share_url(self, verbose: bool = True) -> str | None:
+        return None
+
+
 @contextlib.contextmanager
 def opened(session: Session, host: str, port: int, title: str) -> Iterator[tuple[Page, Callable[[], int]]]:
     """The page of a session while it is served, and how many browsers look; `port` must be free."""
     with contextlib.redirect_stdout(io.StringIO()):  # its banner; who asks says the address
-        server = viser.ViserServer(host=host, port=port, verbose=False)
+        server = _Server(host=host, port=port, verbose=False)
     try:
         yield Page(server, session, title), lambda: len(server.get_clients())
     finally:

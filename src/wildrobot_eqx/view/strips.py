@@ -2,6 +2,7 @@
 
 import html
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -102,6 +103,11 @@ def foot_series(samples: Sequence[Sample], feet: Sequence[str]) -> tuple[NDArray
     times = np.array([sample.time for sample in samples])
     forces = [np.array([sample.feet.get(foot, 0.0) for sample in samples]) for foot in feet]
     return times - times[-1], *forces
+
+
+def plain(name: str) -> str:
+    """A name of a user's or a bundle's for a chart's labels: letters, digits and a few signs, the rest as `_`."""
+    return re.sub(r"[^\w .,:/()+-]", "_", name)
 
 
 def _safe(text: str) -> str:
