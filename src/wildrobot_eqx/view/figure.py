@@ -15,6 +15,7 @@ _FORCE, _COMMAND, _MEASURED, _PUSH = (214, 69, 65), (46, 116, 230), (240, 150, 3
 _MASS = (30, 34, 42)
 _UP = np.array([0.0, 0.0, 1.0])
 _FELT = 0.08  # of the robot's weight: a lesser force is not drawn
+_SIZE = 0.3  # of MuJoCo's extent of a model: what stands for the height of a base that has none
 _LONG = 0.9  # heights of the base: an arrow of the robot's own weight, or of the speed sqrt(g h)
 
 
@@ -26,17 +27,19 @@ class Figure:
         place: the robot.
         name: of the node, such as `/stage/0`.
         label: what stands above it; empty: nothing.
+        floor: whether a floor that is a plane is drawn; of several robots one has it.
     """
 
-    def __init__(self, server: viser.ViserServer, place: Place, name: str, label: str = ""):
-        self._scene, self._place, self._name, self._label = server.scene, place, name, label
+    def __init__(self, server: viser.ViserServer, place: Place, name: str, label: str = "", floor: bool = True):
+        self._scene, self._place, self._name, self._label, self._floor = server.scene, place, name, label, floor
+        # m: of the base, by which all that is drawn scales; of an arm near the ground, of its own size
+        self.height = max(float(place.shadow.place[2]), _SIZE * place.simulation.model.stat.extent)
         self._build()
 
     def _build(self) -> None:
         scene, name, model = self._scene, self._name, self._place.simulation.model
         self.model = model
         shadow = self._place.shadow
-        self.height = max(float(shadow.place[2]), 0.05)  # m, of the base
         solid = model.geom_bodyid > 0
         tops = shadow.data.geom_xpos[solid, 2] + model.geom_rbound[solid]
         self.top = float(tops.max(initial=0.0)) - float(shadow.place[2]) + 0.1 * self.height  # m, above the base
@@ -74,7 +77,7 @@ class Figure:
         for body in range(model.nbody):
             geoms = [i for i in shown if model.geom_bodyid[i] == body]
             planes = [i for i in geoms if model.geom_type[i] == mujoco.mjtGeom.mjGEOM_PLANE]
-            for i in planes:
+            for i in planes if self._floor else ():
                 self._add_plane(model, i)
             geoms = [i for i in geoms if i not in planes]
             if not geoms:

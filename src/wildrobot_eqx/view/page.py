@@ -53,7 +53,7 @@ class Page:
         self._stage = server.scene.add_frame("/stage", show_axes=False)
         several = len(session.places) > 1
         self._figures = [
-            Figure(server, place, f"/stage/{i}", place.simulation.title if several else "")
+            Figure(server, place, f"/stage/{i}", strips.plain(place.simulation.title) if several else "", i == 0)
             for i, place in enumerate(session.places)
         ]
         self._camera()
