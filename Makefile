@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: walk test test-newest check test-slow bench clean
+.PHONY: walk test test-newest check test-slow test-browser bench clean
 
 walk: $(STAMP) ## teach the robot to walk; writes a run folder under runs/
 	$(BIN)/wildrobot-eqx run recipes/walk.py
@@ -21,6 +21,10 @@ check: $(STAMP) ## style and static types
 
 test-slow: $(STAMP) ## everything that the fast tests leave out, a worker per core
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
+
+test-browser: $(STAMP) ## the page of `view` in headless Chromium, which must be installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt playwright
+	$(BIN)/python -m pytest -m browser tests/view
 
 bench: $(STAMP) ## the figures of docs/benchmarks.md, on this machine
 	$(BIN)/wildrobot-eqx bench

@@ -388,7 +388,7 @@ FLOW = [
     {"train"},
     {"report"},
     {"release"},
-    {"bench"},
+    {"bench", "view"},
     {"cli"},
 ]
 # Namespaces of public names, each a file that only imports; nobody inside the house imports them.
@@ -406,10 +406,12 @@ MAY_IMPORT = {
     "__main__": {"cli"},
 }
 ONLY = {
-    "mujoco": lambda m: m.startswith(("physics", "robots", "bench")) or m == "deploy.hardware.mujoco_robot",
+    "mujoco": lambda m: m.startswith(("physics", "robots", "bench", "view")) or m == "deploy.hardware.mujoco_robot",
     "typer": lambda m: m.startswith("cli") or m == "recipes.recipe",
     "brax": lambda m: m.startswith("adapters"),
     "gymnasium": lambda m: m.startswith("adapters"),
+    "viser": lambda m: m in ("view.page", "view.figure", "view.serve"),
+    "mjviser": lambda m: m == "view.figure",
     "onnxruntime": lambda m: m == "deploy.player.player",
 }
 

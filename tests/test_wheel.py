@@ -40,7 +40,7 @@ def wheel(tmp_path_factory) -> Path:
 def test_robots_and_recipes_travel_in_the_wheel(wheel):
     with zipfile.ZipFile(wheel) as archive:
         packed = {name: archive.read(name) for name in archive.namelist()}
-    for room, pattern in (("robots", "*/*"), ("recipes", "*.py")):
+    for room, pattern in (("robots", "*/*"), ("recipes", "*.py"), ("demos", "*.zip")):
         files = [path for path in (ROOT / room).glob(pattern) if path.is_file()]
         assert files
         for path in files:

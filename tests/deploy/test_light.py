@@ -42,9 +42,23 @@ assert played.step_us["p50"] > 0.0
 heavy = {"jax", "jaxlib", "equinox", "onnx", "jsonschema"} & set(sys.modules)
 sys.exit(f"loaded {heavy}" if heavy else 0)
 """
+VIEW = """
+from wildrobot_eqx.view.opening import open_simulation
+from wildrobot_eqx.view.simulation import World
+from wildrobot_eqx.view.stage import arrange
+
+session = arrange([open_simulation(sys.argv[1])])
+session.advance(0.1)
+session.enter(World(0.5, 0.1, "bumps"))
+session.advance(0.1)
+assert session.focused.time > 0.0
+heavy = {"jax", "jaxlib", "equinox", "onnx", "jsonschema"} & set(sys.modules)
+sys.exit(f"loaded {heavy}" if heavy else 0)
+"""
+MUJOCO = "mujoco,absl,etils,fsspec,glfw,OpenGL"
 
 
-@pytest.mark.parametrize(("program", "more"), [(PLAY, ""), (WALK, "mujoco,absl,etils,fsspec,glfw,OpenGL")])
+@pytest.mark.parametrize(("program", "more"), [(PLAY, ""), (WALK, MUJOCO), (VIEW, f"{MUJOCO},scipy")])
 def test_a_bundle_plays_where_nothing_else_is_installed(program, more, tmp_path, hop_files):
     write_zip(hop_files, tmp_path / "bundle.zip")
     command = [sys.executable, "-W", "error", "-c", BARE + program, str(tmp_path / "bundle.zip"), more]

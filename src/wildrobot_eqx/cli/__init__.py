@@ -18,6 +18,8 @@ from .bundles import BUNDLE, export, play
 from .lists import RECIPES, ROBOTS
 from .placement import Coordinator, Count, Devices, Distributed, Process, begin
 from .shared import PROGRAM, Json, Run, Trust, notices, refuse, results, verbatim
+from .view import demo
+from .view import view as view_sources
 
 if TYPE_CHECKING:
     from ..recipes.recipe import RecipeFunction
@@ -102,6 +104,8 @@ def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
     app.command("render")(render)
     app.command("export")(export)
     app.command("play")(play)
+    app.command("view")(view_sources)
+    app.command("demo")(demo)
     app.add_typer(BUNDLE, name="bundle")
     app.add_typer(ROBOTS, name="robots")
     app.add_typer(RECIPES, name="recipes")
@@ -228,6 +232,7 @@ def run(
     trainer: Trainer = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases, too.")] = False,
     trust: Trust = False,
+    view: Annotated[bool, typer.Option("--view", help="Open it in the browser with its first checkpoint.")] = False,
     no_eval: Annotated[bool, typer.Option("--no-eval", help="Train only: no gate, bundle, video or report.")] = False,
     devices: Devices = None,
     distributed: Distributed = False,
@@ -244,13 +249,19 @@ def run(
     placement = Placement(devices, distributed, coordinator, processes, process)
     with results(json) as show:
         if verify:
-            without = {"--wandb": wandb, "--no-eval": no_eval, "--trust": trust}
+            without = {"--wandb": wandb, "--no-eval": no_eval, "--trust": trust, "--view": view}
             without |= {"--devices": devices is not None, "--distributed": distributed}
             passed = verify_recipe(recipe, options, set_ or [], out, resume, show, trainer, without)
         else:
             named = Path(recipe_path) if recipe_path else None
-            how: dict[str, Any] = {"wandb": wandb, "trust": trust, "judge": not no_eval, "trainer": trainer}
-            how["placement"] = placement
+            how: dict[str, Any] = {
+                "wandb": wandb,
+                "trust": trust,
+                "judge": not no_eval,
+                "trainer": trainer,
+                "placement": placement,
+                "view": view,
+            }
             passed = run_recipe(recipe, options, set_ or [], out, resume, named, show, **how)
     raise typer.Exit(0 if passed else 1)
 

@@ -1,5 +1,6 @@
 """What `run` does: begin or go on with a training, in one process or in several, and finish it."""
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ..train.session import check_gate, reopen, start
 from ..train.startup import enable_compilation_cache
 from .commands import Show, gate_json, verdict_lines
 from .finish import finish
+from .view import beside, need_view
 
 _log = logging.getLogger(__name__)
 
@@ -36,11 +38,14 @@ def run_recipe(
     judge: bool,
     trainer: str | None = None,
     placement: Placement | None = None,
+    view: bool = False,
 ) -> bool:
     """Train, then judge, film and report; False where the gate was not passed, unless that is provisional.
 
     Of several processes the first writes the folder, and goes on alone after the training.
     """
+    if view:
+        need_view()
     enable_compilation_cache()
     processes = Processes()
     processes.at_end.append(lambda error: typer.echo(f"error: {error}", err=True))
@@ -60,7 +65,8 @@ def run_recipe(
         processes.check_same("number of --devices", devices.count)
         if processes.writes:
             _tell(recipe, folder)
-        trained = train(recipe, folder, wandb, changes, devices, processes)
+        with _shown(folder) if view and processes.writes else contextlib.nullcontext():
+            trained = train(recipe, folder, wandb, changes, devices, processes)
         if not processes.writes:
             document = {"run": str(folder.path), "process": processes.index}
             show(document, [f"process {processes.index} of {processes.count} is done; process 0 goes on"])
@@ -95,6 +101,11 @@ def _reopened(
     if judge:
         check_gate(recipe)
     return recipe, folder, changes
+
+
+def _shown(folder: RunFolder) -> contextlib.AbstractContextManager[None]:
+    """The view of the run, opened with its first checkpoint."""
+    return beside(folder.path, lambda: bool(folder.checkpoints.iterations()))
 
 
 def _tell(recipe: Recipe, folder: RunFolder) -> None:

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mujoco
@@ -26,18 +26,24 @@ class MujocoRobot(AbstractRobot):
     Args:
         bundle: carries the robot's model.
         timestep: of physics, s; the bundle's own if None.
+        edit: changes the robot's MJCF before it is compiled, such as its ground.
 
     Raises:
         WildRobotError: the bundle carries no robot, or not the one of its contract.
     """
 
-    def __init__(self, bundle: Bundle, timestep: float | None = None):
+    def __init__(
+        self,
+        bundle: Bundle,
+        timestep: float | None = None,
+        edit: Callable[[mujoco.MjSpec], None] | None = None,
+    ):
         document = bundle.contract.document
         simulation = document["simulation"]
         if simulation is None:
             raise damaged("The bundle carries no robot, so it cannot be simulated.", bundle.path, "see its README.md")
         self._contract = bundle.contract
-        self.model = _compile(bundle, simulation["model"])
+        self.model = _compile(bundle, simulation["model"], edit)
         _feed(self.model)
         self.model.opt.timestep = float(simulation["timestep"]) if timestep is None else timestep
         self._substeps = round(bundle.contract.dt / self.model.opt.timestep)
@@ -224,12 +230,16 @@ def _open_viewer(robot: MujocoRobot) -> Any:
     return mujoco.viewer.launch_passive(robot.model, robot.data, show_left_ui=False, show_right_ui=False)
 
 
-def _compile(bundle: Bundle, name: str) -> mujoco.MjModel:
+def _compile(bundle: Bundle, name: str, edit: Callable[[mujoco.MjSpec], None] | None) -> mujoco.MjModel:
     if name not in bundle.files:
         raise damaged(f"The bundle lacks its model {name!r}.", bundle.path)
     with unpacked(bundle.files, bundle.path) as folder:
         try:
-            return mujoco.MjModel.from_xml_path(str(folder / name))
+            if edit is None:
+                return mujoco.MjModel.from_xml_path(str(folder / name))
+            spec = mujoco.MjSpec.from_file(str(folder / name))
+            edit(spec)
+            return spec.compile()
         except ValueError as error:
             raise damaged(f"MuJoCo cannot compile {name}: {' '.join(str(error).split())}", bundle.path) from error
 
