@@ -17,6 +17,7 @@ from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
 from .lists import RECIPES, ROBOTS
 from .shared import PROGRAM, Json, Run, Trust, notices, refuse, results, verbatim
+from .sweeping import sweep, sweep_recipe
 
 if TYPE_CHECKING:
     from ..recipes.recipe import RecipeFunction
@@ -43,7 +44,7 @@ def _run(arguments: list[str]) -> int:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # a recipe may print while it loads
             recipe = _recipe_of(arguments)
-        _command(recipe)(args=arguments, prog_name=PROGRAM)
+        _command(recipe, *arguments[:1])(args=arguments, prog_name=PROGRAM)
     except WildRobotError as error:
         return _show_error(error)
     except (SystemExit, KeyboardInterrupt) as stop:
@@ -78,8 +79,8 @@ def _exit_status(code: object) -> int:
     return code if isinstance(code, int) else 0 if code is None else 1
 
 
-def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
-    """The program; `run` and `check` take the recipe's own options, where it is known."""
+def _command(recipe: "RecipeFunction | None", asked: str = "") -> Callable[..., Any]:
+    """The program; the command that is asked for takes the recipe's own options, where it is known."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -87,15 +88,14 @@ def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
         help="Teach small legged robots to walk: from an MJCF file to a policy, in minutes.",
     )
     app.callback()(_options)
-    if recipe is None:
-        # Options of a recipe that is not known yet must not be called wrong: the body says what is.
-        settings = {"ignore_unknown_options": True, "allow_extra_args": True}
-        epilog = f"A recipe's own options: {PROGRAM} run RECIPE --help"
-        app.command("run", context_settings=settings, epilog=epilog)(_with_recipe(run, None))
-        app.command("check", context_settings=settings, epilog=epilog)(_with_recipe(check, None))
-    else:
-        app.command("run")(_with_recipe(run, recipe))
-        app.command("check")(_with_recipe(check, recipe))
+    # Options of a recipe that is not known yet must not be called wrong: the body says what is.
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    epilog = f"A recipe's own options: {PROGRAM} run RECIPE --help"
+    for name, command in _OF_RECIPES.items():
+        if recipe is not None and name == asked:
+            app.command(name)(_with_recipe(command, recipe))
+        else:
+            app.command(name, context_settings=settings, epilog=epilog)(_with_recipe(command, None))
     app.command("eval")(evaluate)
     app.command("render")(render)
     app.command("export")(export)
@@ -117,8 +117,8 @@ def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
 
 
 def _recipe_of(arguments: list[str]) -> "RecipeFunction | None":
-    """The recipe that `run RECIPE`, `check RECIPE` or `run --resume RUN` names; None where none is named."""
-    if not arguments or arguments[0] not in ("run", "check"):
+    """The recipe that `run`, `check` or `sweep` names, or that of what --resume names; None where none is named."""
+    if not arguments or arguments[0] not in _OF_RECIPES:
         return None
     resumed = [b for a, b in zip(arguments, [*arguments[1:], ""]) if a == "--resume"]
     resumed += [a.removeprefix("--resume=") for a in arguments if a.startswith("--resume=")]
@@ -128,6 +128,8 @@ def _recipe_of(arguments: list[str]) -> "RecipeFunction | None":
         from ..runs.folder import RunFolder
 
         return load_recipe(RunFolder.open(resumed[0]).trusted_recipe("--trust" in arguments))
+    if resumed and arguments[0] == "sweep":
+        return sweep_recipe(resumed[0])
     if named is None:
         return None
     from ..recipes.recipe import load_recipe
@@ -227,6 +229,12 @@ def run(
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases, too.")] = False,
     trust: Trust = False,
     no_eval: Annotated[bool, typer.Option("--no-eval", help="Train only: no gate, bundle, video or report.")] = False,
+    gate_only: Annotated[
+        bool, typer.Option("--gate-only", help="After training only the gate: no bundle, video or report.")
+    ] = False,
+    judge_every: Annotated[
+        int | None, typer.Option(min=1, metavar="STEPS", help="Judge while training, too: figures gate/...")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Train a recipe into a run folder, then judge, film and report it."""
@@ -234,12 +242,14 @@ def run(
 
     with results(json) as show:
         if verify:
-            without = {"--wandb": wandb, "--no-eval": no_eval, "--trust": trust}
+            without = {"--wandb": wandb, "--no-eval": no_eval, "--trust": trust, "--gate-only": gate_only}
+            without |= {"--judge-every": judge_every is not None}
             passed = verify_recipe(recipe, options, set_ or [], out, resume, show, trainer, without)
         else:
             named = Path(recipe_path) if recipe_path else None
             how: dict[str, Any] = {"wandb": wandb, "trust": trust, "judge": not no_eval, "trainer": trainer}
-            passed = run_recipe(recipe, options, set_ or [], out, resume, named, show, **how)
+            after: dict[str, Any] = {"gate_only": gate_only, "judge_every": judge_every}
+            passed = run_recipe(recipe, options, set_ or [], out, resume, named, show, **how, **after)
     raise typer.Exit(0 if passed else 1)
 
 
@@ -320,3 +330,7 @@ def bench(
         refuse(f"bench {what}", {"--seeds": seeds is not None}, "bench trainers and bench train take it; leave it away")
     with results(json) as show:
         show(*(run_gpu_benchmark(out) if what == "gpu" else run_benchmarks(what, seeds or 3)))
+
+
+_OF_RECIPES: dict[str, Callable[..., None]] = {"run": run, "check": check, "sweep": sweep}
+"""The commands that take a recipe's own options."""

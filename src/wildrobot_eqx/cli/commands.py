@@ -15,6 +15,7 @@ from ..recipes.recipe import RecipeFunction, find_recipe
 from ..release.bundle import current_bundle
 from ..report.tables import as_text, choices_table
 from ..runs.folder import RunFolder, sha256
+from ..train.judging import Judge
 from ..train.loop import Trained, train
 from ..train.session import check_gate, reopen, start
 from ..train.startup import enable_compilation_cache
@@ -40,6 +41,8 @@ def run_recipe(
     trust: bool,
     judge: bool,
     trainer: str | None = None,
+    gate_only: bool = False,
+    judge_every: int | None = None,
 ) -> bool:
     """Train, then judge, film and report; False where the gate was not passed, unless that is provisional."""
     enable_compilation_cache()
@@ -64,6 +67,7 @@ def run_recipe(
             check_gate(recipe)
     if recipe.choices:
         _log.info(as_text(choices_table(recipe.choices)))
+    midway = Judge.of(recipe, judge_every)
     physics = recipe.env.physics
     engine, why = fastest_engine(physics.robot, physics.timestep, recipe.steps)
     chosen = engine_name(physics)
@@ -73,9 +77,9 @@ def run_recipe(
     _log.info(
         f"{recipe.name}: {recipe.iterations} iterations of {recipe.learner.steps_per_iteration} steps -> {folder.path}"
     )
-    trained = train(recipe, folder, wandb, changes)
+    trained = train(recipe, folder, wandb, changes, midway)
     try:
-        result = finish(recipe, folder) if judge else None
+        result = finish(recipe, folder, gate_only) if judge else None
     except KeyboardInterrupt as error:
         raise WildRobotError(
             "Stopped; the training is complete and saved.",

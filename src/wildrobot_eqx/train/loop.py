@@ -18,13 +18,14 @@ from ..errors import WildRobotError
 from ..recipes.recipe import Recipe
 from ..runs.checkpoint import flatten, non_finite
 from ..runs.folder import RunFolder, now
+from .judging import Judge, judged
 from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress, read_metrics, wall_clock
 from .registry import trainer_of
 from .session import restore
 from .standing import StandingWatch
 from .startup import import_in_background, process_age
 from .stopping import Stop, stop_signals
-from .trainer import Trainer
+from .trainer import Run, Trainer
 
 _log = logging.getLogger(__name__)
 
@@ -42,12 +43,20 @@ class Trained:
     figures: Figures  # of the last iteration; empty where nothing was left to do
 
 
-def train(recipe: Recipe, folder: RunFolder, wandb: bool = False, changes: dict[str, Any] | None = None) -> Trained:
+def train(
+    recipe: Recipe,
+    folder: RunFolder,
+    wandb: bool = False,
+    changes: dict[str, Any] | None = None,
+    judge: Judge | None = None,
+    run: Run | None = None,
+) -> Trained:
     """Train from the newest checkpoint, or from the seed, until `recipe.iterations`.
 
     Every iteration is appended to metrics.jsonl; a checkpoint is saved now and then and at
     the end. Ctrl-C and SIGTERM save one and stop. `changes` go into the manifest once the
-    checkpoint is known to fit: a run that is refused stays what it was.
+    checkpoint is known to fit: a run that is refused stays what it was. `judge` adds the gate's figures where due;
+    `run` computes in place of the trainer.
 
     Raises:
         WildRobotError: a figure is not finite (exit code 1), too many simulations diverged (1), something
@@ -56,7 +65,7 @@ def train(recipe: Recipe, folder: RunFolder, wandb: bool = False, changes: dict[
     with folder.lock(), stop_signals() as stop:
         status = _ManifestStatus(folder, changes or {})
         try:
-            trained = _train(recipe, folder, wandb, status, stop)
+            trained = _train(recipe, folder, wandb, status, stop, judge, run)
         except BaseException as error:
             if not (stop.forced or isinstance(error, KeyboardInterrupt)):
                 status.note(error)
@@ -95,7 +104,15 @@ class _ManifestStatus:
                 self.folder.update_manifest(status=status, finished=now(), error=text)
 
 
-def _train(recipe: Recipe, folder: RunFolder, wandb: bool, status: _ManifestStatus, stop: Stop) -> Trained:
+def _train(
+    recipe: Recipe,
+    folder: RunFolder,
+    wandb: bool,
+    status: _ManifestStatus,
+    stop: Stop,
+    judge: Judge | None,
+    run: Run | None,
+) -> Trained:
     import_in_background("orbax.checkpoint", "tensorboardX")
     chosen = trainer_of(folder)
     state = restore(recipe, folder) if folder.checkpoints.iterations() else chosen.init(recipe)
@@ -118,7 +135,7 @@ def _train(recipe: Recipe, folder: RunFolder, wandb: bool, status: _ManifestStat
         lines = keep_metrics_until(folder.metrics, first)
         log = _Log(stack, recipe, folder, state, lines, online, stop)
         stop.patient = True
-        chosen.run(recipe, state, log.on_iteration, num_shards)
+        (run or chosen.run)(recipe, state, judged(judge, log.on_iteration, chosen.policy), num_shards)
     if log.diverged:
         _log.info(f"{log.diverged} control steps diverged; each ended its episode with reward 0 and entered no mean.")
     if first >= recipe.iterations:

@@ -11,6 +11,10 @@ OnIteration = Callable[[Any, dict[str, Any]], None]
 """Called after each iteration with the new state and its figures; what it raises ends the training."""
 
 
+Run = Callable[[Recipe, Any, OnIteration, int], None]
+"""Computes from a state to the recipe's last iteration, the envs in so many shards."""
+
+
 def _as_it_is(recipe: Recipe) -> Recipe:
     """The recipe's own iterations."""
     return recipe
@@ -30,9 +34,7 @@ class Trainer:
     """One way to train. A state holds `iteration`, and `agent`: the networks' arrays."""
 
     init: Callable[[Recipe], Any]  # the first state; also traced for its shapes
-    run: Callable[
-        [Recipe, Any, OnIteration, int], None
-    ]  # from a state to the recipe's last iteration, in so many shards
+    run: Run  # from a state to the recipe's last iteration, in so many shards
     policy: Callable[[Any], AbstractPolicy]  # what a state has learned
     schedule: Callable[[Recipe], Recipe] = _as_it_is  # its iterations, as the trainer divides them
     admit: Callable[[Recipe, Any], None] = _admit_any  # refuses a state that it cannot go on from
