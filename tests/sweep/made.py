@@ -6,7 +6,7 @@ from pathlib import Path
 from wildrobot_eqx.sweep.folder import SweepFolder, Trial
 
 RUN = '''
-"""Writes what `run` writes: a line of figures for each of `--lines`, then waits for `--wait` or ends by `--exit`."""
+"""Writes what `run` writes: a line of figures for each of `--lines`, then waits for `--wait` or fails by `--exit`."""
 import json, os, signal, sys, time
 given = dict(a.removeprefix("--").split("=", 1) for a in sys.argv[1:] if "=" in a)
 out = given.get("out") or given["resume"]
@@ -20,18 +20,20 @@ def stop(number, frame):
     sys.exit(130)
 signal.signal(signal.SIGTERM, stop)
 write("running")
+gain = float(given["set"].partition("=")[2]) if "set" in given else 0.5
 with open(os.path.join(out, "metrics.jsonl"), "a") as file:
     for i in range(1, int(given.get("lines", "3")) + 1):
-        file.write(json.dumps({"iteration": i, "steps": 100 * i, "score": 0.5 * i, "wall_clock_s": 1.0 * i}) + "\\n")
+        file.write(json.dumps({"iteration": i, "steps": 100 * i, "score": gain * i, "wall_clock_s": 1.0 * i}) + "\\n")
         file.flush()
+        time.sleep(float(given.get("pause", "0")))
 print("a line of progress")
 if given.get("wait"):
     while True:
         time.sleep(0.05)
-if given.get("exit", "0") != "0":
+if given.get("exit", "0") != "0" or gain < 0.0:
     write("failed", "not finite")
     print("error: Not finite at iteration 3.\\n  where: there", flush=True)
-    sys.exit(int(given["exit"]))
+    sys.exit(1)
 write("trained")
 '''
 

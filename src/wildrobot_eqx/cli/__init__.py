@@ -15,9 +15,11 @@ import typer
 from .. import __version__
 from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
+from .evaluating import evaluate, render
 from .lists import RECIPES, ROBOTS
-from .shared import PROGRAM, Json, Run, Trust, notices, refuse, results, verbatim
-from .sweeping import sweep, sweep_recipe
+from .shared import PROGRAM, Json, Trust, notices, refuse, results, verbatim
+from .sweeping import sweep
+from .sweeps import sweep_recipe
 
 if TYPE_CHECKING:
     from ..recipes.recipe import RecipeFunction
@@ -267,45 +269,6 @@ def check(
     with results(json) as show:
         passed = check_recipe(recipe, options, set_ or [], show, simulate=run_)
     raise typer.Exit(0 if passed else 1)
-
-
-def evaluate(
-    run: Run,
-    episodes: Annotated[int | None, typer.Option(min=1, help="Episodes per command.")] = None,
-    timestep: Annotated[list[float] | None, typer.Option(help="Physics timestep, s; repeat for several.")] = None,
-    physics: Annotated[
-        str | None,
-        typer.Option(metavar="ENGINE,...", help="Compare it on these: native,mjx,tree.", show_default="native"),
-    ] = None,
-    robust: Annotated[
-        bool, typer.Option("--robust", help="In wrong worlds, parameter by parameter, and pushed.")
-    ] = False,
-    seconds: Annotated[float | None, typer.Option(help="With --robust: length of an episode, s.")] = None,
-    trust: Trust = False,
-    json: Json = False,
-) -> None:
-    """Put a run's policy through its recipe's gate; with --robust, through what makes real robots fall."""
-    from .commands import evaluate_robustly, evaluate_run
-
-    if seconds is not None and not robust:
-        raise WildRobotError("The gate's episodes have their own length.", where="--seconds", hint="add --robust")
-    if physics is not None and robust:
-        raise WildRobotError("A robust evaluation runs on native.", where="--physics", hint="leave one of the two away")
-    timesteps = tuple(timestep or ())
-    with results(json) as show:
-        if robust:
-            passed = evaluate_robustly(run, episodes, seconds, timesteps, trust, show)
-        else:
-            passed = evaluate_run(run, episodes, timesteps or None, physics, trust, show)
-    raise typer.Exit(0 if passed else 1)
-
-
-def render(run: Run, trust: Trust = False, json: Json = False) -> None:
-    """Film a run's policy: walk.mp4 and stride.png, or film.mp4 of a robot that does not walk."""
-    from .commands import render_run
-
-    with results(json) as show:
-        render_run(run, trust, show)
 
 
 def bench(

@@ -65,6 +65,7 @@ class Driver:
             cwd,
             base,
         )
+        self.program: list[str] | None = None  # that runs a trial's arguments; None: the command line
         self.stopped = False  # by the user
         self.over = ""  # why no more trials begin
         trials = folder.trials()

@@ -32,6 +32,7 @@ class TrialProcess:
         cores: processors to keep to; 0: any.
         gpus: of one GPU's memory, the share that it may take; 0: as JAX does.
         cwd: where its relative paths begin; None: here.
+        program: what takes the arguments of `run`; None: `program_of`.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class TrialProcess:
         cores: int = 0,
         gpus: float = 0.0,
         cwd: str | None = None,
+        program: list[str] | None = None,
     ):
         self.folder, self.number, self.metric = folder, number, metric
         self.extra, self.cores, self.gpus, self.cwd = extra, cores, gpus, cwd
+        self.program = program
         self.run = folder.run(number)
         self.process: subprocess.Popen[bytes] | None = None
         self._told, self._told_at, self._seen = -1, 0.0, (0, 0)
@@ -68,7 +71,7 @@ class TrialProcess:
             environment["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 * self.gpus:.3f}"
         with self.folder.log(self.number).open("ab") as log:
             self.process = subprocess.Popen(
-                [*program_of(self.cores), *arguments],
+                [*(self.program or program_of(self.cores)), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

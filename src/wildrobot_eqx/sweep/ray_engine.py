@@ -25,13 +25,13 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
 
 import optuna
-import ray
+import ray as ray
 from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import ConcurrencyLimiter, Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from ..errors import WildRobotError
+from ..errors import WildRobotError, first_line
 from .budget import STEPS, EarlyStop, Resources
 from .driver import Driver
 from .ray_trial import NUMBER, RayTrial
@@ -39,6 +39,7 @@ from .spec import Choice, Distribution, Integer, Uniform, as_text, rounded
 
 _log = logging.getLogger(__name__)
 
+_ATTEMPTS = 3  # to start Ray here
 _STORE = 100_000_000  # bytes of Ray's object store, which trials do not use
 
 
@@ -187,9 +188,9 @@ def run_on_ray(driver: Driver, address: str | None, workers: int | None) -> None
     """
     with (
         tempfile.TemporaryDirectory(prefix="wildrobot-eqx-ray-") as scratch,
-        _cluster(address, driver.resources, scratch),
+        cluster(address, scratch),
     ):
-        resources = _fitting(driver.resources)
+        resources = fitting(driver.resources)
         shared = {
             "folder": str(driver.folder.path.resolve()),
             "metric": driver.goal.metric,
@@ -197,6 +198,7 @@ def run_on_ray(driver: Driver, address: str | None, workers: int | None) -> None
             "cores": resources.cores,
             "gpus": resources.gpus,
             "cwd": driver.cwd,
+            "program": driver.program,
         }
         search = _Optuna(driver) if driver.plan.search == "optuna" else None
         numbered: Any = _Numbered(driver, shared, search)
@@ -232,22 +234,28 @@ def _scheduler(driver: Driver) -> TrialScheduler:
 
 
 @contextlib.contextmanager
-def _cluster(address: str | None, resources: Resources, scratch: str) -> Iterator[None]:
+def cluster(address: str | None, scratch: str) -> Iterator[None]:
     """A Ray session: one of our own with neither dashboard nor open port, or a place in a cluster."""
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
     warnings.filterwarnings("ignore", message=r"os\.fork\(\)", category=RuntimeWarning)  # Ray's, which execs at once
-    try:
-        if address is None:
-            ray.init(address="local", include_dashboard=False, object_store_memory=_STORE, **quiet)
-        else:
-            ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
-        raise WildRobotError(
-            f"Ray cannot be reached: {' '.join(str(error).split())[:300]}",
-            where="ray.init" if address is None else f"--address {address}",
-            hint="see `ray status` there; without --address this machine's own cores are used",
-            exit_code=1,
-        ) from error
+    for attempt in range(_ATTEMPTS):
+        try:
+            if address is None:
+                ray.init(address="local", include_dashboard=False, object_store_memory=_STORE, **quiet)
+            else:
+                ray.init(address=address, **quiet)
+            break
+        except Exception as error:  # a busy machine does not start in the 30 s that Ray grants, and that is a bare one
+            ray.shutdown()
+            if address is None and attempt < _ATTEMPTS - 1:
+                _log.info(f"Ray did not start, once more: {first_line(error)}")
+                continue
+            raise WildRobotError(
+                f"Ray cannot be reached: {' '.join(str(error).split())[:300]}",
+                where="ray.init" if address is None else f"--address {address}",
+                hint="see `ray status` there; without --address this machine's own cores are used",
+                exit_code=1,
+            ) from error
     try:
         for name in ("ray", "ray.tune"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # how a trial failed is told once, by the driver
@@ -256,7 +264,7 @@ def _cluster(address: str | None, resources: Resources, scratch: str) -> Iterato
         ray.shutdown()
 
 
-def _fitting(asked: Resources) -> Resources:
+def fitting(asked: Resources) -> Resources:
     """What a trial is given: a GPU where there are some and nothing is said of them.
 
     Raises:

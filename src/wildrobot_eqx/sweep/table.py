@@ -208,11 +208,13 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 
 def _first(results: Results) -> Sequence[Row]:
     """In the terminal's table: all in order, or of very many the best."""
-    if len(results.rows) <= _SHOWN:
-        return results.rows
+    return results.rows if len(results.rows) <= _SHOWN else ranked(results)[:_SHOWN]
+
+
+def ranked(results: Results) -> list[Row]:
+    """Trials by their own figure, the best first; those without one last."""
     sign = -1.0 if results.goal.more_is_better else 1.0
-    ranked = sorted(results.rows, key=lambda row: math.inf if math.isnan(row.value) else sign * row.value)
-    return ranked[:_SHOWN]
+    return sorted(results.rows, key=lambda row: math.inf if math.isnan(row.value) else sign * row.value)
 
 
 def _cut(count: int) -> str:

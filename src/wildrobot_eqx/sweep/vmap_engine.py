@@ -82,8 +82,8 @@ def _run(driver: Driver, group: list[Trial], judge_run: JudgeRun) -> None:
         try:
             begun.append((trial, *_begin(driver, trial)))
             driver.folder.change(trial.number, status="running", message="")
-        except WildRobotError as error:
-            _end(driver, trial.number, error)
+        except WildRobotError as refused:
+            _end(driver, trial.number, refused)
     if not begun:
         return
     _log.info(f"{len(begun)} seeds in one program: {describe(group[0].values, None)}")

@@ -23,9 +23,6 @@ from .trainer import OnIteration
 
 _log = logging.getLogger(__name__)
 
-PURE = ("tree", "mjx")
-"""Engines whose step is JAX and nothing else."""
-
 Outcome = Trained | BaseException
 
 
@@ -37,7 +34,7 @@ def train_together(
     One that fails ends by itself, with the others going on. Ctrl-C and SIGTERM save all and stop.
 
     Args:
-        recipes: alike but for their seeds, with our own PPO and an engine of `PURE`.
+        recipes: alike but for their seeds, with our own PPO and an engine that is pure JAX.
         folders: one each.
         judges: one each, or none at all.
 
@@ -73,9 +70,9 @@ def check_together(recipes: Sequence[Recipe], folders: Sequence[RunFolder]) -> N
     first = recipes[0]
     engine = engine_name(first.env.physics)
     where = "--vmap-seeds"
-    if engine not in PURE:
+    if engine == "native":
         raise WildRobotError(
-            f"The engine {engine} is not pure JAX: seeds cannot share one program.",
+            "The engine native is not pure JAX: seeds cannot share one program.",
             where=where,
             hint="add --physics tree, or leave --vmap-seeds away: trials run side by side",
         )
