@@ -27,7 +27,7 @@ from wildrobot_eqx.robots import Mirror, Model
 SEED_OFFSET = int(os.environ.get("WILDROBOT_EQX_SEED_OFFSET", "0"))
 
 
-NEEDS = {"sweep.ray_engine": "ray", "sweep.ray_trial": "ray", "sweep.slurm": "submitit"}
+NEEDS = {f"sweep.ray_{name}": "ray" for name in ("engine", "eval", "optuna", "trial")} | {"sweep.slurm": "submitit"}
 """Modules that import a package at once which the extra `dev` lacks, for its size."""
 
 

@@ -12,7 +12,7 @@ import os
 import tempfile
 import types
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 # Before Ray is imported: nothing is sent home, servers listen on this machine's own address only, and Tune prints none
@@ -24,18 +24,16 @@ os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
 
-import optuna
 import ray as ray
 from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import ConcurrencyLimiter, Searcher
-from ray.tune.search.optuna import OptunaSearch
 
 from ..errors import WildRobotError, first_line
 from .budget import STEPS, EarlyStop, Resources
 from .driver import Driver
+from .ray_optuna import OptunaValues
 from .ray_trial import NUMBER, RayTrial
-from .spec import Choice, Distribution, Integer, Uniform, as_text, rounded
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +44,7 @@ _STORE = 100_000_000  # bytes of Ray's object store, which trials do not use
 class _Numbered(Searcher):
     """Hands out the numbers of a driver's trials; values come from its plan, or from Optuna."""
 
-    def __init__(self, driver: Driver, shared: dict[str, Any], asked: "_Optuna | None"):
+    def __init__(self, driver: Driver, shared: dict[str, Any], asked: OptunaValues | None):
         super().__init__(metric=driver.goal.metric, mode=driver.goal.mode)
         self.driver, self.shared, self.optuna = driver, shared, asked
         self.numbers: dict[str, int] = {}
@@ -71,44 +69,6 @@ class _Numbered(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: the sweep's folder has it."""
-
-
-class _Optuna:
-    """Tune's Optuna search, with a TPE sampler; values are texts, as a recipe's options and overrides are."""
-
-    def __init__(self, driver: Driver):
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        plan, goal = driver.plan, driver.goal
-        self.space: dict[str, Any] = {key: _distribution(one) for key, one in plan.samples.items()}
-        for key, values in plan.grid.items():
-            self.space[key] = optuna.distributions.CategoricalDistribution(values)
-        seed = plan.draw_seed + driver.number_of_trials  # another one in every attempt: not the first values again
-        self.asked: set[str] = set()
-        sampler = optuna.samplers.TPESampler(seed=seed)
-        self.search = OptunaSearch(space=self.space, metric=goal.metric, mode=goal.mode, sampler=sampler)
-        for texts, value in driver.earlier_values():
-            self._add(texts, value)
-
-    def ask(self, trial_id: str) -> dict[str, str]:
-        """The next values."""
-        self.asked.add(trial_id)
-        texts = {}
-        for key, value in (self.search.suggest(trial_id) or {}).items():
-            one = self.space[key]
-            real = isinstance(one, optuna.distributions.FloatDistribution)
-            texts[key] = as_text(min(max(rounded(value), one.low), one.high)) if real else str(value)
-        return texts
-
-    def tell(self, trial_id: str, texts: Mapping[str, str], value: float | None) -> None:
-        """What a trial reached; None: it failed, or has no figure."""
-        if trial_id in self.asked:
-            found = None if value is None else {self.search.metric: value}
-            self.search.on_trial_complete(trial_id, found, error=value is None)
-        elif value is not None:  # it goes on from an earlier attempt, whose Optuna suggested it
-            self._add(texts, value)
-
-    def _add(self, texts: Mapping[str, str], value: float) -> None:
-        self.search.add_evaluated_point({key: _parsed(self.space[key], text) for key, text in texts.items()}, value)
 
 
 class _Asha(AsyncHyperBandScheduler):
@@ -200,7 +160,7 @@ def run_on_ray(driver: Driver, address: str | None, workers: int | None) -> None
             "cwd": driver.cwd,
             "program": driver.program,
         }
-        search = _Optuna(driver) if driver.plan.search == "optuna" else None
+        search = OptunaValues(driver) if driver.plan.search == "optuna" else None
         numbered: Any = _Numbered(driver, shared, search)
         most = workers or _most(resources)
         each = {"cpu": resources.cores, **({"gpu": resources.gpus} if resources.gpus else {})}
@@ -288,18 +248,3 @@ def _most(resources: Resources) -> int:
     by_cores = have.get("CPU", 0.0) / resources.cores
     by_gpus = have.get("GPU", 0.0) / resources.gpus if resources.gpus else math.inf
     return max(1, int(min(by_cores, by_gpus)))
-
-
-def _distribution(one: Distribution) -> "optuna.distributions.BaseDistribution":
-    if isinstance(one, Uniform):
-        return optuna.distributions.FloatDistribution(one.low, one.high, log=one.log)
-    if isinstance(one, Integer):
-        return optuna.distributions.IntDistribution(one.low, one.high - 1)
-    assert isinstance(one, Choice)
-    return optuna.distributions.CategoricalDistribution(one.values)
-
-
-def _parsed(distribution: Any, text: str) -> Any:
-    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
-        return text
-    return int(text) if isinstance(distribution, optuna.distributions.IntDistribution) else float(text)
