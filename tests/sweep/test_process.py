@@ -95,11 +95,11 @@ def test_a_run_that_was_killed_before_it_had_a_manifest_begins_anew(trial):
     one.run.mkdir()
     for name in ("recipe.py", ".manifest.1234.json", ".lock"):
         (one.run / name).write_text("half")
-    process._remove_beginning(one.run)
+    process.remove_beginning(one.run)
     assert not one.run.exists()
     one.run.mkdir()
     (one.run / "mine.txt").write_text("kept")
-    process._remove_beginning(one.run)
+    process.remove_beginning(one.run)
     assert (one.run / "mine.txt").read_text() == "kept"
 
 

@@ -63,7 +63,7 @@ class TrialProcess:
             self._wait_for_lock()
             arguments = ["run", f"--resume={self.run}", *self.extra]
         else:
-            _remove_beginning(self.run)
+            remove_beginning(self.run)
             arguments = [*trial.arguments, f"--out={self.run}", *self.extra]
         self.folder.change(self.number, status="running", message="")
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -165,7 +165,7 @@ def program_of(cores: int) -> list[str]:
     return [sys.executable, "-m", "wildrobot_eqx.cli.child", str(os.getpid()), str(cores)]
 
 
-def _remove_beginning(run: Path) -> None:
+def remove_beginning(run: Path) -> None:
     """Remove what a run leaves that was killed before it had a manifest: its recipe copy, and the folder."""
     with contextlib.suppress(OSError):
         for path in run.iterdir():

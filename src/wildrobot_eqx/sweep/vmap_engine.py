@@ -15,7 +15,8 @@ from ..train.session import reopen, start
 from ..train.startup import enable_compilation_cache
 from ..train.together import train_together
 from .driver import Driver, describe
-from .folder import Trial, last_figure
+from .folder import SweepFolder, Trial, last_figure
+from .process import remove_beginning
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +44,12 @@ def run_vmapped(driver: Driver, size: int, judge_run: JudgeRun) -> None:
             hint="leave these away, or leave --vmap-seeds away",
         )
     enable_compilation_cache()
+    driver.folder = SweepFolder(driver.folder.path.resolve())
+    with contextlib.chdir(driver.cwd):
+        _run_all(driver, size, judge_run)
+
+
+def _run_all(driver: Driver, size: int, judge_run: JudgeRun) -> None:
     while not driver.is_over():
         trials = list(_planned(driver))
         if not trials:
@@ -114,6 +121,7 @@ def _begin(driver: Driver, trial: Trial) -> tuple[Recipe, RunFolder]:
     if (run / "manifest.json").is_file():
         folder = RunFolder.open(run)
         return reopen(folder, trust=False)[0], folder
+    remove_beginning(run)
     options = {**function.options, **base.options}
     own = driver.plan.options
     options |= {key: option_value(function, key, text, key) for key, text in trial.values.items() if key in own}

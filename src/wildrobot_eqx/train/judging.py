@@ -1,6 +1,7 @@
 """The gate asked in the midst of a training, so that its figures stand beside those of learning."""
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from .trainer import OnIteration
 
 _log = logging.getLogger(__name__)
 
+_ONE_AT_A_TIME = threading.Lock()  # of several trainings in one process: engines have threads of their own
 EPISODES = 16  # per case: enough to rank trainings by, a fraction of what a verdict takes
 
 
@@ -43,7 +45,8 @@ class Judge:
     def figures(self, policy: AbstractPolicy) -> dict[str, float]:
         """The gate's figures of a policy."""
         env, gate = self.recipe.env, self.gate
-        result = gate(env, policy, episodes=min(EPISODES, gate.episodes), timesteps=gate.timesteps[:1])
+        with _ONE_AT_A_TIME:
+            result = gate(env, policy, episodes=min(EPISODES, gate.episodes), timesteps=gate.timesteps[:1])
         return gate_figures(gate.limits(env), result)
 
 
