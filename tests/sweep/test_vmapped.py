@@ -22,7 +22,7 @@ def test_trials_are_grouped_by_their_values_and_how_far_they_are(tmp_path):
         add_trial(folder, number, {"clip": "0.1" if number % 2 else "0.2"}, number // 2, status="planned")
     far = {4: 10, 6: 10}
     found = groups(folder.trials(), 2, lambda trial: far.get(trial.number, 0))
-    assert [[trial.number for trial in group] for group in found] == [[0, 2], [4, 6], [1, 3], [5]]
+    assert [[trial.number for trial in group] for group in found] == [[0, 2], [1, 3], [5], [4, 6]]
 
 
 @pytest.mark.slow
