@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: walk test test-newest check test-slow test-browser bench clean
+.PHONY: walk test test-newest matrix check test-slow test-browser nightly bench clean
 
 walk: $(STAMP) ## teach the robot to walk; writes a run folder under runs/
 	$(BIN)/wildrobot-eqx run recipes/walk.py
@@ -13,6 +13,9 @@ test: $(STAMP) ## the fast tests, a worker per core
 
 test-newest: ## a few of them on the newest versions that pyproject.toml allows, in .venv-newest
 	$(PYTHON) tests/newest.py
+
+matrix: $(STAMP) ## the same on every Python that is there, with the oldest, pinned and newest versions; needs a registry
+	$(BIN)/python -m nox
 
 check: $(STAMP) ## style and static types
 	$(BIN)/ruff check
@@ -26,11 +29,14 @@ test-browser: $(STAMP) ## the page of `view` in headless Chromium, which must be
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt playwright
 	$(BIN)/python -m pytest -m browser tests/view
 
+nightly: $(STAMP) ## all of the above that is slow, and what got worse than the figures of docs/nightly.json; hours
+	$(BIN)/python tools/nightly.py
+
 bench: $(STAMP) ## the figures of docs/benchmarks.md, on this machine
 	$(BIN)/wildrobot-eqx bench
 
 clean: ## remove what the commands above made, runs excepted
-	rm -rf .venv .venv-newest .cache .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-newest .nox .cache .pytest_cache .ruff_cache .mypy_cache
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import logging
 import os
 from collections.abc import Mapping
@@ -24,6 +25,16 @@ from wildrobot_eqx.physics.params import nominal_params
 from wildrobot_eqx.robots import Mirror, Model
 
 SEED_OFFSET = int(os.environ.get("WILDROBOT_EQX_SEED_OFFSET", "0"))
+
+
+NEEDS = {f"sweep.ray_{name}": "ray" for name in ("engine", "eval", "optuna", "trial")} | {"sweep.slurm": "submitit"}
+"""Modules that import a package at once which the extra `dev` lacks, for its size."""
+
+
+def lacks_extra(module: str) -> bool:
+    """Whether a module of the package, by its full name, cannot be imported without an extra that is not there."""
+    needed = NEEDS.get(module.partition(".")[2])
+    return needed is not None and importlib.util.find_spec(needed) is None
 
 
 def shifted(seed: int) -> int:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import all_rewards, critic_terms, drawn_terms, make_env, random_signals, with_switches
+from helpers import all_rewards, critic_terms, drawn_terms, lacks_extra, make_env, random_signals, with_switches
 from jaxtyping import AbstractArray, TypeCheckError
 
 import wildrobot_eqx as package
@@ -60,7 +60,7 @@ def _classes() -> list[type]:
     """Every class that the package defines."""
     found = {}
     for info in pkgutil.walk_packages([str(ROOT)], f"{package.__name__}."):
-        if info.name.endswith("__main__"):
+        if info.name.endswith("__main__") or lacks_extra(info.name):
             continue
         for value in vars(importlib.import_module(info.name)).values():
             if inspect.isclass(value) and value.__module__.startswith(package.__name__):
@@ -387,6 +387,7 @@ FLOW = [
     {"runs"},
     {"train"},
     {"report"},
+    {"sweep"},
     {"release"},
     {"bench", "view"},
     {"cli"},
@@ -413,6 +414,8 @@ ONLY = {
     "viser": lambda m: m in ("view.page", "view.figure", "view.serve"),
     "mjviser": lambda m: m == "view.figure",
     "onnxruntime": lambda m: m == "deploy.player.player",
+    "ray": lambda m: m.startswith("sweep.ray_"),
+    "submitit": lambda m: m == "sweep.slurm",
 }
 
 

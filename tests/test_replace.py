@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import make_env, with_switches
+from helpers import lacks_extra, make_env, with_switches
 from test_conformance import PARTS, all_rewards, all_terms, bent, beyond, pose_rewards
 
 import wildrobot_eqx as we
@@ -115,7 +115,7 @@ def test_a_weight_may_be_a_plain_number(modules):
 
 def _classes():
     for info in pkgutil.walk_packages(we.__path__, f"{we.__name__}."):
-        if not info.name.endswith("__main__"):
+        if not info.name.endswith("__main__") and not lacks_extra(info.name):
             for value in vars(importlib.import_module(info.name)).values():
                 if inspect.isclass(value) and issubclass(value, eqx.Module) and value.__module__ == info.name:
                     yield value

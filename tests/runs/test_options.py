@@ -7,9 +7,12 @@ import typing
 from pathlib import Path
 
 import pytest
+import typer
 
+import wildrobot_eqx.cli as cli_program
+import wildrobot_eqx.cli.commands as cli_commands
 from wildrobot_eqx import WildRobotError, recipe
-from wildrobot_eqx.recipes.options import from_manifest, to_manifest
+from wildrobot_eqx.recipes.options import from_manifest, option_value, to_arguments, to_manifest
 from wildrobot_eqx.runs.folder import RunFolder
 
 
@@ -73,3 +76,71 @@ def test_a_run_with_a_path_among_its_options_can_be_resumed(tmp_path, cli):
     assert cli("run", f"--resume={out}", "--no-eval", "--steps=384").status == 0
     assert cli("run", f"--resume={out}", "--no-eval").status == 0
     assert RunFolder(out).manifest()["options"]["file"] == "b/c"
+
+
+@recipe
+def flagged(
+    rough: bool = False,
+    smooth: typing.Annotated[bool, typer.Option("--smooth/--coarse")] = True,
+    mode: typing.Literal["x", "y"] = "x",
+    ground: Ground = Ground.FLAT,
+    size: tuple[int, float] = (1, 2.0),
+    speeds: list[float] = [],  # noqa: B006
+    file: Path | None = None,
+    low: float = 0.0,
+    count: int = 1,
+    step_2: str = "",
+):
+    """Never built."""
+
+
+GIVEN = {
+    "rough": True,
+    "smooth": False,
+    "mode": "y",
+    "ground": Ground.ROUGH,
+    "size": (-3, 0.5),
+    "speeds": [-0.5, 1.0],
+    "file": Path("a b"),
+    "low": -1e-3,
+    "count": 4,
+    "step_2": "--x",
+}
+
+
+@pytest.mark.parametrize("given", [GIVEN, {"rough": False, "smooth": True}, {}])
+def test_options_as_arguments_give_the_same_options(given, monkeypatch):
+    """Through the command line itself, whose `run` is replaced by one that only listens."""
+    heard = []
+    monkeypatch.setattr(cli_commands, "run_recipe", lambda function, options, *a, **k: heard.append(options) or True)
+    monkeypatch.setattr(cli_program, "_recipe_of", lambda arguments: flagged)
+    assert cli_program.main(["run", "flagged", *to_arguments(flagged, given)]) == 0
+    assert heard == [given]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("rough", "true", True),
+        ("mode", "y", "y"),
+        ("ground", "rough", Ground.ROUGH),
+        ("file", "a/b", Path("a/b")),
+        ("low", "1", 1.0),
+        ("low", "-1e-3", -1e-3),
+        ("count", "3", 3),
+        ("step_2", "12", "12"),
+        ("smooth", "false", False),
+    ],
+)
+def test_a_text_becomes_what_the_option_takes(name, text, value):
+    found = option_value(flagged, name, text, "here")
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("rough", "1"), ("mode", "z"), ("ground", "x"), ("low", "a"), ("count", "1.5")]
+)
+def test_a_text_that_an_option_does_not_take_is_refused(name, text):
+    with pytest.raises(WildRobotError) as caught:
+        option_value(flagged, name, text, "here")
+    assert caught.value.where == "here"

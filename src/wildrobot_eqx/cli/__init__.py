@@ -15,9 +15,12 @@ import typer
 from .. import __version__
 from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
+from .evaluating import evaluate, render
 from .lists import RECIPES, ROBOTS
 from .placement import Coordinator, Count, Devices, Distributed, Process, begin
-from .shared import PROGRAM, Json, Run, Trust, notices, refuse, results, verbatim
+from .shared import PROGRAM, Json, Trust, notices, refuse, results, verbatim
+from .sweeping import sweep
+from .sweeps import sweep_recipe
 from .view import demo
 from .view import view as view_sources
 
@@ -47,7 +50,7 @@ def _run(arguments: list[str]) -> int:
         with contextlib.redirect_stdout(sys.stderr):  # a recipe may print while it loads
             begin(arguments)
             recipe = _recipe_of(arguments)
-        _command(recipe)(args=arguments, prog_name=PROGRAM)
+        _command(recipe, *arguments[:1])(args=arguments, prog_name=PROGRAM)
     except WildRobotError as error:
         return _show_error(error)
     except (SystemExit, KeyboardInterrupt) as stop:
@@ -82,8 +85,8 @@ def _exit_status(code: object) -> int:
     return code if isinstance(code, int) else 0 if code is None else 1
 
 
-def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
-    """The program; `run` and `check` take the recipe's own options, where it is known."""
+def _command(recipe: "RecipeFunction | None", asked: str = "") -> Callable[..., Any]:
+    """The program; the command that is asked for takes the recipe's own options, where it is known."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -91,15 +94,14 @@ def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
         help="Teach small legged robots to walk: from an MJCF file to a policy, in minutes.",
     )
     app.callback()(_options)
-    if recipe is None:
-        # Options of a recipe that is not known yet must not be called wrong: the body says what is.
-        settings = {"ignore_unknown_options": True, "allow_extra_args": True}
-        epilog = f"A recipe's own options: {PROGRAM} run RECIPE --help"
-        app.command("run", context_settings=settings, epilog=epilog)(_with_recipe(run, None))
-        app.command("check", context_settings=settings, epilog=epilog)(_with_recipe(check, None))
-    else:
-        app.command("run")(_with_recipe(run, recipe))
-        app.command("check")(_with_recipe(check, recipe))
+    # Options of a recipe that is not known yet must not be called wrong: the body says what is.
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    epilog = f"A recipe's own options: {PROGRAM} run RECIPE --help"
+    for name, command in _OF_RECIPES.items():
+        if recipe is not None and name == asked:
+            app.command(name)(_with_recipe(command, recipe))
+        else:
+            app.command(name, context_settings=settings, epilog=epilog)(_with_recipe(command, None))
     app.command("eval")(evaluate)
     app.command("render")(render)
     app.command("export")(export)
@@ -123,8 +125,8 @@ def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
 
 
 def _recipe_of(arguments: list[str]) -> "RecipeFunction | None":
-    """The recipe that `run RECIPE`, `check RECIPE` or `run --resume RUN` names; None where none is named."""
-    if not arguments or arguments[0] not in ("run", "check"):
+    """The recipe that `run`, `check` or `sweep` names, or that of what --resume names; None where none is named."""
+    if not arguments or arguments[0] not in _OF_RECIPES:
         return None
     resumed = [b for a, b in zip(arguments, [*arguments[1:], ""]) if a == "--resume"]
     resumed += [a.removeprefix("--resume=") for a in arguments if a.startswith("--resume=")]
@@ -134,6 +136,8 @@ def _recipe_of(arguments: list[str]) -> "RecipeFunction | None":
         from ..runs.folder import RunFolder
 
         return load_recipe(RunFolder.open(resumed[0]).trusted_recipe("--trust" in arguments))
+    if resumed and arguments[0] == "sweep":
+        return sweep_recipe(resumed[0])
     if named is None:
         return None
     from ..recipes.recipe import load_recipe
@@ -239,6 +243,12 @@ def run(
     coordinator: Coordinator = None,
     processes: Count = None,
     process: Process = None,
+    gate_only: Annotated[
+        bool, typer.Option("--gate-only", help="After training only the gate: no bundle, video or report.")
+    ] = False,
+    judge_every: Annotated[
+        int | None, typer.Option(min=1, metavar="STEPS", help="Judge while training, too: figures gate/...")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Train a recipe into a run folder, then judge, film and report it."""
@@ -251,6 +261,7 @@ def run(
         if verify:
             without = {"--wandb": wandb, "--no-eval": no_eval, "--trust": trust, "--view": view}
             without |= {"--devices": devices is not None, "--distributed": distributed}
+            without |= {"--gate-only": gate_only, "--judge-every": judge_every is not None}
             passed = verify_recipe(recipe, options, set_ or [], out, resume, show, trainer, without)
         else:
             named = Path(recipe_path) if recipe_path else None
@@ -261,6 +272,8 @@ def run(
                 "trainer": trainer,
                 "placement": placement,
                 "view": view,
+                "gate_only": gate_only,
+                "judge_every": judge_every,
             }
             passed = run_recipe(recipe, options, set_ or [], out, resume, named, show, **how)
     raise typer.Exit(0 if passed else 1)
@@ -280,45 +293,6 @@ def check(
     with results(json) as show:
         passed = check_recipe(recipe, options, set_ or [], show, simulate=run_)
     raise typer.Exit(0 if passed else 1)
-
-
-def evaluate(
-    run: Run,
-    episodes: Annotated[int | None, typer.Option(min=1, help="Episodes per command.")] = None,
-    timestep: Annotated[list[float] | None, typer.Option(help="Physics timestep, s; repeat for several.")] = None,
-    physics: Annotated[
-        str | None,
-        typer.Option(metavar="ENGINE,...", help="Compare it on these: native,mjx,tree.", show_default="native"),
-    ] = None,
-    robust: Annotated[
-        bool, typer.Option("--robust", help="In wrong worlds, parameter by parameter, and pushed.")
-    ] = False,
-    seconds: Annotated[float | None, typer.Option(help="With --robust: length of an episode, s.")] = None,
-    trust: Trust = False,
-    json: Json = False,
-) -> None:
-    """Put a run's policy through its recipe's gate; with --robust, through what makes real robots fall."""
-    from .commands import evaluate_robustly, evaluate_run
-
-    if seconds is not None and not robust:
-        raise WildRobotError("The gate's episodes have their own length.", where="--seconds", hint="add --robust")
-    if physics is not None and robust:
-        raise WildRobotError("A robust evaluation runs on native.", where="--physics", hint="leave one of the two away")
-    timesteps = tuple(timestep or ())
-    with results(json) as show:
-        if robust:
-            passed = evaluate_robustly(run, episodes, seconds, timesteps, trust, show)
-        else:
-            passed = evaluate_run(run, episodes, timesteps or None, physics, trust, show)
-    raise typer.Exit(0 if passed else 1)
-
-
-def render(run: Run, trust: Trust = False, json: Json = False) -> None:
-    """Film a run's policy: walk.mp4 and stride.png, or film.mp4 of a robot that does not walk."""
-    from .commands import render_run
-
-    with results(json) as show:
-        render_run(run, trust, show)
 
 
 def bench(
@@ -347,3 +321,7 @@ def bench(
             show(*run_scaling_benchmark())
         else:
             show(*(run_gpu_benchmark(out) if what == "gpu" else run_benchmarks(what, seeds or 3)))
+
+
+_OF_RECIPES: dict[str, Callable[..., None]] = {"run": run, "check": check, "sweep": sweep}
+"""The commands that take a recipe's own options."""

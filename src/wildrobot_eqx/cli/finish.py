@@ -144,10 +144,11 @@ def bundle(recipe: Recipe, folder: RunFolder) -> None:
     _log.info(f"the bundle for the robot: {archive}; walk it: wildrobot-eqx play {archive}")
 
 
-def finish(recipe: Recipe, folder: RunFolder) -> GateResult | None:
+def finish(recipe: Recipe, folder: RunFolder, gate_only: bool = False) -> GateResult | None:
     """Everything after training: gate, bundle, video and report. A machine that cannot render still gets the rest.
 
-    The gate takes `QUICK_EPISODES` per command here, not its full number, which `eval` takes.
+    The gate takes `QUICK_EPISODES` per command here, not its full number, which `eval` takes. With `gate_only` it is
+    all that is done.
 
     Raises:
         WildRobotError: there is no checkpoint.
@@ -156,6 +157,8 @@ def finish(recipe: Recipe, folder: RunFolder) -> GateResult | None:
     if recipe.gate is not None:
         _log.info(f"judging {QUICK_EPISODES} episodes per command; the full gate: wildrobot-eqx eval {folder.path}")
         result = evaluate(recipe, folder, QUICK_EPISODES)
+    if gate_only:
+        return result
     _attempt("bundle", lambda: bundle(recipe, folder))
     _attempt("video", lambda: render(recipe, folder))
     _attempt("report", lambda: report(folder))

@@ -14,6 +14,7 @@ from ..release.bundle import current_bundle
 from ..report.tables import as_text, choices_table
 from ..runs.folder import RunFolder, sha256
 from ..train.distributed import Placement, Processes, shared_folder
+from ..train.judging import Judge
 from ..train.loop import Trained, train
 from ..train.session import check_gate, reopen, start
 from ..train.startup import enable_compilation_cache
@@ -39,10 +40,15 @@ def run_recipe(
     trainer: str | None = None,
     placement: Placement | None = None,
     view: bool = False,
+    gate_only: bool = False,
+    judge_every: int | None = None,
 ) -> bool:
     """Train, then judge, film and report; False where the gate was not passed, unless that is provisional.
 
     Of several processes the first writes the folder, and goes on alone after the training.
+
+    Raises:
+        WildRobotError: several processes are to be judged midway, where only the first could.
     """
     if view:
         need_view()
@@ -63,15 +69,22 @@ def run_recipe(
             folder = shared_folder(processes.share(None), processes)
             recipe, changes = reopen(folder, trust)
         processes.check_same("number of --devices", devices.count)
+        midway = Judge.of(recipe, judge_every)
+        if midway is not None and devices.count > 1:
+            raise WildRobotError(
+                "A training on several devices is judged at its end only.",
+                where="--judge-every",
+                hint="leave it away, or train on one device",
+            )
         if processes.writes:
             _tell(recipe, folder)
         with _shown(folder) if view and processes.writes else contextlib.nullcontext():
-            trained = train(recipe, folder, wandb, changes, devices, processes)
+            trained = train(recipe, folder, wandb, changes, devices, processes, midway)
         if not processes.writes:
             document = {"run": str(folder.path), "process": processes.index}
             show(document, [f"process {processes.index} of {processes.count} is done; process 0 goes on"])
             return True
-        return _finished(recipe, folder, trained, judge, show)
+        return _finished(recipe, folder, trained, judge, gate_only, show)
 
 
 def _reopened(
@@ -123,10 +136,10 @@ def _tell(recipe: Recipe, folder: RunFolder) -> None:
     )
 
 
-def _finished(recipe: Recipe, folder: RunFolder, trained: Trained, judge: bool, show: Show) -> bool:
+def _finished(recipe: Recipe, folder: RunFolder, trained: Trained, judge: bool, gate_only: bool, show: Show) -> bool:
     """Judge, film and report a run, and show the result."""
     try:
-        result = finish(recipe, folder) if judge else None
+        result = finish(recipe, folder, gate_only) if judge else None
     except KeyboardInterrupt as error:
         raise WildRobotError(
             "Stopped; the training is complete and saved.",

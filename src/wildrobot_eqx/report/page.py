@@ -1,7 +1,5 @@
 """The report: one plain HTML page that holds everything, made from the run folder's files alone."""
 
-import base64
-import html
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,10 @@ from ..evaluate.robust.tables import left_out_lines
 from ..evaluate.walking.shown import Figure
 from ..runs.files import read_object, replace_text
 from .case_film import NAME
+from .html import data as _data
+from .html import image as _image
+from .html import page
+from .html import text as _text
 from .plots import (
     Column,
     gate_axes,
@@ -25,33 +27,6 @@ from .plots import (
     write_plots,
 )
 
-_STYLE = """
-:root { color-scheme: light; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 60rem; padding: 1rem; background: #fff; color: #1b2a3a;
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-h1 { font-size: 1.5rem; margin: .5rem 0; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #d8dee4; padding-bottom: .25rem; }
-h3 { font-size: 1rem; margin: 1rem 0 .25rem; }
-.verdict { border-left: .4rem solid; padding: .5rem 1rem; background: #f4f7fa; }
-.passed { border-color: #1e8449; } .failed { border-color: #c0392b; } .unknown { border-color: #8795a1; }
-.verdict strong { font-size: 1.2rem; }
-.verdict ul { margin: .25rem 0; padding-left: 1.2rem; }
-img, video { display: block; max-width: 100%; height: auto; }
-video { width: 100%; max-width: 40rem; background: #dde5ec; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); gap: 1rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .6rem; border-bottom: 1px solid #e6ebf0; text-align: right; white-space: nowrap; }
-th:first-child { position: sticky; left: 0; background: #fff; }
-th[scope=row], .limit { text-align: left; font-weight: normal; }
-.limit, .note { color: #56646f; }
-td.passed { background: #d5f0dd; } td.failed { background: #f6c6c0; font-weight: bold; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; font-size: .85rem; }
-dt { color: #56646f; } dd { margin: 0; overflow-wrap: anywhere; }
-"""
-
-_POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 _FACTS = ("status", "started", "finished", "seed", "steps_done", "training_s", "options", "overrides")
 
 
@@ -72,46 +47,21 @@ def write_report(run_dir: Path) -> Path:
         plots = write_plots(run_dir)
     manifest, verdict = read_object(run_dir / "manifest.json"), read_object(run_dir / "eval.json")
     title = f"{manifest.get('name', 'run')}: {run_dir.resolve().name}"
-    page = "\n".join(
-        (
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-            f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>",
-            f"<h1>{_text(title)}</h1>",
-            *_verdict(verdict),
-            f"<h2>{'The film' if (run_dir / NAME).is_file() else 'The walk'}</h2>",
-            *_media(run_dir),
-            "<h2>The gate</h2>",
-            *_gate(verdict),
-            *_robust(run_dir),
-            "<h2>Learning</h2>",
-            *_learning(run_dir, plots),
-            "<h2>The run</h2>",
-            *_manifest(manifest),
-            "</body></html>",
-        )
+    body = (
+        *_verdict(verdict),
+        f"<h2>{'The film' if (run_dir / NAME).is_file() else 'The walk'}</h2>",
+        *_media(run_dir),
+        "<h2>The gate</h2>",
+        *_gate(verdict),
+        *_robust(run_dir),
+        "<h2>Learning</h2>",
+        *_learning(run_dir, plots),
+        "<h2>The run</h2>",
+        *_manifest(manifest),
     )
     path = run_dir / "report.html"
-    replace_text(path, page + "\n")
+    replace_text(path, page(title, body))
     return path
-
-
-def _text(value: Any) -> str:
-    return html.escape(str(value), quote=True)
-
-
-def _data(path: Path, kind: str) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError:  # it is there, and may not be read: an empty picture says so
-        data = b""
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-def _image(path: Path, alt: str) -> str:
-    return f'<img alt="{_text(alt)}" src="{_data(path, "image/png")}">'
 
 
 def _verdict(verdict: dict[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -192,12 +193,16 @@ class WandB:
 
 @contextlib.contextmanager
 def progress(total: int, start: int) -> Iterator[Progress]:
-    """A function to call with each iteration and its figures: a bar on a terminal, else a line now and then."""
-    if sys.stderr.isatty():
+    """A function to call with each iteration and its figures: a bar on a terminal, else a line now and then.
+
+    A thread beside the main one, of several trainings in one process, has lines that begin with its name.
+    """
+    alone = threading.current_thread() is threading.main_thread()
+    if alone and sys.stderr.isatty():
         with _bar(total, start) as report:
             yield report
     else:
-        yield _lines(total)
+        yield _lines(total, "" if alone else f"{threading.current_thread().name} ")
 
 
 def summary(figures: Figures) -> str:
@@ -236,13 +241,13 @@ def _bar(total: int, start: int) -> Iterator[Progress]:
         yield lambda iteration, figures: bar.update(task, completed=iteration, figures=summary(figures))
 
 
-def _lines(total: int, every: float = 10.0) -> Progress:
+def _lines(total: int, name: str = "", every: float = 10.0) -> Progress:
     last = -every
 
     def report(iteration: int, figures: Figures) -> None:
         nonlocal last
         if time.monotonic() - last >= every or iteration == total:
             last = time.monotonic()
-            print(f"{iteration:6d}/{total}  {summary(figures)}", file=sys.stderr, flush=True)
+            print(f"{name}{iteration:6d}/{total}  {summary(figures)}", file=sys.stderr, flush=True)
 
     return report

@@ -19,6 +19,7 @@ from ..recipes.recipe import Recipe
 from ..runs.checkpoint import flatten
 from ..runs.folder import RunFolder, now
 from .distributed import Processes
+from .judging import Judge, judged
 from .log import Figures, MetricsFile, TensorBoard, WandB, keep_metrics_until, progress, read_metrics, wall_clock
 from .registry import trainer_of
 from .saving import Follower, check_finite, save_or_stop
@@ -26,7 +27,7 @@ from .session import restore
 from .standing import StandingWatch
 from .startup import import_in_background, process_age
 from .stopping import Stop, stop_signals
-from .trainer import Trainer
+from .trainer import Run, Trainer
 
 _log = logging.getLogger(__name__)
 
@@ -49,13 +50,15 @@ def train(
     changes: dict[str, Any] | None = None,
     devices: Devices = DEFAULT_DEVICE,
     processes: Processes | None = None,
+    judge: Judge | None = None,
+    run: Run | None = None,
 ) -> Trained:
     """Train from the newest checkpoint, or from the seed, until `recipe.iterations`.
 
     Every iteration is appended to metrics.jsonl; a checkpoint is saved now and then and at
     the end. Ctrl-C and SIGTERM save one and stop. `changes` go into the manifest once the
     checkpoint is known to fit: a run that is refused stays what it was. Of several `processes`, which share the folder,
-    the first writes it.
+    the first writes it. `judge` adds the gate's figures where due; `run` computes in place of the trainer.
 
     Raises:
         WildRobotError: a figure is not finite (exit code 1), too many simulations diverged (1), something
@@ -67,7 +70,7 @@ def train(
         if status is not None:
             processes.at_end.append(status.note)
         try:
-            trained = _train(recipe, folder, wandb, status, stop, devices, processes)
+            trained = _train(recipe, folder, wandb, status, stop, devices, processes, judge, run)
         except BaseException as error:
             stopped = _stopped_at_once(folder) if stop.forced or isinstance(error, KeyboardInterrupt) else error
             if status is not None:
@@ -115,6 +118,8 @@ def _train(
     stop: Stop,
     devices: Devices,
     processes: Processes,
+    judge: Judge | None,
+    run: Run | None,
 ) -> Trained:
     import_in_background("orbax.checkpoint", "tensorboardX")
     chosen = trainer_of(folder)
@@ -147,7 +152,11 @@ def _train(
         lines = keep_metrics_until(folder.metrics, first)
         log = _Log(stack, recipe, folder, state, lines, online, stop, processes)
         stop.patient = True
-        chosen.run(recipe, state, log.on_iteration, num_shards, devices)
+        on_iteration = judged(judge, log.on_iteration, chosen.policy)
+        if run is not None:
+            run(recipe, state, on_iteration, num_shards)
+        else:
+            chosen.run(recipe, state, on_iteration, num_shards, devices)
     if log.diverged:
         _log.info(f"{log.diverged} control steps diverged; each ended its episode with reward 0 and entered no mean.")
     if first >= recipe.iterations:

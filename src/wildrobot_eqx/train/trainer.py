@@ -13,6 +13,10 @@ OnIteration = Callable[[Any, dict[str, Any]], None]
 """Called after each iteration with the new state and its figures; what it raises ends the training."""
 
 
+Run = Callable[[Recipe, Any, OnIteration, int], None]
+"""Computes from a state to the recipe's last iteration, the envs in so many shards."""
+
+
 def _as_it_is(recipe: Recipe) -> Recipe:
     """The recipe's own iterations."""
     return recipe
