@@ -237,7 +237,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Train a recipe into a run folder, then judge, film and report it."""
-    from ..train.distributed import Placement
+    from ..train.placement import Placement
     from .commands import verify_recipe
     from .training import run_recipe
 
