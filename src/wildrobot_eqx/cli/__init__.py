@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
+        begin(arguments)
         with contextlib.redirect_stdout(sys.stderr):  # a recipe may print while it loads
-            begin(arguments)
             recipe = _recipe_of(arguments)
         _command(recipe)(args=arguments, prog_name=PROGRAM)
     except WildRobotError as error:
