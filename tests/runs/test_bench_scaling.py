@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from wildrobot_eqx.bench.scaling import Case, Costs, _told, predict, table
+from wildrobot_eqx.bench.scaling import Costs, _told, predict, table
+from wildrobot_eqx.bench.scaling_case import Case
 
 COSTS = Costs(
     env=2e-4,

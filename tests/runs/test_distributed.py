@@ -1,7 +1,5 @@
 """Where a training may run, and what its processes tell each other; trainings on several are in test_devices.py."""
 
-import time
-
 import jax
 import numpy as np
 import pytest
@@ -9,7 +7,8 @@ import pytest
 from wildrobot_eqx import WildRobotError, load_recipe
 from wildrobot_eqx.learn.mesh import DEFAULT_DEVICE
 from wildrobot_eqx.runs import digest
-from wildrobot_eqx.train.distributed import GONE_AFTER, Placement, Processes, _of_runtime
+from wildrobot_eqx.train.distributed import GONE_AFTER, Processes, _of_runtime
+from wildrobot_eqx.train.placement import Placement
 from wildrobot_eqx.train.trainer import Trainer
 
 WRONG = {
@@ -119,11 +118,9 @@ def test_a_process_that_is_done_is_not_missed(second):
 
 def test_who_waits_for_a_process_that_ended_is_told(second):
     second._note("Process 0 ended: no recipe.")
-    began = time.monotonic()
     with pytest.raises(WildRobotError, match="Process 0 ended: no recipe") as caught:
         second.share(None)
     assert caught.value.exit_code == 1
-    assert time.monotonic() - began < 60.0
 
 
 def test_a_process_with_another_value_is_refused(second):

@@ -1,7 +1,6 @@
 """How a training scales: over two processes of one core each, beside one process of two; and a model that says why.
 
-Each case is a process of its own, or two, pinned to its cores where the system allows it: `python -m
-wildrobot_eqx.bench.scaling` with the case as JSON.
+Each case is a process of its own, or two (`scaling_case`), pinned to its cores where the system allows it.
 """
 
 import dataclasses
@@ -9,44 +8,15 @@ import json
 import logging
 import os
 import socket
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 from ..errors import WildRobotError
+from . import scaling_case
+from .scaling_case import Case
 
 _log = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """One process of a training to measure.
-
-    Args:
-        num_envs: of the whole training.
-        cores: that this process may run on.
-        devices: of each process; 0: without a mesh.
-        processes: of the training.
-        process: which of them this is.
-        port: where they meet, on loopback.
-        groups: `minibatch_groups`.
-        recipe, engine: what is trained.
-        iterations: that are measured.
-    """
-
-    num_envs: int
-    cores: tuple[int, ...]
-    devices: int = 0
-    processes: int = 1
-    process: int = 0
-    port: int = 0
-    groups: int = 1
-    recipe: str = "walk"
-    engine: str = "tree"
-    iterations: int = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,7 +180,7 @@ def _measured(case: Case, cores: tuple[int, ...]) -> dict[str, Any]:
         dataclasses.replace(case, process=i, port=port, cores=(cores[i],) if case.processes > 1 else case.cores)
         for i in range(case.processes)
     ]
-    command = [sys.executable, "-m", __name__]
+    command = [sys.executable, "-m", scaling_case.__name__]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     started = [subprocess.Popen([*command, json.dumps(dataclasses.asdict(one))], **pipes) for one in own]
     told = [process.communicate() for process in started]
@@ -223,30 +193,3 @@ def _measured(case: Case, cores: tuple[int, ...]) -> dict[str, Any]:
             exit_code=1,
         )
     return dict(json.loads(told[0][0].strip().splitlines()[-1]))
-
-
-def _main(text: str) -> None:
-    """Measure one case, and print what it gave."""
-    case = Case(**json.loads(text))
-    try:
-        os.sched_setaffinity(0, case.cores)
-    except AttributeError:
-        _log.warning("this system pins no process to a core: cases share all of them")
-    from .scaling_case import measure
-
-    print(json.dumps(measure(case)), flush=True)
-
-
-def median_of(call: Callable[[], Any], turns: int) -> float:
-    """Median seconds of a call, after one that is not counted."""
-    call()
-    spent = []
-    for _ in range(turns):
-        began = time.perf_counter()
-        call()
-        spent.append(time.perf_counter() - began)
-    return statistics.median(spent)
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1])

@@ -1,8 +1,13 @@
-"""One case of the scaling benchmark: an iteration and its parts, timed in a process of a training."""
+"""One case of the scaling benchmark, timed in a process of its own: `python -m ... CASE`, the case as JSON."""
 
 import dataclasses
+import json
+import logging
+import os
 import statistics
+import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -15,16 +20,48 @@ from ..learn.config import PPO, as_learner
 from ..learn.mesh import Devices
 from ..physics.base import cpu_shards
 from ..recipes.recipe import load_recipe
-from ..train.distributed import Placement, Processes
+from ..train.distributed import Processes
+from ..train.placement import Placement
 from ..train.startup import enable_compilation_cache
-from .scaling import Case, median_of
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One process of a training to measure.
+
+    Args:
+        num_envs: of the whole training.
+        cores: that this process may run on.
+        devices: of each process; 0: without a mesh.
+        processes: of the training.
+        process: which of them this is.
+        port: where they meet, on loopback.
+        groups: `minibatch_groups`.
+        recipe, engine: what is trained.
+        iterations: that are measured.
+    """
+
+    num_envs: int
+    cores: tuple[int, ...]
+    devices: int = 0
+    processes: int = 1
+    process: int = 0
+    port: int = 0
+    groups: int = 1
+    recipe: str = "walk"
+    engine: str = "tree"
+    iterations: int = 10
 
 
 def measure(case: Case) -> dict[str, Any]:
     """Seconds of an iteration (`iteration`), of its halves (`collect`, `update`), and of exchanges between devices."""
-    where = {"coordinator": f"127.0.0.1:{case.port}", "processes": case.processes, "process": case.process}
-    several = case.processes > 1
-    placement = Placement(case.devices or None, several, **(where if several else {}))
+    placement = Placement(case.devices or None)
+    if case.processes > 1:
+        placement = Placement(
+            case.devices, True, f"127.0.0.1:{case.port}", processes=case.processes, process=case.process
+        )
     placement.start()
     enable_compilation_cache()
     processes = Processes()
@@ -54,8 +91,8 @@ def _timed(case: Case, devices: Devices) -> dict[str, Any]:
 
         update = eqx.filter_jit(ppo.update)
         parts = {
-            "collect": median_of(collect, case.iterations),
-            "update": median_of(
+            "collect": _median_of(collect, case.iterations),
+            "update": _median_of(
                 lambda: jax.block_until_ready(update(config, state, rollout, key, None, devices)[1]), case.iterations
             ),
         }
@@ -76,7 +113,7 @@ def _exchanges(devices: Devices, turns: int) -> dict[str, float]:
 
     def seconds(columns: int) -> float:
         rows = devices.place_rows(jnp.ones((devices.count, columns), jnp.float32))
-        return median_of(lambda: jax.block_until_ready(gather(devices, rows)), 5 * turns)
+        return _median_of(lambda: jax.block_until_ready(gather(devices, rows)), 5 * turns)
 
     small, large, columns = seconds(4), seconds(1 << 18), 1 << 18
     received = 4 * columns * (devices.count - 1)
@@ -86,3 +123,28 @@ def _exchanges(devices: Devices, turns: int) -> dict[str, float]:
 def _bytes(tree: Any) -> int:
     leaves = [leaf for leaf in jax.tree.leaves(tree) if eqx.is_array(leaf)]
     return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+
+
+def _median_of(call: Callable[[], Any], turns: int) -> float:
+    """Median seconds of a call, after one that is not counted."""
+    call()
+    spent = []
+    for _ in range(turns):
+        began = time.perf_counter()
+        call()
+        spent.append(time.perf_counter() - began)
+    return statistics.median(spent)
+
+
+def _main(text: str) -> None:
+    """Measure one case on its cores, and print what it gave."""
+    case = Case(**json.loads(text))
+    try:
+        os.sched_setaffinity(0, case.cores)
+    except AttributeError:
+        _log.warning("this system pins no process to a core: cases share all of them")
+    print(json.dumps(measure(case)), flush=True)
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])

@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
+        begin(arguments)
         with contextlib.redirect_stdout(sys.stderr):  # a recipe may print while it loads
-            begin(arguments)
             recipe = _recipe_of(arguments)
         _command(recipe, *arguments[:1])(args=arguments, prog_name=PROGRAM)
     except WildRobotError as error:
@@ -252,7 +252,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Train a recipe into a run folder, then judge, film and report it."""
-    from ..train.distributed import Placement
+    from ..train.placement import Placement
     from .commands import verify_recipe
     from .training import run_recipe
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..train.distributed import Placement
+    from ..train.placement import Placement
 
 PANEL = "Several devices or processes"
 Devices = Annotated[int | None, typer.Option(min=1, help="Devices of this process to train on.", rich_help_panel=PANEL)]
@@ -62,7 +62,7 @@ def _keep_standard_output() -> None:
 
 def _read(arguments: Sequence[str]) -> "Placement | None":
     """The placement that arguments ask for; None where a value is none, which the command itself will say."""
-    from ..train.distributed import Placement
+    from ..train.placement import Placement
 
     found: dict[str, str] = {}
     for argument, following in zip(arguments, [*arguments[1:], ""]):

@@ -13,9 +13,10 @@ from ..recipes.recipe import Recipe, RecipeFunction, find_recipe
 from ..release.bundle import current_bundle
 from ..report.tables import as_text, choices_table
 from ..runs.folder import RunFolder, sha256
-from ..train.distributed import Placement, Processes, shared_folder
+from ..train.distributed import Processes, shared_folder
 from ..train.judging import Judge
 from ..train.loop import Trained, train
+from ..train.placement import Placement
 from ..train.session import check_gate, reopen, start
 from ..train.startup import enable_compilation_cache
 from .commands import Show, gate_json, verdict_lines
