@@ -124,7 +124,7 @@ class Figure:
         weight = max(shadow.mass * float(np.linalg.norm(self.model.opt.gravity)), 1e-6)
         places, pressed, _ = shadow.contacts() if forces else (np.zeros((0, 3)),) * 3
         felt = np.linalg.norm(pressed, axis=1) > _FELT * weight
-        _draw(self._forces, places[felt], pressed[felt] * (_LONG * self.height / weight))
+        _draw(self._forces, shadow.place, places[felt], pressed[felt] * (_LONG * self.height / weight))
         self._mass.visible = self._below.visible = mass
         if mass:
             centre = shadow.centre_of_mass
@@ -157,7 +157,7 @@ class Figure:
             arrow = np.array([along[0], along[1], 0.0]) * long
             far = float(np.linalg.norm(arrow)) > 0.05 * self.height
             from_ = (start + rise * self.height * _UP)[None]
-            _draw(handle, from_ if far else np.zeros((0, 3)), arrow[None])
+            _draw(handle, place.shadow.place, from_ if far else np.zeros((0, 3)), arrow[None])
 
     def _draw_push(self, weight: float) -> None:
         pushed, shadow = self._place.push, self._place.shadow
@@ -165,16 +165,22 @@ class Figure:
             self._push.visible = False
             return
         arrow = pushed[1] / weight * 9.81 * _LONG * self.height * 4.0 / math.sqrt(9.81 * self.height)
-        _draw(self._push, (shadow.place - arrow)[None], arrow[None])
+        _draw(self._push, shadow.place, (shadow.place - arrow)[None], arrow[None])
 
 
-def _draw(handle: viser.ArrowsHandle, places: NDArray[np.float64], arrows: NDArray[np.float64]) -> None:
+def _draw(
+    handle: viser.ArrowsHandle,
+    origin: NDArray[np.float64],
+    places: NDArray[np.float64],
+    arrows: NDArray[np.float64],
+) -> None:
     """Arrows that start at places; none where there are none.
 
-    The node moves along: viser's client culls arrows by where they were when they were made.
+    The node moves with `origin`, the base: viser's client culls arrows by where they were when they were made, and
+    may draw a node's new position a moment before its new arrows.
     """
     handle.visible = bool(len(places))
     if len(places):
-        start = places - places[0]
-        handle.position = places[0]
+        start = places - origin
+        handle.position = origin
         handle.points = np.stack([start, start + arrows], axis=1).astype(np.float32)

@@ -1,5 +1,6 @@
 """The page: what stands in its panels, and how it follows the session. viser serves it."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -112,12 +113,12 @@ class Page:
             focus.on_update(lambda _: self._post(lambda: setattr(session, "focus", names.index(focus.value))))
 
     def _slider(self, gui: viser.GuiApi, channel: Any) -> Any:
-        step = max((channel.high - channel.low) / 200.0, 1e-4)
+        step = _step(channel.high - channel.low)
         slider = gui.add_slider(
             f"{channel.name}",
             min=channel.low,
             max=max(channel.high, channel.low + step),
-            step=float(f"{step:.1g}"),
+            step=step,
             initial_value=channel.rest,
             hint=f"{channel.name}, {channel.unit}",
         )
@@ -137,9 +138,8 @@ class Page:
     def _push(self, gui: viser.GuiApi) -> None:
         session = self._session
         with gui.add_folder("Push", expand_by_default=False):
-            most = 2.0 * session.focused.shadow.mass  # N s: 2 m/s
-            step = float(f"{most / 100.0:.1g}")
-            impulse = gui.add_slider("Impulse, N s", 0.0, most, step, min(session.impulse, most))
+            most = float(f"{2.0 * session.focused.shadow.mass:.2g}")  # N s: 2 m/s
+            impulse = gui.add_slider("Impulse, N s", 0.0, most, _step(most), min(session.impulse, most))
             impulse.on_update(lambda _: self._set("impulse", impulse.value))
             direction = gui.add_slider(
                 "Towards, deg", -180.0, 180.0, 5.0, session.direction, hint="0 is ahead, 90 to the robot's left"
@@ -149,10 +149,10 @@ class Page:
 
     def _world(self, gui: viser.GuiApi) -> None:
         session, world = self._session, self._session.world
-        mass = session.focused.shadow.mass
+        most = float(f"{0.5 * session.focused.shadow.mass:.2g}")
         with gui.add_folder("World", expand_by_default=False):
             friction = gui.add_slider("Friction, x", 0.05, 2.0, 0.05, world.friction)
-            payload = gui.add_slider("Payload, kg", 0.0, 0.5 * mass, float(f"{mass / 100.0:.1g}"), world.payload)
+            payload = gui.add_slider("Payload, kg", 0.0, most, _step(most), world.payload)
             terrain = gui.add_dropdown(
                 "Ground", TERRAINS, initial_value=world.terrain, disabled=len(session.places) > 1
             )
@@ -284,6 +284,11 @@ def _plot(
     """A chart over something that is no time of the day."""
     no_legend: Any = {"show": False}
     return gui.add_uplot(data, lines, title=title, height=150, scales={"x": {"time": False}}, legend=no_legend)
+
+
+def _step(span: float) -> float:
+    """A slider's step, a power of ten: 50 to 500 of them make its span."""
+    return float(10.0 ** math.floor(math.log10(max(span, 1e-3) / 50.0)))
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

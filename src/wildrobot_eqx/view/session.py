@@ -105,7 +105,10 @@ class Session:
         self.focus = 0  # whose strips are shown, and whom the camera follows
         self.paused, self.speed, self.stands_up = False, 1.0, True
         self.world = World(engine=self.places[0].simulation.world.engine)
-        self.impulse, self.direction = 0.15 * self.places[0].shadow.mass, 90.0  # N s; degrees from ahead to the left
+        self.impulse, self.direction = (
+            float(f"{0.15 * self.places[0].shadow.mass:.1g}"),
+            90.0,
+        )  # N s; degrees from ahead to the left
         self.asked: dict[str, float] = {c.name: c.rest for c in self.channels}
         self.note = ""
         self._steps = 0  # that were asked for while it was paused
