@@ -410,7 +410,7 @@ ONLY = {
     "typer": lambda m: m.startswith("cli") or m == "recipes.recipe",
     "brax": lambda m: m.startswith("adapters"),
     "gymnasium": lambda m: m.startswith("adapters"),
-    "onnxruntime": lambda m: m == "deploy.player.player",
+    "onnxruntime": lambda m: m == "deploy.player.session",
 }
 
 
@@ -548,7 +548,7 @@ def test_a_circle_of_files_is_found():
 
 # What runs on a robot, and what it may load besides the standard library.
 LIGHT = {"numpy", "onnxruntime"}
-LIGHT_ROOMS = ("deploy.bundle", "deploy.player", "deploy.hardware", "deploy.proof")
+LIGHT_ROOMS = ("deploy.bundle", "deploy.log", "deploy.player", "deploy.hardware", "deploy.proof")
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if _module(p).startswith(LIGHT_ROOMS)], ids=_module)

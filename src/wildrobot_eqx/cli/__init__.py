@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
 from .lists import RECIPES, ROBOTS
+from .logs import LOG
 from .shared import PROGRAM, Json, Run, Trust, notices, refuse, results, verbatim
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
     app.add_typer(BUNDLE, name="bundle")
     app.add_typer(ROBOTS, name="robots")
     app.add_typer(RECIPES, name="recipes")
+    app.add_typer(LOG, name="log")
     app.command("bench")(bench)
     try:
         return typer.main.get_command(app)

@@ -90,6 +90,7 @@ def play(
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long, s.")] = 10.0,
     video: Annotated[Path | None, typer.Option(help="Film it: an .mp4.")] = None,
+    log: Annotated[Path | None, typer.Option(help="Write a log of it: an .mcap.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file of the film's name.")] = False,
     signer: Signer = None,
     view: Annotated[bool, typer.Option("--view", help="Watch it in a window, in real time.")] = False,
@@ -103,17 +104,20 @@ def play(
 
     if video is not None:
         _free(video, force)
+    if log is not None:
+        _free(log, False, "--log")
     with results(json) as show:
         opened = Bundle.open(bundle, signer)
         asked = _asked(opened, ask or [])
         with _window(view) as look:
-            played = run(opened, asked, seconds, ramp=not no_ramp, look=look)
+            played = run(opened, asked, seconds, ramp=not no_ramp, look=look, log=log)
         if video is not None:
             from ..release.film import film_played
 
             _free(video, force)  # it takes a while
             film_played(opened, played, video)
         document = {"bundle": str(bundle), **played.to_json(), "video": None if video is None else str(video)}
+        document |= {"log": None if log is None else str(log)}
         show(document, _summary(document))
     raise typer.Exit(0 if played.survived else 1)
 
@@ -267,7 +271,7 @@ def _summary(document: dict[str, Any]) -> list[str]:
         f"a step of the player took {took['p50']:.0f} us (median), {took['p99']:.0f} us (99%), "
         f"{took['max']:.0f} us (most)"
     )
-    return lines + ([f"film: {document['video']}"] if document["video"] else [])
+    return lines + [f"{what}: {document[key]}" for what, key in (("film", "video"), ("log", "log")) if document[key]]
 
 
 def _findings(found: Any) -> list[Any]:

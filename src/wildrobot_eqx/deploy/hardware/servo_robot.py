@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import WildRobotError
-from ..player.loop import AbstractRobot
+from ..player.robot import AbstractRobot
 from .servo_bus import UNITS, ServoBus
 
 RAD_PER_UNIT = math.radians(240.0 / UNITS)
