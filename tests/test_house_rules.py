@@ -406,7 +406,9 @@ MAY_IMPORT = {
     "__main__": {"cli"},
 }
 ONLY = {
-    "mujoco": lambda m: m.startswith(("physics", "robots", "bench")) or m == "deploy.hardware.mujoco_robot",
+    "mujoco": lambda m: (
+        m.startswith(("physics", "robots", "bench", "deploy.hidden")) or m == "deploy.hardware.mujoco_robot"
+    ),
     "typer": lambda m: m.startswith("cli") or m == "recipes.recipe",
     "brax": lambda m: m.startswith("adapters"),
     "gymnasium": lambda m: m.startswith("adapters"),
@@ -548,7 +550,7 @@ def test_a_circle_of_files_is_found():
 
 # What runs on a robot, and what it may load besides the standard library.
 LIGHT = {"numpy", "onnxruntime"}
-LIGHT_ROOMS = ("deploy.bundle", "deploy.log", "deploy.player", "deploy.hardware", "deploy.proof")
+LIGHT_ROOMS = ("deploy.bringup", "deploy.bundle", "deploy.log", "deploy.player", "deploy.hardware", "deploy.proof")
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if _module(p).startswith(LIGHT_ROOMS)], ids=_module)

@@ -17,6 +17,7 @@ from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
 from .lists import RECIPES, ROBOTS
 from .logs import LOG
+from .robot import ROBOT
 from .shared import PROGRAM, Json, Run, Trust, notices, refuse, results, verbatim
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
     app.add_typer(ROBOTS, name="robots")
     app.add_typer(RECIPES, name="recipes")
     app.add_typer(LOG, name="log")
+    app.add_typer(ROBOT, name="robot")
     app.command("bench")(bench)
     try:
         return typer.main.get_command(app)

@@ -167,12 +167,21 @@ class MujocoRobot(AbstractRobot):
         return np.zeros(3) if self._base is None else self.data.xpos[self._base].copy()
 
     @property
+    def up(self) -> NDArray[np.float64]:
+        """The world's up in its base's frame; (0, 0, 1) of a robot without one."""
+        return np.array([0.0, 0.0, 1.0]) if self._base is None else self.data.xmat[self._base, 6:9].copy()
+
+    @property
     def heading(self) -> float:
         """The heading of its base, rad, in the world; 0 of a robot without one."""
         if self._base is None:
             return 0.0
         turned = self.data.xmat[self._base]
         return float(np.arctan2(turned[3], turned[0]))
+
+    def actuator(self, joint: str) -> int:
+        """The index of a driven joint's actuator."""
+        return self._id("actuator of joint", joint)
 
     def _id(self, kind: str, name: str) -> int:
         model = self.model

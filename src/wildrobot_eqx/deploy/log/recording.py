@@ -77,6 +77,15 @@ class Recording:
         """The first sensor whose name ends in `kind`, such as "quat" or "gyro"; None if there is none."""
         return next((name for name in self.sensors if name.endswith(kind)), None)
 
+    def ages(self, most: int = 20) -> NDArray[np.float64]:
+        """The share of the joints' readings that were 0, 1, ... control steps old, for `we.sensing.RoundRobin`.
+
+        Older ones than `most` steps count as that old.
+        """
+        old = self.age[np.isfinite(self.age)]
+        counts = np.bincount(np.clip(np.round(old / self.dt), 0, most).astype(np.int64))
+        return counts / counts.sum() if counts.size else np.ones(1)
+
     def between(self, start: float, stop: float) -> "Recording":
         """The rows whose time since the first one lies in [start, stop), s."""
         since = self.time - self.time[0] if len(self.time) else self.time

@@ -10,7 +10,7 @@ while walking:
 import dataclasses
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -71,6 +71,7 @@ class Player:
         stale_seconds: how old readings may be before the robot goes to its safe pose, s, if not the contract's: over
             that time lost answers are coasted.
         prove_imu: hold the home pose until motion has shown that the IMU's quaternion turns as its gyro says.
+        motion: targets as a function of the time (s) since it took over, in place of the policy's.
         unguarded: take any command, tilt and joint position: for replays and simulations, never on a robot.
         signer: who must have signed a bundle that is read here, as for `Bundle.open`.
 
@@ -93,6 +94,7 @@ class Player:
         safe_pose: Mapping[str, float] | None = None,
         stale_seconds: float | None = None,
         prove_imu: bool = False,
+        motion: Callable[[float], NDArray[np.float32]] | None = None,
         unguarded: bool = False,
         signer: str | os.PathLike[str] | None = None,
     ):
@@ -114,6 +116,7 @@ class Player:
             )
         self._guard = Guard(contract, quaternion, unguarded, self.stale_seconds)
         self._proof = None if unguarded else ImuProof.of(contract)
+        self._motion = motion
         self._must_prove = prove_imu and self._proof is not None
         bounds = np.array([(c.low, c.high) for c in contract.channels], np.float32).reshape(-1, 2)
         self._asked = np.full_like(bounds, [-np.inf, np.inf]) if unguarded else bounds
@@ -134,7 +137,7 @@ class Player:
         self._guard.start()
         if self._proof is not None:
             self._proof.start()
-        self._waiting = wait
+        self._waiting, self._moved = wait, 0
         self._fault: str | None = None
         self._tilted = False
         self._resting = False
@@ -249,6 +252,10 @@ class Player:
 
     def _run(self, reading: Reading) -> Step:
         contract = self._contract
+        if self._motion is not None:
+            target = self._motion(self._moved * self.dt)
+            self._moved += 1
+            return Step(self._within(target), "run")
         values = {
             COMMAND: np.minimum(np.maximum(reading.command, self._asked[:, 0]), self._asked[:, 1]),
             POSITIONS: reading.positions,
@@ -267,10 +274,14 @@ class Player:
         self._state = dict(zip(self._state, outputs[3:]))
         if self._history is not None:  # what the policy saw, out of the policy itself
             observation = self._state[self._history].ravel()
-        target = np.minimum(np.maximum(target, contract.target_low), contract.target_high)
-        target = slew(target, self._last, self._reach)
-        self._last = np.minimum(np.maximum(target, contract.target_low), contract.target_high)
-        return Step(self._last.copy(), "run", None, observation.copy(), action.copy())
+        return Step(self._within(target), "run", None, observation.copy(), action.copy())
+
+    def _within(self, target: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A target that can be followed: within the limits, and no faster than it may change."""
+        low, high = self._contract.target_low, self._contract.target_high
+        target = slew(np.minimum(np.maximum(target, low), high), self._last, self._reach)
+        self._last = np.minimum(np.maximum(target, low), high)
+        return self._last.copy()
 
     def _pose(self, angles: Mapping[str, float] | None) -> NDArray[np.float32]:
         contract, pose = self._contract, self._contract.safe_pose.copy()
