@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..deploy.bringup.hardware import Hardware, open_robot, read_hardware, today
+from ..deploy.bringup.hardware import Hardware, open_robot, read_hardware, released, sensors_of, today
 from ..deploy.bringup.measure import imu_mounting, imu_order, up_of, zeros
 from ..deploy.bringup.observe import gather, wait_for_lean, watch_imu
 from ..deploy.bringup.signs import judge, model_leans
 from ..deploy.hardware.text_imu import TextImu
 from ..errors import WildRobotError
-from .robot import released, sensors_of
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +24,7 @@ Result = tuple[dict[str, Any], list[str]]
 def calibrate_zeros(bundle: Any, path: Path, *, ask: Any, pose: str, **more: Any) -> Result:
     """The servos' zeros, from readings in a jig with the torque off."""
     hardware, contract = _wired(path, bundle), bundle.contract
-    robot = open_robot(hardware, sensors_of(bundle))
+    robot = open_robot(hardware, sensors_of(bundle.contract))
     with released(robot):
         ask(f"The torque goes off. Put the robot into its jig: every joint in its {pose} pose.", "Is it there?")
         robot.release()
@@ -56,7 +55,7 @@ def calibrate_imu(bundle: Any, path: Path, *, ask: Any, **more: Any) -> Result:
     tilt = bundle.contract.document["safety"]["tilt"]
     upright = (0.0, 0.0, 1.0) if tilt is None else tilt["upright"]
     plain = dataclasses.replace(entry, mounting=(1.0, 0.0, 0.0, 0.0))
-    robot = open_robot(dataclasses.replace(hardware, imu=plain), sensors_of(bundle))
+    robot = open_robot(dataclasses.replace(hardware, imu=plain), sensors_of(bundle.contract))
     with released(robot):
         ask("Hold the robot level and still, as in its home pose.", "Is it?")
         level = watch_imu(robot, _SECONDS)
@@ -98,7 +97,7 @@ def calibrate_signs(bundle: Any, path: Path, *, ask: Any, move: float, **more: A
 
     hardware, contract = _wired(path, bundle), bundle.contract
     leans = model_leans(bundle, move)
-    robot = open_robot(hardware, sensors_of(bundle))
+    robot = open_robot(hardware, sensors_of(bundle.contract))
     driven = [i for i in range(len(contract.joints)) if contract.servos[i]]
     span = 4.0  # s, of each joint: there, rest, back, rest
 

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import logging
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -177,7 +176,7 @@ def _drive(
     amplitude: float | None = None,
 ) -> None:
     from ..deploy.bringup.excite import excitation
-    from ..deploy.bringup.hardware import open_robot, read_hardware
+    from ..deploy.bringup.hardware import open_robot, read_hardware, released, sensors_of
     from ..deploy.log.figures import figures
     from ..deploy.log.recording import read_log
     from ..deploy.player.loop import drive, recorder_of
@@ -191,7 +190,7 @@ def _drive(
     for one in wired.unproved():
         _log.info(f"not measured yet: {one} (robot calibrate)")
     motion = None if amplitude is None else excitation(opened.contract, amplitude, seconds)
-    robot = open_robot(wired, sensors_of(opened))
+    robot = open_robot(wired, sensors_of(opened.contract))
     folder = hardware.with_name("faults") if faults is None else faults
     proof = wired.imu is not None and wired.imu.proved is None and amplitude is None and seconds > 0.0
     with results(json) as show, released(robot):
@@ -232,14 +231,6 @@ def _drive(
     raise typer.Exit(0 if went.fault is None else 1)
 
 
-def sensors_of(opened: Any) -> dict[str, str]:
-    """What a bundle's robot calls the orientation, the gyro and the accelerometer of its first IMU."""
-    names: dict[str, str] = {}
-    for sensor in opened.contract.document["sensors"]:
-        names.setdefault(sensor["kind"], sensor["name"])
-    return names
-
-
 def _hardware_of(contract: Any, lines: list[Any], joints: dict[str, Any], imu: Any) -> Any:
     from ..deploy.bringup.hardware import Hardware
 
@@ -273,13 +264,3 @@ def _asker(yes: bool) -> Any:
             raise WildRobotError("Nothing was moved.", where="robot", hint="say y, or --yes", exit_code=1)
 
     return ask
-
-
-@contextlib.contextmanager
-def released(robot: Any) -> Iterator[None]:
-    """Whatever happens, the torque goes off in the end, and the ports are given back."""
-    try:
-        yield
-    finally:
-        robot.release()
-        robot.close()

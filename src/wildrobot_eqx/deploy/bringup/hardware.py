@@ -1,5 +1,6 @@
 """hardware.toml: how one robot is wired and calibrated. It stays beside the robot, and no bundle holds it."""
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -7,11 +8,12 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import WildRobotError, nearest
+from ..bundle.contract import Contract
 from ..hardware.bno08x import Bno08x
 from ..hardware.bus import AbstractServoBus
 from ..hardware.dynamixel import DynamixelBus
@@ -203,6 +205,24 @@ def open_bus(line: Line, opener: Opener = SerialPort) -> AbstractServoBus:
     if line.driver == "feetech":
         return FeetechBus(port, line.baud)
     return ServoBus(port, baud=line.baud)
+
+
+@contextlib.contextmanager
+def released(robot: ServoRobot) -> Iterator[None]:
+    """Whatever happens, the torque goes off in the end, and the ports are given back."""
+    try:
+        yield
+    finally:
+        robot.release()
+        robot.close()
+
+
+def sensors_of(contract: Contract) -> dict[str, str]:
+    """What a bundle's robot calls the orientation, the gyro and the accelerometer of its first IMU."""
+    names: dict[str, str] = {}
+    for sensor in contract.document["sensors"]:
+        names.setdefault(sensor["kind"], sensor["name"])
+    return names
 
 
 def today() -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import WildRobotError, nearest
 
@@ -45,7 +46,7 @@ class Hidden:
     corrupted: float = 0.0  # share of answers with a wrong byte
     answer_seconds: float | None = None  # s, of a servo's own time before its answer; None: that of its make
 
-    def row(self, name: str, count: int, default: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def row(self, name: str, count: int, default: float) -> NDArray[np.float64]:
         """One of the rows, an entry for each joint."""
         values = getattr(self, name)
         return np.array(values if values else [default] * count, np.float64)
