@@ -35,6 +35,7 @@ def robot_scan(
     driver: Annotated[Literal["hiwonder", "dynamixel", "feetech"], typer.Option(help="Whose servos.")] = "hiwonder",
     baud: Annotated[int | None, typer.Option(help="Bits per second.", show_default="115200; 1000000")] = None,
     ids: Annotated[str, typer.Option(help="Which ids to ask: first:last.")] = "1:32",
+    timeout: Annotated[float, typer.Option(min=0.001, max=5.0, help="How long to wait for an answer, s.")] = 0.03,
     imu: Annotated[str | None, typer.Option("--imu", help="The IMU's port.")] = None,
     imu_driver: Annotated[Literal["text", "bno08x"], typer.Option(help="Whose IMU.")] = "text",
     out: Annotated[
@@ -56,7 +57,7 @@ def robot_scan(
     found: list[dict[str, Any]] = []
     with results(json) as show:
         for i, line in enumerate(lines):
-            bus = open_bus(line)
+            bus = open_bus(dataclasses.replace(line, timeout=timeout))
             bus.retries = 1
             with contextlib.closing(bus):
                 for id in range(int(first), int(last) + 1):

@@ -39,6 +39,7 @@ class Line:
     port: str
     driver: str = "hiwonder"
     baud: int = 115_200
+    timeout: float = 0.012  # s, for one answer; some USB adapters keep bytes for 16 ms (their latency timer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,10 +202,10 @@ def open_bus(line: Line, opener: Opener = SerialPort) -> AbstractServoBus:
     """
     port = opener(line.port, line.baud)
     if line.driver == "dynamixel":
-        return DynamixelBus(port, line.baud)
+        return DynamixelBus(port, line.baud, line.timeout)
     if line.driver == "feetech":
-        return FeetechBus(port, line.baud)
-    return ServoBus(port, baud=line.baud)
+        return FeetechBus(port, line.baud, line.timeout)
+    return ServoBus(port, line.timeout, baud=line.baud)
 
 
 @contextlib.contextmanager
