@@ -167,7 +167,7 @@ def wrong_world(robot: Robot, updates: int = 2) -> dict[str, Any]:
             we.sensing.SampleHold(),
             we.sensing.DroppedPackets(),
         ),
-        "joint_positions": (we.sensing.EncoderOffset(), we.sensing.ReadingResolution()),
+        "joint_positions": (we.sensing.EncoderOffset(), we.sensing.ReadingResolution(), we.sensing.RoundRobin(4)),
     }
     return {
         "disturbances": we.Disturbances(

@@ -88,6 +88,7 @@ PARTS = {
         "Noise": lambda r: we.sensing.Noise(0.1),
         "ReadingDelay": lambda r: we.sensing.ReadingDelay((0.0, 0.03)),
         "ReadingResolution": lambda r: we.sensing.ReadingResolution(),
+        "RoundRobin": lambda r: we.sensing.RoundRobin(2),
         "SampleHold": lambda r: we.sensing.SampleHold(),
     },
     "servos": {

@@ -407,13 +407,15 @@ MAY_IMPORT = {
     "__main__": {"cli"},
 }
 ONLY = {
-    "mujoco": lambda m: m.startswith(("physics", "robots", "bench", "view")) or m == "deploy.hardware.mujoco_robot",
+    "mujoco": lambda m: (
+        m.startswith(("physics", "robots", "bench", "view", "deploy.hidden")) or m == "deploy.hardware.mujoco_robot"
+    ),
     "typer": lambda m: m.startswith("cli") or m == "recipes.recipe",
     "brax": lambda m: m.startswith("adapters"),
     "gymnasium": lambda m: m.startswith("adapters"),
     "viser": lambda m: m in ("view.page", "view.figure", "view.serve"),
     "mjviser": lambda m: m == "view.figure",
-    "onnxruntime": lambda m: m == "deploy.player.player",
+    "onnxruntime": lambda m: m == "deploy.player.session",
     "ray": lambda m: m.startswith("sweep.ray_"),
     "submitit": lambda m: m == "sweep.slurm",
 }
@@ -553,7 +555,7 @@ def test_a_circle_of_files_is_found():
 
 # What runs on a robot, and what it may load besides the standard library.
 LIGHT = {"numpy", "onnxruntime"}
-LIGHT_ROOMS = ("deploy.bundle", "deploy.player", "deploy.hardware", "deploy.proof")
+LIGHT_ROOMS = ("deploy.bringup", "deploy.bundle", "deploy.log", "deploy.player", "deploy.hardware", "deploy.proof")
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if _module(p).startswith(LIGHT_ROOMS)], ids=_module)

@@ -10,6 +10,7 @@ from .observe import (
     Noise,
     ReadingDelay,
     ReadingResolution,
+    RoundRobin,
     SampleHold,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "Noise",
     "ReadingDelay",
     "ReadingResolution",
+    "RoundRobin",
     "SampleHold",
 ]

@@ -87,6 +87,9 @@ class Line(AbstractPort):
     def __init__(self, servos: Servos, clock: Clock):
         self._servos, self._clock, self._said = servos, clock, b""
 
+    def now(self) -> float:
+        return self._clock()
+
     def write(self, data: bytes) -> None:
         self._said += self._servos.take(data)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from wildrobot_eqx import rotation
-from wildrobot_eqx.deploy.player.attitude import GRAVITY, Attitude, _exp, _multiply
+from wildrobot_eqx.deploy.player.attitude import GRAVITY, Attitude, exp, multiply
 
 DT = 0.02  # s
 
@@ -39,7 +39,7 @@ def test_it_turns_with_the_gyro():
     attitude.update([0.0] * 3, _accel(quat), DT)
     for _ in range(500):
         rate = rng.normal(size=3) * 2.0
-        quat = _multiply(quat, _exp(rate * DT))
+        quat = multiply(quat, exp(rate * DT))
         found = attitude.update(rate, _accel(quat), DT)
     assert abs(found @ quat) == pytest.approx(1.0, abs=1e-4)
 

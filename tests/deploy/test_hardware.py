@@ -5,8 +5,9 @@ import pytest
 from test_player import readings
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.deploy.player.loop import AbstractRobot, drive
+from wildrobot_eqx.deploy.player.loop import drive
 from wildrobot_eqx.deploy.player.player import Player
+from wildrobot_eqx.deploy.player.robot import AbstractRobot
 
 
 class Puppet(AbstractRobot):

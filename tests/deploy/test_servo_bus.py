@@ -11,7 +11,7 @@ import pytest
 from fake_servos import Clock, Line, ServoLine, Servos
 
 from wildrobot_eqx import WildRobotError
-from wildrobot_eqx.deploy.hardware import servo_bus, servo_robot
+from wildrobot_eqx.deploy.hardware import servo_robot
 from wildrobot_eqx.deploy.hardware.packets import Command, Decoder, Packet, checksum, signed_word, word
 from wildrobot_eqx.deploy.hardware.port import SerialPort
 from wildrobot_eqx.deploy.hardware.servo_bus import ServoBus
@@ -24,8 +24,7 @@ from wildrobot_eqx.deploy.player.player import Player
 def clock(monkeypatch) -> Clock:
     """The bus's and the robot's clock."""
     clock = Clock()
-    for module in (servo_bus, servo_robot):
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock, sleep=clock.sleep))
+    monkeypatch.setattr(servo_robot, "time", SimpleNamespace(monotonic=clock, sleep=clock.sleep))
     return clock
 
 

@@ -207,6 +207,39 @@ def test_mistakes_are_named(hopper):
         ObservationStack(terms, history=0)
 
 
+@pytest.mark.parametrize(("n", "reads", "lines"), [(5, 2, 1), (6, 1, 2), (3, 4, 1), (7, 2, 3)])
+def test_servos_are_read_in_turn(n, reads, lines, signals):
+    """Every servo has its turn once in each round of its line, in their order, and is as old as its turn is ago."""
+    out = run(we.sensing.RoundRobin(reads, lines, lost=0.0), ramp(60, n), signals)
+    ages = np.arange(60)[:, None] - (out - 100.0 * np.arange(n))
+    servos = -(-n // lines)
+    settled = ages[servos + 1 :]
+    assert settled.max() == -(-servos // reads) - 1
+    for line in range(lines):
+        heard = (settled[:, line::lines] == 0).sum(axis=1)
+        assert heard.max() == min(reads, len(range(line, n, lines)))
+    firsts = {run(we.sensing.RoundRobin(1, lost=0.0), ramp(3, 7), signals, seed).tobytes() for seed in range(8)}
+    assert len(firsts) > 3, "the first turn is drawn per episode"
+
+
+def test_a_lost_answer_waits_for_the_next_turn(signals):
+    out = run(we.sensing.RoundRobin(3, lost=0.2), ramp(4000), signals)
+    ages = np.arange(4000)[:, None] - (out - 100.0 * np.arange(3))
+    shares = [np.mean(ages == age) for age in range(3)]
+    np.testing.assert_allclose(shares, [0.8, 0.16, 0.032], atol=0.02)
+
+
+def test_ages_are_those_that_were_measured(signals):
+    measured = (0.1, 0.5, 0.0, 0.4)
+    out = run(we.sensing.RoundRobin(ages=measured), ramp(6000), signals)
+    ages = np.arange(6000)[:, None] - (out - 100.0 * np.arange(3))
+    assert ages.min() >= 0.0
+    assert np.diff(ages, axis=0).max() <= 1.0, "a reading ages by a step at most"
+    assert set(np.unique(ages[10:])) <= {0.0, 1.0, 2.0, 3.0}
+    with pytest.raises(we.WildRobotError, match="0 servos at a time"):
+        we.sensing.RoundRobin(0)
+
+
 def test_ranges_are_leaves(signals):
     """A wider range changes what is drawn without another structure, so nothing compiles anew."""
     parts = [
@@ -215,6 +248,7 @@ def test_ranges_are_leaves(signals):
         we.sensing.ReadingDelay((0.0, 0.02), longest=0.06),
         we.sensing.SampleHold(),
         we.sensing.DroppedPackets(),
+        we.sensing.RoundRobin(),
     ]
     for part in parts:
         leaves = jax.tree.leaves(eqx.filter(part, eqx.is_array))

@@ -17,7 +17,9 @@ from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
 from .evaluating import evaluate, render
 from .lists import RECIPES, ROBOTS
+from .logs import LOG
 from .placement import Coordinator, Count, Devices, Distributed, Process, begin
+from .robot import ROBOT
 from .shared import PROGRAM, Json, Trust, notices, refuse, results, verbatim
 from .sweeping import sweep
 from .sweeps import sweep_recipe
@@ -111,6 +113,8 @@ def _command(recipe: "RecipeFunction | None", asked: str = "") -> Callable[..., 
     app.add_typer(BUNDLE, name="bundle")
     app.add_typer(ROBOTS, name="robots")
     app.add_typer(RECIPES, name="recipes")
+    app.add_typer(LOG, name="log")
+    app.add_typer(ROBOT, name="robot")
     app.command("bench")(bench)
     try:
         return typer.main.get_command(app)

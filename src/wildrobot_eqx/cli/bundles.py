@@ -54,13 +54,13 @@ def export(
         no_bundle = {"--no-eval": no_eval, "--sign": sign is not None, "--network": network is not None}
         refuse("--format microduck", no_bundle, "leave it away, or take --format bundle")
         file = run / "microduck.onnx" if out is None else out
-        _free(file, force, "--out")
+        free(file, force, "--out")
         with results(json) as show:
             export_microduck(run, file, trust)
             show({"run": str(run), "file": str(file)}, [str(file)])
         return
     if network is not None:
-        _free(network, force, "--network")
+        free(network, force, "--network")
     with results(json) as show:
         folder, archive = export_run(run, out, not no_eval, trust, force, sign, _passphrase)
         lines = [f"{folder}", f"{archive}"]
@@ -90,6 +90,7 @@ def play(
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long, s.")] = 10.0,
     video: Annotated[Path | None, typer.Option(help="Film it: an .mp4.")] = None,
+    log: Annotated[Path | None, typer.Option(help="Write a log of it: an .mcap.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file of the film's name.")] = False,
     signer: Signer = None,
     view: Annotated[bool, typer.Option("--view", help="Watch it in a window, in real time.")] = False,
@@ -97,23 +98,26 @@ def play(
     json: Json = False,
 ) -> None:
     """Run a bundle's robot in plain MuJoCo, through the player that runs on the real one."""
-    _need("onnxruntime")
+    need("onnxruntime")
     from ..deploy.bundle.bundle import Bundle
     from ..deploy.proof.play import play as run
 
     if video is not None:
-        _free(video, force)
+        free(video, force)
+    if log is not None:
+        free(log, False, "--log")
     with results(json) as show:
         opened = Bundle.open(bundle, signer)
-        asked = _asked(opened, ask or [])
+        asked = asked_for(opened, ask or [])
         with _window(view) as look:
-            played = run(opened, asked, seconds, ramp=not no_ramp, look=look)
+            played = run(opened, asked, seconds, ramp=not no_ramp, look=look, log=log)
         if video is not None:
             from ..release.film import film_played
 
-            _free(video, force)  # it takes a while
+            free(video, force)  # it takes a while
             film_played(opened, played, video)
         document = {"bundle": str(bundle), **played.to_json(), "video": None if video is None else str(video)}
+        document |= {"log": None if log is None else str(log)}
         show(document, _summary(document))
     raise typer.Exit(0 if played.survived else 1)
 
@@ -138,7 +142,7 @@ def verify(
     A bundle alone is data: it can be held to a walk or stand gate, which it describes. Of a run the
     recipe is executed, as by eval, so that its own gate judges, whatever it is.
     """
-    _need("jsonschema", "onnx", "onnxruntime")
+    need("jsonschema", "onnx", "onnxruntime")
     from ..release.verify import verify_bundle
     from ..train.startup import enable_compilation_cache
 
@@ -182,7 +186,7 @@ def _signature(bundle: Any, signer: str | None) -> str:
     return f"signature: {'there is one, not checked: --signer PUBKEY' if bundle.signed else 'none'}"
 
 
-def _free(path: Path, force: bool, option: str = "--video") -> None:
+def free(path: Path, force: bool, option: str = "--video") -> None:
     """A file may be written there.
 
     Raises:
@@ -193,7 +197,7 @@ def _free(path: Path, force: bool, option: str = "--video") -> None:
         raise WildRobotError(f"{str(path)!r} exists already.", where=option, hint=hint)
 
 
-def _asked(bundle: Any, given: list[str]) -> dict[str, float]:
+def asked_for(bundle: Any, given: list[str]) -> dict[str, float]:
     """What is asked for by channel, within what the policy was trained for.
 
     Raises:
@@ -224,12 +228,12 @@ def _asked(bundle: Any, given: list[str]) -> dict[str, float]:
     return asked
 
 
-def _need(*libraries: str) -> None:
-    """Refuse to go on without the `deploy` extra, before anything else is loaded."""
+def need(*libraries: str) -> None:
+    """Refuse to go on without the libraries of an extra, before anything else is loaded."""
     from ..deploy.bundle.extra import require
 
     for name in libraries:
-        require(name)
+        require(name, *(("log", "Logs") if name == "mcap" else ()))
 
 
 @contextlib.contextmanager
@@ -267,7 +271,7 @@ def _summary(document: dict[str, Any]) -> list[str]:
         f"a step of the player took {took['p50']:.0f} us (median), {took['p99']:.0f} us (99%), "
         f"{took['max']:.0f} us (most)"
     )
-    return lines + ([f"film: {document['video']}"] if document["video"] else [])
+    return lines + [f"{what}: {document[key]}" for what, key in (("film", "video"), ("log", "log")) if document[key]]
 
 
 def _findings(found: Any) -> list[Any]:

@@ -16,12 +16,18 @@ if TYPE_CHECKING:  # the same names as in the table below, which a test compares
     from .hardware.servo_bus import ServoBus as ServoBus
     from .hardware.servo_robot import ServoMount as ServoMount
     from .hardware.servo_robot import ServoRobot as ServoRobot
+    from .log.recorder import Health as Health
+    from .log.recorder import Recorder as Recorder
+    from .log.recorder import Tick as Tick
+    from .log.recorder import Truth as Truth
+    from .log.recording import Recording as Recording
+    from .log.recording import read_log as read_log
     from .player.attitude import Attitude as Attitude
-    from .player.loop import AbstractRobot as AbstractRobot
     from .player.loop import DriveSummary as DriveSummary
     from .player.loop import drive as drive
     from .player.player import Player as Player
     from .player.player import Step as Step
+    from .player.robot import AbstractRobot as AbstractRobot
 
 _EXPORTS = {
     "bundle.bundle": ("Bundle",),
@@ -36,9 +42,18 @@ _EXPORTS = {
         "ServoMount",
         "ServoRobot",
     ),
+    "log.recorder": (
+        "Health",
+        "Recorder",
+        "Tick",
+        "Truth",
+    ),
+    "log.recording": (
+        "Recording",
+        "read_log",
+    ),
     "player.attitude": ("Attitude",),
     "player.loop": (
-        "AbstractRobot",
         "DriveSummary",
         "drive",
     ),
@@ -46,6 +61,7 @@ _EXPORTS = {
         "Player",
         "Step",
     ),
+    "player.robot": ("AbstractRobot",),
 }
 _OF = modules_of(_EXPORTS)
 __all__ = sorted(_OF)

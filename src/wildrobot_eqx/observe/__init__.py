@@ -23,6 +23,7 @@ from .sensing import MountingError as MountingError
 from .sensing import Noise as Noise
 from .sensing import ReadingDelay as ReadingDelay
 from .sensing import ReadingResolution as ReadingResolution
+from .sensing import RoundRobin as RoundRobin
 from .sensing import SampleHold as SampleHold
 from .signals import Channel as Channel
 from .signals import Signals as Signals

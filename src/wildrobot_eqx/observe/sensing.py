@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from .. import rotation
 from ..arrays import Number, Numbers, Pair, f32, uniform
 from ..control import delay_line
+from ..errors import WildRobotError
 from ..module import AbstractModule
 from ..protocol import Call, Protocol
 from .signals import Signals
@@ -203,3 +204,69 @@ class DroppedPackets(AbstractSensing):
     ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         held = jnp.where(jax.random.bernoulli(key, self.probability), state, value)
         return held, held
+
+
+class RoundRobin(AbstractSensing):
+    """Readings of a line that is too slow to ask every servo in every control step: some of them in turn.
+
+    Each control step asks `reads` of the entries, one after the other in their order, and the others keep what they
+    last said. Whose turn is first, and which servo of the line that is, is drawn per episode. An answer is lost with
+    the probability `lost`; its servo keeps its value until its next turn. Entries are in rows of lines: `lines` says
+    how many lines there are, entry i being on line i % lines.
+
+    Where a robot has been logged, `ages` are its own: the share of readings that were 0, 1, 2, ... control steps old
+    (`read_log(path).ages()`), and each entry's age is drawn anew from them, no older than one step more than it was.
+
+    Args:
+        reads: entries that are asked for in each control step, on each line.
+        lines: of servos.
+        lost: probability that one answer is lost.
+        ages: shares of ages as measured, in control steps; None: those of the turns.
+    """
+
+    reads: int = eqx.field(static=True)
+    lines: int = eqx.field(static=True)
+    lost: Float[Array, ""]
+    ages: Float[Array, " k"] | None
+
+    def __init__(self, reads: int = 4, lines: int = 1, lost: Number = 0.003, ages: Numbers | None = None):
+        self.reads, self.lines = reads, lines
+        self.lost = f32(lost)
+        self.ages = None if ages is None else f32(ages)
+
+    def __check_init__(self) -> None:
+        shares = None if self.ages is None else self.ages.shape
+        if self.reads < 1 or self.lines < 1 or shares == (0,):
+            raise WildRobotError(
+                f"A line is read {self.reads} servos at a time, on {self.lines} lines, with ages of shape {shares}.",
+                where="RoundRobin",
+                hint="at least one of each",
+            )
+
+    def init(
+        self, key: PRNGKeyArray, value: Float[Array, " n"], signals: Signals, dt: float
+    ) -> tuple[Int[Array, ""], Float[Array, "rows n"], Int[Array, " n"]]:
+        rows = 1 if self.ages is None else self.ages.shape[0]
+        turn = jax.random.randint(key, (), 0, value.shape[0])
+        return turn, jnp.tile(value, (rows, 1)), jnp.zeros(value.shape, jnp.int32)
+
+    def __call__(
+        self,
+        key: PRNGKeyArray,
+        state: tuple[Int[Array, ""], Float[Array, "rows n"], Int[Array, " n"]],
+        value: Float[Array, " n"],
+        signals: Signals,
+    ) -> tuple[Float[Array, " n"], tuple[Int[Array, ""], Float[Array, "rows n"], Int[Array, " n"]]]:
+        turn, line, age = state
+        n = value.shape[0]
+        if self.ages is None:
+            along = jnp.arange(n) // self.lines  # the entry's place on its line
+            count = -(-n // self.lines)
+            asked = jnp.mod(along - turn, count) < self.reads
+            heard = asked & ~jax.random.bernoulli(key, self.lost, (n,))
+            held = jnp.where(heard, value, line[0])
+            return held, (jnp.mod(turn + self.reads, count), held[None], jnp.where(heard, 0, age + 1))
+        line = delay_line.push(line, value)
+        drawn = jax.random.choice(key, self.ages.shape[0], (n,), p=self.ages / jnp.sum(self.ages))
+        age = jnp.minimum(drawn, age + 1)
+        return line[age, jnp.arange(n)], (turn, line, age)

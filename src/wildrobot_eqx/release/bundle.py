@@ -70,7 +70,7 @@ def export(
     }
     gate = verdict(folder, iteration)
     if gate is not None:
-        gate |= describe_gate(recipe.gate)
+        gate |= describe_gate(recipe.gate, (line["name"] for line in gate["lines"]))
     env = judged_env(recipe.env, recipe.env.physics.timestep)
     if env.observations["policy"].sensing:  # the robot's sensors are as bad as they are without our help
         env = eqx.tree_at(lambda e: e.observations["policy"].sensing, env, {})

@@ -1,5 +1,6 @@
 """A gate as a bundle describes it, and the env that it judges in: what a bundle can be held to without its recipe."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import equinox as eqx
@@ -14,6 +15,7 @@ from ..deploy.bundle.bundle import Bundle
 from ..deploy.export.robot_files import bundled_robot
 from ..env import Env
 from ..evaluate.gate import AbstractGate
+from ..evaluate.walking.definitions import PROTOCOL, definitions
 from ..evaluate.walking.motions import Motion
 from ..evaluate.walking.stand_gate import StandGate
 from ..evaluate.walking.walk_gate import WalkGate
@@ -38,9 +40,17 @@ class RecordedReset(AbstractReset):
         return self.qpos[i], self.qvel[i]
 
 
-def describe_gate(gate: AbstractGate | None) -> dict[str, Any]:
-    """What a bundle says of a gate beside its verdict: its kind, and, of those that it can be held to, all figures."""
-    return {} if gate is None else {"judge": type(gate).__name__, **(gate.describe() or {})}
+def describe_gate(gate: AbstractGate | None, figures: Iterable[str] = ()) -> dict[str, Any]:
+    """What a bundle says of a gate beside its verdict: its kind, and, of those that it can be held to, all figures.
+
+    Of the gates of walking it says what the `figures` mean, and how an episode is judged, in words.
+    """
+    if gate is None:
+        return {}
+    words: dict[str, Any] = {}
+    if type(gate).__name__ in _GATES:
+        words = {"protocol": PROTOCOL, "definitions": definitions(figures)}
+    return {"judge": type(gate).__name__, **words, **(gate.describe() or {})}
 
 
 def read_judge(bundle: Bundle) -> tuple[Env, AbstractGate] | None:

@@ -16,6 +16,7 @@ from ...locomotion import Gait
 from ...physics.mujoco_tools.kinematics import sensor_quat
 from ...robots import Imu, joint_unit
 from ...task import Fallen
+from .meanings import GAIT, describe_reset, entries, meaning
 from .robot_side import RobotSide
 
 _TARGET_MARGIN = 1.5  # times the fastest change of a target in simulation
@@ -56,10 +57,11 @@ def describe(
         "controller": {"kind": type(side.controller).__name__, "delay": side.delay},
         "sensors": _sensors(side, reads),
         **(_feet(side) if "foot_switches" in reads else {}),
-        "observation": _observation(env),
+        "observation": _observation(env, side),
         "command": _command(side),
         "clock": _clock(env),
         "safety": _safety(env, side),
+        "reset": describe_reset(env.reset_state),
         "simulation": None if simulated is None else _simulation(env, simulated),
     }
 
@@ -153,7 +155,7 @@ def _feet(side: RobotSide) -> dict[str, Any]:
     return {"feet": [{"name": n, "sensor": s if len(s) > 1 else s[0], "threshold": at} for n, s in feet]}
 
 
-def _observation(env: Env) -> list[dict[str, Any]]:
+def _observation(env: Env, side: RobotSide) -> list[dict[str, Any]]:
     stack = env.observations["policy"]
     return [
         {
@@ -166,6 +168,8 @@ def _observation(env: Env) -> list[dict[str, Any]]:
             "source": part.source,
             "constants": dict(part.constants),
             "age": part.age,
+            "meaning": meaning(stack.terms[part.name]),
+            "entries": entries(stack.terms[part.name], side),
         }
         for part in env.layout("policy")
     ]
@@ -205,7 +209,13 @@ def _clock(env: Env) -> dict[str, Any] | None:
         return None
     gait = gaits[0]
     middles = {name: float(middle) for name, middle in zip(gait.feet, _host(gait.mid_swing))}
-    return {"period": float(gait.period), "swing": float(gait.swing), "mid_swing": middles, "rests": gait.rests}
+    return {
+        "period": float(gait.period),
+        "swing": float(gait.swing),
+        "mid_swing": middles,
+        "rests": gait.rests,
+        "meaning": GAIT,
+    }
 
 
 def _fallen(env: Env) -> tuple[float | None, float | None]:

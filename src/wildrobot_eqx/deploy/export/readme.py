@@ -72,6 +72,8 @@ The policy's file computes it from the readings: this is what it means.
 | where | name | kind | unit | frame | source |
 |---|---|---|---|---|---|
 {parts}
+
+{_meanings(document)}
 {_lasting(document["policy"])}
 {_before(document)}"""
 
@@ -100,6 +102,24 @@ def _readings(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _meanings(document: dict[str, Any]) -> str:
+    """What the numbers mean where a wrong guess makes a robot fall: signs, orders, what stands in the first step."""
+    parts = [part for part in document["observation"] if not part["age"] and "meaning" in part]
+    lines = [f"- `{p['name']}` [{', '.join(_few(p['entries']))}]: {p['meaning']}" for p in parts]
+    reset, gate = document.get("reset"), document["gate"] or {}
+    if reset is not None and reset["constants"]:
+        noise = ", ".join(f"{name} {value:g}" for name, value in reset["constants"].items())
+        lines.append(f"- Episodes began as `{reset['kind']}` draws them: {noise}.")
+    if "definitions" in gate:
+        lines.append("- What the gate's figures mean, and how they are measured, stands in the contract under `gate`.")
+    return "\n".join(lines)
+
+
+def _few(names: list[str]) -> list[str]:
+    """Names, or the first and the last of many."""
+    return names if len(names) <= 4 else [names[0], "...", names[-1]]
+
+
 def _before(document: dict[str, Any]) -> str:
     """What to look at first."""
     safety, tilt = document["safety"], document["safety"]["tilt"]
@@ -109,6 +129,11 @@ def _before(document: dict[str, Any]) -> str:
     if tilt is not None:
         up = [round(v, 3) + 0.0 for v in tilt["upright"]]
         steps.append(f"Check the IMU: upright in the home pose, it must see the world's up at `{up}` in its own frame.")
+        steps.append(
+            "Then lean the robot nose down by hand: the x of that up must become negative, and back to what it "
+            "was when "
+            "the robot is. An IMU that gives x, y, z, w passes the step before and fails here."
+        )
     if servos:
         steps.append(
             "`player.start()` moves from the pose that it finds to the home pose, within "

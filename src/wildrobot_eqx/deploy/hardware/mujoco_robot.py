@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import time
+import tomllib
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +18,8 @@ from ..bundle.archive import damaged
 from ..bundle.bundle import Bundle
 from ..bundle.contract import SWITCHES
 from ..bundle.mjcf import unpacked
-from ..player.loop import AbstractRobot
+from ..log.recorder import Truth
+from ..player.robot import AbstractRobot
 
 
 class MujocoRobot(AbstractRobot):
@@ -63,6 +65,7 @@ class MujocoRobot(AbstractRobot):
             (foot["name"], self._places(foot["sensor"]), np.float32(foot["threshold"]))
             for foot in document.get("feet", ())
         ]
+        self._loads = self._force_sensors(bundle, simulation["robot"])
         self._home = np.array(simulation["home_qpos"], np.float64)
         height, tilt = simulation["min_height"], simulation["max_tilt"]
         self._floor = -np.inf if height is None else float(height)
@@ -149,6 +152,11 @@ class MujocoRobot(AbstractRobot):
                     self.data.qvel[dof] += model.jnt_axis[joint] @ velocity
             body = int(model.body_parentid[body])
 
+    def truth(self) -> Truth:
+        """Its state now, and what the floor bears at each foot."""
+        loads = {foot: float(self.data.sensordata[places].sum()) for foot, places in self._loads.items()}
+        return Truth(self.data.qpos.copy(), self.data.qvel.copy(), loads, self.fallen)
+
     def release(self) -> None:
         """Nothing: a simulated robot may be looked at for longer."""
 
@@ -165,12 +173,21 @@ class MujocoRobot(AbstractRobot):
         return np.zeros(3) if self._base is None else self.data.xpos[self._base].copy()
 
     @property
+    def up(self) -> NDArray[np.float64]:
+        """The world's up in its base's frame; (0, 0, 1) of a robot without one."""
+        return np.array([0.0, 0.0, 1.0]) if self._base is None else self.data.xmat[self._base, 6:9].copy()
+
+    @property
     def heading(self) -> float:
         """The heading of its base, rad, in the world; 0 of a robot without one."""
         if self._base is None:
             return 0.0
         turned = self.data.xmat[self._base]
         return float(np.arctan2(turned[3], turned[0]))
+
+    def actuator(self, joint: str) -> int:
+        """The index of a driven joint's actuator."""
+        return self._id("actuator of joint", joint)
 
     def _id(self, kind: str, name: str) -> int:
         model = self.model
@@ -189,6 +206,15 @@ class MujocoRobot(AbstractRobot):
     def _places(self, sensors: str | list[str]) -> list[int]:
         """Where a foot's sensors, one or several, have their upward forces."""
         return [self._sensor(name, 3).start + 2 for name in ([sensors] if isinstance(sensors, str) else sensors)]
+
+    def _force_sensors(self, bundle: Bundle, name: str) -> dict[str, list[int]]:
+        """Where the upward forces of the feet stand that the robot.toml names; none where it is no such file."""
+        try:
+            feet = tomllib.loads(bundle.text(name)).get("feet", {})
+            named = {foot: entry["force"] for foot, entry in feet.items() if "force" in entry}
+        except (tomllib.TOMLDecodeError, AttributeError, TypeError, WildRobotError):
+            return {}
+        return {foot: self._places(force) for foot, force in named.items()}
 
     def _sensor(self, name: str, size: int) -> slice:
         found = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_SENSOR, name)

@@ -12,6 +12,10 @@ from ...errors import WildRobotError
 class AbstractPort(abc.ABC):
     """Bytes out, bytes in."""
 
+    def now(self) -> float:
+        """The present, s, on the clock by which answers are waited for."""
+        return time.monotonic()
+
     @abc.abstractmethod
     def write(self, data: bytes) -> None:
         """Send all of `data`.

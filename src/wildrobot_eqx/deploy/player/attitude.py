@@ -49,7 +49,7 @@ class Attitude:
         error = np.zeros(3) if weight == 0.0 else weight * np.cross(force / size, _up(self._quat))
         self.bias = self.bias - self._bias_gain * error * dt
         turn = (rate - self.bias + self._gain * error) * dt
-        self._quat = _multiply(self._quat, _exp(turn))
+        self._quat = multiply(self._quat, exp(turn))
         self._quat /= np.linalg.norm(self._quat)
         return self._quat.copy()
 
@@ -65,16 +65,16 @@ def _upright(up: NDArray[np.float64]) -> NDArray[np.float64]:
     roll = math.atan2(up[1], up[2])
     pitch = math.atan2(-up[0], math.hypot(up[1], up[2]))
     about_y = np.array([math.cos(pitch / 2.0), 0.0, math.sin(pitch / 2.0), 0.0])
-    return _multiply(about_y, np.array([math.cos(roll / 2.0), math.sin(roll / 2.0), 0.0, 0.0]))
+    return multiply(about_y, np.array([math.cos(roll / 2.0), math.sin(roll / 2.0), 0.0, 0.0]))
 
 
-def _exp(turn: NDArray[np.float64]) -> NDArray[np.float64]:
+def exp(turn: NDArray[np.float64]) -> NDArray[np.float64]:
     """The quaternion of a turn (rad) about its own axis."""
     angle = float(np.linalg.norm(turn))
     axis = turn / angle if angle > 0.0 else turn
     return np.concatenate([[math.cos(angle / 2.0)], math.sin(angle / 2.0) * axis])
 
 
-def _multiply(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+def multiply(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Hamilton product: the rotation `b` followed by `a`."""
     return np.concatenate([[a[0] * b[0] - a[1:] @ b[1:]], a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:])])

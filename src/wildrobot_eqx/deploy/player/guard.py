@@ -32,6 +32,10 @@ class Unfit(Exception):  # noqa: N818 - a verdict on readings, not a mistake of 
     """Readings that must not be acted on; the text says why."""
 
 
+class Tilted(Unfit):
+    """The robot has tilted too far."""
+
+
 class Guard:
     """Takes readings apart and refuses what cannot be true: not finite, stale, out of range, fallen over.
 
@@ -39,12 +43,15 @@ class Guard:
         contract: the bundle's contract.
         quaternion: the order in which the robot's IMU gives its quaternions.
         trusting: let pass what is finite and fresh, wherever the robot is.
+        stale: how old readings may be, s; the contract's time if None.
     """
 
-    def __init__(self, contract: Contract, quaternion: str = "wxyz", trusting: bool = False):
+    def __init__(
+        self, contract: Contract, quaternion: str = "wxyz", trusting: bool = False, stale: float | None = None
+    ):
         safety = contract.document["safety"]
         self._contract = contract
-        self._stale = float(safety["stale_seconds"])
+        self._stale = float(safety["stale_seconds"]) if stale is None else stale
         tilt = safety["tilt"]
         self._compass = None if tilt is None or trusting else str(tilt["sensor"])
         self._upright = np.array([0.0, 0.0, 1.0] if tilt is None else tilt["upright"], np.float64)
@@ -159,7 +166,7 @@ class Guard:
         up = (2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y))  # R^T (0, 0, 1)
         cosine = sum(a * b for a, b in zip(up, self._upright))
         if cosine < self._level:
-            raise Unfit(f"the robot is tilted by {math.degrees(math.acos(max(cosine, -1.0))):.0f} degrees")
+            raise Tilted(f"the robot is tilted by {math.degrees(math.acos(max(cosine, -1.0))):.0f} degrees")
 
     def _command(self, command: Any) -> NDArray[np.float32]:
         """What is asked for, by the contract's channels; of what is absent, nothing."""

@@ -8,17 +8,15 @@ while walking:
 """
 
 import dataclasses
-import functools
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from ...errors import WildRobotError, first_line, nearest
-from ..bundle.archive import damaged
 from ..bundle.bundle import Bundle
 from ..bundle.contract import (
     ACTION,
@@ -29,14 +27,14 @@ from ..bundle.contract import (
     SWITCHES,
     TARGET,
     VELOCITIES,
-    observation_digest,
 )
-from .guard import Guard, Reading, Unfit, slew
+from .guard import Guard, Reading, Tilted, Unfit, slew
+from .imu_proof import ImuProof
+from .session import open_policy
 
-Mode = Literal["wait", "ramp", "run", "safe"]
+Mode = Literal["wait", "ramp", "hold", "run", "safe"]
 _NEAR = 1e-4  # rad
 _NOWHERE = np.zeros((0,), np.float32)
-_MEMORY = 2**29  # bytes, of all policies
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,10 +44,10 @@ class Step:
     `target` holds what is sent to the actuators, in the order of `Player.joints`: positions (rad) of
     servos, torques or speeds of others, as the contract says. In the mode "wait" no reading has said
     yet where the joints are: `target` is empty, nothing may be sent, and `fault` says what is
-    missing. In "ramp" the robot moves from the pose it was found in to its home pose; in "run" the
-    policy has it; in "safe" servos move to the safe pose and stay there, other actuators rest, and
-    `fault` says why, or is None where it was asked to rest. `observation` and `action` are the
-    policy's, None where it was not asked.
+    missing. In "ramp" the robot moves from the pose it was found in to its home pose; in "hold" it stays
+    there until the policy may take over; in "run" the policy has it; in "safe" servos move to the safe
+    pose and stay there, other actuators rest, and `fault` says why, or is None where it was asked to
+    rest. `observation` and `action` are the policy's, None where it was not asked.
     """
 
     target: NDArray[np.float32]
@@ -70,6 +68,10 @@ class Player:
             contract's limits must lie within.
         quaternion: the order of the robot's quaternions, "wxyz" or "xyzw".
         safe_pose: where to go when something is wrong (rad, by joint), if not the contract's pose.
+        stale_seconds: how old readings may be before the robot goes to its safe pose, s, if not the contract's: over
+            that time lost answers are coasted.
+        prove_imu: hold the home pose until motion has shown that the IMU's quaternion turns as its gyro says.
+        motion: targets as a function of the time (s) since it took over, in place of the policy's.
         unguarded: take any command, tilt and joint position: for replays and simulations, never on a robot.
         signer: who must have signed a bundle that is read here, as for `Bundle.open`.
 
@@ -79,6 +81,7 @@ class Player:
 
     joints: tuple[str, ...]
     dt: float  # s
+    stale_seconds: float  # s
 
     def __init__(
         self,
@@ -89,6 +92,9 @@ class Player:
         limits: Mapping[str, tuple[float, float]] | None = None,
         quaternion: Literal["wxyz", "xyzw"] = "wxyz",
         safe_pose: Mapping[str, float] | None = None,
+        stale_seconds: float | None = None,
+        prove_imu: bool = False,
+        motion: Callable[[float], NDArray[np.float32]] | None = None,
         unguarded: bool = False,
         signer: str | os.PathLike[str] | None = None,
     ):
@@ -97,13 +103,23 @@ class Player:
         self.joints, self.dt = contract.joints, contract.dt
         self._fits(joints, rate, limits, quaternion)
         document = contract.document
-        self._session = _session(self.bundle)
+        self._session = open_policy(self.bundle)
         self._outputs = [OBSERVATION, ACTION, TARGET, *(state.output for state in contract.states)]
         self._history = next((state.input for state in contract.states if state.kind == "history"), None)
-        self._guard = Guard(contract, quaternion, unguarded)
+        safety = document["safety"]
+        self.stale_seconds = float(safety["stale_seconds"]) if stale_seconds is None else stale_seconds
+        if not (math.isfinite(self.stale_seconds) and self.stale_seconds >= 2.0 * self.dt):
+            raise WildRobotError(
+                f"Readings may be {self.stale_seconds:g} s old, which is less than two control periods, or no time.",
+                where="stale_seconds",
+                hint=f"such as {5.0 * self.dt:g}",
+            )
+        self._guard = Guard(contract, quaternion, unguarded, self.stale_seconds)
+        self._proof = None if unguarded else ImuProof.of(contract)
+        self._motion = motion
+        self._must_prove = prove_imu and self._proof is not None
         bounds = np.array([(c.low, c.high) for c in contract.channels], np.float32).reshape(-1, 2)
         self._asked = np.full_like(bounds, [-np.inf, np.inf]) if unguarded else bounds
-        safety = document["safety"]
         self._reach = contract.target_speed * np.float32(contract.dt)
         slow = np.float32(float(safety["ramp_speed"]) * contract.dt)
         self._slow = np.where(contract.servos, slow, np.float32(np.inf))  # what is no position may rest at once
@@ -111,18 +127,23 @@ class Player:
         self._safe_pose = self._pose(safe_pose)
         self.start()
 
-    def start(self, *, ramp: bool = True) -> None:
+    def start(self, *, ramp: bool = True, wait: bool = False) -> None:
         """Begin anew at the next reading, and forget any fault.
 
         Without `ramp` the policy has the robot at once, which suits simulations: on a robot
-        that is not in its home pose the first target is a jump.
+        that is not in its home pose the first target is a jump. With `wait` the robot holds its home pose until
+        `take_over`.
         """
         self._guard.start()
+        if self._proof is not None:
+            self._proof.start()
+        self._waiting, self._moved = wait, 0
         self._fault: str | None = None
+        self._tilted = False
         self._resting = False
         self._found = False  # a reading has said where the joints are
         self._last: NDArray[np.float32] = self._contract.target_rest  # of servos, where the joints are found
-        self._mode: Mode = "ramp" if ramp and self._contract.servos.any() else "run"
+        self._mode: Mode = "ramp" if ramp and self._contract.servos.any() else "hold"
         self._way: tuple[NDArray[np.float32], int, int] | None = None  # from where, steps done, steps in all
         self._state = {state.input: np.zeros(state.shape, np.float32) for state in self._contract.states}
 
@@ -130,6 +151,20 @@ class Player:
     def fault(self) -> str | None:
         """Why the robot is in its safe pose; None while nothing is wrong."""
         return self._fault
+
+    @property
+    def tilted(self) -> bool:
+        """The fault is that the robot has tilted too far."""
+        return self._tilted
+
+    @property
+    def proved(self) -> bool:
+        """Nothing is to be proved of the IMU before the policy takes over, or motion has shown it."""
+        return not self._must_prove or (self._proof is not None and self._proof.proved)
+
+    def take_over(self) -> None:
+        """Let the policy have the robot once it is in its home pose and the IMU is proved."""
+        self._waiting = False
 
     @property
     def state(self) -> dict[str, NDArray[np.float32]]:
@@ -163,7 +198,11 @@ class Player:
             try:
                 reading = self._guard(readings, now)
                 self._found = True
-                return self._begin(reading) if self._mode == "ramp" else self._run(reading)
+                if self._proof is not None:
+                    self._proof(reading)
+                if self._mode == "hold" and not self._waiting and self.proved:
+                    self._mode = "run"
+                return {"ramp": self._begin, "hold": self._hold}.get(self._mode, self._run)(reading)
             except Unfit as unfit:
                 if not self._found:
                     try:
@@ -172,7 +211,7 @@ class Player:
                         self._guard.start()
                         return Step(_NOWHERE, "wait", str(unknown))
                     self._found = True
-                self._fault = str(unfit)
+                self._fault, self._tilted = str(unfit), isinstance(unfit, Tilted)
         self._mode = "safe"
         self._last = slew(self._safe_pose, self._last, self._slow)
         return Step(self._last.copy(), "safe", self._fault)
@@ -191,11 +230,20 @@ class Player:
         smooth = np.float32(fraction * fraction * (3.0 - 2.0 * fraction))
         self._way = (found, done + 1, steps)
         if done + 1 >= steps:
-            self._mode = "run"
+            self._mode = "hold"
         # A joint may be found beyond its limits: clipped to them, its first target would be a jump.
         home = np.where(contract.servos, contract.home, contract.target_rest)
         self._last = home if done + 1 >= steps else found + smooth * (home - found)
         return Step(self._last.copy(), "ramp")
+
+    def _hold(self, reading: Reading) -> Step:
+        """The home pose, at the pace of the ramp where the robot was not led there; what is no servo rests."""
+        home = np.where(self._contract.servos, self._contract.home, self._contract.target_rest)
+        if self._way is None:
+            self._way = (self._found_at(reading.positions), 0, 0)
+            self._last = self._way[0]
+        self._last = slew(home, self._last, self._slow)
+        return Step(self._last.copy(), "hold")
 
     def _found_at(self, positions: NDArray[np.float32]) -> NDArray[np.float32]:
         """The targets that hold the robot where its joints are: of servos their positions, of others rest."""
@@ -204,6 +252,10 @@ class Player:
 
     def _run(self, reading: Reading) -> Step:
         contract = self._contract
+        if self._motion is not None:
+            target = self._motion(self._moved * self.dt)
+            self._moved += 1
+            return Step(self._within(target), "run")
         values = {
             COMMAND: np.minimum(np.maximum(reading.command, self._asked[:, 0]), self._asked[:, 1]),
             POSITIONS: reading.positions,
@@ -222,10 +274,14 @@ class Player:
         self._state = dict(zip(self._state, outputs[3:]))
         if self._history is not None:  # what the policy saw, out of the policy itself
             observation = self._state[self._history].ravel()
-        target = np.minimum(np.maximum(target, contract.target_low), contract.target_high)
-        target = slew(target, self._last, self._reach)
-        self._last = np.minimum(np.maximum(target, contract.target_low), contract.target_high)
-        return Step(self._last.copy(), "run", None, observation.copy(), action.copy())
+        return Step(self._within(target), "run", None, observation.copy(), action.copy())
+
+    def _within(self, target: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A target that can be followed: within the limits, and no faster than it may change."""
+        low, high = self._contract.target_low, self._contract.target_high
+        target = slew(np.minimum(np.maximum(target, low), high), self._last, self._reach)
+        self._last = np.minimum(np.maximum(target, low), high)
+        return self._last.copy()
 
     def _pose(self, angles: Mapping[str, float] | None) -> NDArray[np.float32]:
         contract, pose = self._contract, self._contract.safe_pose.copy()
@@ -281,46 +337,3 @@ class Player:
             raise WildRobotError(
                 f"There is no order of quaternions {quaternion!r}.", where="quaternion", hint="'wxyz' or 'xyzw'"
             )
-
-
-@functools.cache
-def _bound_memory() -> None:
-    """All policies of this process share so much memory: shapes inside a graph may ask for any."""
-    cpu = onnxruntime.OrtMemoryInfo(
-        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
-    )
-    onnxruntime.create_and_register_allocator(cpu, onnxruntime.OrtArenaCfg({"max_mem": _MEMORY}))
-
-
-def _session(bundle: Bundle) -> onnxruntime.InferenceSession:
-    """The policy, ready to run on one core; its shapes, and what its vectors mean, are those of the contract."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4  # what goes wrong is raised
-    _bound_memory()
-    options.add_session_config_entry("session.use_env_allocators", "1")
-    where = f"{bundle.path}, {bundle.contract.document['policy']['file']}"
-    if b"location" in bundle.policy:  # the key that every tensor in another file has, wherever in the graph
-        raise damaged("The policy keeps tensors in another file.", where)
-    try:
-        session = onnxruntime.InferenceSession(bundle.policy, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises types of its own, which share no base
-        raise damaged(f"The policy cannot be loaded: {first_line(error)}", where) from error
-    policy = bundle.contract.document["policy"]
-    states, kind = bundle.contract.states, "tensor(float)"
-    nu = len(bundle.contract.joints)
-    ends = [(OBSERVATION, policy["input_size"]), (ACTION, policy["action_size"]), (TARGET, nu)]
-    expected = (
-        [
-            *((name, [1, size], kind) for name, size in bundle.contract.inputs.items()),
-            *((s.input, list(s.shape), kind) for s in states),
-        ],
-        [*((name, [1, size], kind) for name, size in ends), *((s.output, list(s.shape), kind) for s in states)],
-    )
-    found = tuple([(n.name, n.shape, n.type) for n in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
-    if found != expected:
-        raise damaged(f"The policy takes and gives {found}, the contract says {expected}.", where)
-    if session.get_modelmeta().custom_metadata_map.get("observation") != observation_digest(bundle.contract.document):
-        raise damaged("The policy was exported for another order of joints or of observations.", where)
-    return session

@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,6 +81,7 @@ def play(
     seconds: float,
     ramp: bool = True,
     look: Callable[[MujocoRobot], None] | None = None,
+    log: str | os.PathLike[str] | None = None,
 ) -> Played:
     """Let the policy have the bundle's own robot for some seconds.
 
@@ -88,6 +91,7 @@ def play(
         seconds: s, from the moment that the policy has the robot.
         ramp: begin as a robot does, with the way to the home pose.
         look: shown the robot after every control step.
+        log: a file (.mcap) to write.
 
     Raises:
         WildRobotError: the bundle is damaged or carries no robot, or its policy was not trained for such a command.
@@ -96,7 +100,8 @@ def play(
     robot = MujocoRobot(bundle)
     player = Player(bundle, joints=robot.joints, rate=1.0 / bundle.contract.dt)
     track = _Track(robot, look)
-    summary = drive(player, robot, command, seconds, ramp=ramp, watch=track, rest=False)
+    path = None if log is None else Path(log)
+    summary = drive(player, robot, command, seconds, ramp=ramp, watch=track, rest=False, on_fault="hold", log=path)
     active = np.array(track.active)
     upright = ~np.array(track.fell)
     until = int(upright[active].argmin()) if not upright[active].all() else int(active.sum())

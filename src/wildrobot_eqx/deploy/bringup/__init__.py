@@ -1,0 +1,1 @@
+"""Bring-up of a real robot: its hardware.toml, calibration, excitation."""
