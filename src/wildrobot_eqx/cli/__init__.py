@@ -15,6 +15,7 @@ import typer
 from .. import __version__
 from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
+from .identify import identify, replay
 from .lists import RECIPES, ROBOTS
 from .logs import LOG
 from .shared import PROGRAM, Json, Run, Trust, notices, refuse, results, verbatim
@@ -105,6 +106,8 @@ def _command(recipe: "RecipeFunction | None") -> Callable[..., Any]:
     app.add_typer(ROBOTS, name="robots")
     app.add_typer(RECIPES, name="recipes")
     app.add_typer(LOG, name="log")
+    app.command("replay")(replay)
+    app.command("identify")(identify)
     app.command("bench")(bench)
     try:
         return typer.main.get_command(app)
@@ -225,6 +228,10 @@ def run(
     resume: Annotated[Path | None, typer.Option(help="Go on with this run.", metavar="RUN")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Ten iterations that prove the wiring.")] = False,
     set_: Set = None,
+    identified: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Train the robot as `identify` found it.", show_default=False),
+    ] = None,
     trainer: Trainer = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases, too.")] = False,
     trust: Trust = False,
@@ -237,10 +244,11 @@ def run(
     with results(json) as show:
         if verify:
             without = {"--wandb": wandb, "--no-eval": no_eval, "--trust": trust}
-            passed = verify_recipe(recipe, options, set_ or [], out, resume, show, trainer, without)
+            passed = verify_recipe(recipe, options, set_ or [], out, resume, show, trainer, without, identified)
         else:
             named = Path(recipe_path) if recipe_path else None
             how: dict[str, Any] = {"wandb": wandb, "trust": trust, "judge": not no_eval, "trainer": trainer}
+            how["identified"] = identified
             passed = run_recipe(recipe, options, set_ or [], out, resume, named, show, **how)
     raise typer.Exit(0 if passed else 1)
 

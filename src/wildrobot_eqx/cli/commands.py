@@ -40,13 +40,18 @@ def run_recipe(
     trust: bool,
     judge: bool,
     trainer: str | None = None,
+    identified: Path | None = None,
 ) -> bool:
     """Train, then judge, film and report; False where the gate was not passed, unless that is provisional."""
     enable_compilation_cache()
     if resume is None:
         changes: dict[str, Any] = {}
-        recipe, folder = start(function, {**function.options, **options}, assignments, out, trainer, judge)
+        recipe, folder = start(function, {**function.options, **options}, assignments, out, trainer, judge, identified)
     else:
+        if identified is not None:
+            raise WildRobotError(
+                "--resume goes on with what was identified at the start.", where="--identified", hint="leave it away"
+            )
         if out is not None:
             raise WildRobotError("--resume goes on in the run's own folder.", where="--out", hint="leave --out away")
         folder = RunFolder.open(resume)
@@ -129,6 +134,7 @@ def verify_recipe(
     show: Show,
     trainer: str | None = None,
     without: dict[str, bool] | None = None,
+    identified: Path | None = None,
 ) -> bool:
     """Ten iterations into `out`, or into a folder that is removed again; False where a check failed.
 
@@ -141,7 +147,8 @@ def verify_recipe(
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="wildrobot-eqx-verify-") as scratch:
         recipe, folder = start(
-            function, {**function.options, **options}, assignments, out or Path(scratch) / "run", trainer
+            *(function, {**function.options, **options}, assignments, out or Path(scratch) / "run", trainer),
+            identified=identified,
         )
         checks = verify(short(recipe), folder)
     seconds = time.monotonic() - began

@@ -25,7 +25,7 @@ from .plots import (
     write_plots,
 )
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 60rem; padding: 1rem; background: #fff; color: #1b2a3a;
@@ -51,7 +51,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; fon
 dt { color: #56646f; } dd { margin: 0; overflow-wrap: anywhere; }
 """
 
-_POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
+POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 _FACTS = ("status", "started", "finished", "seed", "steps_done", "training_s", "options", "overrides")
 
 
@@ -77,8 +77,8 @@ def write_report(run_dir: Path) -> Path:
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-            f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>",
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+            f"<title>{_text(title)}</title><style>{STYLE}</style></head><body>",
             f"<h1>{_text(title)}</h1>",
             *_verdict(verdict),
             f"<h2>{'The film' if (run_dir / NAME).is_file() else 'The walk'}</h2>",
