@@ -70,6 +70,7 @@ PARTS = {
             for name in we.randomise.__all__
             if name.startswith(("Scale", "Tilt"))
         },
+        "MemberRanges": lambda r: we.randomise.MemberRanges(r, friction=dict.fromkeys(r.joint_names, (0.8, 1.2))),
         "Payload": we.randomise.Payload,
         "ShiftCentreOfMass": we.randomise.ShiftCentreOfMass,
     },

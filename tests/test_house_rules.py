@@ -382,6 +382,7 @@ FLOW = [
     {"check"},
     {"adapters", "learn"},
     {"deploy"},
+    {"identify"},
     {"evaluate"},
     {"recipes"},
     {"runs"},

@@ -2,6 +2,7 @@
 
 from .physics import (
     AbstractRandomiser,
+    MemberRanges,
     Payload,
     ScaleArmature,
     ScaleDamping,
@@ -17,6 +18,7 @@ from .physics import (
 
 __all__ = [
     "AbstractRandomiser",
+    "MemberRanges",
     "Payload",
     "ScaleArmature",
     "ScaleDamping",

@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
 from .evaluating import evaluate, render
+from .identify import identify, replay
 from .lists import RECIPES, ROBOTS
 from .logs import LOG
 from .placement import Coordinator, Count, Devices, Distributed, Process, begin
@@ -115,6 +116,8 @@ def _command(recipe: "RecipeFunction | None", asked: str = "") -> Callable[..., 
     app.add_typer(RECIPES, name="recipes")
     app.add_typer(LOG, name="log")
     app.add_typer(ROBOT, name="robot")
+    app.command("replay")(replay)
+    app.command("identify")(identify)
     app.command("bench")(bench)
     try:
         return typer.main.get_command(app)
@@ -237,6 +240,10 @@ def run(
     resume: Annotated[Path | None, typer.Option(help="Go on with this run.", metavar="RUN")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Ten iterations that prove the wiring.")] = False,
     set_: Set = None,
+    identified: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Train the robot as `identify` found it.", show_default=False),
+    ] = None,
     trainer: Trainer = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases, too.")] = False,
     trust: Trust = False,
@@ -266,7 +273,7 @@ def run(
             without = {"--wandb": wandb, "--no-eval": no_eval, "--trust": trust, "--view": view}
             without |= {"--devices": devices is not None, "--distributed": distributed}
             without |= {"--gate-only": gate_only, "--judge-every": judge_every is not None}
-            passed = verify_recipe(recipe, options, set_ or [], out, resume, show, trainer, without)
+            passed = verify_recipe(recipe, options, set_ or [], out, resume, show, trainer, without, identified)
         else:
             named = Path(recipe_path) if recipe_path else None
             how: dict[str, Any] = {
@@ -276,6 +283,7 @@ def run(
                 "trainer": trainer,
                 "placement": placement,
                 "view": view,
+                "identified": identified,
                 "gate_only": gate_only,
                 "judge_every": judge_every,
             }

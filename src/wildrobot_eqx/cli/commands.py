@@ -54,6 +54,7 @@ def verify_recipe(
     show: Show,
     trainer: str | None = None,
     without: dict[str, bool] | None = None,
+    identified: Path | None = None,
 ) -> bool:
     """Ten iterations into `out`, or into a folder that is removed again; False where a check failed.
 
@@ -66,7 +67,8 @@ def verify_recipe(
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="wildrobot-eqx-verify-") as scratch:
         recipe, folder = start(
-            function, {**function.options, **options}, assignments, out or Path(scratch) / "run", trainer
+            *(function, {**function.options, **options}, assignments, out or Path(scratch) / "run", trainer),
+            identified=identified,
         )
         checks = verify(short(recipe), folder)
     seconds = time.monotonic() - began

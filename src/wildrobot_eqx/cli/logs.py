@@ -45,14 +45,14 @@ def log_compare(
             (
                 row["figure"],
                 row["unit"],
-                *(_text(value) for value in row["values"]),
-                _text(row["difference"]) + (f" ± {_text(row['error'])}" if row["error"] is not None else ""),
+                *(text(value) for value in row["values"]),
+                text(row["difference"]) + (f" ± {text(row['error'])}" if row["error"] is not None else ""),
             )
             for row in found["rows"]
             if row["values"] != [None, None]
         ]
         columns = ("figure", "unit", log.name, other.name, "difference")
-        show({"files": [str(log), str(other)], **found}, [_table("", columns, rows)])
+        show({"files": [str(log), str(other)], **found}, [table("", columns, rows)])
 
 
 def _pages(found: dict[str, Any]) -> list[Any]:
@@ -68,50 +68,52 @@ def _pages(found: dict[str, Any]) -> list[Any]:
     if found["fault"] is not None:
         lines.append(f"fault: {found['fault']}")
     rows = [
-        (name, *(_text(spread[key], 2) for key in ("least", "p50", "p99", "most")))
+        (name, *(text(spread[key], 2) for key in ("least", "p50", "p99", "most")))
         for name, spread in found["timing_ms"].items()
         if spread is not None
     ]
-    lines.append(_table("Timing, ms", ("", "least", "median", "99%", "most"), rows))
+    lines.append(table("Timing, ms", ("", "least", "median", "99%", "most"), rows))
     coasting, bus = found["coasting"], found["bus"]
     lines.append(
         f"control periods missed: {found['missed']}; coasted over lost readings in {coasting['steps']} steps, "
-        f"for {_text(coasting['longest_ms'], 0)} ms at most"
+        f"for {text(coasting['longest_ms'], 0)} ms at most"
     )
-    lines.append("; ".join(f"{_WORDS.get(name, name)}: {_text(value, 0)}" for name, value in bus.items()))
+    lines.append("; ".join(f"{_WORDS.get(name, name)}: {text(value, 0)}" for name, value in bus.items()))
     if found["voltage"] is not None:
         spread = found["voltage"]
-        lines.append(f"battery: {_text(spread['least'], 2)} to {_text(spread['most'], 2)} V")
+        lines.append(f"battery: {text(spread['least'], 2)} to {text(spread['most'], 2)} V")
     rows = [
         (
             name,
-            _text(joint["error_deg"], 2),
-            _text(joint["error_rms_deg"], 2),
-            *(_text((joint["age_ms"] or {}).get(key), 1) for key in ("p50", "p99")),
-            _text(joint["temperature"], 0),
+            text(joint["error_deg"], 2),
+            text(joint["error_rms_deg"], 2),
+            *(text((joint["age_ms"] or {}).get(key), 1) for key in ("p50", "p99")),
+            text(joint["temperature"], 0),
         )
         for name, joint in found["joints"].items()
     ]
     columns = ("joint", "target - position, deg", "RMS", "age, ms", "99%", "deg C")
-    lines.append(_table("Joints, while the robot stood on its own", columns, rows))
+    lines.append(table("Joints, while the robot stood on its own", columns, rows))
     if found["base"] is not None:
         rows = [
-            (axis, *(_text(one[key], 2) for key in ("first", "mean", "last")), _slope(one))
+            (axis, *(text(one[key], 2) for key in ("first", "mean", "last")), _slope(one))
             for axis, one in found["base"].items()
         ]
-        lines.append(_table("Base, deg (pitch: nose down)", ("", "first", "mean", "last", "slope, deg/s"), rows))
+        lines.append(table("Base, deg (pitch: nose down)", ("", "first", "mean", "last", "slope, deg/s"), rows))
     return lines + [f"{event['time']:8.2f} s  {event['message']}" for event in found["events"]]
 
 
 def _slope(one: dict[str, Any]) -> str:
-    return f"{_text(one['slope'], 4)} ± {_text(one['slope_error'], 4)}"
+    return f"{text(one['slope'], 4)} ± {text(one['slope_error'], 4)}"
 
 
-def _text(value: Any, digits: int = 3) -> str:
+def text(value: Any, digits: int = 3) -> str:
+    """A figure for people; a dash where it is not known."""
     return "–" if value is None else f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
-def _table(title: str, columns: tuple[str, ...], rows: list[Any]) -> Any:
+def table(title: str, columns: tuple[str, ...], rows: list[Any]) -> Any:
+    """A table for a terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

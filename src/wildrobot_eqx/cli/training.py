@@ -43,6 +43,7 @@ def run_recipe(
     view: bool = False,
     gate_only: bool = False,
     judge_every: int | None = None,
+    identified: Path | None = None,
 ) -> bool:
     """Train, then judge, film and report; False where the gate was not passed, unless that is provisional.
 
@@ -59,12 +60,18 @@ def run_recipe(
     with processes.watched():
         devices = (placement or Placement()).choose()
         if resume is not None:
+            if identified is not None:
+                raise WildRobotError(
+                    "--resume goes on with what was identified at the start.",
+                    where="--identified",
+                    hint="leave it away",
+                )
             recipe, folder, changes = _reopened(resume, options, assignments, out, named, trust, judge, trainer)
             processes.check_same("recipe, or other options,", changes or recipe.steps)
         elif processes.writes:
             changes = {}
             given = {**function.options, **options}
-            recipe, folder = start(function, given, assignments, out, trainer, judge, devices)
+            recipe, folder = start(function, given, assignments, out, trainer, judge, devices, identified)
             processes.share(str(folder.path.absolute()))
         else:
             folder = shared_folder(processes.share(None), processes)

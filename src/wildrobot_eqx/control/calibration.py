@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..arrays import Pair, f32, uniform
+from ..arrays import Numbers, Pair, f32, uniform
 from ..module import AbstractModule
 from ..protocol import Call, Protocol
 
@@ -32,23 +32,40 @@ class RandomCalibrationError(AbstractModule):
     has no zero, and reaches the joint as it is. The mounting error is a rotation
     about a uniformly drawn axis. Defaults: half a spline tooth of a 25-tooth horn is 7
     degrees, which no builder leaves in; 2 degrees is what a careful one trims to by eye.
+
+    Args:
+        joint_offset: range of each encoder's offset, rad, m of a slide.
+        imu_angle: range of the mounting error's angle, rad.
+        joint_mean: what is known of each encoder's offset and comes on top, such as `identify` tells; None: 0.
+        imu_mean: what is known of the mounting error, a rotation vector (rad) that comes on top; None: 0.
     """
 
     protocol: ClassVar[Protocol] = (Call("__call__", ("key", "nu"), ("calibration",)),)
 
     joint_offset: Float[Array, " 2"]  # rad, m of a slide
     imu_angle: Float[Array, " 2"]  # rad
+    joint_mean: Float[Array, " nu"] | None  # rad, m of a slide
+    imu_mean: Float[Array, " 3"] | None  # rad
 
-    def __init__(self, joint_offset: Pair = (-0.035, 0.035), imu_angle: Pair = (0.0, 0.035)):
+    def __init__(
+        self,
+        joint_offset: Pair = (-0.035, 0.035),
+        imu_angle: Pair = (0.0, 0.035),
+        joint_mean: Numbers | None = None,
+        imu_mean: Numbers | None = None,
+    ):
         self.joint_offset = f32(joint_offset)
         self.imu_angle = f32(imu_angle)
+        self.joint_mean = None if joint_mean is None else f32(joint_mean)
+        self.imu_mean = None if imu_mean is None else f32(imu_mean)
 
     def __call__(self, key: PRNGKeyArray, nu: int) -> Calibration:
         """The errors of one episode of a robot with `nu` joints."""
         key_joint, key_axis, key_angle = jax.random.split(key, 3)
         axis = jax.random.normal(key_axis, (3,), jnp.float32)
         axis = axis / jnp.maximum(jnp.linalg.norm(axis), 1e-6)
+        offset, rotation = uniform(key_joint, self.joint_offset, (nu,)), axis * uniform(key_angle, self.imu_angle)
         return Calibration(
-            joint_offset=uniform(key_joint, self.joint_offset, (nu,)),
-            imu_rotation=axis * uniform(key_angle, self.imu_angle),
+            joint_offset=offset if self.joint_mean is None else self.joint_mean + offset,
+            imu_rotation=rotation if self.imu_mean is None else self.imu_mean + rotation,  # the sum, as of small angles
         )

@@ -8,6 +8,7 @@ from .mjx import MjxPhysics as MjxPhysics
 from .native import NativePhysics as NativePhysics
 from .params import PhysicsParams as PhysicsParams
 from .randomise import AbstractRandomiser as AbstractRandomiser
+from .randomise import MemberRanges as MemberRanges
 from .randomise import Payload as Payload
 from .randomise import ScaleArmature as ScaleArmature
 from .randomise import ScaleDamping as ScaleDamping

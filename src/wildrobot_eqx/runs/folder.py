@@ -53,6 +53,11 @@ class RunFolder:
         return self.path / "recipe.py"
 
     @property
+    def identified(self) -> Path:
+        """What was identified of the robot, of a run with `--identified`."""
+        return self.path / "identified.toml"
+
+    @property
     def metrics(self) -> Path:
         """One JSON object per line and iteration."""
         return self.path / "metrics.jsonl"

@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WildRobotError
+from ..identify.identified import Identified, read_identified
 from ..learn import PPO
 from ..learn.agent import need_mirrors
 from ..learn.mesh import DEFAULT_DEVICE, Devices
 from ..physics import engine_name
+from ..recipes.identified import with_identified
 from ..recipes.options import from_manifest, to_manifest
 from ..recipes.overrides import apply_overrides
 from ..recipes.recipe import Recipe, RecipeFunction, load_recipe
 from ..runs.checkpoint import unflatten
-from ..runs.folder import RunFolder, environment, now
+from ..runs.folder import RunFolder, environment, now, sha256
 from ..runs.identity import check_robot, robot_identity
 from .registry import learned_by, template, trainer, trainer_of
 
@@ -26,11 +28,12 @@ def start(
     trained_by: str | None = None,
     judged: bool = True,
     devices: Devices = DEFAULT_DEVICE,
+    identified: Path | None = None,
 ) -> tuple[Recipe, RunFolder]:
     """Build the recipe and make its run folder.
 
     `trained_by` is one of `TRAINERS`, the recipe's own learner if None, and trains on `devices`; `judged`: its gate
-    will be asked.
+    will be asked; `identified`: a file of `identify`, of which the folder keeps a copy.
 
     Raises:
         WildRobotError: the recipe or an override is wrong, the gate judges what the env never asks for, a part
@@ -39,6 +42,9 @@ def start(
     """
     stored = to_manifest(function, options)
     made = function(**options)
+    known = None if identified is None else read_identified(identified)
+    if known is not None:
+        made = with_identified(made, known, str(identified))
     if stored.get("physics") == "auto":  # a run goes on with the engine that it began with, on whatever machine
         stored["physics"] = engine_name(made.env.physics)
     trained_by = trained_by or made.learner.trainer
@@ -51,12 +57,15 @@ def start(
     around = environment()  # before the folder: it takes a while, and a Ctrl-C now leaves nothing behind
     folder = RunFolder.create(out, recipe.name, recipe.seed)
     digest = folder.adopt_recipe(function.path)
+    if known is not None:
+        known.write(folder.identified)
     folder.update_manifest(
         name=recipe.name,
         trainer=trained_by,
         recipe={"file": str(function.path), "sha256": digest},
         options=stored,
         overrides=assignments,
+        identified=None if known is None else sha256(folder.identified),
         robot=robot_identity(made.env.physics.robot),
         seed=recipe.seed,
         steps=recipe.steps,
@@ -117,6 +126,8 @@ def reopen(
     overrides = [*manifest["overrides"], *assignments]
     made = function(**merged)
     check_robot(made.env.physics.robot, manifest.get("robot"), trust)
+    if manifest.get("identified") is not None:
+        made = with_identified(made, _own_identified(folder, manifest["identified"], trust), str(folder.identified))
     made = learned_by(made, manifest.get("trainer", "ppo"))
     recipe = trainer_of(folder).schedule(apply_overrides(made, overrides))
     if recipe.seed != manifest["seed"]:
@@ -134,6 +145,18 @@ def reopen(
         "learner": dataclasses.asdict(recipe.learner),
     }
     return recipe, changes if options or assignments or trust else {}
+
+
+def _own_identified(folder: RunFolder, expected: Any, trust: bool) -> Identified:
+    """What was identified of the run's robot, by the copy in its folder."""
+    known = read_identified(folder.identified)
+    if sha256(folder.identified) != expected and not trust:
+        raise WildRobotError(
+            "What was identified is not what the run was made with: the file's hash differs from the manifest's.",
+            where=str(folder.identified),
+            hint="restore it, or say --trust",
+        )
+    return known
 
 
 def restore(recipe: Recipe, folder: RunFolder) -> Any:

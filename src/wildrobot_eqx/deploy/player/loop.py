@@ -66,6 +66,9 @@ def recorder_of(
     layout = Layout.of(player.bundle.contract)
     if truth is not None:
         layout = dataclasses.replace(layout, qpos=len(truth.qpos), qvel=len(truth.qvel), loads=tuple(truth.foot_force))
+        document = player.bundle.contract.document
+        delay = document["controller"]["delay"] * player.dt
+        about = {"timestep": float(document["simulation"]["timestep"]), "delay": delay, **(about or {})}
     return Recorder(layout, path, faults=faults, simulated=truth is not None, about=about)
 
 

@@ -12,3 +12,4 @@ from .joints import ScaleDamping as ScaleDamping
 from .joints import ScaleFrictionLoss as ScaleFrictionLoss
 from .joints import ScaleGains as ScaleGains
 from .joints import ScaleStrength as ScaleStrength
+from .ranges import MemberRanges as MemberRanges
