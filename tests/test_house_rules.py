@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from functools import cache
@@ -597,10 +598,12 @@ CLOCKS = {"monotonic", "perf_counter", "process_time", "sleep", "time"}
 
 
 def test_fast_tests_read_no_clock():
-    """What a test asserts of a duration hangs on what the machine does beside: only slow tests, and the script
-    that paces `make test-newest`, may."""
+    """What a test asserts of a duration hangs on what the machine does beside: only slow tests, those in a browser, and
+    the script that paces `make test-newest`, may."""
     found = []
     for path in sorted(Path(__file__).parent.rglob("*.py")):
+        if re.search(r"^pytestmark = .*mark\.(slow|browser)\b", path.read_text(encoding="utf-8"), re.MULTILINE):
+            continue
         for function in ast.walk(_tree(path)):
             if not isinstance(function, ast.FunctionDef):
                 continue

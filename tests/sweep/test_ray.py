@@ -19,7 +19,6 @@ from wildrobot_eqx.sweep.plan import Plan
 from wildrobot_eqx.sweep.spec import parse_sample
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra `sweep`"),
     pytest.mark.filterwarnings("ignore"),
 ]
@@ -47,6 +46,7 @@ def sweep(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_every_trial_runs_and_one_that_fails_stops_no_other(sweep):
     sweep(Plan("hop", grid={"gain": ("0.1", "-1", "0.3")}, seeds=(0, 1)))
     trials = sweep.folder.trials()
@@ -55,6 +55,7 @@ def test_every_trial_runs_and_one_that_fails_stops_no_other(sweep):
     assert len(sweep.folder.figures(5)) == 3
 
 
+@pytest.mark.slow
 def test_what_is_not_among_the_best_is_stopped_early_and_saved(sweep):
     grid = {"gain": ("0.9", "0.8", "0.1", "0.2", "0.3", "0.15")}
     sweep(Plan("hop", ("--lines=12", "--pause=1"), grid=grid), EarlyStop(300, 1200))
@@ -69,6 +70,7 @@ def test_what_is_not_among_the_best_is_stopped_early_and_saved(sweep):
         assert len(sweep.folder.figures(trial.number)) < 12
 
 
+@pytest.mark.slow
 def test_optuna_suggests_and_a_resumed_sweep_goes_on(sweep):
     samples = dict([parse_sample("gain=uniform(0,1)")])
     plan = Plan("hop", samples=samples, search="optuna", trials=3)
@@ -81,6 +83,7 @@ def test_optuna_suggests_and_a_resumed_sweep_goes_on(sweep):
     assert len(set(values)) == 5
 
 
+@pytest.mark.slow
 def test_a_budget_of_steps_ends_a_sweep_and_saves_what_runs(sweep):
     plan = Plan("hop", ("--lines=2", "--wait=1"), grid={"gain": ("0.1", "0.2", "0.3")})
     driver = sweep(plan, budget=Budget(total_steps=400))
@@ -105,6 +108,7 @@ run_on_ray(driver, None, 1)
 """
 
 
+@pytest.mark.slow
 def test_the_trainings_of_a_killed_sweep_save_and_end(tmp_path):
     """Real trainings: SIGKILL takes the sweep, its workers go with it, and the training stops as by SIGTERM."""
     folder = SweepFolder(tmp_path / "swept")

@@ -103,6 +103,7 @@ def test_keys_and_buttons_of_one_page_are_seen_in_another(browser, shown):
     _until(lambda: abs(session.focused.simulation.pose.qpos[7:] - hip).max() > 0.02)  # the robot moves
     value = f"{session.asked[channel.name]:.2f}"[:4]
     _until(lambda: any(box.input_value().startswith(value) for box in other.locator("input").all() if box.is_visible()))
+    session.impulse = session.focused.shadow.mass  # N s: 1 m/s
     before = session.focused.simulation.pose.qpos[:2].copy()
     other.keyboard.press("p")
     _until(lambda: session.focused.push is not None)

@@ -121,6 +121,18 @@ def test_a_keyframe_in_which_the_robot_lies_is_no_home(tmp_path):
     assert finding(imported(tmp_path, makers.quadruped(f"<keyframe>{keys}</keyframe>")), "home").value == "'up'"
 
 
+def test_a_root_whose_frame_lies_on_the_floor_is_seen_from_its_middle(tmp_path):
+    """All that hangs on the trunk, and its own mass, lie 0.3 m above its origin; the robot is the same."""
+    text = makers.quadruped()
+    for _, x, y, _ in makers._CORNERS:
+        text = text.replace(f'pos="{x} {y} 0"><inertial', f'pos="{x} {y} 0.3"><inertial')
+    text = text.replace('<freejoint/><inertial pos="0 0 0"', '<freejoint/><inertial pos="0 0 0.3"')
+    text = text.replace('<geom type="box" size="0.18', '<geom type="box" pos="0 0 0.3" size="0.18')
+    robot, other = imported(tmp_path, text), imported(tmp_path, makers.quadruped(), "dog.xml")
+    assert robot.leg_length == pytest.approx(other.leg_length, abs=1e-3)
+    assert robot.trial.stands
+
+
 def test_a_file_called_robot_gets_the_name_of_its_model(tmp_path):
     assert imported(tmp_path, makers.quadruped(), "robot.xml").name == "four_legs"
 

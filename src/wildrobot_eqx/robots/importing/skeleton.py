@@ -14,6 +14,7 @@ from .shapes import surface
 
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
 _PLANE = int(mujoco.mjtGeom.mjGEOM_PLANE)
+_BELOW = 0.3  # of the height of all joints: a root's frame that is so far below all that hangs on it lies on the floor
 
 
 Frame = tuple[int, Float[np.ndarray, " 3"], Float[np.ndarray, "3 3"]]
@@ -102,7 +103,7 @@ def make_skeleton(source: Source, locked: Mapping[str, float], turn: Float[np.nd
     bodies = sorted(set(top.values()))
     number = {body: i for i, body in enumerate(bodies)}
     frame = {b: (data.xpos[b].copy(), data.xmat[b].reshape(3, 3).copy()) for b in bodies}
-    frame[source.root] = (data.xpos[source.root].copy(), turn.T.copy())
+    frame[source.root] = (_origin(source, data, top, turn[2]), turn.T.copy())
 
     def inside(body: int, pos: Float[np.ndarray, " 3"], mat: Float[np.ndarray, " 9"]) -> Frame:
         link = top[body]
@@ -160,6 +161,23 @@ def make_skeleton(source: Source, locked: Mapping[str, float], turn: Float[np.nd
             if int(mj.site_bodyid[s]) in top
         },
     )
+
+
+def _origin(
+    source: Source, data: mujoco.MjData, top: Mapping[int, int], up: Float[np.ndarray, " 3"]
+) -> Float[np.ndarray, " 3"]:
+    """Where the root's frame lies (m): where its file has it, but for one on the floor below a robot that stands there.
+
+    Such a frame is raised to the root's centre of mass: heights, and falls, are counted from it.
+    """
+    mj, here = source.mj, data.xpos[source.root].copy()
+    members = [body for body in top if top[body] == source.root]
+    joints = [j for j in range(mj.njnt) if int(mj.jnt_bodyid[j]) in top and mj.jnt_type[j] != _FREE]
+    heights = {j: float(up @ (data.xanchor[j] - here)) for j in joints}
+    own = [z for j, z in heights.items() if int(mj.body_parentid[mj.jnt_bodyid[j]]) in members]
+    com = float(up @ (_fused(mj, data, members)[1] - here))
+    least = _BELOW * (max(heights.values(), default=0.0) - min(heights.values(), default=0.0))
+    return np.asarray(here + com * up if own and min(com, *own) > least > 0.0 else here)
 
 
 def _links_of_bodies(mj: mujoco.MjModel, root: int, locked: Mapping[str, float]) -> dict[int, int]:
