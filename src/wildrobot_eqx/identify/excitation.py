@@ -28,7 +28,7 @@ def excitation(robot: Robot, seconds: float, seed: int = 0) -> NDArray[np.float6
     found, part = np.tile(home, (n, 1)), round(10.0 / dt)
     for number, start in enumerate(range(0, n, part)):
         stop = min(start + part, n)
-        t = dt * np.arange(stop - start)
+        t = np.asarray(dt * np.arange(stop - start), np.float64)
         fade = np.clip(np.minimum(t, t[-1] - t) / 1.0, 0.0, 1.0)[:, None]
         if number % 3 == 2 or not ways.count:
             found[start:stop] += fade * _single(len(home), t, rng)

@@ -60,9 +60,9 @@ class Identified:
         for i, (name, kind) in enumerate(zip(parameters.names, parameters.kind_of)):
             value, off = float(fit.values[i]), _SPREAD * float(fit.deviation[i])
             low, high = max(value - off, float(least[i])), min(value + off, float(most[i]))
-            numbers = [math.exp(v) if kind.log else v for v in (value, low, high)]
+            middle, lowest, highest = (math.exp(v) if kind.log else v for v in (value, low, high))
             _, _, member = name.partition(".")
-            entries.append(Entry(kind.name, member, *numbers, float(np.clip(fit.told[i], 0.0, 1.0))))
+            entries.append(Entry(kind.name, member, middle, lowest, highest, float(np.clip(fit.told[i], 0.0, 1.0))))
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         return Identified(robot.name, robot.model.digest, tuple(entries), tuple(logs), now)
 

@@ -50,8 +50,8 @@ class Problem:
             chosen = rows[owners[start : start + part]]
             traces = simulate(self.parameters.subject, self.parameters, chosen, self.windows, self.threads)
             mine = np.flatnonzero((which >= start) & (which < start + part))
-            off = differences(self.parameters, rows[mine], self.windows, traces, which[mine] - start)
-            found.append((mine, off.stacked() * weight))
+            gone = differences(self.parameters, rows[mine], self.windows, traces, which[mine] - start)
+            found.append((mine, gone.stacked() * weight))
         lost = ~np.isfinite(found[0][1][0])  # readings that are not known, or do not count
         out = np.empty((lost.size + len(self.parameters), len(rows)))
         for mine, off in found:

@@ -1,5 +1,7 @@
 """What reaches a servo, and when: targets that are held until the next one, late, and on a straight line to it."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,10 +32,10 @@ def commands(
     value = target - middle  # sums stay small
     total = np.concatenate([np.zeros((1, target.shape[1])), np.cumsum(np.diff(at)[:, None] * value[:-1], axis=0)])
 
-    def integral(when: NDArray[np.float64]) -> NDArray[np.float64]:
+    def integral(when: Any) -> Any:
         i = np.maximum(np.searchsorted(at, when + 1e-9, side="right") - 1, 0)
         return total[i] + value[i] * (when - at[i])[:, None]
 
     width = max(smoothing, step)
     ends = start + step * np.arange(1, count + 1)
-    return middle + (integral(ends) - integral(ends - width)) / width
+    return np.asarray(middle + (integral(ends) - integral(ends - width)) / width)

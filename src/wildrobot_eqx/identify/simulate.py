@@ -90,7 +90,7 @@ def simulate(
         None if up is None else lead(up),
         None if gyro is None else lead(gyro),
         None if load is None else lead(load),
-        parts * step * np.arange(ticks + 1),
+        np.asarray(parts * step * np.arange(ticks + 1), np.float64),
     )
 
 

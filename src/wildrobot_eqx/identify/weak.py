@@ -19,13 +19,13 @@ def weak(fit: Fit) -> list[dict[str, Any]]:
     """
     root = np.linalg.cholesky(fit.parameters.prior)
     power, directions = np.linalg.eigh(root.T @ fit.information @ root)
-    found = []
+    found: list[dict[str, Any]] = []
     for value, direction in zip(power, directions.T):
         if value >= 1.0 or len(found) == _MOST:
             break
         part = root @ direction / np.sqrt(np.diag(fit.parameters.prior))
-        order = np.argsort(-np.abs(part))[:_MEMBERS]
-        order = [int(i) for i in order if abs(part[i]) > _LEAST * abs(part[order[0]])]
+        first = [int(i) for i in np.argsort(-np.abs(part))[:_MEMBERS]]
+        order = [i for i in first if abs(part[i]) > _LEAST * abs(part[first[0]])]
         sign = np.sign(part[order[0]])
         kinds = list(dict.fromkeys(fit.parameters.kind_of[i].name for i in order))
         found.append(

@@ -51,14 +51,14 @@ def cut(
         raise WildRobotError("The log holds no state of a simulation.", where="log", hint="leave --truth away")
     n, dt = len(log.time), log.dt
     position, joints = log.position[:, : len(subject.joints)], _smooth(log, subject)
-    usable = np.isfinite(log.target).all(axis=1) & np.isfinite(joints).all(axis=1)
+    usable = np.asarray(np.isfinite(log.target).all(axis=1)) & np.isfinite(joints).all(axis=1)
     usable &= np.isfinite(log.time)
     up, gyro, quat, imu_age = _imu(subject, log)
     if quat is not None:
         usable &= np.isfinite(quat).all(axis=1)
     gaps = np.flatnonzero(np.diff(log.tick) > 1)  # rows after which the log lacks control steps
     count, before = max(round(seconds / dt), 1), round(warm_up / dt)
-    sent_rows = np.isfinite(log.target).all(axis=1)
+    sent_rows = np.asarray(np.isfinite(log.target).all(axis=1))
     sent = np.where(np.isfinite(log.sent), log.sent, log.time)
     found: list[Window] = []
     for start, stop in _runs(usable, gaps, n):

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 
 from ..arrays import f32
@@ -66,7 +67,7 @@ def with_identified(recipe: Recipe, identified: Identified, where: str = "--iden
         kind = _REPLACED.get(type(randomiser))
         if kind is not None and identified.of_kind(kind):
             _log.info(f"identified: {type(randomiser).__name__} is left to what was identified")
-            randomiser = dataclasses.replace(randomiser, range=f32((1.0, 1.0)))
+            randomiser = eqx.tree_at(lambda r: r.range, randomiser, f32((1.0, 1.0)))
         kept.append(randomiser)
     for kind in _LEFT_OUT:
         if identified.of_kind(kind):
