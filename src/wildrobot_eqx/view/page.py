@@ -17,7 +17,7 @@ _BLUE, _ORANGE = "#2e74e6", "#f0961e"
 _COLOURS = ("#2e74e6", "#f0961e", "#2a9d63", "#a03cc8", "#d64541", "#17a2b8", "#7a5c3e", "#666c77")
 _CHARTS = 3  # channels whose speeds are drawn
 _WIDE = 330  # pixels of a panel
-KEYS = (
+KEYS: tuple[tuple[Any, str, Callable[[Session], Any]], ...] = (
     ("I", "Faster ahead", lambda s: s.nudge(s.axis("lin_vel_x", 0), 1.0)),
     ("K", "Slower, back", lambda s: s.nudge(s.axis("lin_vel_x", 0), -1.0)),
     ("J", "Turn left", lambda s: s.nudge(s.axis("ang_vel_z", 1), 1.0)),
@@ -64,7 +64,7 @@ class Page:
         self._signals(gui)
         for key, label, action in KEYS:
             handle = gui.add_command(label, hotkey=key)
-            handle.on_trigger(lambda _, action=action: session.post(lambda: action(session)))
+            handle.on_trigger(_posted(session, action))
 
     def _camera(self) -> None:
         camera, height = self._server.initial_camera, self._figures[0].height
@@ -294,3 +294,7 @@ def _step(span: float) -> float:
 def _distinct(names: Sequence[str]) -> list[str]:
     """Names of which no two are equal."""
     return [name if names.count(name) == 1 else f"{name} [{i + 1}]" for i, name in enumerate(names)]
+
+
+def _posted(session: Session, action: Callable[[Session], Any]) -> Callable[[Any], None]:
+    return lambda _: session.post(lambda: action(session))  # done by the session's own thread
