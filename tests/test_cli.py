@@ -167,7 +167,7 @@ def test_exits_have_the_status_that_python_gives_them(code, status, message, cal
     def leaves(**_):
         raise SystemExit(code)
 
-    monkeypatch.setattr(cli, "_command", lambda recipe: leaves)
+    monkeypatch.setattr(cli, "_command", lambda *_: leaves)
     assert call("recipes", "list") == (status, "", message)
 
 

@@ -86,7 +86,7 @@ def _shows(*arguments, **keywords):
 
 
 COMMANDS = {
-    "run": (["run", "ODD"], "commands.run_recipe"),
+    "run": (["run", "ODD"], "training.run_recipe"),
     "run --verify": (["run", "ODD", "--verify"], "commands.verify_recipe"),
     "check": (["check", "ODD"], "checks.check_recipe"),
     "eval": (["eval", "x"], "commands.evaluate_run"),

@@ -151,7 +151,7 @@ def known_options() -> dict[str, set[str]]:
 
     commands = re.findall(r"^. (\w+) ", listed().split("Commands")[1], re.M)
     options = {command: set(re.findall(r"--[\w-]+", listed(command))) for command in commands}
-    for group in ("bundle", "recipes", "robots"):
+    for group in ("bundle", "log", "recipes", "robot", "robots"):
         for command in re.findall(r"^. (\w+) ", listed(group).split("Commands")[1], re.M):
             options[group] |= set(re.findall(r"--[\w-]+", listed(group, command)))
     for recipe in ("walk", "hop", "stand"):

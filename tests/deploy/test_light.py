@@ -19,7 +19,7 @@ ALLOWED |= set(sys.argv[2].split(","))
 
 class Bare(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] not in ALLOWED:
+        if name.split(".")[0] not in ALLOWED and not name.startswith("_sysconfigdata"):  # the standard library's, too
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Bare())

@@ -13,6 +13,7 @@ from helpers import DivergingPhysics, Elapsed, make_env, shifted, still_env
 from wildrobot_eqx import PPO, Mirror, WildRobotError, locomotion, task
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.learn.gae import gae
+from wildrobot_eqx.learn.mesh import DEFAULT_DEVICE
 from wildrobot_eqx.observe import CommandTerm, JointVelocities, ObservationStack, ProjectedGravity
 
 # Named in full, so that tuning a default changes no test.
@@ -450,8 +451,8 @@ def test_an_error_of_the_compile_is_raised_where_the_caller_stands(hopper_task, 
 def test_compiling_the_update_runs_nothing_of_it(clocked):
     """It is lowered and compiled for the shapes alone, and what comes out is `update` itself."""
     env, config, state, rollout, _ = clocked
-    compiled = ppo._compile_update(env, config, state, None, None)
-    one, _ = compiled(config, state, rollout, jax.random.key(1), None)
+    compiled = ppo._compile_update(env, config, state, None, None, DEFAULT_DEVICE)
+    one, _ = compiled(config, state, rollout, jax.random.key(1), None, DEFAULT_DEVICE)
     two, _ = _updated(config, state, rollout)
     assert _differences(one.agent, two.agent) == []
 

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 import wildrobot_eqx.cli as cli_program
-import wildrobot_eqx.cli.commands as cli_commands
+import wildrobot_eqx.cli.training as cli_training
 from wildrobot_eqx import WildRobotError, recipe
 from wildrobot_eqx.recipes.options import from_manifest, option_value, to_arguments, to_manifest
 from wildrobot_eqx.runs.folder import RunFolder
@@ -112,7 +112,7 @@ GIVEN = {
 def test_options_as_arguments_give_the_same_options(given, monkeypatch):
     """Through the command line itself, whose `run` is replaced by one that only listens."""
     heard = []
-    monkeypatch.setattr(cli_commands, "run_recipe", lambda function, options, *a, **k: heard.append(options) or True)
+    monkeypatch.setattr(cli_training, "run_recipe", lambda function, options, *a, **k: heard.append(options) or True)
     monkeypatch.setattr(cli_program, "_recipe_of", lambda arguments: flagged)
     assert cli_program.main(["run", "flagged", *to_arguments(flagged, given)]) == 0
     assert heard == [given]

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from tiny import ITERATIONS, TINY
 
-from wildrobot_eqx.cli import commands
+from wildrobot_eqx.cli import training
 from wildrobot_eqx.learn import ppo
 from wildrobot_eqx.physics import native
 from wildrobot_eqx.runs import checkpoint
 from wildrobot_eqx.runs.folder import RunFolder
-from wildrobot_eqx.train import log, startup
+from wildrobot_eqx.train import log, saving, startup
 from wildrobot_eqx.train import loop as runner
 from wildrobot_eqx.train.log import WandB, read_metrics
 
@@ -103,7 +103,7 @@ def _full(*_, **__):
 
 def test_a_full_disk_while_saving_loses_nothing(tmp_path, cli, monkeypatch, trained):
     folder = RunFolder(tmp_path / "run")
-    save = runner._save
+    save = saving._save
 
     def fills_up(state, folder, iteration):
         if iteration == 5:
@@ -112,7 +112,7 @@ def test_a_full_disk_while_saving_loses_nothing(tmp_path, cli, monkeypatch, trai
 
     with monkeypatch.context() as patch:
         patch.setattr(runner, "SAVE_EVERY", 0.0)
-        patch.setattr(runner, "_save", fills_up)
+        patch.setattr(saving, "_save", fills_up)
         done = cli("run", "hop", *TINY, "--no-eval", f"--out={folder.path}")
     monkeypatch.undo()
     assert done.status == 1
@@ -128,6 +128,7 @@ _LIMITED = """
 import resource, sys, time
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.train import loop as runner
+from wildrobot_eqx.train import saving
 runner.SAVE_EVERY = 0.0
 on_iteration = runner._Log.on_iteration
 def full(self, state, raw):
@@ -137,7 +138,7 @@ def full(self, state, raw):
             self.metrics.write = lambda line: None
         if sys.argv[1] == "tb":  # that of the figures alone may
             self.metrics.write = lambda line: None
-            runner._save = lambda *_: None
+            saving._save = lambda *_: None
             runner.RunFolder.update_manifest = lambda *_, **__: {}
             self.writers[0]._flushed = 0.0
     on_iteration(self, state, raw)
@@ -195,7 +196,7 @@ def test_a_stop_while_judging_says_that_the_training_is_saved(tmp_path, cli, mon
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "finish", interrupted)
+    monkeypatch.setattr(training, "finish", interrupted)
     done = cli("run", "hop", *TINY, f"--out={tmp_path / 'run'}")
     assert done.status == 130
     assert "the training is complete and saved" in done.err
@@ -234,7 +235,7 @@ def test_a_stop_is_never_swallowed(presses, iteration, saved, tmp_path, cli, mon
                 _interrupt()
 
     monkeypatch.setattr(log.MetricsFile, "write", write_and_signal)
-    monkeypatch.setattr(commands, "finish", pytest.fail)
+    monkeypatch.setattr(training, "finish", pytest.fail)
     monkeypatch.setattr(runner, "SAVE_EVERY", math.inf)  # on a slow machine, too
     folder = RunFolder(tmp_path / "run")
     done = cli("run", "hop", *TINY, f"--out={folder.path}")

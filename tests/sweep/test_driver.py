@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 import pytest
-from made import add_trial
+from trials import add_trial
 
 from wildrobot_eqx import WildRobotError, load_recipe
 from wildrobot_eqx.sweep.budget import Budget, EarlyStop, Goal, Resources

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-import wildrobot_eqx.cli.commands as commands
+import wildrobot_eqx.cli.training as training
 from wildrobot_eqx import WildRobotError, load_recipe
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.sweep.plan import Plan
@@ -72,7 +72,7 @@ def made(monkeypatch):
         found.append((options, assignments))
         return True
 
-    monkeypatch.setattr(commands, "run_recipe", run_recipe)
+    monkeypatch.setattr(training, "run_recipe", run_recipe)
     return found
 
 

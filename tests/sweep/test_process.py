@@ -4,7 +4,7 @@ import json
 import sys
 
 import pytest
-from made import RUN
+from trials import RUN
 
 from wildrobot_eqx.sweep import process
 from wildrobot_eqx.sweep.folder import SweepFolder, Trial

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from made import RUN
+from trials import RUN
 
 from wildrobot_eqx import load_recipe
 from wildrobot_eqx.sweep.budget import Budget, EarlyStop, Goal, Resources

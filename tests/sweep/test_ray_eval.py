@@ -4,7 +4,7 @@ import importlib.util
 import sys
 
 import pytest
-from made import add_trial
+from trials import add_trial
 
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.sweep.folder import SweepFolder

@@ -5,7 +5,7 @@ import json
 import math
 
 import pytest
-from made import add_trial
+from trials import add_trial
 
 from wildrobot_eqx.cli.shared import results as shown
 from wildrobot_eqx.sweep.budget import Goal

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from made import add_trial
+from trials import add_trial
 
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.runs.folder import RunFolder

@@ -11,7 +11,6 @@ import os
 import select
 import sys
 import time
-import tty
 from typing import Any
 
 from ...errors import WildRobotError
@@ -46,15 +45,33 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _open_line() -> tuple[int, str]:
+    """A pseudo-terminal: the file of its near end, and the path of its far one.
+
+    Raises:
+        WildRobotError: the system has none.
+    """
+    if os.name == "posix":
+        import tty
+
+        near, far = os.openpty()
+        tty.setraw(far)
+        os.set_blocking(near, False)
+        return near, os.ttyname(far)
+    raise WildRobotError(
+        "A hidden robot speaks through pseudo-terminals, and this system has none.",
+        where="python -m wildrobot_eqx.deploy.hidden",
+        hint="run it on Linux or macOS, or use HiddenRobot(...).bus_port() within a program",
+    )
+
+
 def serve(robot: HiddenRobot) -> None:
     """Carry bytes between a robot and pseudo-terminals, in real time, until standard input ends."""
     names = [*range(len(robot.lines)), -1]
     ends = {}
     for name in names:
-        master, slave = os.openpty()
-        tty.setraw(slave)
-        os.set_blocking(master, False)
-        ends[master] = (name, os.ttyname(slave))
+        file, path = _open_line()
+        ends[file] = (name, path)
     paths = dict(ends.values())
     print(json.dumps({"lines": [paths[name] for name in names[:-1]], "imu": paths[-1]}), flush=True)
     start = time.monotonic()
