@@ -27,10 +27,10 @@ def log(robot, tmp_path_factory):
 def test_a_log_of_our_own_simulator_has_no_errors(subject, log):
     found = replay(subject, log).figures
     assert found["windows"] == 8
-    assert found["largest_error_deg"] < 1e-4
+    assert found["largest_error_deg"] < 1e-8
     for joint in found["joints"].values():
-        assert joint["whole"]["most_deg"] < 1e-3
-    assert found["tilt"]["most_deg"] < 1e-4
+        assert joint["whole"]["most_deg"] < 1e-6
+    assert found["tilt"]["most_deg"] < 1e-8
     assert found["causes"] is None
     assert found["parts"] is None
 

@@ -52,9 +52,10 @@ def fit(
 ) -> Fit:
     """The most probable parameters, by MuJoCo's bounded Levenberg-Marquardt over a batch of simulations.
 
-    A first round on some of the windows finds how well a simulation can be right; the second, on all of them, weighs
-    readings by that. The covariance is that of the linearised posterior: of the residuals' own variance, neighbouring
-    control steps counting as much as an AR(1) process of their correlation is worth.
+    A first round on some of the windows finds how well a simulation can be right; the last, on all of them, weighs
+    readings by that, and takes derivatives by steps to both sides. The covariance is that of the linearised posterior:
+    of the residuals' own variance, neighbouring control steps counting as much as an AR(1) process of their
+    correlation is worth.
 
     Args:
         parameters: what to fit.
@@ -74,23 +75,37 @@ def fit(
             shown = problem.part(coarse) if number == 1 else problem
             problem = _like(problem, shown.rescaled(shown.residuals(x[None])[:, 0]))
             here = _like(here, problem)
-        x, trace = _minimise(here, x, low, high, iterations)
+        x, trace = _minimise(here, x, low, high, iterations, both=number == len(rounds) - 1)
         count += len(here.windows) * len(trace) * (len(parameters) + 2)
         first = float(trace[0].objective) if trace else first
     _log.info("identify: how sure the values are ...")
     residual = problem.residuals(x[None])[:, 0]
-    jacobian = problem.jacobian(x, residual)[: -len(parameters)]
+    up, down = (problem.jacobian(x, residual, sign)[: -len(parameters)] for sign in (1.0, -1.0))
     final = problem.rescaled(residual)
     ratio = (problem.scale / final.scale) * np.sqrt(final.worth / problem.worth)
-    jacobian = (jacobian.reshape(-1, len(ratio), len(parameters)) * ratio[None, :, None]).reshape(jacobian.shape)
-    information = jacobian.T @ jacobian
+    weight = np.tile(ratio, len(up) // len(ratio))[:, None]
+    information = _information(parameters, weight * up, weight * down)
     covariance = np.linalg.inv(information + np.linalg.inv(parameters.prior))
     cost = 0.5 * float(residual @ residual)
-    count += len(problem.windows) * (len(parameters) + 1)
+    count += len(problem.windows) * (2 * len(parameters) + 1)
     return Fit(
         *(parameters, x, covariance, information, final.scale, final.worth, (first, cost), count),
         time.monotonic() - began,
     )
+
+
+def _information(parameters: Parameters, up: NDArray[np.float64], down: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What residuals with these derivatives (m, p), by steps up and down, tell of the parameters, (p, p).
+
+    Joints that stick and slip make a simulation's derivatives noisy, and noise in a column looks like news of its
+    parameter. Half the difference of the two is that noise, or curvature: its square is taken off the diagonal.
+    """
+    mean, half = 0.5 * (up + down), 0.5 * (up - down)
+    root = np.linalg.cholesky(parameters.prior)
+    raw = mean.T @ mean - np.diag(np.square(half).sum(axis=0))
+    power, directions = np.linalg.eigh(root.T @ raw @ root)
+    back = np.linalg.solve(root.T, directions)
+    return np.asarray((back * np.maximum(power, 0.0)) @ back.T)
 
 
 def _like(problem: Problem, measured: Problem) -> Problem:
@@ -99,13 +114,20 @@ def _like(problem: Problem, measured: Problem) -> Problem:
 
 
 def _minimise(
-    problem: Problem, x: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64], iterations: int
+    problem: Problem,
+    x: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    iterations: int,
+    *,
+    both: bool,
 ) -> tuple[NDArray[np.float64], list[minimize.IterLog]]:
     def residual(columns: NDArray[np.float64]) -> NDArray[np.float64]:
         return problem.residuals(columns.T)
 
     def jacobian(at: NDArray[np.float64], r: NDArray[np.float64]) -> NDArray[np.float64]:
-        return problem.jacobian(at[:, 0], r[:, 0])
+        up = problem.jacobian(at[:, 0], r[:, 0])
+        return 0.5 * (up + problem.jacobian(at[:, 0], r[:, 0], -1.0)) if both else up
 
     def say(trace: list[minimize.IterLog]) -> None:
         now = trace[-1]

@@ -41,7 +41,7 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind(
-            *("servo_zero", "joint", "rad", False, 1.5 * _DEG, 0.0, 0.3 * _DEG),
+            *("servo_zero", "joint", "rad", False, 1.5 * _DEG, 0.0, 0.5 * _DEG),
             *(0.0, -10 * _DEG, 10 * _DEG),
             about="what the encoder reads at the joint's true zero",
             excitation="squats and leans to both sides, the waist turned far to either side, one joint at a time",

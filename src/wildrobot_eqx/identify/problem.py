@@ -62,11 +62,14 @@ class Problem:
         out[lost.size :] = np.linalg.solve(root, (rows - self.parameters.mean).T)
         return out
 
-    def jacobian(self, x: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Derivatives at x (p,), whose residuals are `at` (m,), by one-sided differences in one batch, (m, p)."""
-        _, high = self.parameters.bounds
-        steps = self.parameters.steps
-        steps = np.where(x + steps > high, -steps, steps)
+    def jacobian(self, x: NDArray[np.float64], at: NDArray[np.float64], sign: float = 1.0) -> NDArray[np.float64]:
+        """Derivatives at x (p,), whose residuals are `at` (m,), by one-sided differences in one batch, (m, p).
+
+        Steps go up or down, by `sign`; the other way where a bound forbids it.
+        """
+        low, high = self.parameters.bounds
+        steps = sign * self.parameters.steps
+        steps = np.where((x + steps > high) | (x + steps < low), -steps, steps)
         return (self.residuals(x + np.diag(steps)) - at[:, None]) / steps
 
     def rescaled(self, residuals: NDArray[np.float64]) -> "Problem":

@@ -18,8 +18,9 @@ def commands(
     """The target in force in each of `count` steps of `step` s from `start` on, (count, joints).
 
     A target that is sent at t is in force from t + `delay` on; a servo that goes to each target on a straight line
-    within `smoothing` s follows the mean of what was in force for as long. Within a step that is the mean over the
-    step, so the result changes continuously with both.
+    within `smoothing` s follows the mean of what was in force for as long. In a step it is the mean over as long before
+    the step's middle, or over the step's own length, where that is longer, as much before; so the result changes
+    continuously with both, and the mean delay is `delay` + `smoothing` / 2.
 
     Args:
         sent: (k,) s, rising.
@@ -37,5 +38,5 @@ def commands(
         return total[i] + value[i] * (when - at[i])[:, None]
 
     width = max(smoothing, step)
-    ends = start + step * np.arange(1, count + 1)
+    ends = start + step * (np.arange(count) + 0.5) + 0.5 * (width - smoothing)
     return np.asarray(middle + (integral(ends) - integral(ends - width)) / width)

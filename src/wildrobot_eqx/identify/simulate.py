@@ -125,18 +125,23 @@ def _lines(
     count: int,
     step: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Targets in force in every step, (different, w, count, joints), and which of the different a variant has."""
-    late = np.zeros((len(rows), 2))
+    """Targets in force in every step, (different, w, count, joints), and which of the different a variant has.
+
+    Semi-implicit Euler moves a joint by a torque of this step within this step, which is half a step too early: against
+    a robot targets come as much later.
+    """
+    slow = np.zeros((len(rows), 2))
     for column, kind in enumerate(("delay", "smoothing")):
         if (value := parameters.values(kind, rows)) is not None:
-            late[:, column] = value[:, 0]
-    different, which = np.unique(late, axis=0, return_inverse=True)
+            slow[:, column] = value[:, 0]
+    different, which = np.unique(slow, axis=0, return_inverse=True)
     low, high = np.asarray(subject.robot.ctrl_range, np.float64).T
     lines = np.empty((len(different), len(windows), count, len(subject.joints)))
     for i, (delay, smoothing) in enumerate(different):
         for k, window in enumerate(windows):
             target = np.clip(window.target, low, high)
-            lines[i, k] = commands(window.sent, target, 0.0, step, count, float(delay), float(smoothing))
+            late = delay + (0.5 * step if window.real else 0.0)
+            lines[i, k] = commands(window.sent, target, 0.0, step, count, float(late), float(smoothing))
     return lines, which.reshape(-1).astype(np.int64)
 
 

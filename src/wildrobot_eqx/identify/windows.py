@@ -33,7 +33,7 @@ class Window:
     quat: NDArray[np.float64] | None  # (3, 4) orientation of the IMU, at the same times
     qpos: NDArray[np.float64] | None  # (nq,) of a simulation's log: its state at the start
     qvel: NDArray[np.float64] | None  # (nv,)
-    qacc_warmstart: NDArray[np.float64] | None = None
+    real: bool = True  # whether a robot wrote it, whose motion is continuous; a simulation's is not
 
 
 def cut(
@@ -86,6 +86,7 @@ def cut(
                     quat=None if quat is None else quat[around],
                     qpos=log.qpos[at] if truth and log.qpos is not None else None,
                     qvel=log.qvel[at] if truth and log.qvel is not None else None,
+                    real=not log.simulated,
                 )
             )
             at += count
