@@ -410,7 +410,8 @@ MAY_IMPORT = {
 }
 ONLY = {
     "mujoco": lambda m: (
-        m.startswith(("physics", "robots", "bench", "view", "deploy.hidden")) or m == "deploy.hardware.mujoco_robot"
+        m.startswith(("physics", "robots", "bench", "view", "deploy.hidden", "identify"))
+        or m == "deploy.hardware.mujoco_robot"
     ),
     "typer": lambda m: m.startswith("cli") or m == "recipes.recipe",
     "brax": lambda m: m.startswith("adapters"),
