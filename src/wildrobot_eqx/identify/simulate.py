@@ -1,7 +1,6 @@
 """Simulates windows of a log by many variants of a robot at once, in MuJoCo's batch."""
 
 import dataclasses
-import os
 from collections.abc import Sequence
 
 import mujoco
@@ -9,6 +8,7 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
+from ..physics.base import usable_cpus
 from ..physics.params import subtree_mass
 from .parameters import Parameters
 from .servo import commands
@@ -46,7 +46,7 @@ def simulate(
     r, w, parts = len(rows), len(windows), subject.substeps
     ticks = max(len(window.time) for window in windows)
     model, step = subject.model, float(subject.model.opt.timestep)
-    batch = Batch(mujoco.MjModel.__copy__(model), r * w, threads or len(os.sched_getaffinity(0)))
+    batch = Batch(mujoco.MjModel.__copy__(model), r * w, threads or usable_cpus())
     qpos, qvel, ctrl = (batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
     sensors = batch.bind("sensordata") if subject.has_imu or subject.feet else None
     servo = _Servo.of(subject, parameters, rows, w)
