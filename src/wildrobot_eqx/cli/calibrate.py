@@ -18,6 +18,7 @@ from ..errors import WildRobotError
 _log = logging.getLogger(__name__)
 
 _SECONDS, _PATIENCE = 2.0, 60.0  # s
+_LET_GO = 4.0  # s, in which a robot that has its torque is let go of
 Result = tuple[dict[str, Any], list[str]]
 
 
@@ -121,9 +122,12 @@ def calibrate_signs(bundle: Any, path: Path, *, ask: Any, move: float, **more: A
 
     with released(robot):
         player = Player(bundle, joints=robot.joints, limits=robot.limits, stale_seconds=hardware.coast, motion=motion)
-        ask("The robot stands on the floor, and each joint moves a little, one after the other.")
+        ask(
+            "Hold the robot upright on the floor: the torque comes on, and it takes its home pose. Let go within "
+            f"{_LET_GO:.0f} s. Then each joint moves a little, one after the other."
+        )
         robot.load()
-        went = drive(player, robot, {}, span * len(driven), home_seconds=2.0, watch=watch)
+        went = drive(player, robot, {}, span * len(driven), home_seconds=_LET_GO, watch=watch)
     if went.fault is not None:
         raise WildRobotError(f"The robot stopped: {went.fault}", where="signs", hint="mend that first", exit_code=1)
     time = np.array([row[0] for row in rows])
