@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tiny import SEED, TINY_BRAX
+from tiny import TINY_BRAX
 
 ITERATIONS = 20
 TINY = [option for option in TINY_BRAX if not option.startswith("--steps")]
+TASK = "cartpole"
+"""Without contacts: what rounds differently stays as small as it is. A hopper's differs by 1% after 16 iterations."""
 
 
 def command(*options: str) -> list[str]:
@@ -26,7 +28,7 @@ def started(*options: str) -> subprocess.Popen:
 
 def new_run(out: Path, iterations: int = ITERATIONS) -> list[str]:
     """The options of a new training into `out`."""
-    return ["hop", *TINY, f"--steps={16 * 8 * iterations}", "--physics=native", "--no-eval", f"--out={out}"]
+    return [TASK, *TINY, f"--steps={16 * 8 * iterations}", "--physics=native", "--no-eval", f"--out={out}"]
 
 
 def together(count: int, *options: str) -> list[subprocess.Popen]:
@@ -42,6 +44,3 @@ def ended(processes: list[subprocess.Popen], timeout: float = 900.0) -> list[tup
     """Status, standard output and standard error of each, once all have ended."""
     told = [process.communicate(timeout=timeout) for process in processes]
     return [(process.returncode, *texts) for process, texts in zip(processes, told, strict=True)]
-
-
-__all__ = ["ITERATIONS", "SEED", "command", "ended", "new_run", "started", "together"]

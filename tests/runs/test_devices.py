@@ -51,21 +51,21 @@ def test_draws_are_equal_to_the_bit(runs, name):
 
 @pytest.mark.parametrize("name", CUTS)
 def test_figures_differ_by_the_order_of_sums_alone(runs, name):
-    """Each iteration's, the last after 400 gradient steps; a training of another seed differs by 1% at its first."""
+    """Each iteration's, the last after 400 gradient steps: they were seen to differ by 3e-5."""
     one, other = read_metrics(runs["plain"].metrics), read_metrics(runs[name].metrics)
     assert [line["iteration"] for line in other] == list(range(1, ITERATIONS + 1))
     for before, after in zip(one, other, strict=True):
         assert before.keys() == after.keys()
         for figure in before.keys() - CLOCKS:
             where = f"{figure}, iteration {before['iteration']}"
-            np.testing.assert_allclose(after[figure], before[figure], rtol=2e-3, atol=2e-4, err_msg=where)
+            np.testing.assert_allclose(after[figure], before[figure], rtol=1e-3, atol=1e-4, err_msg=where)
 
 
 @pytest.mark.parametrize("name", CUTS)
 def test_networks_differ_by_the_order_of_sums_alone(runs, name):
     one, other = _last(runs["plain"]), _last(runs[name])
     for leaf in (leaf for leaf in one if leaf.startswith(".agent")):
-        np.testing.assert_allclose(other[leaf], one[leaf], rtol=1e-3, atol=1e-4, err_msg=leaf)
+        np.testing.assert_allclose(other[leaf], one[leaf], rtol=1e-4, atol=1e-4, err_msg=leaf)
 
 
 def test_the_manifest_says_how_it_was_cut(runs):
@@ -85,7 +85,7 @@ def test_a_run_of_two_processes_goes_on_on_one_and_the_other_way(runs):
     assert json.loads(both[1][1])["process"] == 1
     one, other = (read_metrics(runs[name].metrics)[-1] for name in ("plain", "2 processes"))
     for figure in one.keys() - CLOCKS:
-        np.testing.assert_allclose(other[figure], one[figure], rtol=5e-3, atol=5e-4, err_msg=figure)
+        np.testing.assert_allclose(other[figure], one[figure], rtol=1e-3, atol=1e-4, err_msg=figure)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def training(tmp_path):
     yield processes, RunFolder(out)
     for process in processes:
         process.kill()
-        process.wait()
+    ended(processes)
 
 
 def _wait_for_checkpoint(run, processes):

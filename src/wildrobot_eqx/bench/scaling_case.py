@@ -66,14 +66,15 @@ def measure(case: Case) -> dict[str, Any]:
     enable_compilation_cache()
     processes = Processes()
     with processes.watched():
-        return _timed(case, placement.choose())
+        return _timed(case, placement.choose(), processes)
 
 
-def _timed(case: Case, devices: Devices) -> dict[str, Any]:
+def _timed(case: Case, devices: Devices, processes: Processes) -> dict[str, Any]:
     recipe = load_recipe(case.recipe)(physics=case.engine, num_envs=case.num_envs)
     config = dataclasses.replace(as_learner(recipe.learner, PPO), minibatch_groups=case.groups)
     num_shards = 1 if devices.mesh is not None else cpu_shards(recipe.env.physics, case.num_envs)
     state = ppo.init(recipe.env, config, jax.random.key(0))
+    processes.wait()  # Gloo waits for half a minute at the first exchange
     seconds, began = [], 0.0
     for new, figures in ppo.train(recipe.env, config, state, case.iterations + 2, None, num_shards, None, devices):
         jax.device_get(figures)

@@ -96,7 +96,7 @@ class Devices:
 
     def _put(self, leaf: Any, spec: PartitionSpec) -> Array:
         assert self.mesh is not None
-        sharding = NamedSharding(self.mesh, spec)
+        sharding = NamedSharding(self.mesh, spec if leaf.size else _WHOLE)  # as JAX puts what has no elements
         if self.processes == 1:
             return jax.device_put(leaf, sharding)
         if _is_key(leaf):
@@ -180,6 +180,7 @@ class Devices:
 
         def zeros(path: Any, like: jax.ShapeDtypeStruct) -> Array:
             spec = _FIRST if _field(path) == "carry" else _SECOND  # memories have no time axis
+            spec = spec if like.size else _WHOLE
             return jnp.zeros(like.shape, like.dtype, device=self.mesh and NamedSharding(self.mesh, spec))
 
         return jax.tree_util.tree_map_with_path(zeros, rollout)
