@@ -18,6 +18,7 @@ from ..errors import WildRobotError
 _log = logging.getLogger(__name__)
 
 _SECONDS, _PATIENCE = 2.0, 60.0  # s
+_FOLLOWS = 0.15  # share of what is asked for: a hip that rolls between two feet on the floor goes a third of the way
 _LET_GO = 4.0  # s, in which a robot that has its torque is let go of
 Result = tuple[dict[str, Any], list[str]]
 
@@ -142,7 +143,7 @@ def calibrate_signs(bundle: Any, path: Path, *, ask: Any, move: float, **more: A
         verdict = judge(name, (float(tilt[0]), float(tilt[1])), leans)
         own = float(went_by[i])
         text = verdict.wrong
-        if not 0.4 * move < own:
+        if not _FOLLOWS * move < own:
             text = f"its encoder moved by {math.degrees(own):+.1f} degrees, and {math.degrees(move):.1f} were asked for"
         found[name] = {
             "moved_deg": math.degrees(own),
