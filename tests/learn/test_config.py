@@ -28,6 +28,7 @@ from wildrobot_eqx import PPO, WildRobotError
         ("init_std", 0.0, "a positive number"),
         ("discount", 1.5, "between 0 and 1"),
         ("gae_lambda", -0.1, "between 0 and 1"),
+        ("decay_to", 1.1, "between 0 and 1"),
         ("hidden", (64, 0), "sizes of at least 1"),
     ],
 )

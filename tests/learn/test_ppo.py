@@ -251,11 +251,13 @@ class TestUpdate:
         new, _ = _updated(dataclasses.replace(config, desired_kl=1e6), state, rollout)
         np.testing.assert_allclose(new.learning_rate, config.max_learning_rate)
 
-    @pytest.mark.parametrize(("iteration", "share"), [(0, 1.0), (5, 0.55), (10, 0.1), (20, 0.1)])
-    def test_a_decaying_learning_rate_falls_to_a_tenth(self, clocked, iteration, share):
+    @pytest.mark.parametrize(
+        ("iteration", "to", "share"), [(0, 0.1, 1.0), (5, 0.1, 0.55), (20, 0.1, 0.1), (5, 0.02, 0.51), (10, 0.0, 0.0)]
+    )
+    def test_a_decaying_learning_rate_falls_to_its_share(self, clocked, iteration, to, share):
         _, config, state, rollout, _ = clocked
         steps = 10 * config.steps_per_iteration
-        config = dataclasses.replace(config, desired_kl=None, decay_steps=steps)
+        config = dataclasses.replace(config, desired_kl=None, decay_steps=steps, decay_to=to)
         state = dataclasses.replace(state, iteration=jnp.asarray(iteration, jnp.int32))
         new, _ = _updated(config, state, rollout)
         np.testing.assert_allclose(new.learning_rate, share * config.learning_rate, rtol=1e-5)

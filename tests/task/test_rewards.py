@@ -205,6 +205,16 @@ def test_joint_deviation_takes_joints_by_name(robot):
     np.testing.assert_allclose(task.Posture(robot, joints=chosen)(signals), expected, rtol=1e-5)
 
 
+def test_standing_still_takes_joints_by_name(robot):
+    signals = random_signals(robot, speed=0.0)
+    error, speed = _joints(robot, signals)
+    chosen = ("waist_yaw", "left_hip_roll")  # in any order
+    index = [robot.joint_names.index(name) for name in chosen]
+    expected = sum(error[index] ** 2) + 0.02 * sum(speed[index] ** 2)
+    term = locomotion.StandStill(robot, command="gait", time=0.02**0.5, joints=chosen)
+    np.testing.assert_allclose(term(signals), expected, rtol=1e-4)
+
+
 def test_a_slope_still_pulls_far_from_the_goal(robot):
     """Standing still at 0.5 m/s commanded: the kernel is flat there, the slope is not."""
     term = locomotion.TrackLinVelX(robot, width=0.1, slope=0.5)
@@ -303,4 +313,7 @@ def test_heights_are_those_above_the_ground(robot, name):
 def test_a_joint_that_the_robot_lacks_is_named(robot):
     with pytest.raises(WildRobotError, match="no joint 'left_hip_rol'") as caught:
         task.Posture(robot, joints=("left_hip_rol",))
+    assert "left_hip_roll" in caught.value.hint
+    with pytest.raises(WildRobotError, match="no driven joint 'left_hip_rol'") as caught:
+        locomotion.StandStill(robot, joints=("left_hip_rol",))
     assert "left_hip_roll" in caught.value.hint

@@ -18,7 +18,7 @@ _AT_LEAST_ONE = (
 )
 _POSITIVE = ("max_learning_rate", "clip", "max_grad_norm", "init_std")
 _NOT_NEGATIVE = ("learning_rate", "desired_kl", "entropy_cost", "value_cost")
-_SHARES = ("discount", "gae_lambda")
+_SHARES = ("discount", "gae_lambda", "decay_to")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,8 @@ class PPO(AbstractPPO):
 
     trainer: ClassVar[str] = "ppo"
 
-    decay_steps: int | None = None  # control steps over which a fixed learning rate falls to a tenth
+    decay_steps: int | None = None  # control steps over which a fixed learning rate falls to `decay_to` of it
+    decay_to: float = 0.1  # what is left of it then, as a share
     minibatch_groups: int = 1  # equal parts of the envs, of each of which a minibatch has as many: docs/scaling.md
     symmetric: bool = True  # a left-right symmetric policy, by the gait clock or else by the lean
     reset_pool: int | None = None  # first states made per iteration; none: a quarter of `num_envs`, at least 64

@@ -221,7 +221,7 @@ def _scheduled(config: PPO, state: TrainState) -> Float[Array, ""]:
     if config.decay_steps is None or config.desired_kl is not None:
         return state.learning_rate
     done = state.iteration.astype(jnp.float32) * jnp.float32(config.steps_per_iteration / config.decay_steps)
-    return jnp.float32(config.learning_rate) * jnp.clip(1.0 - 0.9 * done, 0.1, 1.0)
+    return jnp.float32(config.learning_rate) * jnp.clip(1.0 - (1.0 - config.decay_to) * done, config.decay_to, 1.0)
 
 
 def _adapted(config: PPO, rate: Float[Array, ""], kl: Float[Array, ""]) -> Float[Array, ""]:

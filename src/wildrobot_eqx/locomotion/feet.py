@@ -118,6 +118,10 @@ class StandStill(AbstractStatelessReward):
         command: the velocity command, or the gait, which still finishes a step.
         time: a joint that moves costs as much as one that is off by its speed times `time`, s; 0.665 sqrt(L / g) by
             default, L the leg length.
+        joints: those that count; all by default. A joint that has a pose of its own to hold does not belong to them.
+
+    Raises:
+        WildRobotError: the robot has no driven joint of a given name.
     """
 
     driven: DrivenJoints
@@ -125,8 +129,16 @@ class StandStill(AbstractStatelessReward):
     time: Float[Array, ""]  # s
     command: str = eqx.field(static=True)
 
-    def __init__(self, robot: Robot, weight: Number = -0.5, command: str = "velocity", time: Number | None = None):
-        self.driven, self.weight, self.command = robot.driven, f32(weight), command
+    def __init__(
+        self,
+        robot: Robot,
+        weight: Number = -0.5,
+        command: str = "velocity",
+        time: Number | None = None,
+        joints: tuple[str, ...] | None = None,
+    ):
+        self.driven = robot.driven if joints is None else robot.driven.only(joints, "StandStill, joints")
+        self.weight, self.command = f32(weight), command
         self.time = f32(0.665 * robot.time_scale if time is None else time)
 
     def __call__(self, signals: Signals) -> Float[Array, ""]:

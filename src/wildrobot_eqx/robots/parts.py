@@ -1,11 +1,13 @@
 """The named parts of a robot: sensors, IMUs, feet, base, free bodies, servo figures and the mirror."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+from ..errors import WildRobotError, nearest
 
 
 class Sensor(eqx.Module):
@@ -163,6 +165,25 @@ class DrivenJoints(eqx.Module):
     def size(self) -> int:
         """How many they are."""
         return len(self.names)
+
+    def only(self, names: Sequence[str], where: str) -> "DrivenJoints":
+        """Those of given names, in actuator order, without the mirror, which is of all.
+
+        Raises:
+            WildRobotError: there is no driven joint of a given name; `where` says who asks.
+        """
+        for name in names:
+            if name not in self.names:
+                raise WildRobotError(f"There is no driven joint {name!r}.", where=where, hint=nearest(name, self.names))
+        kept = [i for i, name in enumerate(self.names) if name in names]
+        at = np.array(kept, int)
+        return DrivenJoints(
+            tuple(self.names[i] for i in kept),
+            tuple(self.qpos[i] for i in kept),
+            tuple(self.dof[i] for i in kept),
+            self.home[at],
+            None,
+        )
 
     def positions(self, qpos: Float[Array, " nq"]) -> Float[Array, " nu"]:
         """Their positions, rad; m of slides."""
