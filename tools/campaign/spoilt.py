@@ -126,6 +126,7 @@ def sources(folder: Path, name: str) -> Path:
 def attempt(target: Target, folder: Path, rng: random.Random) -> str:
     """Spoil a file and load it; what went wrong with that, empty where nothing did."""
     from wildrobot_eqx.cli import main
+    from wildrobot_eqx.errors import first_line
 
     copy = sources(folder, target.source)
     files = sorted(p for p in copy.glob(target.files) if p.is_file() and p.stat().st_size and p.name != ".lock")
@@ -136,8 +137,10 @@ def attempt(target: Target, folder: Path, rng: random.Random) -> str:
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             status = main(arguments)
-    except BaseException:
-        return f"{told}: {'; '.join(traceback.format_exc().strip().splitlines()[-4:])}"
+    except BaseException as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if "wildrobot_eqx" in f.filename]
+        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere of ours"
+        return f"{told}: {place}: {type(error).__name__} {first_line(error)}"
     if "Traceback" in err.getvalue():
         return f"{told}: a traceback: {err.getvalue()[-300:]}"
     if status not in (0, 1, 2):
@@ -155,7 +158,6 @@ def search(kind: str, seed: int, examples: int, folder: Path, corpus: Path) -> t
 
     tried, wrong = 0, dict[str, str]()
 
-    @hypothesis.seed(seed)
     @hypothesis.settings(
         max_examples=examples,
         deadline=None,
@@ -171,14 +173,15 @@ def search(kind: str, seed: int, examples: int, folder: Path, corpus: Path) -> t
         tried += 1
         found = attempt(TARGETS[kind], folder, rng)
         if found:
-            wrong.setdefault(found.rpartition(": ")[2][-160:], found)  # of one error, one example
+            wrong.setdefault(found.partition("; ")[2].partition(": ")[2], found)  # of one error, one example
             raise AssertionError(found)
 
-    with (
-        contextlib.suppress(AssertionError, BaseExceptionGroup, hypothesis.errors.HypothesisException),
-        contextlib.redirect_stdout(sys.stderr),
-    ):
-        loads()
+    told = (AssertionError, BaseExceptionGroup, hypothesis.errors.HypothesisException)  # `wrong` has them
+    for turn in range(examples):  # Hypothesis stops soon after a failure
+        if tried >= examples:
+            break
+        with contextlib.suppress(*told), contextlib.redirect_stdout(sys.stderr):
+            hypothesis.seed(seed + turn)(loads)()
     return tried, list(wrong.values())
 
 
