@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: walk test test-newest matrix check test-slow test-browser nightly bench clean
+.PHONY: walk test test-newest matrix check test-slow test-browser campaign nightly bench clean
 
 walk: $(STAMP) ## teach the robot to walk; writes a run folder under runs/
 	$(BIN)/wildrobot-eqx run recipes/walk.py
@@ -28,6 +28,10 @@ test-slow: $(STAMP) ## everything that the fast tests leave out, a worker per co
 test-browser: $(STAMP) ## the page of `view` in headless Chromium, which must be installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt playwright
 	$(BIN)/python -m pytest -m browser tests/view
+
+campaign: $(STAMP) ## kill, fill, spoil and move what trainings write, for an hour: nothing may be lost; its table in docs/reliability.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sweep]'
+	$(BIN)/python tools/campaign --write
 
 nightly: $(STAMP) ## all of the above that is slow, and what got worse than the figures of docs/nightly.json; hours
 	$(BIN)/python tools/nightly.py

@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from wildrobot_eqx import WildRobotError, robot_names
+from wildrobot_eqx import WildRobotError, load_robot, robot_names
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.paths import data_dir
 from wildrobot_eqx.robots.doctor import examine
@@ -581,3 +581,19 @@ def test_the_command_tells_by_its_exit_status(tmp_path, capsys):
     notes = write(tmp_path, ('timestep="0.002"', 'iterations="1" ls_iterations="5"'))
     assert main(["robots", "doctor", str(notes)]) == 0
     assert main(["robots", "doctor", str(tmp_path / "none.xml")]) == 2
+
+
+@pytest.mark.parametrize("number", ["1e39", "-1e300"])
+def test_a_number_that_no_simulation_can_hold_is_refused(tmp_path, number):
+    folder = tmp_path / "hopper"
+    shutil.copytree(data_dir("robots") / "hopper", folder)
+    path = folder / "hopper.xml"
+    text = path.read_text()
+    assert text.count('"0.01 0 -0.05"') == 1
+    path.write_text(text.replace('"0.01 0 -0.05"', f'"0.01 0 {number}"'))
+    for read in (load_robot, examine):
+        with pytest.raises(WildRobotError, match="far too large: site_pos") as caught:
+            read(folder)
+        assert caught.value.where == str(path)
+    with pytest.raises(WildRobotError, match="far too large: site_pos"):
+        examine(path)

@@ -78,10 +78,33 @@ def compile_mjcf(path: Path) -> Model:
             hint="check the 'model' key of robot.toml, or restore the file",
         )
     try:
-        return Model(mujoco.MjModel.from_xml_path(str(path)), path)
+        mj = mujoco.MjModel.from_xml_path(str(path))
     except ValueError as error:
         raise WildRobotError(
             f"MuJoCo cannot compile {path.name}: {' '.join(str(error).split())}",
             where=str(path),
             hint="mend the element named above",
         ) from error
+    check_numbers(mj, path)
+    return Model(mj, path)
+
+
+_HUGE = 1e30
+"""Larger numbers overflow in single precision; MuJoCo itself takes those beyond 1e10 for no simulation."""
+
+
+def check_numbers(mj: mujoco.MjModel, path: Path) -> None:
+    """Refuse a model with numbers that no simulation can hold, such as a position of 1e300 m.
+
+    Raises:
+        WildRobotError: it has some.
+    """
+    for name, value in _fields(mj):
+        array = np.asarray(value)
+        if array.dtype.kind == "f" and not (np.abs(array) < _HUGE).all():
+            largest = array.flat[np.argmax(np.abs(array))]
+            raise WildRobotError(
+                f"{path.name} has a number that is far too large: {name} holds {largest:g}.",
+                where=str(path),
+                hint="look for it in the file; lengths are in m, masses in kg, angles in what `compiler` says",
+            )

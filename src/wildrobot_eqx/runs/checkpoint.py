@@ -145,8 +145,15 @@ class Checkpoints:
             WildRobotError: it could not be written, as on a full disk; earlier ones are untouched.
         """
         path = self.path(iteration)
+        if not self.folder.parent.is_dir():
+            raise WildRobotError(
+                f"The checkpoint of iteration {iteration} could not be written: its run folder is gone.",
+                where=str(self.folder.parent),
+                hint="if it was moved or renamed, go on there with --resume",
+                exit_code=1,
+            )
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
             _check_space(self.folder, sum(leaf.nbytes for leaf in flat.values()))
             _checkpointer().save(path, {**flat, **digest.digests(flat)}, force=True)
         except (OSError, ValueError, RuntimeError) as error:

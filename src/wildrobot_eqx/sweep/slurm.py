@@ -20,9 +20,11 @@ _POLL = 2.0  # s
 Where = Literal["slurm", "local"]
 
 
-def run_job(folder: str, number: int, metric: str, extra: list[str], gpus: float, cwd: str) -> str:
+def run_job(
+    folder: str, number: int, metric: str, extra: list[str], gpus: float, cwd: str, program: list[str] | None = None
+) -> str:
     """What a job does: one trial, to its end; returns its status."""
-    process = TrialProcess(SweepFolder(folder), number, metric, extra, 0, gpus, cwd)
+    process = TrialProcess(SweepFolder(folder), number, metric, extra, 0, gpus, cwd, program)
     process.start()
     try:
         while not process.next()["done"]:
@@ -74,7 +76,7 @@ def run_on_slurm(
             hint="leave these away, or start Ray inside an allocation and say --address",
         )
     executor = _executor(driver, settings, where)
-    how = (driver.goal.metric, driver.extra, max(driver.resources.gpus, 0.0), driver.cwd)
+    how = (driver.goal.metric, driver.extra, max(driver.resources.gpus, 0.0), driver.cwd, driver.program)
     folder, jobs = str(driver.folder.path.resolve()), dict[int, Any]()
     try:
         while not driver.is_over():

@@ -100,7 +100,7 @@ def sole_points(subject: Subject, foot: FootOf, floor: float) -> Float[np.ndarra
         if round_:
             points.append(np.array([[*data.geom_xpos[geom, :2], floor]]))
         else:
-            points.append(corners[corners[:, 2] < corners[:, 2].min() + _SOLE * subject.leg_length])
+            points.append(corners[corners[:, 2] <= np.nanmin(corners[:, 2]) + _SOLE * subject.leg_length])
     return np.concatenate(points) if points else np.array([[*data.xpos[foot.body, :2], floor]])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import WildRobotError
 from ..build import Builder
 from ..load import read_robot, robot_folder
+from ..model import check_numbers
 from ..spec import Spec
 from ..stand import rising
 from .finding import Finding
@@ -79,6 +80,7 @@ def _bare(path: Path) -> tuple[Subject, list[Finding]]:
         mj, unfit = compiled(spec)
     except ValueError as error:
         raise _unreadable(path, error) from error
+    check_numbers(mj, path)
     findings += unfit
     joints = driven_joints(mj)
     if not joints:
