@@ -411,7 +411,7 @@ MAY_IMPORT = {
 ONLY = {
     "mujoco": lambda m: (
         m.startswith(("physics", "robots", "bench", "view", "deploy.hidden", "identify"))
-        or m == "deploy.hardware.mujoco_robot"
+        or m in ("deploy.hardware.mujoco_robot", "deploy.bringup.stance")
     ),
     "typer": lambda m: m.startswith("cli") or m == "recipes.recipe",
     "brax": lambda m: m.startswith("adapters"),

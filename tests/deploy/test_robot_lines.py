@@ -14,10 +14,9 @@ import pytest
 from wildrobot_eqx.deploy import read_log
 
 pytest.importorskip("mcap")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are those of Linux and macOS"),
-]
+pytestmark = pytest.mark.slow
+if os.name != "posix":
+    pytest.skip("pseudo-terminals are those of Linux and macOS", allow_module_level=True)
 BUNDLE = Path(__file__).parents[2] / "demos" / "stand.zip"
 SECONDS = 120.0  # s, that a command may take
 

@@ -55,21 +55,20 @@ def lasting_pages(found: Lasting) -> list[Any]:
             f"{trial.seconds:g}",
             f"{100.0 * trial.figures['survival']:.1f}",
             f"{100.0 * trial.figures['recovered']:.1f}",
-            f"{shown(trial.figures['tilt_median'])} {shown(trial.figures['tilt_most'])}",
             *(
-                f"{shown(trial.figures[f'{axis}_slope_median'], 3)} {shown(trial.figures[f'{axis}_slope_most'], 3)}"
-                for axis in ("pitch", "roll")
+                f"{shown(trial.figures[f'{name}_median'], digits)}/{shown(trial.figures[f'{name}_most'], digits)}"
+                for name, digits in (("tilt", 1), ("pitch_slope", 3), ("roll_slope", 3))
             ),
         )
         for trial in found.trials
     ]
-    columns = ("", "s", "lasted %", "and level %", "tilt, deg", "pitch, deg/s", "roll, deg/s")
+    columns = ("", "s", "lasted", "level", "tilt, deg", "pitch, deg/s", "roll, deg/s")
     world = "the recipe's own errors, a fifth wider" if found.source == "recipe" else "the standard PersistentBias"
     failed = [t for t in found.trials if t.who == "policy" and not t.passed and t.seconds <= 60.0]
     less = f" (provisional: {found.provisional})" if found.provisional else ""
     return [
         f"Long: {'passed' if found.passed else 'failed'}{less}",
-        table("Minutes with errors that last (median and 90% of tilt and of slopes)", columns, rows),
+        table("Lasted, and ended level (%); tilt and slopes: median/90%", columns, rows),
         f"World: {world}. At least 97% must last 60 s and end within 3 degrees of level.",
         *(f"  {t.command}: {100.0 * t.figures['recovered']:.1f}% of {t.episodes} episodes did" for t in failed),
     ]

@@ -1,11 +1,11 @@
 """What is wrong with one robot for as long as it stands, and does not average out."""
 
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import mujoco
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -13,9 +13,10 @@ from ..arrays import f32, named_key, uniform
 from ..control import RandomCalibrationError
 from ..physics import AbstractRandomiser, PhysicsParams, TiltGravity
 from ..robots import Robot
+from ..robots.legs import lift_of, soles_at
 from .disturbances import Disturbances
 
-_EVEN = 0.05  # m per m: how far a foot that is lifted may move aside
+_ANKLE = 0.25  # share of the leg's length, below which a joint is one of the ankle
 
 
 class PersistentBias(AbstractRandomiser):
@@ -77,15 +78,17 @@ class PersistentBias(AbstractRandomiser):
         weak_side: float = 0.15,
     ):
         mj, length = robot.model.mj, robot.leg_length
-        feet = {foot.name: foot for foot in robot.feet}
+        home, sole = np.asarray(robot.home_qpos, np.float64), {foot.name: foot.site for foot in robot.feet}
         legs = [leg for leg in robot.legs if leg.joints]
         place = {name: i for i, name in enumerate(robot.joint_names)}
-        ankles, sides = np.zeros((len(legs), robot.nu)), np.zeros((2, robot.nu))
+        ankles, sides, lifts = np.zeros((len(legs), robot.nu)), np.zeros((2, robot.nu)), np.zeros((len(legs), robot.nu))
         for i, leg in enumerate(legs):
-            aside = _at_home(robot).site_xpos[feet[leg.foot].site, 1]
-            for joint in leg.joints:
-                sides[0 if aside > 0.0 else 1, place[joint.name]] = 1.0
-                ankles[i, place[joint.name]] = float(joint.height < 0.25 * leg.length)
+            (where,) = soles_at(mj, home, (sole[leg.foot],))
+            own = [place[joint.name] for joint in leg.joints]
+            sides[0 if where[1] > 0.0 else 1, own] = 1.0
+            ankles[i, own] = [float(joint.height < _ANKLE * leg.length) for joint in leg.joints]
+            lift = lift_of(mj, home, sole[leg.foot], [robot.joint_dof[k] for k in own], leg.length)
+            lifts[i, own] = 0.0 if lift is None else lift
         bodies = np.zeros(mj.nbody)
         if robot.base is not None:
             carries = {int(mj.jnt_bodyid[mj.joint(joint.name).id]) for leg in legs for joint in leg.joints}
@@ -96,10 +99,8 @@ class PersistentBias(AbstractRandomiser):
         self.floor = f32((0.0, scale * floor_tilt))
         self.ankles, self.soft = f32(ankles), f32((max(0.1, 1.0 - scale * soft_soles), 1.0))
         self.sides, self.weak = f32(sides), f32((max(0.1, 1.0 - scale * weak_side), 1.0))
-        lifts = [_lift(robot, leg.foot, [joint.name for joint in leg.joints]) for leg in legs]
-        found = [lift for lift in lifts if lift is not None]
         self.zeros, self.tilt = f32((-scale * servo_zero, scale * servo_zero)), f32((0.0, scale * imu_tilt))
-        self.lifts = f32(np.stack(found)) if found else None
+        self.lifts = f32(lifts) if lifts.any() else None
         self.uneven = f32((-scale * uneven_legs * length, scale * uneven_legs * length))
 
     @property
@@ -130,35 +131,9 @@ class PersistentBias(AbstractRandomiser):
         return dataclasses.replace(old, randomisers=(*old.randomisers, self), calibration=self.calibration)
 
 
-def _at_home(robot: Robot) -> mujoco.MjData:
-    data = mujoco.MjData(robot.model.mj)
-    data.qpos[:] = np.asarray(robot.home_qpos, np.float64)
-    mujoco.mj_kinematics(robot.model.mj, data)
-    mujoco.mj_comPos(robot.model.mj, data)
-    return data
-
-
-def _above(mj: mujoco.MjModel, body: int) -> list[int]:
+def _above(mj: Any, body: int) -> list[int]:
     found = []
     while body:
         found.append(body)
         body = int(mj.body_parentid[body])
     return found
-
-
-def _lift(robot: Robot, foot: str, joints: list[str]) -> Float[np.ndarray, " nu"] | None:
-    """Offsets (rad per m, nu) of a leg's joints that lift its sole straight up and keep it level; None: it cannot."""
-    mj, data = robot.model.mj, _at_home(robot)
-    site = next(one.site for one in robot.feet if one.name == foot)
-    moves, turns = np.zeros((3, mj.nv)), np.zeros((3, mj.nv))
-    mujoco.mj_jacSite(mj, data, moves, turns, site)
-    places = [robot.joint_names.index(name) for name in joints]
-    dofs = [robot.joint_dof[i] for i in places]
-    slope = np.concatenate([moves[:, dofs], robot.leg_length * turns[:, dofs]])
-    wanted = np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
-    found = np.linalg.pinv(slope, rcond=1e-3) @ wanted
-    if np.linalg.norm(slope @ found - wanted) > _EVEN:
-        return None
-    row = np.zeros(robot.nu)
-    row[places] = found
-    return row

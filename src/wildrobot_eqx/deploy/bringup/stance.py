@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from ..bundle.bundle import Bundle
 from ..hardware.mujoco_robot import MujocoRobot
 
-_SAFE = 0.35  # of the way from the home pose to where the robot tips over, which the centre of mass may go
-_AMPLITUDE = np.radians(12.0)  # rad, of the fastest joint of a motion of all
+_SAFE = 0.25  # of the way from the home pose to where the robot tips over, which the centre of mass may go
+_AMPLITUDE = np.radians(9.0)  # rad, of the fastest joint of a motion of all
 _TURN = np.radians(45.0)  # rad, of a joint that bears no foot
 _ROOM = 0.85  # of its way to a limit, which it takes at most
 _SOLE = 0.005  # m, within which geoms are equally low: they touch the floor
