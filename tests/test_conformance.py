@@ -72,6 +72,7 @@ PARTS = {
         },
         "MemberRanges": lambda r: we.randomise.MemberRanges(r, friction=dict.fromkeys(r.joint_names, (0.8, 1.2))),
         "Payload": we.randomise.Payload,
+        "PersistentBias": we.PersistentBias,
         "ShiftCentreOfMass": we.randomise.ShiftCentreOfMass,
     },
     "resets": {

@@ -33,6 +33,20 @@ WRONG = [
     ["robots", "show", "hoper"],
     ["recipes", "copy", "wlak"],
     ["bench", "disks"],
+    ["eval", "nowhere", "--long", "--robust"],
+    ["eval", "nowhere", "--seconds=5"],
+    ["robot", "scan", "--port=nowhere", "--ids=9:1"],
+    ["robot", "scan", "--port=nowhere", "--out=h.toml"],
+    ["robot", "calibrate", "nowhere.zip", "zeross"],
+    ["robot", "calibrate", "nowhere.zip", "imu", "--identified=i.toml"],
+    ["robot", "hold", "nowhere.zip", "--seconds=0"],
+    ["robot", "run", "nowhere.zip"],
+    ["robot", "excite", "nowhere.zip", "--amplitude=1"],
+    ["log", "show", "nowhere.mcap"],
+    ["log", "compare", "one.mcap"],
+    ["replay", "nowhere.mcap"],
+    ["identify"],
+    ["identify", "nowhere.mcap", "--parameter=fricton"],
 ]
 """Command lines that are wrong, each for one reason."""
 

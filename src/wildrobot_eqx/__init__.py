@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # the same names as in the tables below, which a test compare
     from .env import DisturbanceState as DisturbanceState
     from .env import Env as Env
     from .env import EnvState as EnvState
+    from .env import PersistentBias as PersistentBias
     from .env import ResetPool as ResetPool
     from .env import Timestep as Timestep
     from .errors import WildRobotError as WildRobotError
@@ -141,6 +142,7 @@ _EXPORTS = {
         "Disturbances",
         "Env",
         "EnvState",
+        "PersistentBias",
         "ResetPool",
         "Timestep",
     ),

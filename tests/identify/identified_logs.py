@@ -4,10 +4,10 @@ import mujoco
 import numpy as np
 
 from wildrobot_eqx.bench.stand_in import Truth, record
+from wildrobot_eqx.deploy.bringup.excite import excitation
 from wildrobot_eqx.deploy.log import recorder
 from wildrobot_eqx.deploy.log.layout import Layout
 from wildrobot_eqx.deploy.log.recording import read_log
-from wildrobot_eqx.identify.excitation import excitation
 
 
 def as_drawn(joints, bodies):
@@ -20,7 +20,7 @@ def as_drawn(joints, bodies):
 
 def stand_in(robot, subject, truth, path, seconds=6.0):
     """Its log under an excitation."""
-    record(robot, truth, subject.bodies, excitation(robot, seconds), path)
+    record(robot, truth, subject.bodies, excitation(subject.stance, seconds), path)
     return read_log(path)
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from identified_logs import as_drawn, simulated, stand_in
 
+from wildrobot_eqx.deploy.bringup.excite import excitation
 from wildrobot_eqx.errors import WildRobotError
-from wildrobot_eqx.identify.excitation import excitation
 from wildrobot_eqx.identify.identified import Identified, read_identified
 from wildrobot_eqx.identify.parameters import KINDS, Parameters
 from wildrobot_eqx.identify.problem import Problem
@@ -128,7 +128,7 @@ def test_start_states_are_those_of_a_simulation(robot, subject, tmp_path):
     """From readings alone, of a robot that moves on its feet: joints, the base's tilt, height and speed."""
     from wildrobot_eqx.identify.start import states
 
-    log = simulated(robot, tmp_path / "own.mcap", excitation(robot, 3.0))
+    log = simulated(robot, tmp_path / "own.mcap", excitation(subject.stance, 3.0))
     windows = cut(subject, log, 0.2, 0.0)
     parameters = Parameters.of(subject, ("delay",))
     qpos, qvel = states(subject, parameters, parameters.nominal[None], windows)

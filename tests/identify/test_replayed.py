@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from identified_logs import simulated
 
+from wildrobot_eqx.deploy.bringup.excite import excitation
 from wildrobot_eqx.errors import WildRobotError
-from wildrobot_eqx.identify.excitation import excitation
 from wildrobot_eqx.identify.replay import replay
 from wildrobot_eqx.identify.subject import Subject
 from wildrobot_eqx.report.replay_page import write_replay_page
@@ -19,9 +19,9 @@ def subject(robot):
 
 
 @pytest.fixture(scope="module")
-def log(robot, tmp_path_factory):
+def log(robot, subject, tmp_path_factory):
     path = tmp_path_factory.mktemp("logs") / "own.mcap"
-    return simulated(robot, path, excitation(robot, 4.0))
+    return simulated(robot, path, excitation(subject.stance, 4.0))
 
 
 def test_a_log_of_our_own_simulator_has_no_errors(subject, log):

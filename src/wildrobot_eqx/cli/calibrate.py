@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ..deploy.bringup.hardware import Hardware, open_robot, read_hardware, released, sensors_of, today
+from ..deploy.bringup.hardware import (
+    Hardware,
+    driver_of,
+    open_robot,
+    read_hardware,
+    released,
+    sensors_of,
+    today,
+    zero_of,
+)
 from ..deploy.bringup.measure import imu_mounting, imu_order, up_of, zeros
 from ..deploy.bringup.observe import gather, wait_for_lean, watch_imu
 from ..deploy.bringup.signs import judge, model_leans
@@ -46,6 +55,45 @@ def calibrate_zeros(bundle: Any, path: Path, *, ask: Any, pose: str, **more: Any
     off = {joint: math.degrees((zero - before[joint]) * steps[joint]) for joint, zero in found.items()}
     lines = [f"{joint:24} zero {zero:7.2f} units ({off[joint]:+.2f} deg)" for joint, zero in found.items()]
     return {"zeros": found, "moved_deg": off, "hardware": str(path)}, lines
+
+
+def zeros_from(bundle: Any, path: Path, identified: Path) -> Result:
+    """The servos' zeros as `identify` found them on a robot that stood on the floor; nothing moves.
+
+    An encoder that reads v at the joint's true zero has its zero v further on. The file is written anew with zeros of
+    0, so that no training takes them off twice; its ranges stay as wide.
+    """
+    from ..identify.identified import read_identified
+
+    hardware, known = _wired(path, bundle), read_identified(identified)
+    contract, found = bundle.contract, known.of_kind("servo_zero")
+    if known.robot != hardware.robot or known.robot != contract.document["robot"]["name"]:
+        raise WildRobotError(
+            f"What was identified is of robot {known.robot!r}, and this is {hardware.robot!r}.",
+            where=str(identified),
+            hint="identify the robot from its own logs",
+        )
+    missing = [joint for joint in contract.joints if joint not in found]
+    if missing:
+        raise WildRobotError(
+            f"It holds no servo_zero of {missing[0]!r}.", where=str(identified), hint="identify with all kinds"
+        )
+    units = {}
+    for joint, entry in hardware.joints.items():
+        if joint in found:
+            bus = driver_of(hardware.buses[entry.bus])
+            units[joint] = zero_of(entry, bus) + found[joint].value / (entry.sign * bus.step)
+    for joint, zero in units.items():
+        hardware = hardware.replace_joint(joint, zero=round(zero, 2), zeroed=today())
+    hardware.save(path)
+    known.corrected("servo_zero").write(identified)
+    lines = [
+        f"{joint:24} zero {zero:7.2f} units ({math.degrees(found[joint].value):+.2f} "
+        f"± {math.degrees(0.25 * (found[joint].high - found[joint].low)):.2f} deg)"
+        for joint, zero in units.items()
+    ]
+    document = {"zeros": units, "hardware": str(path), "identified": str(identified)}
+    return document, [*lines, f"{path}: written; {identified}: its zeros are 0 now, corrected on the robot"]
 
 
 def calibrate_imu(bundle: Any, path: Path, *, ask: Any, **more: Any) -> Result:

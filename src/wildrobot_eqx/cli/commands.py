@@ -142,6 +142,29 @@ def evaluate_robustly(
     return result.passed
 
 
+def evaluate_for_long(
+    run: Path,
+    episodes: int | None,
+    seconds: float | None,
+    timesteps: tuple[float, ...],
+    trust: bool,
+    show: Show,
+) -> bool:
+    """Judge a run's newest policy for minutes, with errors that last; False where it does not hold."""
+    from .lasting import evaluate_run_lasting, lasting_pages
+
+    if len(timesteps) > 1:
+        raise WildRobotError(
+            f"A long evaluation takes one physics timestep, got {len(timesteps)}.", where="--timestep", hint="leave one"
+        )
+    enable_compilation_cache()
+    folder = RunFolder.open(run)
+    recipe, _ = reopen(folder, trust)
+    found = evaluate_run_lasting(recipe, folder, episodes, seconds, *timesteps)
+    show({"run": str(run), **found.to_json()}, lasting_pages(found))
+    return found.passed
+
+
 def render_run(run: Path, trust: bool, show: Show) -> None:
     """Film a run's newest policy, renew its report, and show the files."""
     enable_compilation_cache()

@@ -20,7 +20,12 @@ def evaluate(
     robust: Annotated[
         bool, typer.Option("--robust", help="In wrong worlds, parameter by parameter, and pushed.")
     ] = False,
-    seconds: Annotated[float | None, typer.Option(help="With --robust: length of an episode, s.")] = None,
+    long: Annotated[
+        bool, typer.Option("--long", help="On its feet for 60 and 180 s, with errors that last; beside it, home held.")
+    ] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="With --robust or --long: length of an episode, s.")
+    ] = None,
     best: Annotated[int | None, typer.Option(min=1, help="Of a sweep: its best N trials.", show_default="all")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Of a sweep: trials at a time.", show_default="as there are cores")
@@ -30,17 +35,26 @@ def evaluate(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Put a run's policy, or a sweep's, through its gate; with --robust, through what makes real robots fall."""
-    from .commands import evaluate_robustly, evaluate_run
+    """Put a run's policy, or a sweep's, through its gate; with --robust or --long, through what makes robots fall."""
+    from .commands import evaluate_for_long, evaluate_robustly, evaluate_run
 
-    if seconds is not None and not robust:
-        raise WildRobotError("The gate's episodes have their own length.", where="--seconds", hint="add --robust")
-    if physics is not None and robust:
-        raise WildRobotError("A robust evaluation runs on native.", where="--physics", hint="leave one of the two away")
+    if seconds is not None and not (robust or long):
+        raise WildRobotError(
+            "The gate's episodes have their own length.", where="--seconds", hint="add --robust or --long"
+        )
+    if robust and long:
+        raise WildRobotError("One evaluation at a time.", where="--long", hint="leave --robust or --long away")
+    if physics is not None and (robust or long):
+        kind = "robust" if robust else "long"
+        raise WildRobotError(f"A {kind} evaluation runs on native.", where="--physics", hint="leave one of both away")
     timesteps = tuple(timestep or ())
     of_sweep = {"--best": best, "--workers": workers, "--cores": cores, "--address": address}
     if is_sweep(run):
-        refuse("A sweep", {"--physics": physics is not None, "--trust": trust}, "evaluate a trial by itself")
+        refuse(
+            "A sweep",
+            {"--physics": physics is not None, "--trust": trust, "--long": long},
+            "evaluate a trial by itself",
+        )
         numbers = {"--episodes": episodes, "--seconds": seconds}
         given = [f"{name}={value}" for name, value in numbers.items() if value is not None]
         given += [*(f"--timestep={value}" for value in timesteps), *(["--robust"] if robust else [])]
@@ -51,6 +65,8 @@ def evaluate(
     with results(json) as show:
         if robust:
             passed = evaluate_robustly(run, episodes, seconds, timesteps, trust, show)
+        elif long:
+            passed = evaluate_for_long(run, episodes, seconds, timesteps, trust, show)
         else:
             passed = evaluate_run(run, episodes, timesteps or None, physics, trust, show)
     raise typer.Exit(0 if passed else 1)

@@ -98,13 +98,23 @@ def robot_calibrate(
     pose: Annotated[
         Literal["home", "zero"], typer.Option(help="Of the jig that holds the joints while zeros are measured.")
     ] = "home",
+    identified: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Zeros as `identify` found them, with the robot on the floor: no jig."),
+    ] = None,
     move: Annotated[float, typer.Option(min=0.02, max=0.3, help="How far each joint moves for its sign, rad.")] = 0.1,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Measure zeros in a jig, the IMU's order and mounting by leaning, signs by moving each joint a little."""
-    from .calibrate import calibrate_imu, calibrate_signs, calibrate_zeros
+    from .calibrate import calibrate_imu, calibrate_signs, calibrate_zeros, zeros_from
 
+    if identified is not None:
+        if what != "zeros":
+            raise WildRobotError("Only zeros are taken from a file.", where="--identified", hint="calibrate zeros")
+        with results(json) as show:
+            show(*zeros_from(_open(bundle, None), hardware, identified))
+        return
     need("onnxruntime")
     opened = _open(bundle, None)
     with results(json) as show:
@@ -152,14 +162,17 @@ def robot_excite(
     bundle: BundleArgument,
     hardware: HardwareOption = _HERE,
     seconds: Annotated[float, typer.Option(min=1.0, help="How long, s.")] = 60.0,
-    amplitude: Annotated[float, typer.Option(min=0.005, max=0.5, help="Of a joint's step, rad.")] = 0.05,
+    amplitude: Annotated[
+        float, typer.Option(min=0.005, max=0.1, help="Of a joint's step, rad; all motions grow with it.")
+    ] = 0.0436,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed moves it in another way.")] = 0,
     log: LogOption = None,
     faults: Faults = None,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Squat, step and sweep every joint about the home pose, for identification; 0.05 rad keep a biped standing."""
-    _drive(bundle, hardware, {}, seconds, 2.0, log, faults, yes, json, "squat and step", amplitude=amplitude)
+    """Squat, lean, turn, step and sweep about the home pose, both feet on the floor, for identification."""
+    _drive(bundle, hardware, {}, seconds, 2.0, log, faults, yes, json, "squat and step", excite=(amplitude, seed))
 
 
 def _drive(
@@ -174,9 +187,8 @@ def _drive(
     json: bool,
     what: str,
     signer: str | None = None,
-    amplitude: float | None = None,
+    excite: tuple[float, int] | None = None,
 ) -> None:
-    from ..deploy.bringup.excite import excitation
     from ..deploy.bringup.hardware import open_robot, read_hardware, released, sensors_of
     from ..deploy.log.figures import figures
     from ..deploy.log.recording import read_log
@@ -190,10 +202,17 @@ def _drive(
     asked = asked_for(opened, ask) if isinstance(ask, list) and ask else {}
     for one in wired.unproved():
         _log.info(f"not measured yet: {one} (robot calibrate)")
-    motion = None if amplitude is None else excitation(opened.contract, amplitude, seconds)
+    motion = None
+    if excite is not None:
+        need("mujoco")
+        from ..deploy.bringup.excite import excitation, motion_of
+        from ..deploy.bringup.stance import Stance
+
+        targets = excitation(Stance.of(opened), seconds, excite[1], excite[0])
+        motion = motion_of(targets, opened.contract.dt)
     robot = open_robot(wired, sensors_of(opened.contract))
     folder = hardware.with_name("faults") if faults is None else faults
-    proof = wired.imu is not None and wired.imu.proved is None and amplitude is None and seconds > 0.0
+    proof = wired.imu is not None and wired.imu.proved is None and excite is None and seconds > 0.0
     with results(json) as show, released(robot):
         player = Player(
             opened,

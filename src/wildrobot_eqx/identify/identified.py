@@ -66,6 +66,16 @@ class Identified:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         return Identified(robot.name, robot.model.digest, tuple(entries), tuple(logs), now)
 
+    def corrected(self, kind: str) -> "Identified":
+        """With a kind's values at 0 and its ranges as wide as before, once they have been corrected on the robot."""
+        entries = tuple(
+            dataclasses.replace(one, value=0.0, low=one.low - one.value, high=one.high - one.value)
+            if one.kind == kind
+            else one
+            for one in self.entries
+        )
+        return dataclasses.replace(self, entries=entries)
+
     def of_kind(self, kind: str) -> dict[str, Entry]:
         """Entries of a kind by member."""
         return {entry.member: entry for entry in self.entries if entry.kind == kind}

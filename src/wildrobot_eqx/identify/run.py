@@ -91,7 +91,7 @@ def identify(
     for log in (*logs, *(() if test is None else (test,))):
         subject.need(log, "LOG")
     parameters = Parameters.of(subject, kinds)
-    driven = float(np.mean(np.concatenate([log.mode == "run" for log in logs]))) > _WALKS
+    driven = float(np.mean(np.concatenate([_by_policy(log) for log in logs]))) > _WALKS
     window = (0.5 if driven else 8.0) if window is None else window
     warm_up = (0.0 if driven else 2.0) if warm_up is None else warm_up
     windows = [w for number, log in enumerate(logs) for w in cut(subject, log, window, warm_up, number)]
@@ -102,6 +102,11 @@ def identify(
     if test is not None:
         tested = rms(parameters, both, cut(subject, test, window, warm_up), threads)
     return Found(found, before, after, tested, (window, warm_up))
+
+
+def _by_policy(log: Recording) -> NDArray[np.bool_]:
+    """In which control steps a policy had the robot; an excitation is a motion without one."""
+    return np.asarray((log.mode == "run") & np.isfinite(log.action).any(axis=1), bool)
 
 
 def rms(

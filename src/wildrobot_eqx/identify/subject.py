@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from ..deploy.bringup.stance import Stance
 from ..deploy.log.recording import Recording
 from ..errors import WildRobotError
 from ..robots import Robot
@@ -84,6 +85,22 @@ class Subject:
     def substeps(self) -> int:
         """Steps of the simulation in a control period."""
         return round(self.robot.control_dt / self.model.opt.timestep)
+
+    @property
+    def up_at_home(self) -> NDArray[np.float64]:
+        """The world's up in the frame of the model's IMU in the home pose, (3,)."""
+        data = mujoco.MjData(self.model)
+        data.qpos[:] = self.home
+        mujoco.mj_forward(self.model, data)
+        w, x, y, z = data.sensordata[self.quat] if self.quat is not None else (1.0, 0.0, 0.0, 0.0)
+        return np.array([2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)])
+
+    @property
+    def stance(self) -> Stance:
+        """How it stands, for an excitation."""
+        low, high = np.asarray(self.robot.ctrl_range, np.float64).T
+        rest, servos = np.asarray(self.robot.home_joints, np.float64), np.ones(len(self.joints), bool)
+        return Stance(self.model, self.home, self.qpos, rest, low, high, servos, self.robot.control_dt)
 
     def need(self, log: Recording, where: str) -> None:
         """See that a log is this robot's.

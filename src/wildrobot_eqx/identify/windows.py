@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from ..deploy.log.recording import Recording
 from ..errors import WildRobotError
 from .subject import Subject
 
+_FALLEN = 0.7  # rad of tilt
+_BEFORE = 0.5  # s before a fall, which tell nothing either
 _SMOOTH = 7  # control steps, over which readings are smoothed where a simulation begins
 
 
@@ -41,8 +44,8 @@ def cut(
 ) -> list[Window]:
     """A log in windows of `seconds` that count, each begun `warm_up` before them.
 
-    Windows lie where targets were sent and all joints were read. One that would be shorter than half of that is left
-    out. With `truth` they begin where a simulation's log says that it was.
+    Windows lie where targets were sent, all joints were read, and the robot had not fallen. One that would be shorter
+    than half of that is left out. With `truth` they begin where a simulation's log says that it was.
 
     Raises:
         WildRobotError: no window fits into the log, or a simulation's state is asked for that the log lacks.
@@ -56,6 +59,8 @@ def cut(
     up, gyro, quat, imu_age = _imu(subject, log)
     if quat is not None:
         usable &= np.isfinite(quat).all(axis=1)
+    if up is not None:
+        usable &= _stands(subject, up)
     gaps = np.flatnonzero(np.diff(log.tick) > 1)  # rows after which the log lacks control steps
     count, before = max(round(seconds / dt), 1), round(warm_up / dt)
     sent_rows = np.asarray(np.isfinite(log.target).all(axis=1))
@@ -97,6 +102,15 @@ def cut(
             hint="shorter windows, by --window and --warm-up, or another log",
         )
     return found
+
+
+def _stands(subject: Subject, up: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Control steps in which the robot is not tilted, by its IMU, so far that it falls, nor does so soon after."""
+    near = up @ subject.up_at_home > math.cos(_FALLEN)
+    beyond = ~(near | ~np.isfinite(up).all(axis=1))
+    steps = max(1, round(_BEFORE / subject.robot.control_dt))
+    soon = np.convolve(beyond[::-1].astype(float), np.ones(steps))[: len(beyond)][::-1]
+    return np.asarray(soon < 0.5)
 
 
 def _runs(usable: NDArray[np.bool_], gaps: NDArray[np.int64], n: int) -> list[tuple[int, int]]:

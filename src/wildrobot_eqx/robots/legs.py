@@ -10,6 +10,7 @@ from jaxtyping import Float
 _UPRIGHT = 0.7  # cosine from which on an axis counts as vertical
 _UPPER = 0.5  # share of the leg's length above which a joint belongs to the hip
 _REACH = 0.35  # of the leg's length: what a joint must move the sole, per rad, to count as swinging the leg
+_ASIDE = 0.05  # m per m: how far a sole that is lifted may move aside
 _AHEAD = 0.6  # of its sideways motion: what a joint must move the sole ahead or up to count as swinging it ahead
 
 
@@ -102,3 +103,37 @@ def joints_above(mj: mujoco.MjModel, body: int) -> list[int]:
         found = [*range(first, first + int(mj.body_jntnum[body])), *found]
         body = int(mj.body_parentid[body])
     return found
+
+
+def soles_at(mj: mujoco.MjModel, qpos: Float[np.ndarray, " nq"], sites: Sequence[int]) -> Float[np.ndarray, "feet 3"]:
+    """Where sole sites are in a pose, m in the world."""
+    data = mujoco.MjData(mj)
+    data.qpos[:] = qpos
+    mujoco.mj_kinematics(mj, data)
+    return np.asarray(data.site_xpos[list(sites)])
+
+
+def lift_of(
+    mj: mujoco.MjModel, qpos: Float[np.ndarray, " nq"], site: int, dofs: Sequence[int], length: float
+) -> Float[np.ndarray, " dofs"] | None:
+    """By how much each of a leg's joints turns, rad per m, to lift its sole straight up and keep it level.
+
+    The least turns that do; None where they cannot, or move the sole aside by more than a twentieth of the way.
+
+    Args:
+        mj: the model.
+        qpos: the pose, with z up.
+        site: of the sole.
+        dofs: of the leg's joints.
+        length: of the leg, m, by which turns of the sole are weighed against its motion.
+    """
+    data = mujoco.MjData(mj)
+    data.qpos[:] = qpos
+    mujoco.mj_kinematics(mj, data)
+    mujoco.mj_comPos(mj, data)
+    moves, turns = np.zeros((3, mj.nv)), np.zeros((3, mj.nv))
+    mujoco.mj_jacSite(mj, data, moves, turns, site)
+    slope = np.concatenate([moves[:, list(dofs)], length * turns[:, list(dofs)]])
+    wanted = np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
+    found = np.linalg.pinv(slope, rcond=1e-3) @ wanted
+    return np.asarray(found) if float(np.linalg.norm(slope @ found - wanted)) < _ASIDE else None

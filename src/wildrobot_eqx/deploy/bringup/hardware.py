@@ -187,7 +187,10 @@ def open_robot(
         WildRobotError: a port cannot be opened, a library is missing, or the wiring contradicts itself.
     """
     buses = [open_bus(line, opener) for line in hardware.buses]
-    mounts = [ServoMount(name, j.id, _zero(j, buses), j.sign, j.bus) for name, j in hardware.joints.items()]
+    mounts = [
+        ServoMount(name, j.id, zero_of(j, buses[j.bus]) if 0 <= j.bus < len(buses) else 0.0, j.sign, j.bus)
+        for name, j in hardware.joints.items()  # ServoRobot says what is wrong with a bus that there is not
+    ]
     imu = None if hardware.imu is None else _mounted(hardware.imu, sensors, opener)
     overload = Overload(hardware.load, hardware.load_seconds, hardware.temperature, hardware.voltage)
     more: dict[str, Any] = {} if clock is None else {"clock": clock}
@@ -200,12 +203,15 @@ def open_bus(line: Line, opener: Opener = SerialPort) -> AbstractServoBus:
     Raises:
         WildRobotError: its port cannot be opened, or its library is missing.
     """
-    port = opener(line.port, line.baud)
-    if line.driver == "dynamixel":
-        return DynamixelBus(port, line.baud, line.timeout)
-    if line.driver == "feetech":
-        return FeetechBus(port, line.baud, line.timeout)
-    return ServoBus(port, line.timeout, baud=line.baud)
+    port, driver = opener(line.port, line.baud), driver_of(line)
+    if driver is ServoBus:
+        return ServoBus(port, line.timeout, baud=line.baud)
+    return driver(port, line.baud, line.timeout)
+
+
+def driver_of(line: Line) -> type[Any]:
+    """The class of a line's bus: it knows the servos' units and their travel."""
+    return {"dynamixel": DynamixelBus, "feetech": FeetechBus}.get(line.driver, ServoBus)
 
 
 @contextlib.contextmanager
@@ -240,10 +246,8 @@ def _mounted(entry: ImuEntry, sensors: Mapping[str, str], opener: Opener) -> Mou
     return MountedImu(imu, sensors, entry.mounting, None if estimates else Attitude())
 
 
-def _zero(joint: JointEntry, buses: list[AbstractServoBus]) -> float:
-    if not 0 <= joint.bus < len(buses):
-        return 0.0  # ServoRobot says what is wrong
-    bus = buses[joint.bus]
+def zero_of(joint: JointEntry, bus: Any) -> float:
+    """A servo's zero, units; the middle of the travel of its bus's servos where none was measured."""
     return float((bus.low + bus.high + 1) // 2) if math.isnan(joint.zero) else joint.zero
 
 
