@@ -6,7 +6,7 @@ from identified_logs import as_drawn, simulated, stand_in
 
 from wildrobot_eqx.deploy.bringup.excite import excitation
 from wildrobot_eqx.errors import WildRobotError
-from wildrobot_eqx.identify.identified import Identified, read_identified
+from wildrobot_eqx.identify.identified import Entry, Identified, read_identified
 from wildrobot_eqx.identify.parameters import KINDS, Parameters
 from wildrobot_eqx.identify.problem import Problem
 from wildrobot_eqx.identify.residuals import differences
@@ -78,11 +78,12 @@ def test_what_the_log_does_not_tell_is_named(found):
 
 
 def test_a_file_comes_back_as_it_was(found, robot, tmp_path):
-    one = Identified.of(found.fit, ["hidden.mcap"])
+    one = Identified.of(found.fit, ["hidden.mcap"], [0.75, 0.25])
     one.write(tmp_path / "identified.toml")
     back = read_identified(tmp_path / "identified.toml")
     assert (back.robot, back.model, back.logs) == (robot.name, robot.model.digest, ("hidden.mcap",))
     assert [entry.name for entry in back.entries] == [entry.name for entry in one.entries]
+    assert back.ages == (0.75, 0.25)
     for a, b in zip(back.entries, one.entries):
         np.testing.assert_allclose((a.value, a.low, a.high), (b.value, b.low, b.high), rtol=1e-6)
     delay = back.of_kind("delay")[""]
@@ -116,6 +117,23 @@ def test_a_spoilt_file_is_refused(found, tmp_path, old, new, what):
 def test_a_file_of_another_robot_is_refused(found, hopper):
     with pytest.raises(WildRobotError, match="is of robot"):
         Identified.of(found.fit, []).check_robot(hopper, "--identified")
+
+
+def test_a_log_in_which_the_robot_fell_is_used_up_to_there(subject, log):
+    """Windows end half a second before the IMU says that it lies."""
+    quat = log.sensors[subject.quat_name].copy()
+    quat[150:] = [np.cos(0.6), 0.0, np.sin(0.6), 0.0]  # 1.2 rad nose down, from 3 s on
+    fallen = dataclasses.replace(log, sensors={**log.sensors, subject.quat_name: quat})
+    assert {w.first + len(w.time) for w in cut(subject, fallen, 0.5, 0.0)} <= set(range(126))
+    assert max(w.first + len(w.time) for w in cut(subject, log, 0.5, 0.0)) > 175
+
+
+def test_zeros_that_were_corrected_on_the_robot_are_no_more_taken_off(robot):
+    entry = Entry("servo_zero", "waist_yaw", 0.02, 0.01, 0.03, 0.9)
+    other = Entry("delay", "", 0.02, 0.01, 0.03, 0.9)
+    after = Identified("r", "m", (entry, other)).corrected("servo_zero")
+    assert after.entries[1] == other
+    np.testing.assert_allclose((after.entries[0].value, after.entries[0].low, after.entries[0].high), (0, -0.01, 0.01))
 
 
 def test_an_unknown_kind_is_refused(subject):

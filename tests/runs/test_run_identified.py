@@ -58,6 +58,16 @@ def test_the_world_is_as_identified(recipe, robot, identified):
     assert world.events.keys() == recipe.env.disturbances.events.keys()
 
 
+def test_the_policy_reads_as_late_and_as_wrong_as_the_robot(recipe, identified):
+    known = dataclasses.replace(identified, ages=(0.5, 0.25, 0.25))
+    sensing = with_identified(recipe, known).env.observations["policy"].sensing
+    kinds = {name: [type(part).__name__ for part in parts] for name, parts in sensing.items()}
+    assert kinds["joint_pos"] == ["EncoderOffset", "RoundRobin"]
+    assert kinds["joint_vel"] == ["RoundRobin"]
+    assert kinds["gravity"] == kinds["gyro"] == ["MountingError"]
+    np.testing.assert_allclose(sensing["joint_vel"][0].ages, [0.5, 0.25, 0.25])
+
+
 def test_the_recipes_own_ranges_give_way(recipe, identified):
     old, new = recipe.env.disturbances.randomisers, with_identified(recipe, identified).env.disturbances.randomisers
     assert len(new) == len(old) + 1

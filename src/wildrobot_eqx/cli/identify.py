@@ -86,9 +86,22 @@ def identify(
         subject = _subject(recordings[0], logs[0], robot, timestep)
         held = None if test is None else read_log(test)
         found = run(subject, recordings, kinds=parameter, test=held, window=window, warm_up=warm_up)
-        Identified.of(found.fit, [str(log) for log in logs]).write(out)
+        Identified.of(found.fit, [str(log) for log in logs], _ages(recordings)).write(out)
         document = found.to_json()
         show({"logs": [str(log) for log in logs], "file": str(out), **document}, _identify_pages(document, out))
+
+
+def _ages(recordings: list[Any]) -> list[float]:
+    """The share of joints' readings that were 0, 1, ... control steps old on logs of robots; [] if none was late."""
+    import numpy as np
+
+    found = [one.ages() for one in recordings if not one.simulated]
+    if not found or all(len(one) < 2 for one in found):
+        return []
+    shares = np.zeros(max(map(len, found)))
+    for one in found:
+        shares[: len(one)] += one / len(found)
+    return [float(share) for share in shares]
 
 
 def _subject(recording: Any, log: Path, robot: str | None, timestep: float | None) -> Any:

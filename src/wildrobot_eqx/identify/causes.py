@@ -27,18 +27,17 @@ _SECONDS, _WINDOW, _WARM_UP = 16.0, 3.0, 1.0  # s of a log that are looked at
 def causes(subject: Subject, log: Recording, threads: int = 0) -> list[dict[str, Any]]:
     """Causes by the share of the error that each explains alone, the greatest first.
 
-    The error is the sum of squares of all differences, each channel's over its root mean square, in windows of 3 s
-    whose first second is not counted. A cause's parameters are set by one step of Gauss-Newton from the model (with
-    what is believed of them before, so that a cause of many parameters is not free to explain anything), shortened
-    as long as the simulation gets worse by it; the share is what a simulation with them then takes away. Shares of
-    causes that act alike overlap and do not sum up to 1.
+    The error is the sum of squares of all differences, in units in which 0.34 degrees of a joint, 0.23 degrees of the
+    base and 2.9 deg/s count alike, in windows of 3 s whose first second is not counted. A cause's parameters are set by
+    one step of Gauss-Newton from the model (with what is believed of them before, so that a cause of many parameters is
+    not free to explain anything), shortened as long as the simulation gets worse by it; the share is what a simulation
+    with them then takes away. Shares of causes that act alike overlap and do not sum up to 1.
     """
     parameters = Parameters.of(subject)
     windows = cut(subject, log, _WINDOW, _WARM_UP)
     every = max(1, len(windows) // max(1, round(_SECONDS / (_WINDOW + _WARM_UP))))
     problem = Problem.of(parameters, windows[::every], threads)
     nominal = parameters.nominal
-    problem = problem.rescaled(problem.residuals(nominal[None])[:, 0])
     before = problem.residuals(nominal[None])[:, 0]
     count = len(parameters)
     slopes, before = problem.jacobian(nominal, before)[:-count], before[:-count]

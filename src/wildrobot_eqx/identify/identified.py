@@ -50,9 +50,10 @@ class Identified:
     entries: tuple[Entry, ...]
     logs: tuple[str, ...] = ()
     created: str = ""
+    ages: tuple[float, ...] = ()  # share of the joints' readings that were 0, 1, ... control steps old; () is not known
 
     @staticmethod
-    def of(fit: Fit, logs: Sequence[str]) -> "Identified":
+    def of(fit: Fit, logs: Sequence[str], ages: Sequence[float] = ()) -> "Identified":
         """What a fit has found; a range is two standard deviations to either side, within what is possible."""
         parameters, robot = fit.parameters, fit.parameters.subject.robot
         least, most = parameters.bounds
@@ -64,7 +65,7 @@ class Identified:
             _, _, member = name.partition(".")
             entries.append(Entry(kind.name, member, middle, lowest, highest, float(np.clip(fit.told[i], 0.0, 1.0))))
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        return Identified(robot.name, robot.model.digest, tuple(entries), tuple(logs), now)
+        return Identified(robot.name, robot.model.digest, tuple(entries), tuple(logs), now, tuple(ages))
 
     def corrected(self, kind: str) -> "Identified":
         """With a kind's values at 0 and its ranges as wide as before, once they have been corrected on the robot."""
@@ -117,6 +118,9 @@ class Identified:
             f"created = {json.dumps(self.created)}",
             f"logs = {json.dumps(list(self.logs))}",
         ]
+        if self.ages:
+            shares = ", ".join(f"{share:.6g}" for share in self.ages)
+            lines.append(f"ages = [{shares}] # share of the joints' readings that were 0, 1, ... control steps old")
         for entry in self.entries:
             kind = KINDS[entry.kind]
             keys = ".".join(json.dumps(key) for key in entry.name.split(".", 1))
@@ -184,18 +188,24 @@ def read_identified(path: str | Path) -> Identified:
         entries += [_entry(kind, member, item, wrong) for member, item in table.items()]
     logs = document.get("logs", [])
     names = tuple(str(log) for log in logs) if isinstance(logs, list) else ()
-    return Identified(str(head["robot"]), str(head["model"]), tuple(entries), names, str(head["created"]))
+    ages = document.get("ages", [])
+    if not isinstance(ages, list) or not all(_is_number(age) and age >= 0.0 for age in ages):
+        raise wrong("Its `ages` are no shares.")
+    made = str(head["created"])
+    return Identified(str(head["robot"]), str(head["model"]), tuple(entries), names, made, tuple(map(float, ages)))
 
 
 def _entry(kind: str, member: str, item: Any, wrong: Any) -> Entry:
     item = item if isinstance(item, dict) else {}
     span = item.get("range")
     numbers = [item.get("value"), *(span if isinstance(span, list) else []), item.get("told")]
-    if len(numbers) != 4 or not all(
-        isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n) for n in numbers
-    ):
+    if len(numbers) != 4 or not all(_is_number(n) for n in numbers):
         raise wrong(f"[{kind}{'.' if member else ''}{member}] has no value, range and told.")
     value, low, high, told = map(float, numbers)
     if not low <= value <= high or (KINDS[kind].log and low <= 0.0):
         raise wrong(f"[{kind}{'.' if member else ''}{member}] has no range about its value.")
     return Entry(kind, member, value, low, high, told)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

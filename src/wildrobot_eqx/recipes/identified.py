@@ -12,6 +12,8 @@ from ..control import Backlash, CommandDelay, DCMotor, RandomCalibrationError, S
 from ..env import Disturbances
 from ..errors import WildRobotError
 from ..identify.identified import Entry, Identified
+from ..observe import ObservationStack
+from ..observe.felt import feeling
 from ..physics import (
     MemberRanges,
     ScaleArmature,
@@ -40,8 +42,9 @@ def with_identified(recipe: Recipe, identified: Identified, where: str = "--iden
 
     Masses, centres of mass, gains and frictions are drawn by a `MemberRanges` behind the recipe's own randomisers;
     those of them that draw a factor for the same become 1. Delay and backlash take the place of the recipe's ranges in
-    its servos, or are added; encoder zeros and the IMU's mounting become the mean of what is drawn of them. A
-    recipe's `DCMotor` runs at rated voltage, since gains were measured at the robot's own.
+    its servos, or are added; encoder zeros and the IMU's mounting become the mean of what is drawn of them, which the
+    policy's readings feel, and joints are read as late as on the logs. A recipe's `DCMotor` runs at rated voltage,
+    since gains were measured at the robot's own.
 
     Raises:
         WildRobotError: it is of another robot, or the robot's servos cannot have a delay.
@@ -75,7 +78,14 @@ def with_identified(recipe: Recipe, identified: Identified, where: str = "--iden
     new = Disturbances(
         (*kept, ranges), _servos(recipe, old, identified), _calibration(old, identified, robot.joint_names), old.events
     )
-    return dataclasses.replace(recipe, env=dataclasses.replace(recipe.env, disturbances=new))
+    observations = dict(recipe.env.observations)
+    stack = observations["policy"]
+    if identified.ages or new.calibration is not None:
+        felt = feeling(stack, calibration=new.calibration is not None, ages=identified.ages)
+        terms = {name: stack.terms[name] for name in stack.names}
+        observations["policy"] = ObservationStack(terms, sensing=felt, history=stack.history)
+    env = dataclasses.replace(recipe.env, disturbances=new, observations=observations)
+    return dataclasses.replace(recipe, env=env)
 
 
 def _span(identified: Identified, kind: str) -> tuple[float, float]:

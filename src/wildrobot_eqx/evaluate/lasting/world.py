@@ -5,24 +5,10 @@ from typing import Any
 
 from ...control import Servos
 from ...env import Disturbances, Env, PersistentBias
-from ...observe import (
-    AbstractSensing,
-    AngularVelocity,
-    EncoderOffset,
-    JointPositions,
-    MountingError,
-    ObservationStack,
-    ProjectedGravity,
-)
+from ...observe.felt import feeling
 from ..robust.widen import FACTOR, Range, widen
 from ..robust.wrong_world import with_sensing
 from ..rollout import judged_env
-
-_FEELS: dict[type, type[AbstractSensing]] = {
-    ProjectedGravity: MountingError,
-    AngularVelocity: MountingError,
-    JointPositions: EncoderOffset,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,17 +49,6 @@ def lasting_world(env: Env, timestep: float, factor: float = FACTOR) -> LastingW
     judged = dataclasses.replace(
         judged_env(env, timestep),
         disturbances=made,
-        observations={"policy": with_sensing(stack, _felt(stack))},
+        observations={"policy": with_sensing(stack, feeling(stack))},
     )
     return LastingWorld(judged, "recipe" if biased else "standard", tuple(ranges))
-
-
-def _felt(stack: ObservationStack) -> dict[str, tuple[AbstractSensing, ...]]:
-    """The stack's own sensing, with the lasting errors in front where a term lacks them."""
-    found = dict(stack.sensing)
-    for name, term in stack.terms.items():
-        kind = _FEELS.get(type(term))
-        parts = found.get(name, ())
-        if kind is not None and not any(isinstance(part, kind) for part in parts):
-            found[name] = (kind(), *parts)
-    return found
