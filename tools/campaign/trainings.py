@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ class Shared:
     def __init__(self, folder: Path, seed: int):
         self.folder, self.seed = folder, seed
         self.live: list[Trial] = []
+        self.seconds: dict[str, float] = {}  # that trainings took which nobody disturbed, by name
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -78,7 +80,9 @@ class Shared:
             if not path.exists():
                 one = Trial(f"undisturbed {training.name}", 0, self.seed, self.folder / f"{training.name} output", None)
                 self.live.append(one)
+                began = time.monotonic()
                 one.run("run", *training.options(), f"--out={path}.new", expect=(0,))
+                self.seconds[training.name] = time.monotonic() - began
                 Path(f"{path}.new").rename(path)
         return path
 

@@ -9,6 +9,7 @@ import io
 import logging
 import math
 import os
+import socket
 import tempfile
 import types
 import warnings
@@ -198,6 +199,8 @@ def cluster(address: str | None, scratch: str) -> Iterator[None]:
     """A Ray session: one of our own with neither dashboard nor open port, or a place in a cluster."""
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
     warnings.filterwarnings("ignore", message=r"os\.fork\(\)", category=RuntimeWarning)  # Ray's, which execs at once
+    if address is not None:
+        _knock(address)
     for attempt in range(_ATTEMPTS):
         try:
             if address is None:
@@ -222,6 +225,26 @@ def cluster(address: str | None, scratch: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens at HOST:PORT: Ray itself tries for ten minutes, and hears no Ctrl-C meanwhile.
+
+    Raises:
+        WildRobotError: nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        return  # `auto`, and whatever else Ray understands
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
+    except (OSError, OverflowError) as error:
+        raise WildRobotError(
+            f"Ray cannot be reached: {error}",
+            where=f"--address {address}",
+            hint="see `ray status` there; without --address this machine's own cores are used",
+            exit_code=1,
+        ) from error
 
 
 def fitting(asked: Resources) -> Resources:
