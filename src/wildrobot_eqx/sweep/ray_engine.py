@@ -14,6 +14,7 @@ import tempfile
 import types
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 # Before Ray is imported: nothing is sent home, servers listen on this machine's own address only, and Tune prints none
@@ -24,6 +25,12 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
+# A cluster that `ray start` begins where a token lies asks for it, and every Ray that has run here has left one; who
+# joins the cluster sends it only where the environment says so.
+with contextlib.suppress(RuntimeError):  # nobody knows where the user is at home
+    _TOKEN = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
+    if os.environ.get("RAY_AUTH_TOKEN") or os.path.isfile(_TOKEN):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray as ray
 from ray import tune
