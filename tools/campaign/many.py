@@ -1,5 +1,6 @@
 """Sweeps whose processes are killed, trainings of two processes of which one is, a long training that is watched."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spoilt import TARGETS, prepare
-from trainings import ENVS, HOP, HOP_TREE, OFTEN, SHORT, UNROLL, Training, lines, same_end
+from trainings import ENVS, HOP, HOP_TREE, OFTEN, SHORT, UNROLL, Training, lines, same_end, whole
 from trial import HANG, ROOT, Command, FailedError, Trial, need, sound, wait_until
 
 
@@ -66,8 +67,9 @@ def sweep(trial: Trial) -> int:
         need(set(statuses) <= {"finished", "failed"}, f"trials are {statuses}")
     else:
         need(statuses == ["finished"] * 2, f"trials are {statuses}")
-    if statuses[0] == "finished" and on_ray:
-        same_end(folder / "trials" / "0000", trial.shared.trained(training))
+    for i, status in enumerate(statuses):  # on one core: not the bits of a training on all
+        if status == "finished":
+            whole(folder / "trials" / f"{i:04}", training.iterations)
     need((folder / "report.html").is_file() and (folder / "table.csv").is_file(), "the sweep has no table or page")
     return 1
 
@@ -81,7 +83,8 @@ def _kill(victim: str, command: Command) -> None:
         word = "RayTrial" if victim == "worker" else "wildrobot_eqx.cli.child"
         for number, text in _descendants(command.process.pid).items():
             if word in text:
-                os.kill(number, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
 
 
 def _wait_for_trainings(folder: Path) -> None:

@@ -122,24 +122,35 @@ def state_of(run: Path) -> tuple[int, dict[str, Any]]:
     return found
 
 
+def whole(run: Path, iterations: int) -> None:
+    """A run is trained to its end, with each line of figures once.
+
+    Raises:
+        FailedError: it is not.
+    """
+    from wildrobot_eqx.runs.files import read_object
+
+    numbers = [line["iteration"] for line in lines(run)]
+    need(numbers == list(range(1, iterations + 1)), f"the lines of metrics.jsonl are those of {numbers}")
+    last = state_of(run)[0]
+    need(last == iterations, f"the last checkpoint is of iteration {last}, not {iterations}")
+    status = read_object(run / "manifest.json").get("status")
+    need(status == "trained", f"the manifest says {status!r}")
+
+
 def same_end(run: Path, undisturbed: Path) -> None:
     """Compare a run with one that nobody disturbed: every bit of the last checkpoint, every line of the figures.
 
     Raises:
         FailedError: they differ.
     """
-    from wildrobot_eqx.runs.files import read_object
-
     (last, one), (expected, other) = state_of(run), state_of(undisturbed)
     need(last == expected, f"the last checkpoint is of iteration {last}, not {expected}")
     need(one.keys() == other.keys(), "the checkpoint has other arrays")
     for name, array in other.items():
         need(array.tobytes() == one[name].tobytes(), f"{name} differs from the undisturbed training's")
-    numbers = [line["iteration"] for line in lines(run)]
-    need(numbers == list(range(1, expected + 1)), f"the lines of metrics.jsonl are those of {numbers}")
+    whole(run, expected)
     need(lines(run) == lines(undisturbed), "a figure differs from the undisturbed training's")
-    status = read_object(run / "manifest.json").get("status")
-    need(status == "trained", f"the manifest says {status!r}")
 
 
 def to_the_end(trial: Trial, training: Training, run: Path, **how: Any) -> None:
