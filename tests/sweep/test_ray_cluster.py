@@ -19,11 +19,11 @@ from wildrobot_eqx.sweep.driver import Base, Driver, settle
 from wildrobot_eqx.sweep.folder import SweepFolder
 from wildrobot_eqx.sweep.plan import Plan
 
-pytestmark = [
-    pytest.mark.slow,
+NEEDS = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra `sweep`"),
     pytest.mark.filterwarnings("ignore"),
 ]
+pytestmark = [pytest.mark.slow, *NEEDS]
 
 
 def free_port() -> int:

@@ -1,6 +1,7 @@
 """Standard streams that are closed, that cannot hold every character, or that nobody reads any more."""
 
 import contextlib
+import io
 import os
 import sys
 
@@ -20,8 +21,8 @@ def prepare() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for as long as the process
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):  # it may be another's, or detached
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if isinstance(stream, io.TextIOWrapper):  # it may be another's
+            stream.reconfigure(errors="backslashreplace")
 
 
 def close(status: int) -> int:
