@@ -98,6 +98,7 @@ class Trial:
         self.rng = random.Random(f"{seed} {kind} {number}")
         self.commands: list[str] = []
         self.started: list[Command] = []
+        self.ended = False
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(
@@ -128,7 +129,13 @@ class Trial:
         cwd: Path | None = None,
         **streams: Any,
     ) -> Command:
-        """Start any program in the same way."""
+        """Start any program in the same way.
+
+        Raises:
+            FailedError: the trial has been ended.
+        """
+        if self.ended:
+            raise FailedError("the campaign was stopped")
         changed = {**os.environ, "PYTHONPATH": _path(), **(env or {})}
         out, err = (self.folder / f"{len(self.commands)}.{name}" for name in ("out", "err"))
         shown = [f"{name}={shlex.quote(value)}" for name, value in (env or {}).items() if value is not None]
@@ -154,7 +161,8 @@ class Trial:
         return sound(self.start(*arguments, **how).finish(), expect)
 
     def end(self) -> None:
-        """Kill what still runs."""
+        """Kill what still runs, and start no more."""
+        self.ended = True
         for command in self.started:
             if command.running:
                 with contextlib.suppress(ProcessLookupError):
