@@ -10,9 +10,11 @@ def main() -> int:
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from .cli import main as command
+    from .cli import streams
 
+    streams.prepare()
     signal.signal(signal.SIGINT, before)
-    return command()
+    return streams.close(command())
 
 
 if __name__ == "__main__":

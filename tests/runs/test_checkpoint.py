@@ -191,3 +191,29 @@ def test_a_folder_of_anothers_is_no_checkpoint(tree, tmp_path):
     saved.remove_after(1)
     assert saved.iterations() == []
     assert {path.parent.name for path in tmp_path.rglob("*.tex")} == {"2024", "notes", "00000003.bak"}
+
+
+def test_a_folder_that_cannot_be_read_is_not_one_without_checkpoints(tree, tmp_path, monkeypatch):
+    saved = Checkpoints(tmp_path / "c")
+    assert saved.iterations() == []
+    saved.save(1, flatten(tree))
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(checkpoint.os, "scandir", refuse)
+    with pytest.raises(WildRobotError, match="cannot be listed: Permission denied"):
+        saved.iterations()
+
+
+def test_a_run_that_was_moved_is_not_begun_anew_at_the_old_place(tree, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    saved = Checkpoints(run / "checkpoints")
+    saved.save(1, flatten(tree))
+    run.rename(tmp_path / "moved")
+    with pytest.raises(WildRobotError, match="its run folder is gone") as caught:
+        saved.save(2, flatten(tree))
+    assert caught.value.exit_code == 1
+    assert not run.exists()
+    assert Checkpoints(tmp_path / "moved" / "checkpoints").iterations() == [1]

@@ -19,11 +19,11 @@ from wildrobot_eqx.sweep.driver import Base, Driver, settle
 from wildrobot_eqx.sweep.folder import SweepFolder
 from wildrobot_eqx.sweep.plan import Plan
 
-pytestmark = [
-    pytest.mark.slow,
+NEEDS = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra `sweep`"),
     pytest.mark.filterwarnings("ignore"),
 ]
+pytestmark = [pytest.mark.slow, *NEEDS]
 
 
 def free_port() -> int:
@@ -35,6 +35,8 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def cluster():
     """The address of a head on loopback, with four cores to give away; it ends with the module."""
+    from wildrobot_eqx.sweep import ray_engine  # noqa: F401 - it says whether a token is sent
+
     address = f"127.0.0.1:{free_port()}"
     with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as scratch:  # a short path
         host, _, port = address.partition(":")

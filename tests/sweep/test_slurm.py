@@ -14,11 +14,11 @@ from wildrobot_eqx.sweep.driver import Base, Driver, settle
 from wildrobot_eqx.sweep.folder import SweepFolder
 from wildrobot_eqx.sweep.plan import Plan
 
-pytestmark = [
-    pytest.mark.slow,
+NEEDS = [
     pytest.mark.skipif(importlib.util.find_spec("submitit") is None, reason="needs the extra `slurm`"),
     pytest.mark.filterwarnings("ignore"),
 ]
+pytestmark = [pytest.mark.slow, *NEEDS]
 
 COMMANDS = {
     # Runs a job file in a session of its own, whose number is the job's, and keeps the file to be looked at.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainings import HOP, OFTEN, SHORT, lines, own_copy, same_end, state_of, to_the_end
-from trial import HANG, Trial, need, sound, wait_until
+from trial import Trial, need, sound, wait_until
 
 
 def mounted(*arguments: str | Path) -> bool:
@@ -142,7 +142,7 @@ def moved(trial: Trial) -> int:
     rng, undisturbed, run = trial.rng, trial.shared.trained(HOP), trial.folder / "run"
     command = trial.start("run", *HOP.options(), f"--out={run}", faults=OFTEN)
     goal = rng.randint(2, HOP.iterations // 2)
-    wait_until(lambda: _lines(run) >= goal, command, HANG)
+    wait_until(lambda: _lines(run) >= goal, command)
     there = trial.folder / rng.choice(["moved", "deeper/and deeper/moved", "Läufe/run"])
     there.parent.mkdir(parents=True, exist_ok=True)
     if rng.random() < 0.5:  # while it trains

@@ -5,9 +5,7 @@ import time
 from pathlib import Path
 
 from trainings import HOP, OFTEN, TRAININGS, lines, same_end, to_the_end
-from trial import HANG, FailedError, Trial, need, sound, wait_until
-
-TYPICAL = 8.0  # s that a tiny training takes, start included
+from trial import Command, FailedError, Trial, need, sound, wait_until
 
 
 def killed(trial: Trial) -> int:
@@ -28,7 +26,7 @@ def killed(trial: Trial) -> int:
             for path in left:  # as its user would, who is told that the folder holds files
                 path.unlink()
             command = trial.start("run", *training.options(), f"--out={run}", faults=OFTEN)
-        if _at_a_moment(trial, command, run):
+        if _at_a_moment(trial, command, run, trial.shared.seconds[training.name]):
             command.send(signal.SIGKILL)
             kills += 1
         done = command.finish()
@@ -52,7 +50,7 @@ def stopped(trial: Trial) -> int:
     training = rng.choice(TRAININGS[:3])
     undisturbed, run = trial.shared.trained(training), trial.folder / "run"
     command = trial.start("run", *training.options(), f"--out={run}", faults=OFTEN)
-    _at_a_moment(trial, command, run)
+    _at_a_moment(trial, command, run, trial.shared.seconds[training.name])
     sent = 0
     for _ in range(rng.choice([1, 1, 1, 2])):
         command.send(number)
@@ -71,18 +69,20 @@ def stopped(trial: Trial) -> int:
     return sent
 
 
-def _at_a_moment(trial: Trial, command: object, run: Path) -> bool:
-    """Wait for a moment drawn at random: of the clock, after some line, or while a checkpoint is written."""
+def _at_a_moment(trial: Trial, running: Command, run: Path, seconds: float) -> bool:
+    """Wait for a moment drawn at random: of the clock, after some line, or while a checkpoint is written.
+
+    The training takes so many `seconds` where nobody disturbs it. Returns whether it still runs.
+    """
     rng = trial.rng
     how = rng.choice(["clock", "line", "saving", "saving"])
-    running = trial.started[-1]
     if how == "clock":
-        deadline = time.monotonic() + rng.uniform(0.0, TYPICAL)
-        wait_until(lambda: time.monotonic() > deadline, running, HANG)
+        deadline = time.monotonic() + rng.uniform(0.0, 1.1 * seconds)
+        wait_until(lambda: time.monotonic() > deadline, running)
     elif how == "line":
         count, metrics = rng.randint(1, HOP.iterations), run / "metrics.jsonl"
         before = _count(metrics)
-        wait_until(lambda: _count(metrics) >= min(before + count, HOP.iterations - 1), running, HANG)
+        wait_until(lambda: _count(metrics) >= min(before + count, HOP.iterations - 1), running)
     else:
         folder, skip = run / "checkpoints", rng.randint(0, 4)
         seen: set[str] = set()
@@ -91,7 +91,7 @@ def _at_a_moment(trial: Trial, command: object, run: Path) -> bool:
             seen.update(path.name for path in folder.glob("*.orbax-checkpoint-tmp*"))
             return len(seen) > skip
 
-        wait_until(writing, running, HANG, 0.0005)
+        wait_until(writing, running, pause=0.0005)
         time.sleep(rng.choice([0.0, rng.uniform(0.0, 0.05)]))
     return running.running
 

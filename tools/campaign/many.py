@@ -1,5 +1,6 @@
 """Sweeps whose processes are killed, trainings of two processes of which one is, a long training that is watched."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spoilt import TARGETS, prepare
-from trainings import ENVS, HOP, HOP_TREE, OFTEN, SHORT, UNROLL, Training, lines, same_end
+from trainings import ENVS, HOP, HOP_TREE, OFTEN, SHORT, UNROLL, Training, lines, same_end, whole
 from trial import HANG, ROOT, Command, FailedError, Trial, need, sound, wait_until
 
 
@@ -50,15 +51,15 @@ def sweep(trial: Trial) -> int:
     victim = rng.choice(["driver", "worker", "training"]) if on_ray else rng.choice(["driver", "driver", "stop"])
     metrics = folder / "trials" / "0000" / "metrics.jsonl"
     goal = rng.randint(0, HOP.iterations // 2)
-    wait_until(lambda: metrics.exists() and metrics.read_bytes().count(b"\n") >= goal, command, 2 * HANG)
+    wait_until(lambda: metrics.exists() and metrics.read_bytes().count(b"\n") >= goal, command)
     _kill(victim, command)
     if victim == "driver":
         command.finish()
         _wait_for_trainings(folder)
     else:
-        sound(command.finish(2 * HANG), (0, 1, 130))
+        sound(command.finish(2.0), (0, 1, 130))
     done = trial.start("sweep", f"--resume={folder}", *[h for h in how if "vmap" in h or "workers" in h])
-    sound(done.finish(2 * HANG), (0,))
+    sound(done.finish(2.0), (0,))
     statuses = [json.loads((folder / "trials" / f"{i:04}.json").read_text())["status"] for i in range(2)]
     if victim in ("worker", "training"):
         # A trial whose training was killed is failed, and stays so: it is kept with its message and stops no other.
@@ -66,8 +67,9 @@ def sweep(trial: Trial) -> int:
         need(set(statuses) <= {"finished", "failed"}, f"trials are {statuses}")
     else:
         need(statuses == ["finished"] * 2, f"trials are {statuses}")
-    if statuses[0] == "finished" and on_ray:
-        same_end(folder / "trials" / "0000", trial.shared.trained(training))
+    for i, status in enumerate(statuses):  # on one core: not the bits of a training on all
+        if status == "finished":
+            whole(folder / "trials" / f"{i:04}", training.iterations)
     need((folder / "report.html").is_file() and (folder / "table.csv").is_file(), "the sweep has no table or page")
     return 1
 
@@ -81,7 +83,8 @@ def _kill(victim: str, command: Command) -> None:
         word = "RayTrial" if victim == "worker" else "wildrobot_eqx.cli.child"
         for number, text in _descendants(command.process.pid).items():
             if word in text:
-                os.kill(number, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
 
 
 def _wait_for_trainings(folder: Path) -> None:
@@ -114,7 +117,7 @@ def pair(trial: Trial, *arguments: str, faults: dict[str, Any] | None = None) ->
 def undisturbed_pair(trial: Trial, path: Path) -> None:
     """The training of two processes that nobody disturbs."""
     for command in pair(trial, *PAIR.options(), f"--out={path}"):
-        sound(command.finish(2 * HANG), (0,))
+        sound(command.finish(2.0), (0,))
 
 
 def distributed(trial: Trial) -> int:
@@ -128,11 +131,11 @@ def distributed(trial: Trial) -> int:
     commands = pair(trial, *PAIR.options(), f"--out={run}", faults=OFTEN)
     goal = rng.randint(0, PAIR.iterations - 10)
     metrics = run / "metrics.jsonl"
-    wait_until(lambda: metrics.exists() and metrics.read_bytes().count(b"\n") >= goal, commands[0], 2 * HANG)
+    wait_until(lambda: metrics.exists() and metrics.read_bytes().count(b"\n") >= goal, commands[0])
     victim, number = rng.choice([(1, signal.SIGKILL), (1, signal.SIGSTOP), (0, signal.SIGKILL), (1, signal.SIGINT)])
     commands[victim].send(number)
     began = time.monotonic()
-    done = commands[1 - victim].finish(2 * HANG)
+    done = commands[1 - victim].finish(2.0)
     took = time.monotonic() - began
     commands[victim].send(signal.SIGKILL)
     commands[victim].finish()
@@ -142,7 +145,7 @@ def distributed(trial: Trial) -> int:
     if not (run / "manifest.json").is_file():
         return 1
     for command in pair(trial, f"--resume={run}", "--no-eval"):
-        sound(command.finish(2 * HANG), (0,))
+        sound(command.finish(2.0), (0,))
     same_end(run, whole)
     return 1
 
@@ -166,7 +169,7 @@ def spoilt_files(trial: Trial) -> int:
     )
     corpus = ROOT / ".cache" / "campaign"
     program = [sys.executable, str(Path(__file__).with_name("spoilt.py")), kind, str(trial.rng.randrange(10**6))]
-    done = trial.start_program([*program, str(EXAMPLES[kind]), str(folder), str(corpus)]).finish(3 * HANG)
+    done = trial.start_program([*program, str(EXAMPLES[kind]), str(folder), str(corpus)]).finish(3.0)
     sound(done, (0,))
     found = json.loads(done.out.strip().splitlines()[-1])
     if found["failed"]:
@@ -182,7 +185,7 @@ EXAMPLES |= {"trial": 30, "archive": 100, "log": 100, "bundle": 100}
 def _small_sweep(trial: Trial, path: Path) -> None:
     options = [option for option in Training("hop", "tree", 10).options() if option != "--no-eval"]
     command = trial.start("sweep", *options, "--seeds=0:2", "--no-film", "--vmap-seeds=2", f"--out={path}")
-    sound(command.finish(2 * HANG), (0,))
+    sound(command.finish(2.0), (0,))
 
 
 def _log(trial: Trial, path: Path) -> None:

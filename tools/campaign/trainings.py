@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ class Shared:
     def __init__(self, folder: Path, seed: int):
         self.folder, self.seed = folder, seed
         self.live: list[Trial] = []
+        self.seconds: dict[str, float] = {}  # that trainings took which nobody disturbed, by name
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -78,7 +80,9 @@ class Shared:
             if not path.exists():
                 one = Trial(f"undisturbed {training.name}", 0, self.seed, self.folder / f"{training.name} output", None)
                 self.live.append(one)
+                began = time.monotonic()
                 one.run("run", *training.options(), f"--out={path}.new", expect=(0,))
+                self.seconds[training.name] = time.monotonic() - began
                 Path(f"{path}.new").rename(path)
         return path
 
@@ -118,24 +122,35 @@ def state_of(run: Path) -> tuple[int, dict[str, Any]]:
     return found
 
 
+def whole(run: Path, iterations: int) -> None:
+    """A run is trained to its end, with each line of figures once.
+
+    Raises:
+        FailedError: it is not.
+    """
+    from wildrobot_eqx.runs.files import read_object
+
+    numbers = [line["iteration"] for line in lines(run)]
+    need(numbers == list(range(1, iterations + 1)), f"the lines of metrics.jsonl are those of {numbers}")
+    last = state_of(run)[0]
+    need(last == iterations, f"the last checkpoint is of iteration {last}, not {iterations}")
+    status = read_object(run / "manifest.json").get("status")
+    need(status == "trained", f"the manifest says {status!r}")
+
+
 def same_end(run: Path, undisturbed: Path) -> None:
     """Compare a run with one that nobody disturbed: every bit of the last checkpoint, every line of the figures.
 
     Raises:
         FailedError: they differ.
     """
-    from wildrobot_eqx.runs.files import read_object
-
     (last, one), (expected, other) = state_of(run), state_of(undisturbed)
     need(last == expected, f"the last checkpoint is of iteration {last}, not {expected}")
     need(one.keys() == other.keys(), "the checkpoint has other arrays")
     for name, array in other.items():
         need(array.tobytes() == one[name].tobytes(), f"{name} differs from the undisturbed training's")
-    numbers = [line["iteration"] for line in lines(run)]
-    need(numbers == list(range(1, expected + 1)), f"the lines of metrics.jsonl are those of {numbers}")
+    whole(run, expected)
     need(lines(run) == lines(undisturbed), "a figure differs from the undisturbed training's")
-    status = read_object(run / "manifest.json").get("status")
-    need(status == "trained", f"the manifest says {status!r}")
 
 
 def to_the_end(trial: Trial, training: Training, run: Path, **how: Any) -> None:

@@ -1,5 +1,6 @@
 """One trial of the campaign: its draws, its folder, and the commands that it runs as a user does, as processes."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -16,7 +17,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = Path(__file__).with_name("launch.py")
-HANG = 300.0  # s after which a command that should have ended hangs; a busy machine takes a minute for a training
+HANG = 300.0  # s of its own processor time after which a command that should have ended hangs
+IDLE = 120.0  # s without any processor time, likewise; a busy machine gives little, but some
+_LITTLE = 0.05  # s of processor time that a command takes that does something
 TRACEBACK = "Traceback (most recent call last)"
 ENDINGS = (0, 1, 2, 130)
 """What a command may end with: success, a run or a gate that failed, wrong usage, stopped."""
@@ -52,16 +55,31 @@ class Command:
         if self.running:
             self.process.send_signal(number)
 
-    def finish(self, seconds: float = HANG) -> Finished:
-        """Wait for its end; what hangs is killed, with all that it started."""
-        status: int | None
-        try:
-            status = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            status = None
-            os.killpg(self.process.pid, signal.SIGKILL)
+    def finish(self, patience: float = 1.0) -> Finished:
+        """Wait for its end; what hangs is killed, with all that it started. `patience` multiplies the limits."""
+        status: int | None = None
+        spent, since = 0.0, time.monotonic()
+        while spent < HANG * patience and time.monotonic() - since < IDLE * patience:
+            try:
+                status = self.process.wait(1.0)
+                break
+            except subprocess.TimeoutExpired:
+                now = self._spent()
+            if now > spent + _LITTLE:
+                spent, since = now, time.monotonic()
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         return Finished(self.text, status, _text(self.out), _text(self.err))
+
+    def _spent(self) -> float:
+        """Seconds of processor time of its process and of children that have ended; of the clock where none is told."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return time.monotonic()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 class Trial:
@@ -80,6 +98,7 @@ class Trial:
         self.rng = random.Random(f"{seed} {kind} {number}")
         self.commands: list[str] = []
         self.started: list[Command] = []
+        self.ended = False
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(
@@ -110,7 +129,13 @@ class Trial:
         cwd: Path | None = None,
         **streams: Any,
     ) -> Command:
-        """Start any program in the same way."""
+        """Start any program in the same way.
+
+        Raises:
+            FailedError: the trial has been ended.
+        """
+        if self.ended:
+            raise FailedError("the campaign was stopped")
         changed = {**os.environ, "PYTHONPATH": _path(), **(env or {})}
         out, err = (self.folder / f"{len(self.commands)}.{name}" for name in ("out", "err"))
         shown = [f"{name}={shlex.quote(value)}" for name, value in (env or {}).items() if value is not None]
@@ -136,13 +161,13 @@ class Trial:
         return sound(self.start(*arguments, **how).finish(), expect)
 
     def end(self) -> None:
-        """Kill what still runs."""
+        """Kill what still runs, and start no more."""
+        self.ended = True
         for command in self.started:
-            try:
-                os.killpg(command.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            command.process.wait()
+            if command.running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(command.process.pid, signal.SIGKILL)
+                command.process.wait()
 
 
 def sound(done: Finished, expect: tuple[int, ...] = ENDINGS) -> Finished:
@@ -153,7 +178,7 @@ def sound(done: Finished, expect: tuple[int, ...] = ENDINGS) -> Finished:
     """
     last = "; ".join(done.err.strip().splitlines()[-3:])[-600:]
     if done.status is None:
-        raise FailedError(f"hung for {HANG:.0f} s: {last}")
+        raise FailedError(f"it hung: {last}")
     if TRACEBACK in done.err or TRACEBACK in done.out:
         raise FailedError(f"a traceback: {last}")
     if re.search(r"^(Exception ignored|Fatal Python error|Segmentation fault)", done.err, re.MULTILINE):
@@ -175,7 +200,7 @@ def need(holds: object, what: str) -> None:
         raise FailedError(what)
 
 
-def wait_until(ready: Any, command: Command, seconds: float = HANG, pause: float = 0.002) -> bool:
+def wait_until(ready: Any, command: Command, seconds: float = 10.0 * HANG, pause: float = 0.002) -> bool:
     """Wait until something holds; False where the command ended before, or time ran out."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

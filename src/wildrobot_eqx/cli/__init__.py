@@ -4,7 +4,6 @@ import contextlib
 import copy
 import inspect
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from .. import __version__
 from ..errors import WildRobotError
 from .bundles import BUNDLE, export, play
 from .evaluating import evaluate, render
+from .failures import refusal
 from .identify import identify, replay
 from .lists import RECIPES, ROBOTS
 from .logs import LOG
@@ -59,9 +59,9 @@ def _run(arguments: list[str]) -> int:
     except (SystemExit, KeyboardInterrupt) as stop:
         return _exit_status(stop.code if isinstance(stop, SystemExit) else 130)
     except Exception as error:
-        if os.environ.get("MUJOCO_GL") and "mujoco" not in sys.modules:  # it fails while it is imported
-            return _show_error(_no_mujoco(error))
-        raise
+        if (refused := refusal(error)) is None:
+            raise
+        return _show_error(refused)
     return 0
 
 
@@ -70,15 +70,6 @@ def _show_error(error: WildRobotError) -> int:
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
     typer.echo(str(error), err=True)
     return error.exit_code
-
-
-def _no_mujoco(error: Exception) -> WildRobotError:
-    """MuJoCo takes up the renderer that MUJOCO_GL names as soon as it is imported."""
-    return WildRobotError(
-        f"MuJoCo cannot start: {' '.join(str(error).split())}",
-        where=f"MUJOCO_GL={os.environ['MUJOCO_GL']}",
-        hint="unset it, or install what it names (egl on Debian and Ubuntu: apt install libegl1 libgl1)",
-    )
 
 
 def _exit_status(code: object) -> int:

@@ -30,7 +30,7 @@ def sweep_recipe(path: str) -> Any:
 
 def is_sweep(path: Path) -> bool:
     """Whether a folder is a sweep's."""
-    return (path / "sweep.json").is_file()
+    return os.path.isfile(path / "sweep.json")  # also of a name that no file can have
 
 
 def evaluate_sweep(

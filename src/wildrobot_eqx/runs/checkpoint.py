@@ -128,8 +128,23 @@ class Checkpoints:
         self.folder, self.keep = Path(folder).absolute(), keep
 
     def iterations(self) -> list[int]:
-        """The iterations of which there is a finished checkpoint, oldest first."""
-        names = [path.name for path in self.folder.glob("*") if path.is_dir() and not path.is_symlink()]
+        """The iterations of which there is a finished checkpoint, oldest first.
+
+        Raises:
+            WildRobotError: the folder cannot be read: a run must not be taken for one without checkpoints.
+        """
+        try:
+            with os.scandir(self.folder) as entries:
+                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            names = []
+        except OSError as error:
+            raise WildRobotError(
+                f"The checkpoints cannot be listed: {error.strerror}",
+                where=str(self.folder),
+                hint="see that the folder may be read",
+                exit_code=1,
+            ) from error
         return sorted(int(name) for name in names if _NAME.fullmatch(name))  # a folder of another's is none
 
     def path(self, iteration: int) -> Path:

@@ -103,10 +103,16 @@ class RunFolder:
             WildRobotError: it already holds something.
         """
         path = Path(out)
-        if path.is_file():
+        if os.path.isfile(path):  # also of a name that no file can have
             raise WildRobotError(f"{path} is a file.", where="--out", hint="name a folder")
-        if path.is_dir() and any(path.iterdir()):
-            run = (path / "manifest.json").is_file()
+        try:
+            holds = os.path.isdir(path) and any(path.iterdir())
+        except OSError as error:
+            raise WildRobotError(
+                f"The folder {str(path)!r} cannot be read: {error.strerror}", where="--out", hint="name another folder"
+            ) from error
+        if holds:
+            run = os.path.isfile(path / "manifest.json")
             raise WildRobotError(
                 f"The folder {str(path)!r} already holds " + ("a run." if run else "files."),
                 where="--out",
@@ -121,7 +127,7 @@ class RunFolder:
             WildRobotError: there is no run in that folder.
         """
         folder = RunFolder(path)
-        if not folder.manifest_path.is_file():
+        if not os.path.isfile(folder.manifest_path):
             known = [str(found.parent) for found in Path("runs").glob("*/manifest.json")]
             hint = nearest(str(path), known) if known else "start one: wildrobot-eqx run walk"
             raise WildRobotError(f"There is no run in {str(path)!r}.", where=str(folder.manifest_path), hint=hint)

@@ -81,7 +81,7 @@ class SweepFolder:
             WildRobotError: there is none in that folder.
         """
         folder = SweepFolder(path)
-        if not folder.document_path.is_file():
+        if not os.path.isfile(folder.document_path):
             raise WildRobotError(
                 f"There is no sweep in {str(path)!r}.",
                 where=str(folder.document_path),

@@ -9,10 +9,12 @@ import io
 import logging
 import math
 import os
+import socket
 import tempfile
 import types
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 # Before Ray is imported: nothing is sent home, servers listen on this machine's own address only, and Tune prints none
@@ -23,6 +25,12 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
+# A cluster that `ray start` begins where a token lies asks for it, and every Ray that has run here has left one; who
+# joins the cluster sends it only where the environment says so.
+with contextlib.suppress(RuntimeError):  # nobody knows where the user is at home
+    _TOKEN = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
+    if os.environ.get("RAY_AUTH_TOKEN") or os.path.isfile(_TOKEN):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray as ray
 from ray import tune
@@ -198,6 +206,8 @@ def cluster(address: str | None, scratch: str) -> Iterator[None]:
     """A Ray session: one of our own with neither dashboard nor open port, or a place in a cluster."""
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
     warnings.filterwarnings("ignore", message=r"os\.fork\(\)", category=RuntimeWarning)  # Ray's, which execs at once
+    if address is not None:
+        _knock(address)
     for attempt in range(_ATTEMPTS):
         try:
             if address is None:
@@ -222,6 +232,26 @@ def cluster(address: str | None, scratch: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens at HOST:PORT: Ray itself tries for ten minutes, and hears no Ctrl-C meanwhile.
+
+    Raises:
+        WildRobotError: nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        return  # `auto`, and whatever else Ray understands
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
+    except (OSError, OverflowError) as error:
+        raise WildRobotError(
+            f"Ray cannot be reached: {error}",
+            where=f"--address {address}",
+            hint="see `ray status` there; without --address this machine's own cores are used",
+            exit_code=1,
+        ) from error
 
 
 def fitting(asked: Resources) -> Resources:
