@@ -21,6 +21,7 @@ from .lists import RECIPES, ROBOTS
 from .logs import LOG
 from .placement import Coordinator, Count, Devices, Distributed, Process, begin
 from .robot import ROBOT
+from .runs import RUNS, compare
 from .shared import PROGRAM, Json, Trust, notices, refuse, results, verbatim
 from .sweeping import sweep
 from .sweeps import sweep_recipe
@@ -112,6 +113,8 @@ def _command(recipe: "RecipeFunction | None", asked: str = "") -> Callable[..., 
     app.command("view")(view_sources)
     app.command("demo")(demo)
     app.add_typer(BUNDLE, name="bundle")
+    app.add_typer(RUNS, name="runs")
+    app.command("compare")(compare)
     app.add_typer(ROBOTS, name="robots")
     app.add_typer(RECIPES, name="recipes")
     app.add_typer(LOG, name="log")
