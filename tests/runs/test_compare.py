@@ -12,6 +12,7 @@ from wildrobot_eqx import WildRobotError
 from wildrobot_eqx.cli import main
 from wildrobot_eqx.report.compare_plots import compare_plots
 from wildrobot_eqx.report.comparison import Comparison
+from wildrobot_eqx.report.plots import smooth
 from wildrobot_eqx.report.run_summary import RunSummary, names_of
 
 RECIPE = "raise SystemExit('a recipe was executed')\n"
@@ -101,6 +102,17 @@ def test_plots_show_every_run_that_has_the_figure(runs):
         assert Image.open(io.BytesIO(content)).size[0] > 400
     (runs / "a" / "metrics.jsonl").unlink()
     assert compare_plots(Comparison.read([runs / "a", runs / "b"])) == {}
+
+
+def test_smooth_curves_do_not_lag():
+    line = [float(i) for i in range(400)]
+    assert smooth(line)[10:-10] == pytest.approx(line[10:-10])
+    step = smooth([0.0] * 200 + [1.0] * 200)
+    assert step[189] == 0.0
+    assert step[210] == 1.0
+    assert step[199] + step[200] == pytest.approx(1.0)
+    assert smooth([math.nan, 2.0, math.nan])[1] == 2.0
+    assert math.isnan(smooth([math.nan])[0])
 
 
 def test_runs_of_one_name_keep_apart():

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -166,15 +167,17 @@ def _xlabel(lines: Sequence[dict[str, Any]]) -> str:
 
 
 def smooth(values: Sequence[float]) -> list[float]:
-    """An exponential mean over about a twentieth of the curve, NaN where the values are."""
-    weight = 1.0 / max(1.0, len(values) / 20.0)
-    smooth: list[float] = []
-    mean = math.nan
-    for value in values:
-        if math.isfinite(value):
-            mean = value if math.isnan(mean) else mean + weight * (value - mean)
-        smooth.append(mean)
-    return smooth
+    """The mean over about a twentieth of the curve, half of it before each point and half after; NaN where all is NaN.
+
+    It is centred, so that a curve which jumps is not shown to lag behind.
+    """
+    if not values:
+        return []
+    array, window = np.asarray(values, np.float64), np.ones(2 * (len(values) // 40) + 1)
+    known = np.isfinite(array)
+    count = np.convolve(known, window, "same")
+    total = np.convolve(np.where(known, array, 0.0), window, "same")
+    return [float(mean) for mean in np.where(count > 0.5, total / np.maximum(count, 1.0), np.nan)]
 
 
 def _curve(lines: Sequence[dict[str, Any]], key: str, label: str, title: str) -> Canvas:
