@@ -20,6 +20,7 @@ from .identify import identify, replay
 from .lists import RECIPES, ROBOTS
 from .logs import LOG
 from .placement import Coordinator, Count, Devices, Distributed, Process, begin
+from .publishing import load, publish
 from .robot import ROBOT
 from .runs import RUNS, compare
 from .shared import PROGRAM, Json, Trust, notices, refuse, results, verbatim
@@ -110,6 +111,8 @@ def _command(recipe: "RecipeFunction | None", asked: str = "") -> Callable[..., 
     app.command("render")(render)
     app.command("export")(export)
     app.command("play")(play)
+    app.command("publish")(publish)
+    app.command("load")(load)
     app.command("view")(view_sources)
     app.command("demo")(demo)
     app.add_typer(BUNDLE, name="bundle")

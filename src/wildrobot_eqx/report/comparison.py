@@ -177,13 +177,14 @@ class Comparison:
 
 def recipe_diff(first: RunSummary, other: RunSummary, names: tuple[str, str]) -> list[str]:
     """How the second run's copy of its recipe differs from the first's, as a unified diff; the files are only read."""
-    texts = []
+    texts: list[list[str]] = []
     for run in (first, other):
         try:
             texts.append((run.path / "recipe.py").read_text(encoding="utf-8", errors="replace").splitlines())
         except OSError:
             return []
-    return list(difflib.unified_diff(*texts, *names, lineterm=""))
+    before, after = texts
+    return list(difflib.unified_diff(before, after, names[0], names[1], lineterm=""))
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
