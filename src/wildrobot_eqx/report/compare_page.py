@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..runs.files import replace_text
-from .compare_plots import compare_plots
+from .compare_plots import GRIDS, compare_plots
 from .comparison import Comparison, GateRow, recipe_diff
 from .html import data, encoded, page
 from .html import text as _text
@@ -71,7 +71,8 @@ def _plots(comparison: Comparison) -> Iterator[str]:
         return
     yield '<div class="plots">'
     for title, content in plots.items():
-        yield f"<figure><figcaption>{_text(title)}</figcaption>"
+        wide = ' class="wide"' if title in GRIDS else ""
+        yield f"<figure{wide}><figcaption>{_text(title)}</figcaption>"
         yield f'<img alt="{_text(title)}" src="{encoded(content, "image/png")}"></figure>'
     yield "</div>"
 

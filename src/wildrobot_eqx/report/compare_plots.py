@@ -14,6 +14,8 @@ from ..train.log import error_names
 from .comparison import Comparison
 from .plots import escaped, number, smooth
 
+GRIDS = ("reward terms, per second", "learning")
+"""Titles of plots that consist of small ones, and are wide."""
 _GRID = "#d8dee4"
 _ABREAST = 4  # small plots in a row
 _MILLION = "million control steps"
@@ -48,8 +50,8 @@ def compare_plots(comparison: Comparison) -> dict[str, bytes]:
         label = f"{shown.label}, {shown.unit}" if shown.unit else shown.label
         drawn[shown.label] = _plot(comparison, name, label, _MILLION, _steps)
     terms = sorted(key for key in known if key.startswith("reward/"))
-    drawn["reward terms, per second"] = _grid(comparison, terms)
-    drawn["learning"] = _grid(comparison, [key for key in ("learning_rate", "kl", "entropy", "std") if key in known])
+    drawn[GRIDS[0]] = _grid(comparison, terms)
+    drawn[GRIDS[1]] = _grid(comparison, [key for key in ("learning_rate", "kl", "entropy", "std") if key in known])
     return {title: content for title, content in drawn.items() if content is not None}
 
 

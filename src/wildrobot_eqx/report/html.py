@@ -30,7 +30,7 @@ th[scope=row], .limit { text-align: left; font-weight: normal; }
 td.passed { background: #d5f0dd; } td.failed { background: #f6c6c0; font-weight: bold; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; font-size: .85rem; }
 dt { color: #56646f; } dd { margin: 0; overflow-wrap: anywhere; }
-figure { margin: 0; } figcaption { font-weight: bold; }
+figure { margin: 0; } .wide { grid-column: 1 / -1; } figcaption { font-weight: bold; }
 pre { overflow-x: auto; font-size: .8rem; line-height: 1.35; background: #f4f7fa; padding: .5rem; }
 """
 
