@@ -166,6 +166,18 @@ def test_bad_folders_get_an_error_and_lose_nothing(runs, capsys, monkeypatch, ar
     assert before == {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
 
 
+def test_lines_that_one_gate_lacks_are_no_failures(runs):
+    verdict = json.loads((runs / "b" / "eval.json").read_text())
+    kept = [line for line in verdict["lines"] if line["name"] != "survival"]
+    (runs / "b" / "eval.json").write_text(json.dumps(verdict | {"lines": kept}))
+    comparison = Comparison.read([runs / "a", runs / "b"])
+    rows = [row for row in comparison.gate_rows() if row.key[0] == "survival"]
+    assert rows
+    assert all(not row.held and not row.failing for row in rows)
+    assert {row.key[0] for row in comparison.gate_rows() if row.failing} == {"slip"}
+    assert any(note.startswith(f"{len(rows)} lines are not in") for note in comparison.notes())
+
+
 def test_a_damaged_verdict_is_no_verdict(runs):
     for text in ("[]", '{"lines": [1, {"name": {}}], "figures": "x", "failed": 3}', "{"):
         (runs / "a" / "eval.json").write_text(text)

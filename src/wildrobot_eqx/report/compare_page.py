@@ -82,7 +82,7 @@ def _gates(comparison: Comparison) -> Iterator[str]:
     if not rows:
         yield '<p class="note">No run was judged: <code>wildrobot-eqx eval RUN</code> does it.</p>'
         return
-    failing = [row for row in rows if not row.held]
+    failing = sorted((row for row in rows if not row.held), key=lambda row: not row.failing)
     yield f'<p class="note">Every run passes {len(rows) - len(failing)} of {len(rows)} lines.</p>'
     if failing:
         yield "<h3>Lines that not every run passes</h3>"

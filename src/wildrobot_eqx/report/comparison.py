@@ -49,6 +49,11 @@ class GateRow:
         return all(line is not None and line.get("passed") is True for line in self.lines)
 
     @property
+    def failing(self) -> bool:
+        """Whether some run fails it; a run whose gate lacks it does not."""
+        return any(line is not None and line.get("passed") is not True for line in self.lines)
+
+    @property
     def limits(self) -> list[str]:
         """The limits that the runs hold it to: one, or several where they differ."""
         return list(dict.fromkeys(str(line.get("limit", "")) for line in self.lines if line is not None))
@@ -116,6 +121,9 @@ class Comparison:
         episodes = {str(run.verdict.get("episodes")) for run in self.runs if run.verdict}
         if len(episodes) > 1:
             said.append(f"The gates took different numbers of episodes: {', '.join(sorted(episodes))}.")
+        lacking = sum(None in row.lines for row in self.gate_rows())
+        if lacking:
+            said.append(f"{lacking} lines are not in the gate of every run, or not every run was judged.")
         if any(len(row.limits) > 1 for row in self.gate_rows()):
             said.append("Some lines are held to different limits.")
         return said
@@ -150,12 +158,10 @@ class Comparison:
         if differs:
             rows = {key: [_short(value) for value in values] for key, values in differs.items()}
             shown += self._table("What differs", "", rows)
-        failing = [row for row in self.gate_rows() if not row.held]
+        failing = [row for row in self.gate_rows() if row.failing]
         cells = {row.label: [self._cell(run, line) for run, line in zip(self.runs, row.lines)] for row in failing}
         if cells:
-            shown += self._table(
-                "Lines that not every run passes (!: fails)", "must be", cells, [row.limits for row in failing]
-            )
+            shown += self._table("Lines that some run fails (!)", "must be", cells, [row.limits for row in failing])
         return [*shown, *self.notes()]
 
     def _table(
