@@ -93,6 +93,17 @@ def test_the_page_holds_everything_and_escapes_it(runs, capsys, tmp_path):
     assert "executed" not in told
 
 
+def test_a_page_is_replaced_by_force_alone(runs, tmp_path):
+    command = ["compare", str(runs / "a"), str(runs / "b"), "--out", str(tmp_path / "c.html")]
+    (tmp_path / "c.html").write_text("<!doctype html>\nold")
+    assert main(command) == 2
+    assert (tmp_path / "c.html").read_text().endswith("old")
+    for name in ("a", "b"):
+        (runs / name / "metrics.jsonl").unlink()  # plots are another test's
+    assert main([*command, "--force"]) == 0
+    assert "comparison of 2 runs" in (tmp_path / "c.html").read_text(encoding="utf-8")
+
+
 def test_plots_show_every_run_that_has_the_figure(runs):
     (runs / "b" / "metrics.jsonl").write_text("no json\n")
     plots = compare_plots(Comparison.read([runs / "a", runs / "b"]))
@@ -148,6 +159,7 @@ def test_one_run_is_shown_with_the_lines_that_fail(runs, capsys):
         (["compare", "a", "a/../a"], "compare"),
         (["compare", "a", "nowhere"], "nowhere"),
         (["compare", "a", "b", "--out", "a/manifest.json"], "--out"),
+        (["compare", "a", "b", "--out", "a/manifest.json", "--force"], "--out"),
         (["compare", "a", "b", "--out", "no/such/folder/c.html"], "--out"),
         (["runs", "show", "nowhere"], "nowhere"),
         (["runs", "show", "broken"], "broken"),

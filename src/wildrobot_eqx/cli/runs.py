@@ -39,7 +39,7 @@ def runs_show(run: Run, json: Json = False) -> None:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Run folders.", show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("comparison.html"),
     force: Annotated[bool, typer.Option("--force", help="Write over a page that is there.")] = False,
     json: Json = False,
@@ -50,8 +50,19 @@ def compare(
 
     with results(json) as show:
         comparison = Comparison.read(runs)
+        if out.is_file() and not _is_page(out):
+            raise WildRobotError(f"{str(out)!r} is no page.", where="--out", hint="name another file, such as c.html")
         free(out, force, "--out")
         if not out.resolve().parent.is_dir():
             raise WildRobotError(f"There is no folder {str(out.parent)!r}.", where="--out", hint="make it first")
         write_comparison(comparison, out)
         show({**comparison.to_json(), "page": str(out)}, [*comparison.tables(), f"page: {out}"])
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file is an HTML page; no other is written over."""
+    try:
+        with path.open("rb") as file:
+            return file.read(15).lower() == b"<!doctype html>"
+    except OSError:
+        return False

@@ -34,7 +34,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
 
 
 def _runs(comparison: Comparison) -> Iterator[str]:
-    heads = ["run", "recipe", "robot", "seed", "steps", "status", "return*", "terminations/min*", "training, s", "gate"]
+    heads = ["run", "gate", "recipe", "robot", "seed", "steps", "status", "return*", "terminations/min*", "training, s"]
     yield f'<div class="scroll"><table><tr>{"".join(f"<th>{_text(head)}</th>" for head in heads)}</tr>'
     for name, run in zip(comparison.names, comparison.runs):
         facts = run.to_json()
@@ -44,7 +44,7 @@ def _runs(comparison: Comparison) -> Iterator[str]:
         cells += [figure(facts[key]) for key in ("episode_return", "terminations_per_minute", "training_s")]
         kind = "" if facts["gate"] is None else "passed" if facts["gate"]["passed"] else "failed"
         plain = "".join(f"<td>{_text(cell)}</td>" for cell in cells)
-        yield f'<tr><th scope="row">{_text(name)}</th>{plain}<td class="{kind}">{_text(run.gate)}</td></tr>'
+        yield f'<tr><th scope="row">{_text(name)}</th><td class="{kind}">{_text(run.gate)}</td>{plain}</tr>'
     yield '</table></div><p class="note">* mean over the last twentieth of the training.</p>'
     yield from (f'<p class="note">{_text(note)}</p>' for note in comparison.notes())
 
