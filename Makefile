@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: walk test test-newest matrix check test-slow test-browser campaign nightly bench clean
+.PHONY: walk test test-newest matrix check test-slow test-browser campaign nightly bench docs clean
 
 walk: $(STAMP) ## teach the robot to walk; writes a run folder under runs/
 	$(BIN)/wildrobot-eqx run recipes/walk.py
@@ -39,8 +39,12 @@ nightly: $(STAMP) ## all of the above that is slow, and what got worse than the 
 bench: $(STAMP) ## the figures of docs/benchmarks.md, on this machine
 	$(BIN)/wildrobot-eqx bench
 
+docs: $(STAMP) ## the documentation as a site, in site/; warnings and broken links are errors
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m mkdocs build
+
 clean: ## remove what the commands above made, runs excepted
-	rm -rf .venv .venv-newest .nox .cache .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-newest .nox .cache .pytest_cache .ruff_cache .mypy_cache site
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

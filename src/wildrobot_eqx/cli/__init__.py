@@ -20,7 +20,9 @@ from .identify import identify, replay
 from .lists import RECIPES, ROBOTS
 from .logs import LOG
 from .placement import Coordinator, Count, Devices, Distributed, Process, begin
+from .publishing import load, publish
 from .robot import ROBOT
+from .runs import RUNS, compare
 from .shared import PROGRAM, Json, Trust, notices, refuse, results, verbatim
 from .sweeping import sweep
 from .sweeps import sweep_recipe
@@ -100,9 +102,13 @@ def _command(recipe: "RecipeFunction | None", asked: str = "") -> Callable[..., 
     app.command("render")(render)
     app.command("export")(export)
     app.command("play")(play)
+    app.command("publish")(publish)
+    app.command("load")(load)
     app.command("view")(view_sources)
     app.command("demo")(demo)
     app.add_typer(BUNDLE, name="bundle")
+    app.add_typer(RUNS, name="runs")
+    app.command("compare")(compare)
     app.add_typer(ROBOTS, name="robots")
     app.add_typer(RECIPES, name="recipes")
     app.add_typer(LOG, name="log")

@@ -152,7 +152,7 @@ def verify(
         _log.info(_signature(opened, signer))
         found = verify_bundle(opened, episodes, judge)
         document = {"bundle": opened.path, "signed_by": None if signer is None else str(signer), **found.to_json()}
-        show(document, _findings(found))
+        show(document, findings(found))
     raise typer.Exit(0 if found.passed else 1)
 
 
@@ -274,7 +274,8 @@ def _summary(document: dict[str, Any]) -> list[str]:
     return lines + [f"{what}: {document[key]}" for what, key in (("film", "video"), ("log", "log")) if document[key]]
 
 
-def _findings(found: Any) -> list[Any]:
+def findings(found: Any) -> list[Any]:
+    """What `bundle verify` found, as lines and tables."""
     replay = found.replay
     lines: list[Any] = [
         f"{'ok  ' if replay.passed else 'FAIL'}  golden vectors: {replay.steps} steps, targets within "

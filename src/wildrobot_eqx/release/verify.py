@@ -62,7 +62,7 @@ def verify_bundle(bundle: Bundle, episodes: int, judge: tuple[Env, AbstractGate]
 
     Args:
         bundle: the bundle.
-        episodes: for each case of the gate.
+        episodes: for each case of the gate; 0: the gate is left out.
         judge: the env that the policy was trained in, and its gate; None: what the contract describes of them,
             which it does of walk and stand gates.
 
@@ -83,6 +83,8 @@ def verify_bundle(bundle: Bundle, episodes: int, judge: tuple[Env, AbstractGate]
         return Verified(replayed, again, None, (), "not judged: the player does not go where training went")
     if gate is None:
         return Verified(replayed, again, None, (), "not judged: the bundle holds no verdict of a gate")
+    if episodes == 0:
+        return Verified(replayed, again, None, (), "not judged: no episode was asked for")
     judge = read_judge(bundle) if judge is None else judge
     if judge is None:
         note = f"not judged: only the recipe has this {gate.get('judge', 'gate')}: wildrobot-eqx bundle verify RUN"

@@ -30,6 +30,8 @@ th[scope=row], .limit { text-align: left; font-weight: normal; }
 td.passed { background: #d5f0dd; } td.failed { background: #f6c6c0; font-weight: bold; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; font-size: .85rem; }
 dt { color: #56646f; } dd { margin: 0; overflow-wrap: anywhere; }
+figure { margin: 0; } .wide { grid-column: 1 / -1; } figcaption { font-weight: bold; }
+pre { overflow-x: auto; font-size: .8rem; line-height: 1.35; background: #f4f7fa; padding: .5rem; }
 """
 
 _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
@@ -46,6 +48,11 @@ def data(path: Path, kind: str) -> str:
         content = path.read_bytes()
     except OSError:  # it is there, and may not be read: an empty picture says so
         content = b""
+    return encoded(content, kind)
+
+
+def encoded(content: bytes, kind: str) -> str:
+    """Bytes as a URL that holds them."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -165,16 +166,18 @@ def _xlabel(lines: Sequence[dict[str, Any]]) -> str:
     return "million control steps" if all("steps" in line for line in lines) else "iteration"
 
 
-def _smooth(values: Sequence[float]) -> list[float]:
-    """An exponential mean over about a twentieth of the curve, NaN where the values are."""
-    weight = 1.0 / max(1.0, len(values) / 20.0)
-    smooth: list[float] = []
-    mean = math.nan
-    for value in values:
-        if math.isfinite(value):
-            mean = value if math.isnan(mean) else mean + weight * (value - mean)
-        smooth.append(mean)
-    return smooth
+def smooth(values: Sequence[float]) -> list[float]:
+    """The mean over about a twentieth of the curve, half of it before each point and half after; NaN where all is NaN.
+
+    It is centred, so that a curve which jumps is not shown to lag behind.
+    """
+    if not values:
+        return []
+    array, window = np.asarray(values, np.float64), np.ones(2 * (len(values) // 40) + 1)
+    known = np.isfinite(array)
+    count = np.convolve(known, window, "same")
+    total = np.convolve(np.where(known, array, 0.0), window, "same")
+    return [float(mean) for mean in np.where(count > 0.5, total / np.maximum(count, 1.0), np.nan)]
 
 
 def _curve(lines: Sequence[dict[str, Any]], key: str, label: str, title: str) -> Canvas:
@@ -182,7 +185,7 @@ def _curve(lines: Sequence[dict[str, Any]], key: str, label: str, title: str) ->
     axes = _axes(canvas, xlabel=_xlabel(lines), ylabel=label, title=title)
     x, y = _series(lines, key)
     axes.plot(x, y, color="#9db8d2", linewidth=0.8)
-    axes.plot(x, _smooth(y), color="#1f5f99", linewidth=2.0)
+    axes.plot(x, smooth(y), color="#1f5f99", linewidth=2.0)
     return canvas
 
 
@@ -192,7 +195,7 @@ def _terms(lines: Sequence[dict[str, Any]], terms: Sequence[str]) -> Canvas:
     colours = colormaps["tab20"]
     for i, key in enumerate(terms):
         x, y = _series(lines, key)
-        axes.plot(x, _smooth(y), color=colours(i % 20), linewidth=1.6, label=key.removeprefix("reward/"))
+        axes.plot(x, smooth(y), color=colours(i % 20), linewidth=1.6, label=key.removeprefix("reward/"))
     canvas.legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return canvas
 
@@ -233,7 +236,7 @@ def _gate(verdict: dict[str, Any], blocks: dict[float, dict[Column, dict[str, An
             [
                 f"physics at {timestep * 1e3:g} ms",
                 "limit",
-                *(f"{c:g} m/s" if isinstance(c, float) else _escaped(c) for c in commands),
+                *(f"{c:g} m/s" if isinstance(c, float) else escaped(c) for c in commands),
             ]
         )
         colours.append(["#e8eef4"] * len(rows[-1]))
@@ -245,7 +248,7 @@ def _gate(verdict: dict[str, Any], blocks: dict[float, dict[Column, dict[str, An
                 limit = str(line.get("limit", "")) if line else limit
                 cells.append(shown.text(number(block.get(command, {"values": {}})["values"].get(name))))
                 fill.append("white" if line is None else "#d5f0dd" if line.get("passed") is True else "#f6c6c0")
-            rows.append([_escaped(shown.heading), _escaped(limit), *cells])
+            rows.append([escaped(shown.heading), escaped(limit), *cells])
             colours.append(["white", "white", *fill])
     canvas = Canvas(figsize=(3.8 + 0.75 * len(commands), 0.4 + 0.22 * len(rows)))
     axes = canvas.add_axes((0.01, 0.01, 0.98, 0.94))
@@ -265,6 +268,6 @@ def _gate(verdict: dict[str, Any], blocks: dict[float, dict[Column, dict[str, An
     return canvas
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that Matplotlib shows as it is: dollar signs would start a formula."""
     return text.replace("$", r"\$")

@@ -133,8 +133,8 @@ class RunFolder:
             raise WildRobotError(f"There is no run in {str(path)!r}.", where=str(folder.manifest_path), hint=hint)
         return folder
 
-    def manifest(self) -> dict[str, Any]:
-        """The manifest.
+    def manifest(self, *, any_state: bool = False) -> dict[str, Any]:
+        """The manifest; with `any_state` also that of a run whose checkpoints another version made, to be read only.
 
         Raises:
             WildRobotError: it is not readable, or of an unknown schema.
@@ -152,7 +152,8 @@ class RunFolder:
                 where=str(self.manifest_path),
                 hint="use the version of wildrobot-eqx that made the run",
             )
-        self._check_state_version(manifest)
+        if not any_state:
+            self._check_state_version(manifest)
         for name, (kind, words) in _KINDS.items():
             value = manifest.get(name)
             texts = name != "overrides" or not isinstance(value, list) or all(isinstance(v, str) for v in value)
