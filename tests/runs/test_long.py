@@ -84,6 +84,6 @@ def test_the_same_world_under_a_policy_and_under_home(robot):
     found = evaluate_lasting(make_env(robot), we.gates.StandGate(), HoldHome(robot.nu), episodes=8, seconds=8.0)
     mine, home = found.trials
     assert (mine.who, home.who) == ("policy", "hold home")
-    assert mine.figures == home.figures
+    np.testing.assert_equal(mine.figures, home.figures)  # nobody fell: that time is NaN in both
     assert mine.figures["survival"] > 0.5
     assert found.provisional == "8 episodes of 8 s"
