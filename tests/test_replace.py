@@ -14,6 +14,8 @@ from helpers import lacks_extra, make_env, with_switches
 from test_conformance import PARTS, all_rewards, all_terms, bent, beyond, pose_rewards
 
 import wildrobot_eqx as we
+from wildrobot_eqx.evaluate.lasting.evaluate import HoldHome
+from wildrobot_eqx.evaluate.lasting.meter import LongMeter
 from wildrobot_eqx.evaluate.robust.push import TimedPush
 from wildrobot_eqx.evaluate.walking.kicks import TimedKick
 from wildrobot_eqx.learn import ppo
@@ -70,6 +72,8 @@ def _modules(robot):
         **{f"rewards.{name}": reward for name, reward in pose_rewards(robot).items()},
         "posed gate": we.load_recipe("microduck")(physics="native").gate,
         "foot-timed gait": we.gaits.FootTimedGait(we.load_robot("wildrobot")),
+        "home": HoldHome(robot.nu),
+        "long meter": LongMeter(robot, 60.0),
         "kick": TimedKick(robot, at=0.5),
         "push": TimedPush(robot),
     }

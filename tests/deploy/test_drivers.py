@@ -205,7 +205,7 @@ def test_the_drivers_load_where_there_is_no_mujoco():
         "import sys; sys.modules['mujoco'] = sys.modules['jax'] = sys.modules['equinox'] = None\n"
         "import wildrobot_eqx.deploy.hardware.dynamixel, wildrobot_eqx.deploy.hardware.feetech\n"
         "import wildrobot_eqx.deploy.hardware.bno08x, wildrobot_eqx.deploy.bringup.hardware\n"
-        "import wildrobot_eqx.deploy.bringup.measure, wildrobot_eqx.deploy.bringup.excite\n"
+        "import wildrobot_eqx.deploy.bringup.measure\n"
     )
     bare = {**os.environ, "WILDROBOT_EQX_TYPECHECK": "0"}
     call = [sys.executable, "-c", code]
