@@ -217,3 +217,17 @@ def test_a_run_that_was_moved_is_not_begun_anew_at_the_old_place(tree, tmp_path)
     assert caught.value.exit_code == 1
     assert not run.exists()
     assert Checkpoints(tmp_path / "moved" / "checkpoints").iterations() == [1]
+
+
+def test_a_checkpoint_that_may_not_be_read_is_not_taken_for_damaged(tree, tmp_path, monkeypatch):
+    """A resume drops damaged ones: this one is whole, and belongs to somebody else."""
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    for iteration in (1, 2):
+        checkpoints.save(iteration, flatten(tree))
+    closed = next(path for path in checkpoints.path(2).rglob("*") if path.is_file())
+    access = checkpoint.os.access
+    monkeypatch.setattr(checkpoint.os, "access", lambda path, mode: path != closed and access(path, mode))
+    with pytest.raises(WildRobotError, match="checkpoint of iteration 2 may not be read") as caught:
+        checkpoints.load_latest()
+    assert caught.value.where == str(closed)
+    assert checkpoints.iterations() == [1, 2]

@@ -212,7 +212,7 @@ class Checkpoints:
         """The newest intact checkpoint and its iteration; a damaged one that is passed over is logged.
 
         Raises:
-            WildRobotError: there is none.
+            WildRobotError: there is none, or one may not be read: it is no damaged one, which a resume would drop.
         """
         iterations = self.iterations()
         if not iterations:
@@ -222,6 +222,7 @@ class Checkpoints:
                 hint="the run stopped before it saved one; run again with --resume, or start anew",
             )
         for iteration in reversed(iterations):
+            _check_rights(iteration, self.path(iteration))
             try:
                 return iteration, self.load(iteration)
             except WildRobotError as error:
@@ -252,6 +253,18 @@ def _restore(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
     names = stored.tree
     as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
     return {name: np.asarray(leaf) for name, leaf in checkpointer.restore(path, restore_args=as_numpy).items()}
+
+
+def _check_rights(iteration: int, path: Path) -> None:
+    """Refuse a checkpoint that this user may not read."""
+    for one in (path, *path.rglob("*")):
+        if not os.access(one, os.R_OK):
+            raise WildRobotError(
+                f"The checkpoint of iteration {iteration} may not be read.",
+                where=str(one),
+                hint="give yourself the right to read it, or move its folder away to use an earlier checkpoint",
+                exit_code=1,
+            )
 
 
 def _check_space(folder: Path, size: int) -> None:
