@@ -143,6 +143,9 @@ def read_runs(folder: Path) -> tuple[list[RunSummary], list[WildRobotError]]:
     return sorted(found, key=lambda run: str(run.manifest.get("started", ""))), errors
 
 
+_NAME = 14  # letters of a run's name that a narrow terminal shows in one line
+
+
 def runs_table(runs: Sequence[RunSummary], names: Sequence[str] | None = None) -> Table:
     """A row for each run; figures of training are means over its last twentieth."""
     table = plain_table("", "run", "recipe", "robot", ">seed", ">M steps", "status", ">return", ">min", "gate")
@@ -164,6 +167,10 @@ def runs_table(runs: Sequence[RunSummary], names: Sequence[str] | None = None) -
             "" if seconds is None else f"{seconds / 60.0:.1f}",
             "" if gate is None else f"{word} {gate['lines_passed']}/{gate['lines']}{mark}",
         )
+    for column in table.columns:
+        column.overflow = "fold"
+    table.padding, shown = (0, 1, 0, 0), names or [run.name for run in runs]
+    table.columns[0].min_width = min(_NAME, max(map(len, shown), default=0))  # it is what is typed next
     return table
 
 
