@@ -120,12 +120,7 @@ def evaluate_robustly(
     from ..evaluate.robust.cases import why_not
     from .robust import evaluate_run_robustly
 
-    if len(timesteps) > 1:
-        raise WildRobotError(
-            f"A robust evaluation takes one physics timestep, got {len(timesteps)}.",
-            where="--timestep",
-            hint="leave one",
-        )
+    _one_at_most("robust", timesteps)
     enable_compilation_cache()
     folder = RunFolder.open(run)
     recipe, _ = reopen(folder, trust)
@@ -153,16 +148,23 @@ def evaluate_for_long(
     """Judge a run's newest policy for minutes, with errors that last; False where it does not hold."""
     from .lasting import evaluate_run_lasting, lasting_pages
 
-    if len(timesteps) > 1:
-        raise WildRobotError(
-            f"A long evaluation takes one physics timestep, got {len(timesteps)}.", where="--timestep", hint="leave one"
-        )
+    _one_at_most("long", timesteps)
     enable_compilation_cache()
     folder = RunFolder.open(run)
     recipe, _ = reopen(folder, trust)
     found = evaluate_run_lasting(recipe, folder, episodes, seconds, *timesteps)
     show({"run": str(run), **found.to_json()}, lasting_pages(found))
     return found.passed
+
+
+def _one_at_most(kind: str, timesteps: tuple[float, ...]) -> None:
+    """Refuse several physics timesteps where an evaluation runs at one."""
+    if len(timesteps) > 1:
+        raise WildRobotError(
+            f"A {kind} evaluation takes one physics timestep, got {len(timesteps)}.",
+            where="--timestep",
+            hint="leave one",
+        )
 
 
 def render_run(run: Path, trust: bool, show: Show) -> None:
