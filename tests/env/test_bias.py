@@ -1,6 +1,9 @@
 """Errors that last for an episode: what `PersistentBias` draws, against the robot's own kinematics."""
 
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
@@ -47,6 +50,12 @@ def test_what_is_drawn_lies_within_its_ranges_and_differs(robot, bias):
     most = 0.026 + 0.005 * length * np.abs(np.asarray(bias.lifts)).sum(axis=0)
     assert (np.abs(offsets) <= most + 1e-6).all()
     assert np.abs(offsets).max() > 0.8 * most.min()
+    legs = dataclasses.replace(bias.calibration, joint_offset=jnp.zeros(2))
+    rows = np.asarray(bias.lifts, np.float64)
+    sizes = np.asarray(jax.vmap(lambda key: legs(key, robot.nu))(KEYS).joint_offset) @ np.linalg.pinv(rows)
+    assert np.abs(sizes).max() <= 0.005 * length + 1e-6
+    assert sizes.min() < -0.004 * length
+    assert sizes.max() > 0.004 * length
     assert np.linalg.norm(tilts, axis=1).max() <= 0.026 + 1e-6
     nominal = nominal_params(robot.model)
     params = jax.vmap(lambda key: bias(key, nominal))(KEYS)

@@ -52,6 +52,9 @@ def test_slopes_and_the_final_tilt_are_those_of_the_trunk(hopper, batched_hopper
     assert found["heading_slope_median"] == pytest.approx(5.0, abs=0.02)
     assert found["roll_slope_median"] == pytest.approx(0.0, abs=1e-3)
     assert found["tilt_median"] == pytest.approx(np.degrees(pitch[-100:].mean()), abs=0.02)
+    for tilt, level in ((2.9, 0.5), (3.1, 0.0)):  # degrees, of both; one has fallen
+        leaning = eqx.tree_at(lambda t: t.tilt, tally, np.array([[100.0 * np.radians(tilt), 100.0]] * 2))
+        assert meter.figures(leaning, Case("0"))["recovered"] == level
 
 
 def test_the_world_has_errors_that_the_sensors_feel(robot):

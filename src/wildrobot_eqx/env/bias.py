@@ -32,8 +32,8 @@ class PersistentBias(AbstractRandomiser):
     | IMU tilt | a rotation about any axis |
     | floor tilt | an even slope towards any side |
     | uneven legs | by how much each leg is too short or too long, as zeros of its joints that keep the sole level |
-    | soft soles | a factor of the stiffness of each leg's lowest joints: a soft sole is a spring behind the ankle |
-    | weak side | a factor of the stiffness of all joints of the left or of the right legs |
+    | soft soles | a factor of the stiffness and damping of each leg's lowest joints: a sole is a spring behind them |
+    | weak side | a factor of the stiffness and damping of all joints of the left or of the right legs |
 
     The defaults are those of a small biped that was built by hand; lengths are shares of the leg's length. What a
     robot lacks, such as feet, is left out.
